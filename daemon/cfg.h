@@ -1,0 +1,101 @@
+/*
+ * Purpose: the one immutable configuration model and the functions that make, print, compare and free it.
+ * Owns:    struct cfg owns everything it points to; cfg_free releases it.
+ * Thread:  built on CONTROL; the finished model may be read by any thread.
+ * In:      a libconfig file (or text).   Out: a model, or a list of errors.
+ * Errors:  cfg_load returns NULL and fills struct cfg_errors: every meaning error of the file in one run, each with
+ *          file, line, the value and what would be right.
+ */
+#ifndef KT_CFG_H
+#define KT_CFG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include "vrrp/vrrp_conf.h"
+#include "sync/sync_conf.h"
+#include "ike-hooks/ike_conf.h"
+
+#define CFG_PATH_MAX   108
+#define CFG_GROUPS_MAX 4096
+
+enum cfg_fault_policy { CFG_FAULT_YIELD = 0, CFG_FAULT_DEGRADE = 1 };
+
+/* A failover group: a VRRP sync group, or a lone instance (then it bears the instance's name). */
+struct cfg_group {
+	char name[VRRP_NAME_MAX];
+	const uint16_t *members; /* indices into instances[] */
+	uint16_t n_members;
+	enum cfg_fault_policy fault;
+	bool preempt;
+	unsigned line;
+};
+
+struct cfg {
+	char file[256];
+	/* node */
+	char node_name[SYNC_NAME_MAX];
+	uint32_t node_id;
+	/* vrrp */
+	struct vrrp_conf *instances;
+	uint16_t n_instances;
+	struct cfg_group *groups;
+	uint16_t n_groups;
+	/* channel and replication */
+	struct sync_conf sync;
+	/* ipsec */
+	char vici_socket[CFG_PATH_MAX];
+	struct ike_tunnel_conf *tunnels;
+	uint16_t n_tunnels;
+	struct hook_conf *hooks;
+	uint16_t n_hooks;
+	/* process */
+	char run_dir[CFG_PATH_MAX];   /* pid file, ownership file, control socket */
+	char state_dir[CFG_PATH_MAX]; /* journal and stored epoch: survive a reboot */
+	char ctl_socket[CFG_PATH_MAX];
+	char view_group[32], admin_group[32]; /* empty: root only */
+	bool realtime; /* SCHED_FIFO and mlockall for CONTROL where allowed */
+	int log_level; /* enum log_level */
+	bool log_syslog, log_stderr;
+	/* SHA-256 of the canonical shared part, cut to 8 bytes, by section: channel, vrrp, sync, ipsec */
+	uint64_t digest[4];
+};
+
+struct cfg_error {
+	char text[400]; /* "file:line: key = value: what is wrong; what would be right" */
+};
+
+struct cfg_errors {
+	struct cfg_error *list;
+	unsigned n;
+};
+
+struct cfg *cfg_load(const char *path, struct cfg_errors *errs);
+void cfg_free(struct cfg *c);
+void cfg_errors_free(struct cfg_errors *errs);
+/* Canonical form; parsing it again gives an equal model. */
+void cfg_print(const struct cfg *c, FILE *out);
+/* The defaults-filled man page part and the ktsh help come from the same table. */
+void cfg_schema_print_mdoc(FILE *out);
+
+/* What a reload has to touch. */
+struct cfg_change {
+	enum {
+		CFG_INSTANCE_ADDED,
+		CFG_INSTANCE_REMOVED,
+		CFG_INSTANCE_CHANGED,  /* timers, priority or VIP list; the instance keeps its state */
+		CFG_INSTANCE_REPLACED, /* interface, VRID or family: ended and begun anew */
+		CFG_GROUPS_CHANGED,
+		CFG_CHANNEL_CHANGED,
+		CFG_SYNC_CHANGED,
+		CFG_TUNNELS_CHANGED,
+		CFG_HOOKS_CHANGED,
+		CFG_PROCESS_CHANGED, /* needs a restart: run_dir, state_dir, node id */
+	} kind;
+	uint16_t old_index, new_index; /* of instances, where it applies */
+};
+
+/* Fills out[cap]; returns how many changes there are (may exceed cap). */
+unsigned cfg_diff(const struct cfg *old, const struct cfg *now, struct cfg_change *out, unsigned cap);
+
+#endif

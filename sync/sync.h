@@ -1,0 +1,111 @@
+/*
+ * Purpose: the SYNC thread as CONTROL sees it: commands in, reports out, a few atomics.
+ * Owns:    struct sync_thread; commands and reports are copied through SPSC mailboxes.
+ * Thread:  every function here is called on CONTROL.
+ * In:      struct sync_cmd.   Out: struct sync_report.
+ * Errors:  a full command mailbox is reported as -EAGAIN (SYNC hangs: readiness goes false by the missing pong anyway).
+ *
+ * CONTROL never waits for SYNC: each command that needs an answer has a report, and the role transaction has a deadline.
+ */
+#ifndef KT_SYNC_SYNC_H
+#define KT_SYNC_SYNC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "daemon/base/epoch.h"
+#include "daemon/base/mono.h"
+#include "sync/ct.h"
+#include "sync/sync_conf.h"
+
+struct loop;
+struct sync_thread;
+struct ssl_st;
+
+enum sync_cmd_type {
+	SYNC_CMD_PING = 0,   /* -> PONG{seq} */
+	SYNC_CMD_FENCE,      /* join the event groups; read the peer's stream until EAGAIN, EOF or 5 ms; finish the batch in
+				the kernel; from now on records below `epoch` are applied create-only -> FENCED{epoch} */
+	SYNC_CMD_AUTHORITY,  /* store who this node is (struct sync_authority) -> AUTHORITY{epoch} */
+	SYNC_CMD_FLUSH,      /* planned switch, old master: send the dirty set, send no destroy any more -> FLUSHED{epoch, seq} */
+	SYNC_CMD_APPLY,      /* planned switch, new master: apply up to data sequence `seq` -> APPLIED{epoch} */
+	SYNC_CMD_DEMOTING,   /* first step of a demotion: send no destroy until STABLE */
+	SYNC_CMD_STABLE,     /* the group rests: destroys flow again, digests settle the rest */
+	SYNC_CMD_DELETE_CT,  /* delete one entry by exact original tuple (IKE and ESP of a VIP) */
+	SYNC_CMD_PEER_ALIVE, /* the owner of the copies was heard by adverts (only the channel may be cut) */
+	SYNC_CMD_CLIENT,     /* a control-socket connection handed over for a session command: fd passes to SYNC */
+	SYNC_CMD_STALL,      /* `debug sync stall SECONDS`: stop answering for that long */
+	SYNC_CMD_CONF,       /* new configuration; the pointed-to struct passes to SYNC */
+	SYNC_CMD_STOP,       /* end the thread */
+};
+
+struct sync_authority {
+	struct epoch epoch;
+	bool any; /* MASTER of at least one group */
+	bool all; /* MASTER of all groups: raises the floor, every flow below it is ours */
+};
+
+enum sync_client_kind { SYNC_CLIENT_STATISTICS = 0, SYNC_CLIENT_STATUS, SYNC_CLIENT_SESSIONS };
+
+struct sync_cmd {
+	enum sync_cmd_type type;
+	struct epoch epoch;
+	uint64_t seq;
+	struct sync_authority authority;
+	struct ct_tuple tuple;
+	int fd;
+	enum sync_client_kind client;
+	uint32_t client_id; /* "id" of the request, echoed in its answer */
+	bool client_json_lines;
+	int64_t stall_ns;
+	const struct sync_conf *conf;
+};
+
+enum sync_report_type {
+	SYNC_REP_PONG = 0,
+	SYNC_REP_FENCED,
+	SYNC_REP_AUTHORITY,
+	SYNC_REP_FLUSHED,
+	SYNC_REP_APPLIED,
+	SYNC_REP_CTL_CONN, /* an authenticated ctl connection: fd and SSL pass to CONTROL before any application byte */
+	SYNC_REP_STATE,    /* struct sync_state changed */
+	SYNC_REP_STOPPED,
+};
+
+/* What CONTROL needs to know of replication for readiness, the gate and `show`. */
+struct sync_state {
+	bool data_up;        /* data channel authenticated, both directions */
+	bool peer_has_all;   /* what we had was acknowledged as stored, for this boot of both */
+	bool have_all;       /* the peer said so of what it had */
+	bool equal;          /* last digest comparison */
+	mono_t equal_at;
+	uint32_t own, copies, dirty;
+};
+
+struct sync_report {
+	enum sync_report_type type;
+	struct epoch epoch;
+	uint64_t seq;
+	uint32_t applied_late; /* FENCED: records of older epochs refused so far */
+	int fd;
+	struct ssl_st *ssl;
+	uint32_t peer_node;
+	bool degraded; /* FENCED: the 5 ms ran out before the stream was empty */
+	struct sync_state state;
+};
+
+typedef void (*sync_report_fn)(void *arg, const struct sync_report *rep);
+
+/*
+ * Starts the thread; reports arrive on loop l (class LATENCY). conf must outlive the thread or be replaced by
+ * SYNC_CMD_CONF. NULL with errno on failure (-EPERM: no CAP_NET_ADMIN).
+ */
+struct sync_thread *sync_thread_start(struct loop *l, const struct sync_conf *conf, uint64_t boot_nonce,
+				      const uint64_t config_digest[4], sync_report_fn fn, void *arg);
+/* Asks the thread to end, waits at most wait_ns, frees. */
+void sync_thread_stop(struct sync_thread *t, int64_t wait_ns);
+/* 0, or -EAGAIN when the mailbox is full. */
+int sync_thread_send(struct sync_thread *t, const struct sync_cmd *cmd);
+/* The role epoch that SYNC compares before every send: stored by CONTROL at the point of no return. */
+void sync_thread_role_epoch(struct sync_thread *t, struct epoch e);
+
+#endif

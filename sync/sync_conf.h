@@ -1,0 +1,54 @@
+/*
+ * Purpose: what an operator can set on replication and on the channel between the nodes.
+ * Owns:    nothing; part of the immutable configuration.
+ * Thread:  any; immutable once built.
+ * In/Out:  plain data. Times in ns.
+ * Errors:  none; the configuration reader has checked ranges.
+ */
+#ifndef KT_SYNC_CONF_H
+#define KT_SYNC_CONF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "daemon/base/addr.h"
+
+#define SYNC_NODES_MAX 4
+#define SYNC_LINKS_MAX 4
+#define SYNC_NAME_MAX  32
+#define SYNC_PATH_MAX  108
+#define SYNC_LOCALS_MAX 64
+
+enum sync_store { SYNC_STORE_HOT = 0, SYNC_STORE_WARM = 1 };
+
+/* One member of the cluster; addrs[i] is its address on channel link i (all nodes list links in the same order). */
+struct sync_node_conf {
+	uint32_t id; /* 1..2^31-1 */
+	char name[SYNC_NAME_MAX];
+	struct addr addrs[SYNC_LINKS_MAX];
+	uint8_t n_addrs;
+};
+
+struct sync_conf {
+	bool enabled; /* false: a lone router, no channel, no SYNC thread */
+	char cluster[SYNC_NAME_MAX];
+	uint32_t self; /* own node id */
+	struct sync_node_conf nodes[SYNC_NODES_MAX];
+	uint8_t n_nodes;
+	uint16_t port;                 /* TCP, ctl and data */
+	char key_file[SYNC_PATH_MAX];  /* made by --genkey; empty only with insecure */
+	bool insecure;                 /* plaintext channel, said loudly */
+
+	bool replicate; /* false: ctl channel only */
+	enum sync_store store;
+	bool quick;     /* replicate from the first packet on */
+	bool tcp, udp, icmp;
+	int64_t lease_ns;         /* life of a copy between renewals, 300..600 s */
+	uint32_t entries_max;     /* sessions kept in our table */
+	uint32_t rcvbuf_bytes;    /* of the event socket, SO_RCVBUFFORCE */
+	uint32_t bulk_rate;       /* copies per second written in bulk */
+	/* Virtual addresses of every instance: count as own on every node (local sessions are never sent). */
+	struct addr vips[SYNC_LOCALS_MAX];
+	uint16_t n_vips;
+};
+
+#endif

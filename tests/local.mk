@@ -1,0 +1,1 @@
+# tests: shared parts; unit tests are listed beside their module.
