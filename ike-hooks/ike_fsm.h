@@ -1,0 +1,218 @@
+/*
+ * Purpose: one IPsec tunnel of a virtual address: what the IKE daemon has to be asked, and when. Desired state (passive
+ * or active, set by the role) and observed state (replies, events, lists) are kept; the machine closes the gap. Owns:
+ * struct ike_tunnel holds everything by value. Thread:  CONTROL (pure: no I/O, clock, memory). In:      struct ike_ev
+ * and the present instant.   Out: struct ike_acts, executed in order by the shell. Errors:  events that do not fit are
+ * counted (late, stale, ignored) and change nothing.
+ *
+ * How the role uses it. Demotion and start: PURGE, after the VIP is gone, so that the DELETE cannot leave the host.
+ * Promotion: PURGE in PREPARE only if ike_needs_purge(). After "VIP acknowledged, announcement sent": INITIATE, tunnels
+ * in order of conf.priority. PURGED answers a PURGE, UP ends the timeline. Nothing here ever makes the role wait: each
+ * step has its own deadline.
+ */
+#ifndef KT_IKE_FSM_H
+#define KT_IKE_FSM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "daemon/base/addr.h"
+#include "daemon/base/epoch.h"
+#include "daemon/base/mono.h"
+#include "ike-hooks/ike_conf.h"
+
+#define IKE_SOFT_NS      (300 * NS_PER_MS) /* first attempt: initiate to child up; doubles per failed attempt */
+#define IKE_SOFT_MAX_NS  (5 * NS_PER_SEC)  /* and ends here: a far peer needs two round trips and a key exchange */
+#define IKE_PURGE_NS     (1 * NS_PER_SEC)  /* a purge step without any answer is given up */
+#define IKE_SETTLE_NS    (100 * NS_PER_MS) /* child lost while active: reauthentication may be bringing it back */
+#define IKE_REKEY_NS     (1 * NS_PER_SEC)  /* DPD: a rekey must be confirmed within this */
+#define IKE_RESET_GAP_NS (10 * NS_PER_SEC) /* DPD: at most one reset per tunnel in this time */
+#define IKE_REPURGE_NS   (1 * NS_PER_SEC)  /* passive: an SA that came up by itself is purged at most this often */
+#define IKE_LIST_GAP_NS  (5 * NS_PER_SEC)  /* active without DPD: how often the lists are read */
+#define IKE_MISSING_MAX  3                 /* noblock lists leave out busy SAs: so many misses count as gone */
+#define IKE_FAILS_TOLD   3                 /* failed attempts in a row before RESET_FAILED is reported, once */
+
+/* name, text */
+#define IKE_STATE_TABLE(X)                                                    \
+	X(IKE_ABSENT, "absent")         /* IKE daemon not reachable */        \
+	X(IKE_IDLE, "idle")             /* passive, purged */                 \
+	X(IKE_PURGING, "purging")       /* terminate or sweep under way */    \
+	X(IKE_CHECKING, "checking")     /* active, asking what exists */      \
+	X(IKE_INITIATING, "initiating") /* initiate sent, child not up yet */ \
+	X(IKE_UP, "up")                                                       \
+	X(IKE_FAILED, "failed")   /* waiting for the next attempt */          \
+	X(IKE_WAITING, "waiting") /* active, but the peer initiates */
+
+enum ike_state {
+#define IKE_ENUM(name, text) name,
+	IKE_STATE_TABLE(IKE_ENUM)
+#undef IKE_ENUM
+	    IKE_STATE_N
+};
+
+enum ike_ev_kind {
+	IKE_EV_PURGE = 0,    /* epoch: become passive and forget */
+	IKE_EV_INITIATE,     /* epoch: become active; the VIP answers already */
+	IKE_EV_BACKEND_UP,   /* control and event connection work, events are registered */
+	IKE_EV_BACKEND_DOWN, /* connection lost, refused, or no reply in time */
+	IKE_EV_REPLY,        /* req, epoch, seq, ok, matches */
+	IKE_EV_SWEPT,        /* epoch, seq, ok, matches = SAs removed */
+	IKE_EV_CHILD_UPDOWN, /* up, sa_id */
+	IKE_EV_IKE_UPDOWN,   /* up */
+	IKE_EV_CHILD_REKEY,  /* sa_id = the new child */
+	IKE_EV_SA_LIST,      /* epoch, seq, sample */
+	IKE_EV_TICK,         /* the instant ike_deadline() named was reached */
+	IKE_EV_N
+};
+
+enum ike_req { IKE_REQ_NONE = 0, IKE_REQ_TERMINATE, IKE_REQ_INITIATE, IKE_REQ_REKEY, IKE_REQ_LIST, IKE_REQ_N };
+
+/* What a list of the IKE daemon said about this tunnel. */
+struct ike_sample {
+	bool present;     /* an IKE SA of this connection exists */
+	bool established; /* and it is ESTABLISHED */
+	bool child;       /* a child of this name is INSTALLED */
+	uint32_t sa_id;   /* unique id of the newest such child */
+	uint64_t in_packets, out_packets;
+};
+
+struct ike_ev {
+	enum ike_ev_kind kind;
+	struct epoch epoch;
+	uint32_t seq;     /* REPLY, SWEPT, SA_LIST: copied from the action */
+	enum ike_req req; /* REPLY */
+	bool ok;
+	uint32_t matches;
+	bool up;
+	uint32_t sa_id; /* 0: not known */
+	struct ike_sample sample;
+};
+
+/* name, text */
+#define IKE_REASON_TABLE(X)                                        \
+	X(IKE_WHY_NONE, "none")                                    \
+	X(IKE_WHY_ROLE, "role change")                             \
+	X(IKE_WHY_BACKEND_LOST, "the IKE daemon is not reachable") \
+	X(IKE_WHY_BACKEND_BACK, "the IKE daemon is back")          \
+	X(IKE_WHY_CHILD_UP, "child SA installed")                  \
+	X(IKE_WHY_CHILD_FOUND, "child SA found installed")         \
+	X(IKE_WHY_CHILD_DOWN, "child SA went down")                \
+	X(IKE_WHY_CHILD_GONE, "child SA is no longer listed")      \
+	X(IKE_WHY_UNWANTED, "SA came up while passive")            \
+	X(IKE_WHY_REFUSED, "the IKE daemon refused the request")   \
+	X(IKE_WHY_DEADLINE, "no child SA before the deadline")     \
+	X(IKE_WHY_RETRY, "next attempt")                           \
+	X(IKE_WHY_PURGED, "purged")                                \
+	X(IKE_WHY_PURGE_LATE, "no answer to the purge")            \
+	X(IKE_WHY_DPD_DOUBT, "packets go out, none come in")       \
+	X(IKE_WHY_DPD_SILENT, "peer silent, rekey not answered")   \
+	X(IKE_WHY_DPD_EVENT, "peer silent and its SA went down")   \
+	X(IKE_WHY_DPD_OVER, "packets come in again")               \
+	X(IKE_WHY_REKEYED, "rekey answered")                       \
+	X(IKE_WHY_RESET_LIMIT, "reset postponed: one per 10 s")    \
+	X(IKE_WHY_LEFTOVERS, "leftovers are purged before the initiate")
+
+enum ike_reason {
+#define IKE_ENUM(name, text) name,
+	IKE_REASON_TABLE(IKE_ENUM)
+#undef IKE_ENUM
+	    IKE_REASON_N
+};
+
+enum ike_act_kind {
+	IKE_ACT_TERMINATE = 0, /* ike, force=yes, timeout=-1; answer with REPLY */
+	IKE_ACT_INITIATE,      /* ike + child, timeout=-1; answer with REPLY */
+	IKE_ACT_REKEY,         /* ike + child; answer with REPLY */
+	IKE_ACT_LIST,          /* list-sas noblock of this ike; answer with SA_LIST, or REPLY when it failed */
+	IKE_ACT_SWEEP,         /* XFRM sweep of vip (with peer if peer.af is set); answer with SWEPT */
+	IKE_ACT_PURGED,        /* answers IKE_EV_PURGE: epoch, leftovers */
+	IKE_ACT_UP,            /* epoch; took_ns since the initiate (0: found) */
+	IKE_ACT_DOWN,          /* reason */
+	IKE_ACT_DPD_DEAD,      /* reason */
+	IKE_ACT_RESET_FAILED,  /* reason */
+	IKE_ACT_HOOK,          /* hook, reason */
+	IKE_ACT_TRACE,         /* from, to, reason: one line of log */
+	IKE_ACT_N
+};
+
+struct ike_act {
+	enum ike_act_kind kind;
+	struct epoch epoch;
+	uint32_t seq;
+	struct addr vip, peer; /* SWEEP; peer.af 0: every peer */
+	bool leftovers;
+	int64_t took_ns;
+	enum hook_event hook;
+	enum ike_reason reason;
+	enum ike_state from, to;
+};
+
+#define IKE_ACTS_MAX 16
+struct ike_acts {
+	unsigned n;
+	struct ike_act a[IKE_ACTS_MAX];
+};
+
+enum ike_sweep_scope { IKE_SWEEP_NONE = 0, IKE_SWEEP_PAIR, IKE_SWEEP_VIP };
+
+struct ike_dpd {
+	bool valid;         /* counters below were read once */
+	bool doubt;         /* out grew, in did not, for conf.interval */
+	bool rekeying;      /* a rekey is the last chance before the verdict */
+	bool told;          /* this silence was reported already */
+	uint32_t sa_id;     /* child the counters belong to */
+	uint64_t in, out;   /* newest counters */
+	uint64_t out_at_in; /* out when in grew last */
+	mono_t in_at;       /* when in grew last */
+	mono_t out_at;      /* first growth of out since then; NEVER: none */
+	mono_t rekey_by;
+};
+
+struct ike_tunnel {
+	struct ike_tunnel_conf conf;
+	bool shares_peer; /* another tunnel has the same VIP and peer: then a reset must not sweep the pair */
+	enum ike_state state;
+	mono_t since; /* of the state */
+	enum ike_reason why;
+	struct epoch epoch;
+	bool backend;     /* reachable */
+	bool active;      /* desired: tunnel up (true) or nothing (false) */
+	bool left_ike;    /* the IKE daemon may still hold something */
+	bool left_kernel; /* the kernel may still hold something */
+	bool purge_asked; /* a PURGED is owed */
+	bool unwanted;    /* passive, and an SA was seen: purge at timer */
+	bool ike_up;      /* INITIATING: the IKE SA is there already */
+	bool sweeping;
+	enum ike_sweep_scope scope; /* of the purge under way */
+	uint32_t seq;               /* last number given to a request */
+	enum ike_req req;           /* outstanding, with req_seq */
+	uint32_t req_seq, sweep_seq;
+	mono_t timer, req_by;
+	mono_t initiated, purged_at, reset_at; /* NEVER: not yet */
+	uint32_t fails;                        /* attempts in a row without child */
+	uint32_t sa_id;
+	uint32_t missing;
+	int64_t last_up_ns; /* initiate to child up, last success */
+	struct ike_dpd dpd;
+	struct {
+		uint64_t purges, initiates, ups, downs, dpd_dead, resets, rekeys, late, stale, ignored, resets_held;
+	} count;
+};
+
+/* Passive, backend unknown, leftovers assumed (the state may be older than this process). */
+void ike_init(struct ike_tunnel *t, const struct ike_tunnel_conf *conf, bool shares_peer, mono_t now);
+
+/* One event. Overwrites out. */
+void ike_step(struct ike_tunnel *t, const struct ike_ev *ev, mono_t now, struct ike_acts *out);
+
+/* When IKE_EV_TICK is due; MONO_NEVER: not at all. */
+mono_t ike_deadline(const struct ike_tunnel *t);
+
+/* True when a promotion has to purge first: something may be left in the IKE daemon or the kernel. */
+bool ike_needs_purge(const struct ike_tunnel *t);
+
+/* Static texts. */
+const char *ike_state_name(enum ike_state s);
+const char *ike_reason_text(enum ike_reason r);
+const char *ike_req_name(enum ike_req r);
+
+#endif

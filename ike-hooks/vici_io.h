@@ -1,0 +1,93 @@
+/*
+ * Purpose: asynchronous client of one strongSwan charon: a control and an event connection to its VICI socket.
+ * Owns:    both sockets, their timers and a bounded queue of requests.
+ * Thread:  CONTROL; every call returns at once, whatever charon does (absent, dead, stopped, talking nonsense).
+ * In:      requests with a tag.   Out: struct vici_ev to the callback; pointers in it are valid during the call only.
+ * Errors:  requests: 0, ERR_STATE (not connected) or ERR_FULL. A request that was accepted gets exactly one
+ *          VICI_EV_REPLY, except when the connection is lost first: then VICI_EV_DOWN answers all of them.
+ *
+ * One request is outstanding; its reply has 500 ms, then both connections are closed and opened anew (back-off 100 ms
+ * to 2 s; a stopped charon accepts connections, so it is shown as VICI_STOPPED until it answers again). Terminate,
+ * initiate and rekey overtake lists. The callback may issue requests, but not free the client.
+ */
+#ifndef KT_VICI_IO_H
+#define KT_VICI_IO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "daemon/base/epoch.h"
+#include "daemon/base/loop.h"
+#include "ike-hooks/ike_fsm.h"
+
+#define VICI_QUEUE_MAX 1024 /* waiting requests; more are refused with ERR_FULL and counted */
+#define VICI_REPLY_NS  (500 * NS_PER_MS)
+#define VICI_ALIVE_NS  (5 * NS_PER_SEC)
+
+enum vici_state {
+	VICI_ABSENT = 0, /* no socket, or connection refused */
+	VICI_CONNECTING, /* connected, version and event registrations not answered yet */
+	VICI_READY,
+	VICI_STOPPED, /* accepts connections, does not answer */
+};
+
+enum vici_ev_kind {
+	VICI_EV_UP = 0,       /* both connections answer and the events are registered */
+	VICI_EV_DOWN,         /* lost: whatever was queued is gone */
+	VICI_EV_REPLY,        /* tag, req, ok, matches, errmsg; for LIST also sample (ok) */
+	VICI_EV_IKE_UPDOWN,   /* ike, ike_id, up */
+	VICI_EV_CHILD_UPDOWN, /* ike, child, sa_id, up; one call per child named in the event */
+	VICI_EV_IKE_REKEY,    /* ike */
+	VICI_EV_CHILD_REKEY,  /* ike, child, sa_id = new child */
+	VICI_EV_IKE_UPDATE,   /* ike: its addresses are about to change (MOBIKE moved a tunnel off the VIP) */
+};
+
+/* Travels with a request and comes back in its reply. */
+struct vici_tag {
+	uint32_t tunnel;
+	uint32_t seq;
+	struct epoch epoch;
+};
+
+struct vici_ev {
+	enum vici_ev_kind kind;
+	struct vici_tag tag;
+	enum ike_req req;
+	bool ok, up;
+	uint32_t matches;
+	const char *errmsg; /* never NULL */
+	const char *ike, *child;
+	uint32_t ike_id, sa_id;
+	struct ike_sample sample;
+};
+
+struct vici_counters {
+	uint64_t connects, losts, requests, replies, events, timeouts, refused, bad_frames, bad_messages, unexpected;
+	uint64_t rx_bytes, tx_bytes;
+};
+
+typedef void (*vici_fn)(void *arg, const struct vici_ev *ev);
+
+struct vici;
+
+/* Begins to connect at the next pass of the loop. NULL without memory. The path is copied (cut at 107 bytes). */
+struct vici *vici_new(struct loop *l, const char *socket_path, vici_fn fn, void *arg);
+void vici_free(struct vici *v);
+
+/* ike: connection name. Ends its IKE SAs without waiting (force, timeout -1). "Nothing to terminate" is ok, matches 0.
+ */
+int vici_terminate(struct vici *v, const char *ike, struct vici_tag tag);
+/* Starts a negotiation; the reply says only that it was queued, VICI_EV_CHILD_UPDOWN tells the result. */
+int vici_initiate(struct vici *v, const char *ike, const char *child, struct vici_tag tag);
+int vici_rekey(struct vici *v, const char *ike, const char *child, struct vici_tag tag);
+/* What exists of this child; the reply carries a sample. */
+int vici_list(struct vici *v, const char *ike, const char *child, struct vici_tag tag);
+
+enum vici_state vici_state(const struct vici *v);
+const char *vici_state_name(enum vici_state s);
+/* "charon 5.9.8", empty before the first answer. */
+const char *vici_version(const struct vici *v);
+/* Why the connection was lost last: an err.h or -errno code; 0: never. */
+int vici_last_error(const struct vici *v);
+const struct vici_counters *vici_counters(const struct vici *v);
+
+#endif

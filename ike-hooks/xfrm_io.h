@@ -1,0 +1,39 @@
+/*
+ * Purpose: removes exactly the kernel's IPsec SAs of one virtual address, larval ones too; nothing else. Policies,
+ * traps and SAs of other addresses are never touched, and no flush message is ever sent. Owns:    a netlink socket
+ * during the call. Thread:  KERNEL (blocking netlink with bounded waits); never CONTROL. In:      address(es).   Out:
+ * counts, and the list for a dry run. Errors:  0, -errno, or ERR_TIMEOUT when the kernel did not finish within
+ * XFRM_SWEEP_NS. What was deleted until then is counted. -EPROTONOSUPPORT: this kernel has no XFRM, so there is nothing
+ * to sweep.
+ */
+#ifndef KT_XFRM_IO_H
+#define KT_XFRM_IO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "daemon/base/addr.h"
+#include "daemon/base/mono.h"
+#include "ike-hooks/xfrm_wire.h"
+
+#define XFRM_SWEEP_NS (500 * NS_PER_MS) /* whole call */
+
+struct xfrm_sweep_result {
+	uint32_t found;   /* SAs from or to the address */
+	uint32_t deleted; /* of them, by us */
+	uint32_t gone;    /* expired or deleted by somebody else meanwhile */
+	uint32_t failed;  /* refused by the kernel; last_error says why */
+	uint32_t larval;  /* of found: without keys */
+	uint32_t passes;  /* dumps repeated because the table changed during one */
+	int last_error;
+	int64_t took_ns;
+};
+
+/* Deletes every SA whose source or destination is vip. out is always filled. */
+int xfrm_sweep(const struct addr *vip, struct xfrm_sweep_result *out);
+/* The same, limited to SAs whose other end is peer. */
+int xfrm_sweep_pair(const struct addr *vip, const struct addr *peer, struct xfrm_sweep_result *out);
+/* Dry run: fills list[cap] with what xfrm_sweep would delete; out->found may exceed cap. */
+int xfrm_list(const struct addr *vip, const struct addr *peer, struct xfrm_sa *list, uint32_t cap,
+	      struct xfrm_sweep_result *out);
+
+#endif
