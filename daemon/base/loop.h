@@ -7,6 +7,8 @@
  *
  * Classes are run in order: all ready LATENCY work before NORMAL before BULK. A callback must not work for longer
  * than its budget: loop_budget_spent() says when to return (level-triggered descriptors come back by themselves).
+ * The order is strict: a class that is ready all the time starves those below it. Work that must go on under any load
+ * belongs to the class of that load.
  */
 #ifndef KT_BASE_LOOP_H
 #define KT_BASE_LOOP_H
@@ -36,7 +38,7 @@ void loop_run(struct loop *l);
 /* One pass; waits at most wait_ns (0: do not wait). */
 void loop_once(struct loop *l, int64_t wait_ns);
 void loop_stop(struct loop *l);
-/* Instant at which the running callback's pass began; cheap. */
+/* The monotonic clock now. Cheap (no system call), and right inside a library's own callbacks too. */
 mono_t loop_now(const struct loop *l);
 /* Lateness of timers: instant run minus deadline. */
 struct hist *loop_lateness(struct loop *l);
@@ -54,6 +56,10 @@ struct loop_timer *loop_timer_new(struct loop *l, enum loop_class c, loop_timer_
 void loop_timer_set(struct loop_timer *t, mono_t deadline);
 void loop_timer_free(struct loop_timer *t);
 
+/*
+ * Catches a signal of the process; one loop of a process at most may have signals. The handler is reset by exec, but
+ * not by fork: a child that goes on without exec must set its own dispositions at once.
+ */
 struct loop_signal *loop_signal_new(struct loop *l, int signo, loop_signal_fn fn, void *arg);
 void loop_signal_free(struct loop_signal *s);
 

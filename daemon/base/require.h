@@ -8,7 +8,10 @@
 #ifndef KT_BASE_REQUIRE_H
 #define KT_BASE_REQUIRE_H
 
-/* Prints where and what, runs the hook set with require_on_fail, aborts. */
+/* The hook tells the reader (log.c sets it); without one the C library's assertion text goes to stderr. NULL unsets. */
+void require_on_fail(void (*hook)(const char *expr, const char *file, int line));
+
+/* Runs the hook set with require_on_fail (or prints where and what), aborts. */
 _Noreturn void require_failed(const char *expr, const char *file, int line);
 
 #define require(cond) ((cond) ? (void)0 : require_failed(#cond, __FILE__, __LINE__))
