@@ -1,1 +1,27 @@
-# tests: shared parts; unit tests are listed beside their module.
+# tests: shared parts. Unit tests are listed beside their module as check_PROGRAMS += check_X.
+#
+# Fuzz targets: tests/fuzz/fuzz_X.c gives the program fuzz_X. Normally it is linked with a driver that replays
+# tests/fuzz/corpus/X (so `make check` runs it), under --enable-fuzz with libFuzzer. Three lines each:
+#   check_PROGRAMS += fuzz_X
+#   fuzz_X_SOURCES = tests/fuzz/fuzz_X.c
+#   fuzz_X_LDADD = libY_core.a libbase_core.a $(FUZZ_LIBS)
+if FUZZ
+FUZZ_LIBS = -fsanitize=fuzzer $(SODIUM_LIBS)
+else
+noinst_LIBRARIES += libfuzzdriver.a
+libfuzzdriver_a_SOURCES = tests/fuzz/driver.c
+FUZZ_LIBS = libfuzzdriver.a $(SODIUM_LIBS)
+endif
+
+EXTRA_DIST += dev README.md HACKING.md LICENSE .clang-format .editorconfig tests/fuzz/corpus tests/lab tests/netns \
+	tests/interop tests/cppcheck.supp
+
+# Lists for ./dev, which runs tests one by one and measures the pure cores.
+.PHONY: print-check-programs print-core-sources print-core-libraries
+print-check-programs:
+	@echo $(check_PROGRAMS)
+print-core-sources:
+	@echo $(filter %.c,$(libbase_core_a_SOURCES) $(libvrrp_core_a_SOURCES) $(libsync_core_a_SOURCES) \
+		$(libike_core_a_SOURCES) $(libdaemon_core_a_SOURCES) $(libcli_core_a_SOURCES))
+print-core-libraries:
+	@echo $(filter %_core.a,$(noinst_LIBRARIES))
