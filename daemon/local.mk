@@ -1,4 +1,4 @@
 # daemon: owns everything; the only folder that knows all domains.
 noinst_LIBRARIES += libdaemon_core.a libdaemon_io.a
-libdaemon_core_a_SOURCES =
+libdaemon_core_a_SOURCES = daemon/role.h daemon/role.c daemon/group.h daemon/group.c
 libdaemon_io_a_SOURCES =

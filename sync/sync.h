@@ -27,7 +27,9 @@ enum sync_cmd_type {
 				the kernel; from now on records below `epoch` are applied create-only -> FENCED{epoch} */
 	SYNC_CMD_AUTHORITY,  /* store who this node is (struct sync_authority) -> AUTHORITY{epoch} */
 	SYNC_CMD_FLUSH,      /* planned switch, old master: send the dirty set, send no destroy any more -> FLUSHED{epoch, seq} */
-	SYNC_CMD_APPLY,      /* planned switch, new master: apply up to data sequence `seq` -> APPLIED{epoch} */
+	SYNC_CMD_JOIN,       /* planned switch, new master: join the event groups, nothing else */
+	SYNC_CMD_APPLY,      /* planned switch, new master: apply up to data sequence `seq`, then fence at `epoch` as
+				SYNC_CMD_FENCE does -> APPLIED{epoch} */
 	SYNC_CMD_DEMOTING,   /* first step of a demotion: send no destroy until STABLE */
 	SYNC_CMD_STABLE,     /* the group rests: destroys flow again, digests settle the rest */
 	SYNC_CMD_DELETE_CT,  /* delete one entry by exact original tuple (IKE and ESP of a VIP) */
