@@ -25,10 +25,10 @@ struct vrrp_vip {
 struct vrrp_conf {
 	char name[VRRP_NAME_MAX];
 	char interface[IFNAMSIZ];
-	uint8_t vrid;      /* 1..255 */
-	uint8_t af;        /* ADDR_V4 or ADDR_V6: one virtual router each (RFC 9568 section 1.3) */
-	uint8_t priority;  /* 1..254; 255 = address owner */
-	int64_t adv_ns;    /* 10 ms .. 40.95 s, a multiple of 10 ms */
+	uint8_t vrid;     /* 1..255 */
+	uint8_t af;       /* ADDR_V4 or ADDR_V6: one virtual router each (RFC 9568 section 1.3) */
+	uint8_t priority; /* 1..254; 255 = address owner */
+	int64_t adv_ns;   /* 10 ms .. 40.95 s, a multiple of 10 ms */
 	bool preempt;
 	bool checksum_rfc9568; /* send the IPv4 checksum without pseudo-header (RFC 9568 5.2.8); both are accepted */
 	uint8_t garp_repeat;   /* announcements per address after a takeover, at least 1 */
