@@ -1,0 +1,218 @@
+/*
+ * Purpose: which addresses this node wants in the kernel, which ones are there, and what has to be sent to make both
+ *          equal. Level, not edge: the difference is taken again after every batch, event burst and periodic tick.
+ * Owns:    the observed model (links, addresses), the desired objects and the operations in flight.
+ * Thread:  CONTROL (pure; time is an argument).
+ * In:      declared objects, group modes, observed links and addresses, results of operations, instants.
+ * Out:     operations in chunks of NET_CHUNK, a status per failover group, lists of changes.
+ * Errors:  functions that can fail return -errno; what the kernel refused is kept per object and told by the status.
+ *
+ * An observed address is ours when it bears our mark (IFA_PROTO 18) AND stands in the ownership list. Anything else is
+ * foreign: it counts as present for a group that wants it, is named in the status, and is never deleted. On a kernel
+ * without IFA_PROTO (before 5.18) the list alone decides, and only for addresses whose addition succeeded.
+ *
+ * Order of use on CONTROL after any input:  netstate_diff(ADD) -> if netstate_own_dirty(): write the ownership file
+ * ahead -> send the operations -> netstate_done() per operation. daemon/netapply.h does exactly this.
+ */
+#ifndef KT_NETSTATE_H
+#define KT_NETSTATE_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "daemon/base/addr.h"
+#include "daemon/base/mono.h"
+#include "daemon/base/slab.h"
+#include "daemon/base/tbl.h"
+#include "daemon/ownfile.h"
+
+#define NET_CHUNK        50    /* operations in one batch; GARPs are released per batch */
+#define NET_OBJECTS_MAX  16384 /* desired and owned objects */
+#define NET_OBSERVED_MAX 65536 /* addresses of the whole box */
+#define NET_LINKS_MAX    4096
+#define NET_GROUPS_MAX   4096
+#define NET_MARK         18 /* IFA_PROTO of our addresses (RTPROT_KEEPALIVED, as for routes and rules) */
+#define NET_NO_GROUP     UINT16_MAX
+#define NET_TICK_NS      (10 * NS_PER_SEC) /* every object is looked at again within this time */
+#define NET_RETRY_MIN_NS (100 * NS_PER_MS) /* back-off after a refusal, doubled up to the maximum */
+#define NET_RETRY_MAX_NS (5 * NS_PER_SEC)
+#define NET_ECHO_NS      (200 * NS_PER_MS) /* an acknowledged operation without its event: dump again */
+
+/* Address flags as in linux/if_addr.h; only those that matter here. */
+enum { NET_A_SECONDARY = 0x01, NET_A_NODAD = 0x02, NET_A_DADFAILED = 0x08, NET_A_TENTATIVE = 0x40 };
+
+struct net_link {
+	int index;
+	char name[IFNAMSIZ];
+	bool up;      /* IFF_UP */
+	bool carrier; /* IFF_LOWER_UP */
+	bool gone;    /* only in lists of changes: the interface was removed */
+	uint8_t mac[6];
+	uint8_t mac_len; /* 0 when the interface has none or another size */
+	uint16_t type;   /* ARPHRD_* */
+	uint32_t mtu;
+};
+
+struct net_addr {
+	int ifindex;
+	struct addr addr;
+	uint8_t plen;
+	uint8_t proto;  /* IFA_PROTO; 0 when absent */
+	uint32_t flags; /* NET_A_*, IFA_FLAGS if present */
+};
+
+enum net_mode {
+	NET_KEEP = 0, /* neither add nor delete: after a start, until it is known who is master */
+	NET_DOWN,     /* none of our addresses */
+	NET_UP,       /* all of them */
+};
+
+enum net_op_kind { NET_OP_ADD = 0, NET_OP_DEL = 1 };
+
+struct net_op {
+	enum net_op_kind kind;
+	uint32_t obj;   /* handle of the object, 1..NET_OBJECTS_MAX; also its slot in the guardian */
+	uint32_t seq;   /* of this operation; late results of an older one are ignored */
+	uint32_t tag;   /* the caller's, as given to netstate_want_addr */
+	uint16_t group; /* NET_NO_GROUP: no longer configured */
+	int ifindex;
+	struct addr addr;
+	uint8_t plen;
+};
+
+enum net_group_state {
+	NET_EQUAL = 0, /* observed equals desired and, for a group that is up, all its links are up with carrier */
+	NET_PENDING,   /* operations are on their way or about to be */
+	NET_PARTIAL,   /* everything was tried; `failed` objects were refused and are retried with back-off */
+	NET_LINK_DOWN, /* the link `ifname` is absent, down or without carrier */
+};
+
+struct net_status {
+	enum net_group_state state;
+	uint32_t total;   /* objects of the group */
+	uint32_t present; /* observed where they are wanted (ours and foreign) */
+	uint32_t foreign; /* of these: without our mark or not in our list */
+	uint32_t failed, waiting;
+	/* the first failed (PARTIAL) or else the first foreign object; for LINK_DOWN only ifname is set */
+	struct addr addr;
+	uint8_t plen;
+	char ifname[IFNAMSIZ];
+	int err; /* errno of the refusal, positive */
+};
+
+/* An object whose place in the kernel changed hands: what the guardian may delete. */
+struct net_owned {
+	uint32_t obj;
+	bool ours;         /* present, ours: the guardian may delete it; false: withdraw it */
+	struct net_op del; /* when ours: the operation that would delete it */
+};
+
+struct net_counters {
+	uint64_t adds, dels, refused, foreign_seen, mark_lost, retries, full, late_results, dumps_wanted;
+};
+
+struct net_iface { /* an interface name that somebody refers to */
+	char name[IFNAMSIZ];
+	int index; /* 0: absent */
+};
+
+struct net_group {
+	enum net_mode mode;
+	uint32_t first;     /* list of objects through net_obj.next */
+	uint16_t needs[16]; /* interfaces needed beside those of the addresses */
+	uint8_t n_needs;
+	uint8_t dirty; /* bit per net_op_kind */
+};
+
+struct netstate {
+	bool marks;  /* the kernel keeps IFA_PROTO */
+	bool synced; /* at least one dump was complete */
+	bool own_dirty, dump_wanted, orphans_dirty;
+	uint32_t dump_gen, conf_gen, op_seq;
+	uint32_t scan_group, dirty_groups;
+	mono_t next_tick, next_retry;
+	struct slab objs, obs, links;
+	struct tbl obj_by_addr, obs_by_addr, link_by_index;
+	struct net_iface *ifaces; /* NET_LINKS_MAX */
+	uint16_t n_ifaces;
+	struct net_group *groups; /* NET_GROUPS_MAX + 1, the last one holds objects that are configured no longer */
+	uint32_t n_groups;
+	uint32_t changed_obj, changed_link; /* heads of the lists of changes */
+	struct net_counters count;
+};
+
+/* marks: the kernel keeps IFA_PROTO. All groups begin as NET_KEEP. 0 or -ENOMEM. */
+int netstate_init(struct netstate *ns, bool marks);
+void netstate_free(struct netstate *ns);
+
+/*
+ * Declares the configured objects: begin, then want / need for every group, then end. Objects that are not declared
+ * again are deleted if they are ours. Group numbers may change between declarations: set every mode again after it.
+ */
+void netstate_conf_begin(struct netstate *ns);
+/*
+ * Handle of the object, or -EEXIST when another group has the same address on this interface, -ENOSPC at a limit,
+ * -EINVAL for a bad name or prefix length. tag comes back in operations.
+ */
+int netstate_want_addr(struct netstate *ns, uint16_t group, const char *ifname, const struct addr *addr, uint8_t plen,
+		       uint32_t tag);
+/* The group is LINK_DOWN unless this link is up, too. 0 or -errno as above. */
+int netstate_need_link(struct netstate *ns, uint16_t group, const char *ifname);
+void netstate_conf_end(struct netstate *ns);
+
+/* Puts the group's objects on the ownership list, so that the file is written before COMMIT. */
+void netstate_group_prepare(struct netstate *ns, uint16_t group);
+void netstate_group_set(struct netstate *ns, uint16_t group, enum net_mode mode);
+enum net_mode netstate_group_mode(const struct netstate *ns, uint16_t group);
+struct net_status netstate_status(const struct netstate *ns, uint16_t group);
+
+/* Observed model. A dump marks everything old at begin and drops at end what was not named in between. */
+void netstate_dump_begin(struct netstate *ns);
+void netstate_dump_end(struct netstate *ns);
+void netstate_link_set(struct netstate *ns, const struct net_link *l);
+void netstate_link_gone(struct netstate *ns, int ifindex);
+void netstate_addr_set(struct netstate *ns, const struct net_addr *a);
+void netstate_addr_gone(struct netstate *ns, const struct net_addr *a);
+/* True once when the model may have missed something (an acknowledged operation without its event). */
+bool netstate_dump_wanted(struct netstate *ns);
+
+/*
+ * Next operations of one kind, at most NET_CHUNK; they are in flight from now on and not given again before
+ * netstate_done. Call until it returns 0. Nothing is given before the first dump was complete.
+ */
+unsigned netstate_diff(struct netstate *ns, enum net_op_kind kind, mono_t now, struct net_op out[NET_CHUNK]);
+/* Result of one operation: 0 or -errno. */
+void netstate_done(struct netstate *ns, const struct net_op *op, int result, mono_t now);
+/* Periodic work: retries that are due, and the slow check of everything. Then call netstate_diff. */
+void netstate_tick(struct netstate *ns, mono_t now);
+/* When netstate_tick has work next. */
+mono_t netstate_deadline(const struct netstate *ns);
+
+/* Ownership list. dirty: the file has to be written before operations go out; the call clears it. */
+bool netstate_own_dirty(struct netstate *ns);
+/* Fills out[cap] with the objects that may be ours in the kernel; returns their number, at most cap. */
+uint32_t netstate_own_list(const struct netstate *ns, struct own_entry *out, uint32_t cap);
+/* Entries of a previous process, before the first dump. Undeclared ones are deleted once they are seen marked. */
+void netstate_own_load(struct netstate *ns, const struct own_entry *e, uint32_t n);
+/* Number of the group's objects that are ours in the kernel now: leftovers right after a start. */
+uint32_t netstate_leftovers(const struct netstate *ns, uint16_t group);
+
+/* Links and the local addresses VRRP sends from. */
+const struct net_link *netstate_link(const struct netstate *ns, int ifindex);
+const struct net_link *netstate_link_by_name(const struct netstate *ns, const char *name);
+/*
+ * Source address of adverts: the first IPv4 address that is neither secondary nor ours (RFC 9568 section 5.1.1.1), or
+ * the first usable link-local IPv6 address that is not ours (section 5.1.2.1). False when there is none.
+ */
+bool netstate_source(const struct netstate *ns, int ifindex, uint8_t af, struct addr *out);
+/* True when the address is configured on this box by anybody. */
+bool netstate_is_local(const struct netstate *ns, const struct addr *a);
+/* Addresses of the box, one after the other: *iter starts at 0; false at the end. */
+bool netstate_addr_next(const struct netstate *ns, uint32_t *iter, struct net_addr *out);
+
+/* Takes the next changed link (state, name, MAC, MTU, local addresses or gone); false when there is none. */
+bool netstate_changed_link(struct netstate *ns, struct net_link *out);
+/* Takes the next object that became ours in the kernel, or stopped to be. */
+bool netstate_changed_owned(struct netstate *ns, struct net_owned *out);
+
+#endif

@@ -1,0 +1,36 @@
+/*
+ * Purpose: what the process may do and what it must not lose: capabilities, limits, locked memory, scheduling.
+ * Owns:    nothing.
+ * Thread:  CONTROL at start, except sandbox_thread_attr.
+ * In:      wishes.   Out: 0 or -errno each; the caller logs what was not allowed and goes on.
+ * Errors:  -errno.
+ */
+#ifndef KT_SANDBOX_H
+#define KT_SANDBOX_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#define SANDBOX_STACK_BYTES (256 * 1024)
+#define SANDBOX_RT_PRIO     10 /* CONTROL; KERNEL uses one less while it holds a role job */
+
+/*
+ * Keeps CAP_NET_ADMIN, CAP_NET_RAW, CAP_NET_BIND_SERVICE, CAP_SYS_NICE, CAP_IPC_LOCK, CAP_CHOWN and CAP_KILL, and drops
+ * every other one from the permitted and effective sets of the calling thread (threads made later inherit). The
+ * bounding set stays: hooks are programs of the operator and run as he expects.
+ */
+int sandbox_caps(void);
+/* Only CAP_NET_ADMIN and CAP_NET_RAW: the guardian. */
+int sandbox_caps_guardian(void);
+/* Descriptors up to the hard limit, no limit on locked memory, RLIMIT_RTTIME 1 s (SIGXCPU) and 2 s (SIGKILL). */
+int sandbox_rlimits(void);
+/* mlockall with MCL_ONFAULT: pages stay once they were touched. */
+int sandbox_memory(void);
+/* SCHED_FIFO at prio for the calling thread; children of fork fall back to SCHED_OTHER. */
+int sandbox_realtime(int prio);
+/* Attributes for threads: stack of SANDBOX_STACK_BYTES, scheduling not inherited (SCHED_OTHER). 0 or -errno. */
+int sandbox_thread_attr(pthread_attr_t *attr);
+/* Lowers the OOM killer's interest in this process (needs CAP_SYS_RESOURCE: call before sandbox_caps). */
+int sandbox_oom(int score_adj);
+
+#endif
