@@ -1,0 +1,610 @@
+/* Sockets of ctnetlink on a loop. What a message means is decided in ct_wire, what to do about it by the caller. */
+#include "sync/ct_io.h"
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_compat.h>
+#include <linux/netlink.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "daemon/base/clock.h"
+#include "daemon/base/require.h"
+
+enum {
+	RX_SLOT = 2048, /* one event or answer: below 700 bytes in practice, a longer one is counted as cut */
+	INJECT_RCVBUF = 1 << 20,
+	DUMP_READ_PACED = 8192, /* about 30 entries: little waits in the kernel while the pace makes us wait */
+	DUMP_READ_MAX = 32768,  /* the most the kernel puts into one answer */
+	DUMP_TRIES = 3,
+	DUMP_TICK_ENTRIES = 512,
+};
+#define DUMP_TICK_NS  NS_PER_MS
+#define DUMP_RETRY_NS NS_PER_MS
+
+struct rx {
+	struct mmsghdr hdr[CT_IO_BATCH];
+	struct iovec iov[CT_IO_BATCH];
+	uint8_t slot[CT_IO_BATCH][RX_SLOT];
+};
+
+struct ct_io {
+	struct loop *loop;
+	struct ct_io_cb cb;
+	void *arg;
+	int64_t wait_ns, wait_busy_ns;
+	struct ct_io_stats st;
+
+	int ev_fd;
+	struct loop_fd *ev;
+	struct loop_timer *ev_timer;
+	bool busy;    /* the last read was a full batch */
+	bool reading; /* inside a callback of the event socket */
+	struct rx ev_rx;
+	struct ct_event ev_batch[CT_IO_BATCH];
+
+	int in_fd;
+	uint32_t seq;
+	struct rx in_rx;
+	struct ct_event in_batch[CT_IO_BATCH];
+	uint8_t tx[CT_IO_BATCH * CT_WIRE_OP_MAX] __attribute__((aligned(8)));
+
+	int dump_fd; /* -1: no dump runs */
+	struct loop_timer *dump_timer;
+	uint32_t dump_rate;
+	int64_t dump_credit_ns; /* time bought by not reading; negative: owed */
+	mono_t dump_last;
+	unsigned dump_tries;
+	bool dump_intr;
+	size_t dump_read;
+	struct ct_event dump_batch[CT_IO_BATCH];
+	unsigned dump_n;
+	uint8_t dump_rx[DUMP_READ_MAX] __attribute__((aligned(8)));
+};
+
+/* --- sockets --- */
+
+static void rx_init(struct rx *rx)
+{
+	for (unsigned i = 0; i < CT_IO_BATCH; i++) {
+		rx->iov[i] = (struct iovec){ rx->slot[i], RX_SLOT };
+		rx->hdr[i].msg_hdr = (struct msghdr){ .msg_iov = &rx->iov[i], .msg_iovlen = 1 };
+	}
+}
+
+/* Opens and binds; *portid gets what the kernel assigned. -1 with errno. */
+static int nl_open(uint32_t *portid)
+{
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER);
+	if (fd < 0)
+		return -1;
+	struct sockaddr_nl sa = { .nl_family = AF_NETLINK };
+	socklen_t len = sizeof(sa);
+	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 || getsockname(fd, (struct sockaddr *)&sa, &len) < 0) {
+		int err = errno;
+		close(fd);
+		errno = err;
+		return -1;
+	}
+	*portid = sa.nl_pid;
+	return fd;
+}
+
+/* Past rmem_max where allowed, else up to it: the granted size is shown in the statistics. */
+static uint32_t set_rcvbuf(int fd, uint32_t bytes)
+{
+	int want = bytes > INT32_MAX / 2 ? INT32_MAX / 2 : (int)bytes;
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &want, sizeof(want)) < 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &want, sizeof(want));
+	int got = 0;
+	socklen_t len = sizeof(got);
+	return getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &got, &len) < 0 ? 0 : (uint32_t)got;
+}
+
+/* Events caused by portid never enter the receive buffer. nlmsg_pid stands at offset 12, in host order. */
+static int set_filter(int fd, uint32_t portid)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 12),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(portid), 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+	};
+	struct sock_fprog prog = { .len = sizeof(code) / sizeof(code[0]), .filter = code };
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog));
+}
+
+static int membership(int fd, int group, bool join)
+{
+	int opt = join ? NETLINK_ADD_MEMBERSHIP : NETLINK_DROP_MEMBERSHIP;
+	return setsockopt(fd, SOL_NETLINK, opt, &group, sizeof(group)) < 0 ? -errno : 0;
+}
+
+static ssize_t nl_send(int fd, const void *buf, size_t len)
+{
+	const struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+	ssize_t n;
+	do {
+		n = sendto(fd, buf, len, 0, (const struct sockaddr *)&kernel, sizeof(kernel));
+	} while (n < 0 && errno == EINTR);
+	return n;
+}
+
+/* --- events --- */
+
+static void ev_deliver(struct ct_io *io, unsigned n)
+{
+	if (!n)
+		return;
+	io->st.batches++;
+	io->reading = true;
+	io->cb.events(io->arg, io->ev_batch, n);
+	io->reading = false;
+}
+
+/* Entries of one datagram into batch from n on; the new n. An event datagram holds one message. */
+static unsigned read_slot(struct ct_io *io, const struct mmsghdr *h, const uint8_t *slot, struct ct_event *batch,
+			  unsigned n)
+{
+	if (h->msg_hdr.msg_flags & MSG_TRUNC) {
+		io->st.drops[CT_DROP_LENGTH]++;
+		return n;
+	}
+	struct wire_rd r = wire_rd(slot, h->msg_len);
+	while (wire_left(&r) && n < CT_IO_BATCH) {
+		struct ct_wire_msg m;
+		enum ct_drop d = ct_wire_next(&r, &m);
+		if (d == CT_OK && m.kind != CT_WIRE_ENTRY)
+			continue;
+		if (d == CT_OK)
+			d = ct_wire_event(&m, &batch[n]);
+		io->st.drops[d]++;
+		if (d == CT_OK)
+			io->st.events[batch[n++].type]++;
+	}
+	return n;
+}
+
+enum ev_read { EV_EMPTY = 0, EV_MORE };
+
+/* One recvmmsg and its callback. */
+static enum ev_read ev_read(struct ct_io *io, unsigned *got)
+{
+	*got = 0;
+	int n = recvmmsg(io->ev_fd, io->ev_rx.hdr, CT_IO_BATCH, MSG_DONTWAIT, NULL);
+	if (n < 0 && errno == ENOBUFS) {
+		io->st.overruns++;
+		io->cb.overrun(io->arg);
+		return EV_MORE;
+	}
+	if (n <= 0)
+		return n < 0 && errno == EINTR ? EV_MORE : EV_EMPTY;
+	io->st.reads++;
+	unsigned k = 0;
+	for (int i = 0; i < n; i++)
+		k = read_slot(io, &io->ev_rx.hdr[i], io->ev_rx.slot[i], io->ev_batch, k);
+	ev_deliver(io, k);
+	*got = (unsigned)n;
+	return n < CT_IO_BATCH ? EV_EMPTY : EV_MORE;
+}
+
+/* True when the socket was read empty, false when the budget ended first. */
+static bool ev_read_all(struct ct_io *io, unsigned msgs, int64_t max_ns)
+{
+	mono_t until = mono_add(clock_mono(), max_ns);
+	unsigned total = 0, got;
+	io->busy = false;
+	while (ev_read(io, &got) == EV_MORE) {
+		io->busy = true;
+		total += got;
+		if (total >= msgs || mono_due(until, clock_mono()))
+			return false;
+	}
+	return true;
+}
+
+static void ev_timer(void *arg, mono_t deadline)
+{
+	struct ct_io *io = arg;
+	(void)deadline;
+	if (ev_read_all(io, CT_IO_BUDGET, CT_IO_BUDGET_NS))
+		loop_fd_set(io->ev, LOOP_READ);
+	else
+		loop_timer_set(io->ev_timer, loop_now(io->loop)); /* others first, then on */
+}
+
+/* The first event of a batch waits a little, so that one wake-up serves many (sync-prototype 1). */
+static void ev_ready(void *arg, int fd, unsigned events)
+{
+	struct ct_io *io = arg;
+	(void)fd;
+	(void)events;
+	loop_fd_set(io->ev, 0);
+	loop_timer_set(io->ev_timer, mono_add(clock_mono(), io->busy ? io->wait_busy_ns : io->wait_ns));
+}
+
+bool ct_io_drain(struct ct_io *io, int64_t max_ns)
+{
+	if (io->reading)
+		return false; /* the caller is itself serving a batch: what follows has not been read */
+	return ev_read_all(io, UINT32_MAX, max_ns);
+}
+
+int ct_io_listen(struct ct_io *io, bool new_update)
+{
+	if (io->st.new_update == new_update)
+		return 0;
+	int rc = membership(io->ev_fd, NFNLGRP_CONNTRACK_NEW, new_update);
+	if (!rc)
+		rc = membership(io->ev_fd, NFNLGRP_CONNTRACK_UPDATE, new_update);
+	if (rc < 0) {
+		(void)membership(io->ev_fd, NFNLGRP_CONNTRACK_NEW, io->st.new_update);
+		return rc;
+	}
+	io->st.new_update = new_update;
+	return 0;
+}
+
+/* --- injection --- */
+
+/* Which operations of the batch in flight were answered, and their results. */
+struct answers {
+	uint32_t base;
+	unsigned n;
+	uint64_t seen;
+	int *results;
+};
+
+static void take_answer(struct ct_io *io, const struct ct_wire_msg *m, struct answers *a, unsigned *entries)
+{
+	uint32_t i = m->seq - a->base;
+	if (i >= a->n || (m->kind != CT_WIRE_RESULT && m->kind != CT_WIRE_ENTRY)) {
+		io->st.stray++;
+		return;
+	}
+	a->seen |= UINT64_C(1) << i;
+	if (m->kind == CT_WIRE_RESULT) {
+		a->results[i] = m->error;
+		return;
+	}
+	enum ct_drop d = ct_wire_event(m, &io->in_batch[*entries]);
+	io->st.drops[d]++;
+	if (d != CT_OK) {
+		a->results[i] = -EPROTO;
+		return;
+	}
+	/* the answer to a GET is a single message, yet the same kind of news as a dump entry */
+	struct ct_event *ev = &io->in_batch[(*entries)++];
+	ev->type = CT_EV_DUMP;
+	ev->portid = 0;
+	io->st.events[CT_EV_DUMP]++;
+}
+
+/* Reads every answer. ctnetlink works inside sendmsg, so all of them wait already. */
+static unsigned read_answers(struct ct_io *io, struct answers *a)
+{
+	unsigned entries = 0;
+	for (;;) {
+		int n = recvmmsg(io->in_fd, io->in_rx.hdr, CT_IO_BATCH, MSG_DONTWAIT, NULL);
+		if (n < 0 && errno == ENOBUFS) {
+			for (unsigned i = 0; i < a->n; i++) {
+				if (!(a->seen & UINT64_C(1) << i) && !a->results[i])
+					a->results[i] = -ENOBUFS;
+			}
+			continue;
+		}
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return entries;
+		for (int k = 0; k < n; k++) {
+			struct wire_rd r = wire_rd(io->in_rx.slot[k], io->in_rx.hdr[k].msg_len);
+			while (wire_left(&r) && entries < CT_IO_BATCH) {
+				struct ct_wire_msg m;
+				enum ct_drop d = ct_wire_next(&r, &m);
+				if (d == CT_OK)
+					take_answer(io, &m, a, &entries);
+				else
+					io->st.drops[d]++;
+			}
+		}
+	}
+}
+
+int ct_io_inject(struct ct_io *io, const struct ct_op *ops, unsigned n, int *results)
+{
+	require(n <= CT_IO_BATCH);
+	struct wire_wr w = wire_wr(io->tx, sizeof(io->tx));
+	struct answers a = { .base = io->seq, .n = n, .results = results };
+	for (unsigned i = 0; i < n; i++)
+		results[i] = ct_wire_build(&w, &ops[i], a.base + i);
+	io->seq += n;
+	unsigned entries = 0;
+	int rc = 0;
+	if (wire_len(&w)) {
+		if (nl_send(io->in_fd, w.base, wire_len(&w)) < 0) {
+			rc = -errno;
+			for (unsigned i = 0; i < n; i++)
+				results[i] = results[i] ? results[i] : rc;
+		}
+		io->st.sends++;
+		entries = read_answers(io, &a);
+	}
+	unsigned failed = 0;
+	for (unsigned i = 0; i < n; i++) {
+		io->st.ops[ops[i].type]++;
+		if (results[i]) {
+			io->st.failed[ops[i].type]++;
+			failed++;
+		}
+	}
+	if (entries) {
+		io->st.batches++;
+		io->cb.events(io->arg, io->in_batch, entries);
+	}
+	return rc < 0 ? rc : (int)failed;
+}
+
+/* --- dump --- */
+
+static int dump_open(struct ct_io *io)
+{
+	uint32_t portid;
+	struct wire_wr w = wire_wr(io->tx, sizeof(io->tx));
+	require(!ct_wire_dump(&w, 0, ++io->seq));
+	io->dump_fd = nl_open(&portid);
+	if (io->dump_fd < 0)
+		return -errno;
+	if (nl_send(io->dump_fd, w.base, wire_len(&w)) < 0) {
+		int err = -errno;
+		close(io->dump_fd);
+		io->dump_fd = -1;
+		return err;
+	}
+	io->dump_n = 0;
+	io->dump_intr = false;
+	return 0;
+}
+
+void ct_io_dump_stop(struct ct_io *io)
+{
+	if (io->dump_fd < 0)
+		return;
+	/* closing is the only way to end a dump that the kernel has begun */
+	close(io->dump_fd);
+	io->dump_fd = -1;
+	loop_timer_set(io->dump_timer, MONO_NEVER);
+}
+
+static void dump_flush(struct ct_io *io)
+{
+	unsigned n = io->dump_n;
+	io->dump_n = 0;
+	if (!n)
+		return;
+	io->st.batches++;
+	io->cb.events(io->arg, io->dump_batch, n);
+}
+
+static void dump_finish(struct ct_io *io, int result)
+{
+	dump_flush(io);
+	if (io->dump_fd < 0)
+		return; /* the callback stopped it */
+	ct_io_dump_stop(io);
+	if (!result && io->dump_intr) {
+		if (++io->dump_tries < DUMP_TRIES) {
+			io->st.dump_restarts++;
+			io->cb.dump_restart(io->arg);
+			result = dump_open(io);
+			if (!result) {
+				loop_timer_set(io->dump_timer, clock_mono());
+				return;
+			}
+		} else {
+			result = -EINTR;
+		}
+	}
+	io->cb.dump_end(io->arg, result);
+}
+
+static void dump_entry(struct ct_io *io, const struct ct_wire_msg *m)
+{
+	enum ct_drop d = ct_wire_event(m, &io->dump_batch[io->dump_n]);
+	io->st.drops[d]++;
+	if (d != CT_OK)
+		return;
+	io->st.events[CT_EV_DUMP]++;
+	if (++io->dump_n == CT_IO_BATCH)
+		dump_flush(io);
+}
+
+/* One answer of the kernel. Returns the entries read, or -1 when this dump is over (finished or stopped). */
+static int dump_read(struct ct_io *io)
+{
+	int fd = io->dump_fd;
+	ssize_t len = recv(fd, io->dump_rx, io->dump_read, MSG_DONTWAIT);
+	if (len < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (len <= 0) {
+		dump_finish(io, len < 0 ? -errno : -EPIPE);
+		return -1;
+	}
+	struct wire_rd r = wire_rd(io->dump_rx, (size_t)len);
+	int n = 0;
+	while (wire_left(&r)) {
+		struct ct_wire_msg m;
+		enum ct_drop d = ct_wire_next(&r, &m);
+		if (d != CT_OK) {
+			io->st.drops[d]++;
+			continue;
+		}
+		io->dump_intr |= m.dump_intr;
+		if (m.kind == CT_WIRE_DONE || m.kind == CT_WIRE_RESULT) {
+			dump_finish(io, m.error);
+			return -1;
+		}
+		if (m.kind == CT_WIRE_SKIP)
+			continue;
+		n++;
+		dump_entry(io, &m);
+		if (io->dump_fd != fd)
+			return -1;
+	}
+	return n;
+}
+
+static size_t dump_read_size(uint32_t per_s)
+{
+	return per_s && per_s <= 20000 ? DUMP_READ_PACED : DUMP_READ_MAX;
+}
+
+/* The price of one entry at the running pace; 0: unpaced. */
+static int64_t dump_price(const struct ct_io *io)
+{
+	return io->dump_rate ? NS_PER_SEC / io->dump_rate : 0;
+}
+
+static void dump_timer(void *arg, mono_t deadline)
+{
+	struct ct_io *io = arg;
+	(void)deadline;
+	mono_t now = clock_mono(), until = mono_add(now, DUMP_TICK_NS);
+	io->dump_credit_ns += mono_sub(now, io->dump_last);
+	io->dump_last = now;
+	/* a late loop must not be answered by a burst: no more than one tick's worth is saved */
+	if (io->dump_credit_ns > DUMP_TICK_NS)
+		io->dump_credit_ns = DUMP_TICK_NS;
+	int total = 0, n = 0;
+	while ((!io->dump_rate || io->dump_credit_ns >= 0) && total < DUMP_TICK_ENTRIES && now.ns < until.ns) {
+		n = dump_read(io);
+		if (n < 0)
+			return;
+		if (!n)
+			break;
+		total += n;
+		io->dump_credit_ns -= n * dump_price(io);
+		now = clock_mono();
+	}
+	int fd = io->dump_fd;
+	dump_flush(io);
+	if (io->dump_fd < 0 || io->dump_fd != fd)
+		return;
+	mono_t next = now;
+	if (io->dump_rate && io->dump_credit_ns < 0)
+		next = mono_add(now, -io->dump_credit_ns);
+	else if (!total && !n)
+		next = mono_add(now, DUMP_RETRY_NS);
+	loop_timer_set(io->dump_timer, next);
+}
+
+void ct_io_dump_rate(struct ct_io *io, uint32_t per_s)
+{
+	if (io->dump_fd < 0)
+		return;
+	io->dump_rate = per_s;
+	io->dump_credit_ns = 0;
+	io->dump_last = clock_mono();
+	/* the kernel sizes its answers by the largest read seen: never read with less again */
+	if (dump_read_size(per_s) > io->dump_read)
+		io->dump_read = dump_read_size(per_s);
+	loop_timer_set(io->dump_timer, io->dump_last);
+}
+
+int ct_io_dump_start(struct ct_io *io, uint32_t per_s)
+{
+	if (io->dump_fd >= 0)
+		return -EBUSY;
+	int rc = dump_open(io);
+	if (rc < 0)
+		return rc;
+	io->st.dumps++;
+	io->dump_tries = 0;
+	io->dump_read = dump_read_size(per_s);
+	ct_io_dump_rate(io, per_s);
+	return 0;
+}
+
+bool ct_io_dump_running(const struct ct_io *io)
+{
+	return io->dump_fd >= 0;
+}
+
+/* --- life --- */
+
+const struct ct_io_stats *ct_io_stats(const struct ct_io *io)
+{
+	return &io->st;
+}
+
+void ct_io_free(struct ct_io *io)
+{
+	if (!io)
+		return;
+	if (io->dump_fd >= 0)
+		close(io->dump_fd);
+	loop_timer_free(io->dump_timer);
+	loop_timer_free(io->ev_timer);
+	loop_fd_free(io->ev);
+	if (io->ev_fd >= 0)
+		close(io->ev_fd);
+	if (io->in_fd >= 0)
+		close(io->in_fd);
+	free(io);
+}
+
+static bool io_open(struct ct_io *io, uint32_t rcvbuf)
+{
+	const int on = 1;
+	uint32_t portid;
+	io->in_fd = nl_open(&io->st.portid);
+	if (io->in_fd < 0)
+		return false;
+	/* errors carry the header of the failed message only */
+	if (setsockopt(io->in_fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on)) < 0)
+		return false;
+	set_rcvbuf(io->in_fd, INJECT_RCVBUF);
+	io->ev_fd = nl_open(&portid);
+	if (io->ev_fd < 0)
+		return false;
+	io->st.rcvbuf = set_rcvbuf(io->ev_fd, rcvbuf ? rcvbuf : CT_IO_RCVBUF);
+	if (set_filter(io->ev_fd, io->st.portid) < 0)
+		return false;
+	int rc = membership(io->ev_fd, NFNLGRP_CONNTRACK_DESTROY, true);
+	if (rc < 0)
+		errno = -rc;
+	return !rc;
+}
+
+struct ct_io *ct_io_new(struct loop *l, const struct ct_io_conf *conf, const struct ct_io_cb *cb, void *arg)
+{
+	static const struct ct_io_conf defaults;
+	if (!conf)
+		conf = &defaults;
+	struct ct_io *io = calloc(1, sizeof(*io));
+	if (!io)
+		return NULL;
+	io->loop = l;
+	io->cb = *cb;
+	io->arg = arg;
+	io->wait_ns = conf->wait_ns ? conf->wait_ns : CT_IO_WAIT_NS;
+	io->wait_busy_ns = conf->wait_busy_ns ? conf->wait_busy_ns : CT_IO_WAIT_BUSY_NS;
+	io->ev_fd = io->in_fd = io->dump_fd = -1;
+	io->seq = 1;
+	rx_init(&io->ev_rx);
+	rx_init(&io->in_rx);
+	if (!io_open(io, conf->rcvbuf))
+		goto fail;
+	io->ev_timer = loop_timer_new(l, LOOP_NORMAL, ev_timer, io);
+	io->dump_timer = loop_timer_new(l, LOOP_BULK, dump_timer, io);
+	io->ev = loop_fd_new(l, io->ev_fd, LOOP_READ, LOOP_NORMAL, ev_ready, io);
+	if (io->ev_timer && io->dump_timer && io->ev)
+		return io;
+fail:;
+	int err = errno;
+	ct_io_free(io);
+	errno = err;
+	return NULL;
+}
