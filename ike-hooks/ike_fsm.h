@@ -25,6 +25,7 @@
 #define IKE_PURGE_NS     (1 * NS_PER_SEC)  /* a purge step without any answer is given up */
 #define IKE_SETTLE_NS    (100 * NS_PER_MS) /* child lost while active: reauthentication may be bringing it back */
 #define IKE_REKEY_NS     (1 * NS_PER_SEC)  /* DPD: a rekey must be confirmed within this */
+#define IKE_PROVED_NS    (60 * NS_PER_SEC) /* DPD: an answered rekey proves the peer alive for so long */
 #define IKE_RESET_GAP_NS (10 * NS_PER_SEC) /* DPD: at most one reset per tunnel in this time */
 #define IKE_REPURGE_NS   (1 * NS_PER_SEC)  /* passive: an SA that came up by itself is purged at most this often */
 #define IKE_LIST_GAP_NS  (5 * NS_PER_SEC)  /* active without DPD: how often the lists are read */
@@ -165,6 +166,7 @@ struct ike_dpd {
 	mono_t in_at;       /* when in grew last */
 	mono_t out_at;      /* first growth of out since then; NEVER: none */
 	mono_t rekey_by;
+	mono_t proved_until; /* a rekey was answered: one-way traffic, no further doubt before this */
 };
 
 struct ike_tunnel {
@@ -183,10 +185,11 @@ struct ike_tunnel {
 	bool ike_up;      /* INITIATING: the IKE SA is there already */
 	bool sweeping;
 	enum ike_sweep_scope scope; /* of the purge under way */
-	uint32_t seq;               /* last number given to a request */
+	uint32_t seq;               /* last number given to a request; never used twice */
 	enum ike_req req;           /* outstanding, with req_seq */
 	uint32_t req_seq, sweep_seq;
-	mono_t timer, req_by;
+	struct epoch req_epoch, sweep_epoch, purge_epoch;
+	mono_t timer, req_by, sweep_by;
 	mono_t initiated, purged_at, reset_at; /* NEVER: not yet */
 	uint32_t fails;                        /* attempts in a row without child */
 	uint32_t sa_id;

@@ -1,4 +1,10 @@
 # ike-hooks: pure core and I/O shell, two convenience libraries.
 noinst_LIBRARIES += libike_core.a libike_io.a
-libike_core_a_SOURCES = 
-libike_io_a_SOURCES = 
+libike_core_a_SOURCES = \
+	ike-hooks/ike_conf.h \
+	ike-hooks/ike_fsm.c ike-hooks/ike_fsm.h \
+	ike-hooks/vici_sa.c ike-hooks/vici_sa.h \
+	ike-hooks/vici_wire.c ike-hooks/vici_wire.h \
+	ike-hooks/xfrm_wire.c ike-hooks/xfrm_wire.h
+libike_io_a_SOURCES = \
+	ike-hooks/xfrm_io.c ike-hooks/xfrm_io.h

@@ -1,0 +1,212 @@
+/*
+ * Layouts are the kernel's own structs (include/uapi/linux/xfrm.h), filled in a local copy and copied out, so that no
+ * buffer needs an alignment. Attributes the kernel adds later are skipped by their length.
+ */
+#include "ike-hooks/xfrm_wire.h"
+
+#include <errno.h>
+#include <linux/netlink.h>
+#include <linux/xfrm.h>
+#include <string.h>
+
+/* Values of AF_INET and AF_INET6 in the kernel's interface; <sys/socket.h> does not belong into pure code. */
+enum { FAMILY_V4 = 2, FAMILY_V6 = 10 };
+
+static const char *const drop_text[] = {
+#define XFRM_TEXT(name, text) [name] = text,
+	XFRM_DROP_TABLE(XFRM_TEXT)
+#undef XFRM_TEXT
+};
+
+const char *xfrm_drop_text(enum xfrm_drop d)
+{
+	return (unsigned)d < XFRM_DROP_N ? drop_text[d] : "unknown reason";
+}
+
+static uint16_t family_of(const struct addr *a)
+{
+	return a->af == ADDR_V6 ? FAMILY_V6 : FAMILY_V4;
+}
+
+/* Host order to network order, and back. */
+static uint32_t net32(uint32_t v)
+{
+	return __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? v : __builtin_bswap32(v);
+}
+
+static void put_addr(xfrm_address_t *out, const struct addr *a)
+{
+	memset(out, 0, sizeof(*out));
+	memcpy(out, a->b, addr_len(a->af));
+}
+
+/* Header, body and one optional attribute; 0 when they do not fit. */
+static size_t put_msg(void *buf, size_t cap, struct nlmsghdr *h, const void *body, size_t body_len, uint16_t attr,
+		      const void *value, size_t value_len)
+{
+	size_t at = NLMSG_HDRLEN + NLMSG_ALIGN(body_len), total = at;
+	uint8_t *p = buf;
+
+	if (value_len)
+		total += NLA_HDRLEN + NLA_ALIGN(value_len);
+	if (cap < total)
+		return 0;
+	h->nlmsg_len = (uint32_t)total;
+	memset(p, 0, total);
+	memcpy(p, h, sizeof(*h));
+	memcpy(p + NLMSG_HDRLEN, body, body_len);
+	if (value_len) {
+		struct nlattr a = { .nla_len = (uint16_t)(NLA_HDRLEN + value_len), .nla_type = attr };
+		memcpy(p + at, &a, sizeof(a));
+		memcpy(p + at + NLA_HDRLEN, value, value_len);
+	}
+	return total;
+}
+
+size_t xfrm_put_dump(void *buf, size_t cap, uint32_t seq, const struct addr *src, const struct addr *dst)
+{
+	const struct addr *set = addr_len(src->af) ? src : dst;
+	struct nlmsghdr h = { .nlmsg_type = XFRM_MSG_GETSA,
+			      .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
+			      .nlmsg_seq = seq };
+	struct xfrm_usersa_id id;
+	struct xfrm_address_filter f;
+
+	if (!addr_len(set->af) || (addr_len(src->af) && addr_len(dst->af) && src->af != dst->af))
+		return 0;
+	memset(&id, 0, sizeof(id));
+	memset(&f, 0, sizeof(f));
+	f.family = family_of(set);
+	put_addr(&f.saddr, src);
+	put_addr(&f.daddr, dst);
+	f.splen = (uint8_t)(8 * addr_len(src->af));
+	f.dplen = (uint8_t)(8 * addr_len(dst->af));
+	return put_msg(buf, cap, &h, &id, sizeof(id), XFRMA_ADDRESS_FILTER, &f, sizeof(f));
+}
+
+size_t xfrm_put_delete(void *buf, size_t cap, uint32_t seq, const struct xfrm_sa *sa)
+{
+	struct nlmsghdr h = { .nlmsg_type = XFRM_MSG_DELSA,
+			      .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK,
+			      .nlmsg_seq = seq };
+	struct xfrm_usersa_id id;
+	struct xfrm_mark mark = { .v = sa->mark, .m = sa->mark_mask };
+
+	if (!addr_len(sa->dst.af))
+		return 0;
+	memset(&id, 0, sizeof(id));
+	put_addr(&id.daddr, &sa->dst);
+	id.spi = net32(sa->spi);
+	id.family = family_of(&sa->dst);
+	id.proto = sa->proto;
+	return put_msg(buf, cap, &h, &id, sizeof(id), XFRMA_MARK, &mark, sa->has_mark ? sizeof(mark) : 0);
+}
+
+static bool is_key_attr(unsigned type)
+{
+	return type == XFRMA_ALG_AUTH || type == XFRMA_ALG_CRYPT || type == XFRMA_ALG_COMP || type == XFRMA_ALG_AEAD ||
+	       type == XFRMA_ALG_AUTH_TRUNC;
+}
+
+static enum xfrm_drop get_attrs(const uint8_t *p, size_t len, struct xfrm_sa *sa)
+{
+	sa->larval = true;
+	while (len >= NLA_HDRLEN) {
+		struct nlattr a;
+
+		memcpy(&a, p, sizeof(a));
+		if (a.nla_len < NLA_HDRLEN || a.nla_len > len)
+			return XFRM_DROP_ATTR;
+		unsigned type = a.nla_type & (unsigned)NLA_TYPE_MASK;
+		size_t value_len = a.nla_len - (size_t)NLA_HDRLEN;
+		const uint8_t *value = p + NLA_HDRLEN;
+		if (type == XFRMA_MARK) {
+			struct xfrm_mark m;
+			if (value_len != sizeof(m))
+				return XFRM_DROP_ATTR_SIZE;
+			memcpy(&m, value, sizeof(m));
+			sa->has_mark = true;
+			sa->mark = m.v;
+			sa->mark_mask = m.m;
+		} else if (type == XFRMA_IF_ID) {
+			if (value_len != sizeof(sa->if_id))
+				return XFRM_DROP_ATTR_SIZE;
+			memcpy(&sa->if_id, value, sizeof(sa->if_id));
+		} else if (is_key_attr(type)) {
+			sa->larval = false;
+		}
+		size_t step = NLA_ALIGN((size_t)a.nla_len);
+		if (step >= len)
+			return XFRM_OK;
+		p += step;
+		len -= step;
+	}
+	return len ? XFRM_DROP_ATTR : XFRM_OK;
+}
+
+static enum xfrm_drop get_sa(const uint8_t *body, size_t len, struct xfrm_sa *sa)
+{
+	struct xfrm_usersa_info info;
+
+	if (len < sizeof(info))
+		return XFRM_DROP_SHORT;
+	memcpy(&info, body, sizeof(info));
+	if (info.family != FAMILY_V4 && info.family != FAMILY_V6)
+		return XFRM_DROP_FAMILY;
+	uint8_t af = info.family == FAMILY_V4 ? ADDR_V4 : ADDR_V6;
+	sa->src = addr_from_bytes(af, &info.saddr);
+	sa->dst = addr_from_bytes(af, &info.id.daddr);
+	sa->spi = net32(info.id.spi);
+	sa->proto = info.id.proto;
+	sa->mode = info.mode;
+	sa->reqid = info.reqid;
+	size_t at = NLMSG_ALIGN(sizeof(info));
+	return at >= len ? get_attrs(body, 0, sa) : get_attrs(body + at, len - at, sa);
+}
+
+void xfrm_get(const void *buf, size_t len, struct xfrm_msg *out, size_t *used)
+{
+	struct nlmsghdr h;
+	const uint8_t *p = buf;
+
+	memset(out, 0, sizeof(*out));
+	*used = 0;
+	out->kind = XFRM_DROP_SHORT;
+	if (len < sizeof(h))
+		return;
+	memcpy(&h, p, sizeof(h));
+	if (h.nlmsg_len < sizeof(h) || h.nlmsg_len > len)
+		return;
+	*used = NLMSG_ALIGN((size_t)h.nlmsg_len) < len ? NLMSG_ALIGN((size_t)h.nlmsg_len) : len;
+	out->seq = h.nlmsg_seq;
+	out->interrupted = h.nlmsg_flags & NLM_F_DUMP_INTR;
+	const uint8_t *body = p + NLMSG_HDRLEN;
+	size_t body_len = h.nlmsg_len - (size_t)NLMSG_HDRLEN;
+	if (h.nlmsg_type == NLMSG_ERROR || h.nlmsg_type == NLMSG_DONE) {
+		int32_t code = 0;
+		if (h.nlmsg_type == NLMSG_ERROR && body_len < sizeof(struct nlmsgerr))
+			return;
+		if (body_len >= sizeof(code))
+			memcpy(&code, body, sizeof(code));
+		/* A positive or absurd code would be taken for a success or overflow when negated. */
+		out->error = code > 0 || code < -4095 ? -EPROTO : code;
+		out->kind = h.nlmsg_type == NLMSG_ERROR ? XFRM_ACK : XFRM_DONE;
+		return;
+	}
+	if (h.nlmsg_type != XFRM_MSG_NEWSA) {
+		out->kind = XFRM_DROP_TYPE;
+		return;
+	}
+	out->kind = get_sa(body, body_len, &out->sa);
+}
+
+bool xfrm_matches(const struct xfrm_sa *sa, const struct addr *vip, const struct addr *peer)
+{
+	bool any = !peer || !addr_len(peer->af);
+
+	if (addr_eq(&sa->src, vip))
+		return any || addr_eq(&sa->dst, peer);
+	if (addr_eq(&sa->dst, vip))
+		return any || addr_eq(&sa->src, peer);
+	return false;
+}
