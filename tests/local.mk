@@ -25,3 +25,8 @@ print-core-sources:
 		$(libike_core_a_SOURCES) $(libdaemon_core_a_SOURCES) $(libcli_core_a_SOURCES))
 print-core-libraries:
 	@echo $(filter %_core.a,$(noinst_LIBRARIES))
+
+# The lab's own tools (tests/lab): traffic that measures itself, and a capture that understands what matters.
+noinst_PROGRAMS += labtraffic labcapture
+labtraffic_SOURCES = tests/lab/traffic.c
+labcapture_SOURCES = tests/lab/capture.c
