@@ -278,7 +278,7 @@ static void say_go(struct role *r, uint64_t seq, enum role_result res, mono_t no
 	if (r->has_sync)
 		emit(r, out, ROLE_ACT_AUTHORITY)->mine = false;
 	mark(r, ROLE_PH_AUTHORITY, now, ROLE_RES_OK);
-	emit(r, out, ROLE_ACT_YIELD)->zero = false;
+	emit(r, out, ROLE_ACT_YIELD)->planned = true;
 	emit(r, out, ROLE_ACT_PEER_GO)->seq = seq;
 	mark(r, ROLE_PH_GO, now, ROLE_RES_OK);
 	r->waiting = WAIT_UP;

@@ -161,7 +161,7 @@ enum role_act_type {
 	ROLE_ACT_ADVERT,      /* every member: first advert, MASTER */
 	ROLE_ACT_NET_UP,      /* desired set on */
 	ROLE_ACT_NET_DOWN,    /* desired set off */
-	ROLE_ACT_YIELD,       /* every member leaves MASTER; zero = with a priority-0 advert */
+	ROLE_ACT_YIELD,       /* every member leaves MASTER; zero = with a priority-0 advert; planned = UP follows */
 	ROLE_ACT_FAULT,       /* every member to FAULT (hold_ns 0) or for a while */
 	ROLE_ACT_INITIATE,    /* IKE: start negotiation */
 	ROLE_ACT_PEER_TAKE,

@@ -1,0 +1,566 @@
+/*
+ * The node core: events come in here, are given to the machine they belong to, and what the machines answer is carried
+ * on: a virtual router reports what it heard, the group table turns that into a wish, the role transaction into steps.
+ * The parts: node_group.c (groups and roles), node_peer.c (the channel), node_ike.c (tunnels).
+ */
+#include "daemon/node.h"
+#include "daemon/node_int.h"
+
+#include <string.h>
+#include "daemon/base/mutant.h"
+#include "daemon/base/require.h"
+
+void node_init(struct node *n, const struct node_conf *c, mono_t now)
+{
+	memset(n, 0, sizeof(*n));
+	n->id = c->id;
+	n->inst = c->inst;
+	n->member = c->member;
+	n->n_inst = c->n_inst;
+	n->group = c->group;
+	n->n_groups = c->n_groups;
+	n->peer = c->peer;
+	n->n_peers = c->n_peers;
+	n->tunnel = c->tunnel;
+	n->n_tunnels = c->n_tunnels;
+	n->has_sync = c->has_sync;
+	n->sync_gate = c->sync_gate;
+	n->seen = c->stored;
+	memcpy(n->config_digest, c->config_digest, sizeof(n->config_digest));
+	n->pong_at = now;
+	n->ping_at = n->heartbeat_at = MONO_NEVER;
+	for (uint16_t g = 0; g < n->n_groups; g++) {
+		struct node_group *grp = &n->group[g];
+		role_init(&grp->role, g, n->id);
+		grp->stall_until = grp->plan_retry_at = MONO_NEVER;
+		grp->yielded_at = grp->took_on_zero_at = MONO_NEVER;
+		for (uint16_t m = 0; m < grp->n_members; m++) {
+			struct node_member *mem = &n->member[grp->members[m]];
+			*mem = (struct node_member){ .inst = grp->members[m], .group = g, .down = true };
+			mem->zero_at = mem->higher_at = mem->heard_at = MONO_NEVER;
+		}
+	}
+	for (uint8_t p = 0; p < n->n_peers; p++) {
+		n->peer[p].heard_at = n->peer[p].lost_at = MONO_NEVER;
+		for (uint16_t g = 0; g < n->n_groups; g++)
+			n->peer[p].groups[g].at = MONO_NEVER;
+	}
+}
+
+struct node_act *node_emit(struct node_run *r, enum node_act_type type)
+{
+	require(r->out->n < r->out->cap);
+	struct node_act *a = &r->out->a[r->out->n++];
+	memset(a, 0, sizeof(*a));
+	a->type = type;
+	return a;
+}
+
+struct node_act *node_tell(struct node_run *r, enum node_told what)
+{
+	struct node_act *a = node_emit(r, NODE_ACT_TOLD);
+	a->what = what;
+	return a;
+}
+
+void node_vrrp(struct node_run *r, uint16_t inst, const struct vrrp_ev *ev)
+{
+	struct node *n = r->n;
+	struct node_member *m = &n->member[inst];
+	struct vrrp_acts acts;
+	struct vrrp *v = &n->inst[inst];
+	vrrp_step(v, ev, r->now, &acts);
+	for (unsigned i = 0; i < acts.n; i++) {
+		const struct vrrp_act *va = &acts.a[i];
+		switch (va->type) {
+		case VRRP_ACT_SEND: {
+			struct node_act *a = node_emit(r, NODE_ACT_ADVERT);
+			a->inst = inst;
+			a->priority = va->u.priority;
+			break;
+		}
+		case VRRP_ACT_EXPIRED:
+			m->zero = !mono_is_never(m->zero_at) &&
+				  mono_sub(r->now, m->zero_at) <= 2 * vrrp_skew_ns(v->priority, v->master_adv_ns);
+			break;
+		case VRRP_ACT_HEARD_ZERO:
+			m->zero_at = r->now;
+			break;
+		case VRRP_ACT_HEARD_HIGHER:
+			m->higher_at = r->now;
+			break;
+		case VRRP_ACT_HEARD_LOWER:
+			m->lower = true;
+			break;
+		case VRRP_ACT_HEARD_MASTER:
+			m->zero = m->lower = m->rearmed = false;
+			break;
+		case VRRP_ACT_HEARD_RIVAL:
+			n->rivals++;
+			break;
+		case VRRP_ACT_STATE: {
+			struct node_act *a = node_tell(r, NODE_TOLD_INSTANCE);
+			a->inst = inst;
+			a->from = (uint8_t)va->u.state.from;
+			a->to = (uint8_t)va->u.state.to;
+			a->reason = (uint8_t)va->u.state.reason;
+			m->lower = m->zero = m->rearmed = false;
+			m->higher_at = MONO_NEVER;
+			break;
+		}
+		case VRRP_ACT_WARN: {
+			struct node_act *a = node_tell(r, NODE_TOLD_WARN);
+			a->inst = inst;
+			a->reason = (uint8_t)va->u.warn;
+			break;
+		}
+		}
+	}
+}
+
+/* A MASTER that slept past its own master-down time must listen before it speaks (design: "Stall guard"). */
+static void stall_check(struct node_run *r)
+{
+	struct node *n = r->n;
+	if (MUTANT(M_GUARD_OFF))
+		return;
+	for (uint16_t g = 0; g < n->n_groups; g++) {
+		struct node_group *grp = &n->group[g];
+		if (grp->role.is != ROLE_MASTER || grp->role.state != ROLE_STABLE || grp->stalled)
+			continue;
+		const struct vrrp *v = &n->inst[grp->members[0]];
+		if (v->state != VRRP_MASTER || mono_is_never(v->advert_at))
+			continue;
+		int64_t late = mono_sub(r->now, v->advert_at);
+		if (late <= vrrp_master_down_ns(v->priority, v->conf->adv_ns))
+			continue;
+		grp->stalled = true;
+		grp->stall_until = mono_add(r->now, v->conf->adv_ns);
+		n->stalls++;
+		struct node_act *a = node_tell(r, NODE_TOLD_STALL);
+		a->group = g;
+		a->late_ns = late;
+		node_emit(r, NODE_ACT_DRAIN);
+	}
+}
+
+/* Somebody else is master while we slept. */
+static void stalled_heard(struct node_run *r, uint16_t group)
+{
+	struct node_group *grp = &r->n->group[group];
+	if (!grp->stalled)
+		return;
+	grp->stalled = false;
+	grp->stall_until = MONO_NEVER;
+	node_wish(r, group, ROLE_BACKUP, ROLE_K_FORCED, ROLE_R_STALL, r->now);
+}
+
+static void on_advert(struct node_run *r, const struct node_ev *ev)
+{
+	struct node *n = r->n;
+	if (ev->inst >= n->n_inst || !ev->advert) {
+		n->stale++;
+		return;
+	}
+	struct node_member *m = &n->member[ev->inst];
+	struct node_group *grp = &n->group[m->group];
+	m->heard_at = r->now;
+	if (grp->adopting && ev->advert->u.advert.priority > 0) { /* another master: what an earlier process left goes at once */
+		grp->adopting = false;
+		struct node_act *a = node_emit(r, NODE_ACT_NET);
+		a->group = m->group;
+		a->net_mode = NODE_NET_DOWN;
+		a->epoch = grp->role.epoch;
+	}
+	for (uint8_t p = 0; p < n->n_peers; p++)
+		n->peer[p].dead = false;
+	if (grp->stalled && ev->advert->u.advert.priority > 0) {
+		stalled_heard(r, m->group);
+	}
+	node_vrrp(r, ev->inst, ev->advert);
+	node_evaluate(r, m->group);
+}
+
+static void on_link(struct node_run *r, const struct node_ev *ev)
+{
+	struct node *n = r->n;
+	if (ev->inst >= n->n_inst) {
+		n->stale++;
+		return;
+	}
+	struct node_member *m = &n->member[ev->inst];
+	if (ev->up) {
+		struct vrrp_ev src = { .type = VRRP_EV_SRC, .u.src = ev->src };
+		node_vrrp(r, ev->inst, &src);
+	}
+	if (m->down == !ev->up)
+		return;
+	m->down = !ev->up;
+	struct vrrp_ev le = { .type = ev->up ? VRRP_EV_LINK_UP : VRRP_EV_LINK_DOWN };
+	/* A group that leaves because of this link still has to say so on the others: the group table comes first. */
+	if (!ev->up)
+		node_evaluate(r, m->group);
+	node_vrrp(r, ev->inst, &le);
+	if (ev->up)
+		node_evaluate(r, m->group);
+}
+
+static void on_start(struct node_run *r, const struct node_ev *ev)
+{
+	struct node *n = r->n;
+	n->running = true;
+	n->heartbeat_at = r->now;
+	n->ping_at = n->has_sync ? r->now : MONO_NEVER;
+	n->pong_at = r->now;
+	for (uint16_t g = 0; g < n->n_groups; g++) {
+		n->group[g].adopting = ev->adopting;
+		struct node_act *a = node_emit(r, NODE_ACT_NET);
+		a->group = g;
+		a->net_mode = ev->adopting ? NODE_NET_KEEP : NODE_NET_DOWN;
+		a->epoch = n->seen;
+		node_wish(r, g, ROLE_BACKUP, ROLE_K_NONE, ROLE_R_START, r->now);
+		for (uint16_t m = 0; m < n->group[g].n_members; m++) {
+			struct vrrp_ev ve = { .type = VRRP_EV_START };
+			node_vrrp(r, n->group[g].members[m], &ve);
+		}
+	}
+	node_evaluate_all(r);
+}
+
+static void check_stopped(struct node_run *r)
+{
+	struct node *n = r->n;
+	if (!n->stopping || !n->running)
+		return;
+	for (uint16_t g = 0; g < n->n_groups; g++)
+		if (n->group[g].role.is != ROLE_INIT || n->group[g].role.state != ROLE_STABLE)
+			return;
+	n->running = false;
+	node_emit(r, NODE_ACT_STOPPED);
+}
+
+static void on_stop(struct node_run *r)
+{
+	struct node *n = r->n;
+	if (n->stopping)
+		return;
+	n->stopping = true;
+	for (uint16_t g = 0; g < n->n_groups; g++) {
+		struct node_group *grp = &n->group[g];
+		if (grp->adopting) {
+			grp->adopting = false;
+			struct node_act *a = node_emit(r, NODE_ACT_NET);
+			a->group = g;
+			a->net_mode = NODE_NET_DOWN;
+		}
+		node_wish(r, g, ROLE_INIT, ROLE_K_STOP, ROLE_R_STOP, r->now);
+	}
+}
+
+static void on_sync(struct node_run *r, const struct sync_report *rep)
+{
+	struct node *n = r->n;
+	struct role_ev ev = { .type = ROLE_EV_FENCED, .epoch = rep->epoch, .seq = rep->seq, .degraded = rep->degraded };
+	switch (rep->type) {
+	case SYNC_REP_PONG:
+		n->pong_at = r->now;
+		n->sync = rep->state;
+		if (n->sync_silent_told) {
+			n->sync_silent_told = false;
+			node_tell(r, NODE_TOLD_SYNC_BACK);
+		}
+		return;
+	case SYNC_REP_STATE:
+		n->sync = rep->state;
+		return;
+	case SYNC_REP_FENCED:
+		break;
+	case SYNC_REP_AUTHORITY:
+		ev.type = ROLE_EV_AUTHORITY;
+		break;
+	case SYNC_REP_FLUSHED:
+		ev.type = ROLE_EV_FLUSHED;
+		break;
+	case SYNC_REP_APPLIED:
+		ev.type = ROLE_EV_APPLIED;
+		break;
+	case SYNC_REP_CTL_CONN:
+	case SYNC_REP_STOPPED:
+		return;
+	}
+	for (uint16_t g = 0; g < n->n_groups; g++)
+		node_role(r, g, &ev);
+}
+
+bool node_sync_late(const struct node *n, mono_t now)
+{
+	return n->has_sync && mono_sub(now, n->pong_at) > NODE_SYNC_LATE_NS;
+}
+
+/* SYNC hangs: not ready at once; after ten seconds a MASTER with a ready peer gives its groups away and ends. */
+static void sync_watch(struct node_run *r)
+{
+	struct node *n = r->n;
+	if (!n->has_sync)
+		return;
+	if (mono_due(n->ping_at, r->now)) {
+		struct node_act *a = node_emit(r, NODE_ACT_SYNC);
+		a->cmd.type = SYNC_CMD_PING;
+		a->cmd.seq = ++n->ping_seq;
+		n->ping_at = mono_add(r->now, NODE_HEARTBEAT_NS);
+	}
+	if (!node_sync_late(n, r->now))
+		return;
+	if (!n->sync_silent_told) {
+		n->sync_silent_told = true;
+		node_tell(r, NODE_TOLD_SYNC_SILENT);
+	}
+	if (mono_sub(r->now, n->pong_at) < NODE_SYNC_HUNG_NS || n->stopping)
+		return;
+	bool any = false, resting = true;
+	for (uint16_t g = 0; g < n->n_groups; g++) {
+		struct role *role = &n->group[g].role;
+		if (role->is == ROLE_MASTER && role->state == ROLE_STABLE && node_ready_peer(n, g, r->now)) {
+			any = true;
+			n->aborting = true;
+			node_wish(r, g, ROLE_BACKUP, ROLE_K_PLANNED, ROLE_R_SYNC_HANG, n->pong_at);
+		}
+		resting &= role->state == ROLE_STABLE && role->is != ROLE_MASTER;
+	}
+	if (n->aborting && !any && resting) {
+		n->aborting = false;
+		node_emit(r, NODE_ACT_ABORT);
+	}
+}
+
+/* The due timers of the virtual routers. Expiries count only after the sockets were read dry. */
+static void vrrp_timers(struct node_run *r)
+{
+	struct node *n = r->n;
+	bool expiry = false;
+	for (uint16_t i = 0; i < n->n_inst; i++) {
+		struct vrrp *v = &n->inst[i];
+		struct node_group *grp = &n->group[n->member[i].group];
+		if (!mono_due(vrrp_deadline(v), r->now) || grp->stalled)
+			continue;
+		if (v->state == VRRP_MASTER) {
+			struct vrrp_ev tick = { .type = VRRP_EV_TICK };
+			node_vrrp(r, i, &tick);
+			continue;
+		}
+		if (!n->drained) {
+			expiry = true;
+			continue;
+		}
+		int64_t late = mono_sub(r->now, v->master_down_at);
+		struct vrrp_ev tick = { .type = VRRP_EV_TICK };
+		if (v->state == VRRP_BACKUP && late > v->master_adv_ns && !MUTANT(M_GUARD_OFF) &&
+		    !n->member[i].rearmed) {
+			/* We were late by more than an interval: what we did not hear may be our own fault. */
+			tick.type = VRRP_EV_REARM;
+			tick.u.rearm.delay_ns = vrrp_skew_ns(v->priority, v->master_adv_ns);
+			n->member[i].rearmed = true;
+			n->rearms++;
+			struct node_act *a = node_tell(r, NODE_TOLD_REARMED);
+			a->inst = i;
+			a->late_ns = late;
+		}
+		node_vrrp(r, i, &tick);
+		node_evaluate(r, n->member[i].group);
+	}
+	if (expiry && !n->draining) {
+		n->draining = true;
+		node_emit(r, NODE_ACT_DRAIN);
+	}
+}
+
+static void on_tick(struct node_run *r)
+{
+	struct node *n = r->n;
+	if (!n->running)
+		return;
+	struct role_ev tick = { .type = ROLE_EV_TICK };
+	for (uint16_t g = 0; g < n->n_groups; g++) {
+		struct node_group *grp = &n->group[g];
+		if (grp->stalled && mono_due(grp->stall_until, r->now)) {
+			grp->stalled = false;
+			grp->stall_until = MONO_NEVER;
+		}
+		if (mono_due(role_deadline(&grp->role), r->now))
+			node_role(r, g, &tick);
+		if (mono_due(grp->plan_retry_at, r->now))
+			grp->plan_retry_at = MONO_NEVER;
+	}
+	vrrp_timers(r);
+	struct ike_ev ike = { .kind = IKE_EV_TICK };
+	for (uint16_t t = 0; t < n->n_tunnels; t++)
+		if (mono_due(ike_deadline(&n->tunnel[t]), r->now))
+			node_ike(r, t, &ike);
+	sync_watch(r);
+	if (mono_due(n->heartbeat_at, r->now))
+		node_heartbeat(r);
+}
+
+static void on_force(struct node_run *r, uint16_t group)
+{
+	struct node *n = r->n;
+	for (uint16_t g = 0; g < n->n_groups; g++) {
+		if (group != NODE_ALL_GROUPS && group != g)
+			continue;
+		n->group[g].given_away = false;
+		bool give = n->group[g].role.is == ROLE_MASTER;
+		bool peer_master = false;
+		for (uint8_t p = 0; p < n->n_peers; p++)
+			peer_master |= node_channel_up(&n->peer[p], r->now) &&
+				       n->peer[p].groups[g].role == PEER_ROLE_MASTER;
+		node_wish(r, g, give ? ROLE_BACKUP : ROLE_MASTER,
+			  give || peer_master ? ROLE_K_PLANNED : ROLE_K_CRASH, ROLE_R_OPERATOR, r->now);
+	}
+}
+
+static void on_maintenance(struct node_run *r, bool on)
+{
+	struct node *n = r->n;
+	n->maintenance = on;
+	for (uint16_t g = 0; g < n->n_groups; g++) {
+		if (on && n->group[g].role.is == ROLE_MASTER)
+			node_wish(r, g, ROLE_BACKUP, ROLE_K_PLANNED, ROLE_R_MAINTENANCE, r->now);
+		n->group[g].given_away = false;
+	}
+	node_evaluate_all(r);
+}
+
+/* The guardian may end our addresses only when somebody else will serve. */
+static void guardian_watch(struct node_run *r)
+{
+	struct node *n = r->n;
+	bool on = n->n_groups > 0;
+	for (uint16_t g = 0; g < n->n_groups; g++)
+		if (n->group[g].role.is == ROLE_MASTER && !node_ready_peer(n, g, r->now))
+			on = false;
+	if (on != n->guardian_on) {
+		n->guardian_on = on;
+		node_emit(r, NODE_ACT_GUARDIAN)->on = on;
+	}
+}
+
+/* A change of role or readiness is said at once, not at the next heartbeat. */
+static void heartbeat_on_change(struct node_run *r)
+{
+	struct node *n = r->n;
+	if (!n->running || !n->n_peers)
+		return;
+	for (uint16_t g = 0; g < n->n_groups; g++) {
+		struct node_group *grp = &n->group[g];
+		if (grp->told_role != grp->role.is || grp->told_ready != node_group_ready(n, g, r->now)) {
+			node_heartbeat(r);
+			return;
+		}
+	}
+}
+
+static void dispatch(struct node_run *r, const struct node_ev *ev)
+{
+	struct node *n = r->n;
+	struct role_ev re = { .epoch = ev->epoch, .net = ev->net, .err = ev->err };
+	switch (ev->type) {
+	case NODE_EV_START:
+		on_start(r, ev);
+		return;
+	case NODE_EV_STOP:
+		on_stop(r);
+		return;
+	case NODE_EV_ADVERT:
+		on_advert(r, ev);
+		return;
+	case NODE_EV_DROPPED:
+		if (MUTANT(M_TIMER_TOUCHED_BY_DROP) && ev->inst < n->n_inst) {
+			n->inst[ev->inst].advert_at = mono_add(r->now, n->inst[ev->inst].conf->adv_ns);
+			n->inst[ev->inst].master_down_at =
+				mono_add(r->now, vrrp_master_down_ns(n->inst[ev->inst].priority, n->inst[ev->inst].master_adv_ns));
+		}
+		return;
+	case NODE_EV_LINK:
+		on_link(r, ev);
+		return;
+	case NODE_EV_NET:
+	case NODE_EV_VIP_UP:
+	case NODE_EV_GARP:
+		if (ev->group >= n->n_groups) {
+			n->stale++;
+			return;
+		}
+		re.type = ev->type == NODE_EV_NET    ? ROLE_EV_NET :
+			  ev->type == NODE_EV_VIP_UP ? ROLE_EV_VIP_UP :
+						       ROLE_EV_GARP;
+		re.peer_ready = node_ready_peer(n, ev->group, r->now) != NULL;
+		node_role(r, ev->group, &re);
+		return;
+	case NODE_EV_SYNC:
+		on_sync(r, ev->report);
+		return;
+	case NODE_EV_PEER_UP:
+		node_on_peer_up(r, ev);
+		return;
+	case NODE_EV_PEER_DOWN:
+		node_on_peer_down(r, ev);
+		return;
+	case NODE_EV_PEER_MSG:
+		node_on_peer_msg(r, ev);
+		return;
+	case NODE_EV_PROBE:
+		node_on_probe(r, ev);
+		return;
+	case NODE_EV_IKE:
+		if (ev->tunnel < n->n_tunnels)
+			node_ike(r, ev->tunnel, ev->ike);
+		else
+			n->stale++;
+		return;
+	case NODE_EV_FORCE:
+		on_force(r, ev->group);
+		return;
+	case NODE_EV_MAINTENANCE:
+		on_maintenance(r, ev->on);
+		return;
+	case NODE_EV_DRAINED:
+		n->draining = false;
+		n->drained = true;
+		on_tick(r);
+		n->drained = false;
+		return;
+	case NODE_EV_TICK:
+		on_tick(r);
+		return;
+	}
+}
+
+void node_step(struct node *n, const struct node_ev *ev, mono_t now, struct node_acts *acts)
+{
+	struct node_run r = { .n = n, .out = acts, .now = now };
+	acts->n = 0;
+	acts->n_msgs = 0;
+	if (n->running)
+		stall_check(&r);
+	dispatch(&r, ev);
+	if (n->running) {
+		guardian_watch(&r);
+		heartbeat_on_change(&r);
+	}
+	check_stopped(&r);
+}
+
+mono_t node_deadline(const struct node *n)
+{
+	mono_t t = mono_min(n->heartbeat_at, n->ping_at);
+	if (!n->running)
+		return MONO_NEVER;
+	for (uint16_t i = 0; i < n->n_inst; i++)
+		if (!n->group[n->member[i].group].stalled)
+			t = mono_min(t, vrrp_deadline(&n->inst[i]));
+	for (uint16_t g = 0; g < n->n_groups; g++)
+		t = mono_min(t, mono_min(n->group[g].stall_until, role_deadline(&n->group[g].role)));
+	for (uint16_t k = 0; k < n->n_tunnels; k++)
+		t = mono_min(t, ike_deadline(&n->tunnel[k]));
+	return t;
+}

@@ -1,0 +1,235 @@
+/*
+ * Purpose: the brain of CONTROL: it joins virtual routers, failover groups, role transactions, tunnels and the peers'
+ *          messages into one machine. PURE. The daemon and the simulation run exactly this.
+ * Owns:    struct node; the arrays in it belong to whoever called node_init.
+ * Thread:  CONTROL.
+ * In:      struct node_ev and the present instant.
+ * Out:     struct node_acts: what the shell has to do, in this order.
+ * Errors:  events for unknown members, groups, peers or epochs are counted in stale and change nothing.
+ */
+#ifndef KT_NODE_H
+#define KT_NODE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "daemon/group.h"
+#include "daemon/role.h"
+#include "ike-hooks/ike_fsm.h"
+#include "sync/peer_msg.h"
+#include "sync/sync.h"
+#include "vrrp/vrrp_fsm.h"
+
+#define NODE_HEARTBEAT_NS  (100 * NS_PER_MS)
+#define NODE_CHANNEL_NS    (300 * NS_PER_MS) /* channel up = a record heard within this */
+#define NODE_READY_NS      (1000 * NS_PER_MS) /* a ready bit counts for this long */
+#define NODE_SYNC_LATE_NS  (1000 * NS_PER_MS) /* SYNC silent: not ready */
+#define NODE_SYNC_HUNG_NS  (10 * NS_PER_SEC)  /* SYNC silent on a MASTER: forced switch */
+#define NODE_PENALTY_NS    (60 * NS_PER_SEC)  /* crossed priorities, members that the peer does not group */
+#define NODE_PLAN_RETRY_NS (1000 * NS_PER_MS) /* a planned switch that failed is tried again */
+
+struct node_member {
+	uint16_t inst, group;
+	bool down;        /* own link down or no address to speak from */
+	bool lower;       /* the present master has a lower priority than ours */
+	bool zero;        /* expired after a priority-0 advert */
+	bool rearmed;     /* a late timer was given its one second chance */
+	mono_t zero_at;   /* last priority-0 advert */
+	mono_t higher_at; /* MASTER: last advert of a higher master */
+	mono_t heard_at;  /* last accepted advert of another router */
+};
+
+struct node_group {
+	const uint16_t *members; /* instance indices */
+	uint16_t n_members;
+	bool fault_degrade, preempt;
+	struct role role;
+	bool mine;          /* counts as ours for SYNC's authority */
+	bool given_away;    /* a planned demotion: no preemption until MASTER again */
+	bool adopting;      /* leftovers of an earlier process are still served */
+	bool stalled;       /* MASTER that slept: silent until stall_until */
+	mono_t stall_until;
+	mono_t plan_retry_at;
+	mono_t yielded_at;       /* last demotion because a higher master was heard */
+	mono_t first_decides_until, not_grouped_until;
+	mono_t took_on_zero_at;  /* took the role because of priority 0 without a channel */
+	uint16_t tunnels_due;    /* purge answers awaited */
+	uint16_t tunnels_up_due; /* child SAs awaited for the timeline */
+	bool deaf_told;
+	enum role_is told_role;  /* of the last heartbeat */
+	bool told_ready;
+};
+
+struct node_peer {
+	uint32_t node;
+	bool up;             /* ctl authenticated */
+	bool same_config;    /* vrrp section of its configuration equals ours: group numbers mean the same */
+	mono_t heard_at, lost_at;
+	uint64_t boot_nonce;
+	bool you_have_all;   /* it said so, for this boot of both */
+	bool dead;           /* process death proven */
+	bool probing;
+	struct {
+		uint8_t role; /* enum peer_role */
+		uint8_t priority;
+		bool ready, leaving;
+		mono_t at;    /* last said */
+		struct epoch epoch;
+	} *groups;           /* n_groups */
+};
+
+enum node_ev_type {
+	NODE_EV_START = 0, /* adopting: leftovers exist */
+	NODE_EV_STOP,      /* orderly end: NODE_ACT_STOPPED follows */
+	NODE_EV_ADVERT,    /* inst, advert */
+	NODE_EV_DROPPED,   /* inst: a packet was refused (counts nothing, touches nothing) */
+	NODE_EV_LINK,      /* inst, up, src */
+	NODE_EV_NET,       /* group, net, err */
+	NODE_EV_VIP_UP,    /* group, epoch */
+	NODE_EV_GARP,      /* group, epoch */
+	NODE_EV_SYNC,      /* report */
+	NODE_EV_PEER_UP,   /* peer, hello */
+	NODE_EV_PEER_DOWN, /* peer; lost = not a clean close */
+	NODE_EV_PEER_MSG,  /* peer, msg */
+	NODE_EV_PROBE,     /* peer, refused */
+	NODE_EV_IKE,       /* tunnel, ike */
+	NODE_EV_FORCE,     /* operator: group (NODE_ALL_GROUPS), on the master give, elsewhere take */
+	NODE_EV_MAINTENANCE, /* on */
+	NODE_EV_DRAINED,   /* answers NODE_ACT_DRAIN */
+	NODE_EV_TICK,
+};
+#define NODE_ALL_GROUPS UINT16_MAX
+
+struct node_ev {
+	enum node_ev_type type;
+	uint16_t inst, group, tunnel;
+	uint32_t peer;
+	struct epoch epoch;
+	bool up, lost, refused, on, adopting;
+	enum role_net net;
+	int err;
+	struct addr src;
+	const struct vrrp_ev *advert;
+	const struct sync_report *report;
+	const struct peer_msg *msg;
+	const struct ike_ev *ike;
+};
+
+enum node_act_type {
+	NODE_ACT_ADVERT = 0, /* inst, priority: send now */
+	NODE_ACT_SYNC,       /* cmd */
+	NODE_ACT_ROLE_EPOCH, /* epoch: SYNC compares it before every send; store it without waiting */
+	NODE_ACT_NET,        /* group, net_mode, epoch */
+	NODE_ACT_PEER,       /* peer (0: all), msg */
+	NODE_ACT_PROBE,      /* peer: reconnect at once, tell whether its kernel refuses */
+	NODE_ACT_IKE,        /* tunnel, ike */
+	NODE_ACT_HOOK,       /* hook, group or tunnel, from, to, reason */
+	NODE_ACT_JOURNAL,    /* record */
+	NODE_ACT_DRAIN,      /* read all sockets and the channel dry, then NODE_EV_DRAINED */
+	NODE_ACT_TOLD,       /* what: one log line */
+	NODE_ACT_GUARDIAN,   /* on: a healthy backup is known */
+	NODE_ACT_STOPPED,    /* every group rests in INIT */
+	NODE_ACT_ABORT,      /* SYNC hangs and the role was given away: end with a flight-recorder dump */
+};
+
+enum node_net_mode { NODE_NET_DOWN = 0, NODE_NET_UP, NODE_NET_KEEP };
+
+enum node_told {
+	NODE_TOLD_ROLE = 0,   /* group, from, to, reason */
+	NODE_TOLD_INSTANCE,   /* inst, from, to (enum vrrp_state), reason (enum vrrp_reason) */
+	NODE_TOLD_DEAF,       /* group, inst: stays, one member hears no master */
+	NODE_TOLD_CROSSED,    /* group */
+	NODE_TOLD_NOT_GROUPED, /* group, inst */
+	NODE_TOLD_STALL,      /* late_ns */
+	NODE_TOLD_REARMED,    /* inst, late_ns */
+	NODE_TOLD_PEER_UP,
+	NODE_TOLD_PEER_DOWN,
+	NODE_TOLD_PEER_DEAD,
+	NODE_TOLD_CONFIG_DIFFERS,
+	NODE_TOLD_SYNC_SILENT,
+	NODE_TOLD_SYNC_BACK,
+	NODE_TOLD_TUNNEL,     /* tunnel, ike.from, ike.to, ike.reason */
+	NODE_TOLD_WARN,       /* inst, warn (enum vrrp_warn) */
+	NODE_TOLD_GATE_CLOSED, /* group: would preempt, the gate is closed */
+};
+
+struct node_act {
+	enum node_act_type type;
+	uint16_t inst, group, tunnel;
+	uint8_t priority;
+	uint32_t peer;
+	struct epoch epoch;
+	enum node_net_mode net_mode;
+	struct sync_cmd cmd;
+	struct peer_msg *msg; /* in node_acts.msgs: valid until the next step */
+	struct ike_act ike;
+	enum hook_event hook;
+	uint8_t from, to, reason;
+	struct role_record record;
+	enum node_told what;
+	int64_t late_ns;
+	bool on;
+};
+
+struct node_acts {
+	struct node_act *a;
+	unsigned n, cap; /* cap: NODE_ACTS_FOR(instances, groups) */
+	struct peer_msg *msgs;
+	unsigned n_msgs, cap_msgs;
+};
+#define NODE_ACTS_FOR(n_inst, n_groups) (8u * (n_inst) + 40u * (n_groups) + 64u)
+#define NODE_MSGS_FOR(n_groups)         (4u * (n_groups) + 8u)
+
+struct node {
+	uint32_t id;
+	bool running, stopping, maintenance;
+	struct vrrp *inst;
+	struct node_member *member; /* n_inst, parallel to inst */
+	uint16_t n_inst;
+	struct node_group *group;
+	uint16_t n_groups;
+	struct node_peer *peer;
+	uint8_t n_peers;
+	struct ike_tunnel *tunnel;
+	uint16_t n_tunnels;
+
+	struct epoch seen;   /* highest epoch known */
+	bool has_sync;       /* a SYNC thread runs */
+	bool sync_gate;      /* sessions are replicated: preemption waits for "you have everything" */
+	struct sync_state sync;
+	mono_t pong_at, ping_at, heartbeat_at;
+	uint64_t ping_seq;
+	bool sync_silent_told, aborting, guardian_on, draining;
+	bool drained;        /* TICK after a drain: expiries count now */
+	uint64_t stale, stalls, rearms, rivals;
+	uint64_t config_digest[4];
+};
+
+struct node_conf {
+	uint32_t id;
+	struct vrrp *inst;          /* vrrp_init done */
+	struct node_member *member;
+	uint16_t n_inst;
+	struct node_group *group;   /* members, policies filled in */
+	uint16_t n_groups;
+	struct node_peer *peer;     /* node ids and groups arrays filled in */
+	uint8_t n_peers;
+	struct ike_tunnel *tunnel;  /* ike_init done */
+	uint16_t n_tunnels;
+	bool has_sync, sync_gate;
+	struct epoch stored;        /* highest epoch of an earlier run */
+	uint64_t config_digest[4];
+};
+
+void node_init(struct node *n, const struct node_conf *c, mono_t now);
+/* One event; acts is emptied first. Its capacity must be at least NODE_ACTS_FOR / NODE_MSGS_FOR. */
+void node_step(struct node *n, const struct node_ev *ev, mono_t now, struct node_acts *acts);
+/* When NODE_EV_TICK is wanted. */
+mono_t node_deadline(const struct node *n);
+
+/* For `show` and the heartbeat. */
+bool node_group_ready(const struct node *n, uint16_t group, mono_t now);
+bool node_channel_up(const struct node_peer *p, mono_t now);
+bool node_gate_open(const struct node *n, mono_t now);
+bool node_sync_late(const struct node *n, mono_t now);
+
+#endif

@@ -1,0 +1,408 @@
+/*
+ * Groups: the view that the group table decides on, the wishes that follow, and the steps of the role transaction.
+ */
+#include "daemon/node_int.h"
+
+#include "daemon/base/require.h"
+
+mono_t node_last_sign(const struct node *n, uint16_t group, mono_t now)
+{
+	const struct node_group *grp = &n->group[group];
+	mono_t last = MONO_ZERO;
+	for (uint16_t i = 0; i < grp->n_members; i++) {
+		mono_t at = n->member[grp->members[i]].heard_at;
+		if (!mono_is_never(at))
+			last = mono_max(last, at);
+	}
+	return last.ns ? last : now;
+}
+
+bool node_gate_open(const struct node *n, mono_t now)
+{
+	if (!n->sync_gate || !n->n_peers)
+		return true;
+	for (uint8_t p = 0; p < n->n_peers; p++)
+		if (node_channel_up(&n->peer[p], now) && n->peer[p].you_have_all)
+			return true;
+	return false;
+}
+
+bool node_group_ready(const struct node *n, uint16_t group, mono_t now)
+{
+	const struct node_group *grp = &n->group[group];
+	if (!n->running || n->stopping || n->maintenance || grp->role.is == ROLE_FAULT || grp->role.is == ROLE_INIT)
+		return false;
+	if (!mono_is_never(grp->role.hold_until) || grp->role.partial)
+		return false;
+	for (uint16_t i = 0; i < grp->n_members; i++)
+		if (n->member[grp->members[i]].down)
+			return false;
+	if (!n->has_sync || grp->role.is == ROLE_MASTER)
+		return true;
+	return !node_sync_late(n, now) && (!n->sync_gate || node_gate_open(n, now));
+}
+
+/* Members whose master-down timers run on the same interval: the slowest decides how long we may wait for news. */
+static int64_t group_down_ns(const struct node *n, uint16_t group)
+{
+	int64_t longest = 0;
+	for (uint16_t i = 0; i < n->group[group].n_members; i++) {
+		const struct vrrp *v = &n->inst[n->group[group].members[i]];
+		int64_t down = vrrp_master_down_ns(v->priority, v->master_adv_ns);
+		longest = down > longest ? down : longest;
+	}
+	return longest;
+}
+
+static void view_members(const struct node *n, uint16_t group, struct group_view *v)
+{
+	const struct node_group *grp = &n->group[group];
+	for (uint16_t i = 0; i < grp->n_members; i++) {
+		uint16_t inst = grp->members[i];
+		const struct node_member *m = &n->member[inst];
+		const struct vrrp *r = &n->inst[inst];
+		if (m->down) {
+			if (!v->n_down++)
+				v->first_down = inst;
+			continue;
+		}
+		if (!mono_is_never(m->higher_at)) {
+			if (!v->n_higher++)
+				v->first_higher = inst;
+			v->first_member_higher |= i == 0;
+		}
+		if (r->state != VRRP_BACKUP)
+			continue;
+		if (r->expired) {
+			if (!v->n_expired++)
+				v->first_deaf = inst;
+			v->n_zero = (uint16_t)(v->n_zero + m->zero);
+			v->first_member_expired |= i == 0;
+			continue;
+		}
+		if (!mono_is_never(m->heard_at) && !v->n_hearing++)
+			v->first_hearing = inst;
+		v->n_lower = (uint16_t)(v->n_lower + m->lower);
+	}
+}
+
+static void view_peers(const struct node *n, uint16_t group, mono_t now, struct group_view *v)
+{
+	v->channel_configured = n->n_peers > 0;
+	v->peer_ready = node_ready_peer(n, group, now) != NULL;
+	for (uint8_t p = 0; p < n->n_peers; p++) {
+		const struct node_peer *peer = &n->peer[p];
+		if (peer->dead && peer->groups[group].role == PEER_ROLE_MASTER)
+			v->peer_dead = true;
+		if (!node_channel_up(peer, now) || !peer->same_config)
+			continue;
+		v->channel_up = true;
+		if (mono_is_never(peer->groups[group].at) || mono_sub(now, peer->groups[group].at) > NODE_CHANNEL_NS)
+			continue;
+		enum group_peer said = peer->groups[group].leaving			    ? GROUP_PEER_LEAVING :
+				       peer->groups[group].role == PEER_ROLE_MASTER ||
+						       peer->groups[group].role == PEER_ROLE_MOVING ?
+											      GROUP_PEER_MASTER :
+											      GROUP_PEER_NOT_MASTER;
+		/* Of several peers the one that serves counts. */
+		if (v->peer == GROUP_PEER_UNKNOWN || said == GROUP_PEER_MASTER)
+			v->peer = said;
+	}
+}
+
+static struct group_view view(const struct node *n, uint16_t group, mono_t now)
+{
+	const struct node_group *grp = &n->group[group];
+	struct group_view v = {
+		.is = grp->role.state == ROLE_COMMITTING ? grp->role.target : grp->role.is,
+		.n = grp->n_members,
+		.gate_open = node_gate_open(n, now),
+		.preempt = grp->preempt && !grp->given_away && mono_is_never(grp->plan_retry_at),
+		.fault_degrade = grp->fault_degrade,
+		.maintenance = n->maintenance,
+		.first_decides = !mono_is_never(grp->first_decides_until) && mono_before(now, grp->first_decides_until),
+		.not_grouped = !mono_is_never(grp->not_grouped_until) && mono_before(now, grp->not_grouped_until),
+		.holding = !mono_is_never(grp->role.hold_until),
+	};
+	view_members(n, group, &v);
+	view_peers(n, group, now, &v);
+	return v;
+}
+
+void node_wish(struct node_run *r, uint16_t group, enum role_is target, enum role_kind kind, enum role_reason reason,
+	       mono_t detect)
+{
+	struct node *n = r->n;
+	bool channel = false;
+	for (uint8_t p = 0; p < n->n_peers; p++)
+		channel |= n->peer[p].up;
+	struct role_ev ev = {
+		.type = ROLE_EV_WISH,
+		.epoch = n->group[group].role.epoch,
+		.target = target,
+		.kind = kind,
+		.reason = reason,
+		.detect = detect,
+		.peer_ready = node_ready_peer(n, group, r->now) != NULL,
+		.has_sync = n->has_sync,
+		.sync_late = node_sync_late(n, r->now),
+		.leftovers = node_ike_leftovers(n, group),
+		.has_channel = channel,
+		.seen = n->seen,
+	};
+	node_role(r, group, &ev);
+}
+
+/* Both sides yielded to each other: say so, and let one member decide for a while. */
+static void note_crossing(struct node_run *r, uint16_t group, const struct group_view *v)
+{
+	struct node_group *grp = &r->n->group[group];
+	if (mono_is_never(grp->yielded_at) || v->first_decides || grp->n_members < 2)
+		return;
+	if (mono_sub(r->now, grp->yielded_at) > 2 * group_down_ns(r->n, group))
+		return;
+	grp->first_decides_until = mono_add(r->now, NODE_PENALTY_NS);
+	grp->yielded_at = MONO_NEVER;
+	node_tell(r, NODE_TOLD_CROSSED)->group = group;
+}
+
+static void note_yield(struct node_run *r, uint16_t group, const struct group_decision *d)
+{
+	struct node_group *grp = &r->n->group[group];
+	if (!mono_is_never(grp->took_on_zero_at) &&
+	    mono_sub(r->now, grp->took_on_zero_at) <= 2 * group_down_ns(r->n, group)) {
+		/* One member's master left and another member's did not: the other router does not move them together. */
+		grp->not_grouped_until = mono_add(r->now, NODE_PENALTY_NS);
+		struct node_act *a = node_tell(r, NODE_TOLD_NOT_GROUPED);
+		a->group = group;
+		a->inst = d->member;
+		node_wish(r, group, ROLE_BACKUP, ROLE_K_FORCED, ROLE_R_NOT_GROUPED, r->now);
+		return;
+	}
+	grp->yielded_at = r->now;
+	node_wish(r, group, ROLE_BACKUP, ROLE_K_FORCED, d->reason, r->now);
+}
+
+void node_evaluate(struct node_run *r, uint16_t group)
+{
+	struct node *n = r->n;
+	struct node_group *grp = &n->group[group];
+	if (!n->running || n->stopping || grp->role.state == ROLE_DEMOTING)
+		return;
+	struct group_view v = view(n, group, r->now);
+	struct group_decision d = group_decide(&v);
+	if (d.deaf != grp->deaf_told && v.is == ROLE_BACKUP) {
+		grp->deaf_told = d.deaf;
+		if (d.deaf) {
+			struct node_act *a = node_tell(r, NODE_TOLD_DEAF);
+			a->group = group;
+			a->inst = d.member;
+		}
+	}
+	switch (d.verdict) {
+	case GROUP_STAY:
+		return;
+	case GROUP_TAKE:
+		if (d.reason == ROLE_R_NO_RESPONSE)
+			note_crossing(r, group, &v);
+		if (d.reason == ROLE_R_PRIORITY_ZERO && v.n_hearing > 0)
+			grp->took_on_zero_at = r->now;
+		node_wish(r, group, ROLE_MASTER, ROLE_K_CRASH, d.reason, node_last_sign(n, group, r->now));
+		return;
+	case GROUP_TAKE_PLANNED:
+		node_wish(r, group, ROLE_MASTER, ROLE_K_PLANNED, d.reason, r->now);
+		return;
+	case GROUP_YIELD:
+		note_yield(r, group, &d);
+		return;
+	case GROUP_FAULT:
+		node_wish(r, group, ROLE_FAULT, ROLE_K_FAULT, d.reason, r->now);
+		return;
+	case GROUP_CLEAR:
+		node_wish(r, group, ROLE_BACKUP, ROLE_K_NONE, d.reason, r->now);
+		return;
+	}
+}
+
+void node_evaluate_all(struct node_run *r)
+{
+	for (uint16_t g = 0; g < r->n->n_groups; g++)
+		node_evaluate(r, g);
+}
+
+static void each_member(struct node_run *r, uint16_t group, const struct vrrp_ev *ev)
+{
+	const struct node_group *grp = &r->n->group[group];
+	for (uint16_t i = 0; i < grp->n_members; i++)
+		node_vrrp(r, grp->members[i], ev);
+}
+
+static void say_authority(struct node_run *r, uint16_t group, struct epoch epoch, bool mine)
+{
+	struct node *n = r->n;
+	n->group[group].mine = mine;
+	struct sync_authority au = { .epoch = epoch, .any = false, .all = n->n_groups > 0 };
+	for (uint16_t g = 0; g < n->n_groups; g++) {
+		au.any |= n->group[g].mine;
+		au.all &= n->group[g].mine;
+	}
+	struct node_act *a = node_emit(r, NODE_ACT_SYNC);
+	a->cmd = (struct sync_cmd){ .type = SYNC_CMD_AUTHORITY, .epoch = epoch, .authority = au };
+}
+
+static void say_sync(struct node_run *r, enum sync_cmd_type type, const struct role_act *act)
+{
+	struct node_act *a = node_emit(r, NODE_ACT_SYNC);
+	a->cmd = (struct sync_cmd){ .type = type, .epoch = act->epoch, .seq = act->seq };
+}
+
+static void say_net(struct node_run *r, uint16_t group, enum node_net_mode mode, struct epoch epoch)
+{
+	r->n->group[group].adopting = false;
+	struct node_act *a = node_emit(r, NODE_ACT_NET);
+	a->group = group;
+	a->net_mode = mode;
+	a->epoch = epoch;
+}
+
+static void role_changed(struct node_run *r, uint16_t group, enum role_is is, const struct role_record *rec)
+{
+	struct node *n = r->n;
+	struct node_group *grp = &n->group[group];
+	struct node_act *a = node_tell(r, NODE_TOLD_ROLE);
+	a->group = group;
+	a->from = rec->from;
+	a->to = (uint8_t)is;
+	a->reason = rec->reason;
+	a->epoch = rec->epoch;
+	a = node_emit(r, NODE_ACT_HOOK);
+	a->hook = HOOK_ROLE;
+	a->group = group;
+	a->from = rec->from;
+	a->to = (uint8_t)is;
+	a->reason = rec->reason;
+	a->epoch = rec->epoch;
+	switch (is) {
+	case ROLE_INIT:
+		each_member(r, group, &(struct vrrp_ev){ .type = VRRP_EV_STOP });
+		break;
+	case ROLE_BACKUP:
+		if (rec->from == ROLE_FAULT)
+			each_member(r, group, &(struct vrrp_ev){ .type = VRRP_EV_FAULT_CLEAR });
+		else if (rec->kind == ROLE_K_PLANNED && rec->outcome != ROLE_RES_ERROR)
+			grp->given_away = true;
+		break;
+	case ROLE_MASTER:
+		grp->given_away = false;
+		grp->yielded_at = MONO_NEVER;
+		break;
+	case ROLE_FAULT:
+		each_member(r, group, &(struct vrrp_ev){ .type = VRRP_EV_FAULT });
+		break;
+	}
+}
+
+/* Carries out one action of the transaction. */
+static void role_act(struct node_run *r, uint16_t group, const struct role_act *act, const struct role_record *rec)
+{
+	struct node *n = r->n;
+	switch (act->type) {
+	case ROLE_ACT_EPOCH:
+		n->seen = epoch_max(n->seen, act->epoch);
+		node_emit(r, NODE_ACT_ROLE_EPOCH)->epoch = act->epoch;
+		return;
+	case ROLE_ACT_FENCE:
+		say_sync(r, SYNC_CMD_FENCE, act);
+		return;
+	case ROLE_ACT_JOIN:
+		say_sync(r, SYNC_CMD_JOIN, act);
+		return;
+	case ROLE_ACT_APPLY:
+		say_sync(r, SYNC_CMD_APPLY, act);
+		return;
+	case ROLE_ACT_FLUSH:
+		say_sync(r, SYNC_CMD_FLUSH, act);
+		return;
+	case ROLE_ACT_AUTHORITY:
+		say_authority(r, group, act->epoch, act->mine);
+		return;
+	case ROLE_ACT_SYNC_DEMOTING:
+		say_sync(r, SYNC_CMD_DEMOTING, act);
+		return;
+	case ROLE_ACT_SYNC_STABLE:
+		say_sync(r, SYNC_CMD_STABLE, act);
+		return;
+	case ROLE_ACT_PURGE:
+		node_ike_purge(r, group, act->epoch);
+		return;
+	case ROLE_ACT_ADVERT:
+		each_member(r, group, &(struct vrrp_ev){ .type = VRRP_EV_TAKE, .u.take.advert_base = MONO_ZERO });
+		return;
+	case ROLE_ACT_NET_UP:
+		say_net(r, group, NODE_NET_UP, act->epoch);
+		return;
+	case ROLE_ACT_NET_DOWN:
+		say_net(r, group, NODE_NET_DOWN, act->epoch);
+		return;
+	case ROLE_ACT_YIELD:
+		each_member(r, group, &(struct vrrp_ev){ .type = VRRP_EV_YIELD, .u.yield.send_zero = act->zero });
+		if (!act->planned)
+			return;
+		/* The new master's first advert has until UP to arrive. */
+		each_member(r, group,
+			    &(struct vrrp_ev){ .type = VRRP_EV_REARM,
+					       .u.rearm.delay_ns = ROLE_UP_NS + group_down_ns(n, group) });
+		return;
+	case ROLE_ACT_FAULT: /* the members were told with ROLE_ACT_CHANGED; role keeps the hold */
+		return;
+	case ROLE_ACT_INITIATE:
+		node_ike_initiate(r, group, act->epoch);
+		return;
+	case ROLE_ACT_PEER_TAKE:
+		node_say(r, PEER_TAKE, group, act->epoch, 0, rec->reason, false);
+		return;
+	case ROLE_ACT_PEER_PREPARED:
+		node_say(r, PEER_PREPARED, group, act->epoch, 0, rec->reason, false);
+		return;
+	case ROLE_ACT_PEER_GO:
+		node_say(r, PEER_GO, group, act->epoch, act->seq, rec->reason, false);
+		return;
+	case ROLE_ACT_PEER_UP:
+		node_say(r, PEER_UP, group, act->epoch, 0, rec->reason, false);
+		return;
+	case ROLE_ACT_PEER_LEAVING:
+		node_say(r, PEER_LEAVING, group, act->epoch, 0, rec->reason, act->planned);
+		return;
+	case ROLE_ACT_BEGIN:
+		return;
+	case ROLE_ACT_CHANGED:
+		role_changed(r, group, act->is, rec);
+		return;
+	case ROLE_ACT_JOURNAL:
+		node_emit(r, NODE_ACT_JOURNAL)->record = *rec;
+		return;
+	}
+}
+
+void node_role(struct node_run *r, uint16_t group, const struct role_ev *ev)
+{
+	struct node_group *grp = &r->n->group[group];
+	struct role_acts acts;
+	bool was_planning = grp->role.state == ROLE_PREPARING && grp->role.kind == ROLE_K_PLANNED;
+	role_step(&grp->role, ev, r->now, &acts);
+	unsigned next_rec = 0;
+	for (unsigned i = 0; i < acts.n; i++) {
+		/* CHANGED and JOURNAL speak of a finished record, everything else of the running one. */
+		const struct role_record *rec = &grp->role.rec;
+		if (acts.a[i].type == ROLE_ACT_JOURNAL)
+			rec = &acts.rec[acts.a[i].record];
+		else if (acts.a[i].type == ROLE_ACT_CHANGED && next_rec < acts.n_rec)
+			rec = &acts.rec[next_rec];
+		if (acts.a[i].type == ROLE_ACT_JOURNAL)
+			next_rec = acts.a[i].record + 1;
+		role_act(r, group, &acts.a[i], rec);
+	}
+	bool planning = grp->role.state == ROLE_PREPARING && grp->role.kind == ROLE_K_PLANNED;
+	if (was_planning && !planning && grp->role.state == ROLE_STABLE && grp->role.is != ROLE_MASTER)
+		grp->plan_retry_at = mono_add(r->now, NODE_PLAN_RETRY_NS);
+}

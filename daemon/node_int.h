@@ -1,0 +1,54 @@
+/*
+ * Purpose: what the files of the node core share among themselves; nobody else includes it.
+ * Owns:    nothing.
+ * Thread:  CONTROL (pure).
+ * In/Out:  see node.h.
+ * Errors:  see node.h.
+ */
+#ifndef KT_NODE_INT_H
+#define KT_NODE_INT_H
+
+#include "daemon/node.h"
+
+/* One step in progress: where actions go and what time it is. */
+struct node_run {
+	struct node *n;
+	struct node_acts *out;
+	mono_t now;
+};
+
+/* node.c */
+struct node_act *node_emit(struct node_run *r, enum node_act_type type);
+struct node_act *node_tell(struct node_run *r, enum node_told what);
+/* Steps one virtual router and carries out what it says. */
+void node_vrrp(struct node_run *r, uint16_t inst, const struct vrrp_ev *ev);
+
+/* node_group.c */
+void node_role(struct node_run *r, uint16_t group, const struct role_ev *ev);
+void node_wish(struct node_run *r, uint16_t group, enum role_is target, enum role_kind kind, enum role_reason reason,
+	       mono_t detect);
+/* Looks at the group table and wishes accordingly. */
+void node_evaluate(struct node_run *r, uint16_t group);
+void node_evaluate_all(struct node_run *r);
+/* Instant of the last sign of the present master on this group; now if there is none. */
+mono_t node_last_sign(const struct node *n, uint16_t group, mono_t now);
+
+/* node_peer.c */
+void node_heartbeat(struct node_run *r);
+void node_say(struct node_run *r, enum peer_msg_type type, uint16_t group, struct epoch epoch, uint64_t seq,
+	      uint8_t reason, bool planned);
+void node_on_peer_up(struct node_run *r, const struct node_ev *ev);
+void node_on_peer_down(struct node_run *r, const struct node_ev *ev);
+void node_on_peer_msg(struct node_run *r, const struct node_ev *ev);
+void node_on_probe(struct node_run *r, const struct node_ev *ev);
+/* A peer that is alive and ready for this group within the last second; NULL if there is none. */
+const struct node_peer *node_ready_peer(const struct node *n, uint16_t group, mono_t now);
+struct node_peer *node_peer_of(struct node *n, uint32_t id);
+
+/* node_ike.c */
+void node_ike(struct node_run *r, uint16_t tunnel, const struct ike_ev *ev);
+void node_ike_purge(struct node_run *r, uint16_t group, struct epoch epoch);
+void node_ike_initiate(struct node_run *r, uint16_t group, struct epoch epoch);
+bool node_ike_leftovers(const struct node *n, uint16_t group);
+
+#endif

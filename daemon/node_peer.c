@@ -1,0 +1,287 @@
+/*
+ * The ctl channel in the node core: heartbeats with roles and readiness, and the messages of a planned switch.
+ */
+#include "daemon/node_int.h"
+
+#include <string.h>
+#include "daemon/base/require.h"
+
+struct node_peer *node_peer_of(struct node *n, uint32_t id)
+{
+	for (uint8_t p = 0; p < n->n_peers; p++)
+		if (n->peer[p].node == id)
+			return &n->peer[p];
+	return NULL;
+}
+
+bool node_channel_up(const struct node_peer *p, mono_t now)
+{
+	return p->up && !mono_is_never(p->heard_at) && mono_sub(now, p->heard_at) <= NODE_CHANNEL_NS;
+}
+
+const struct node_peer *node_ready_peer(const struct node *n, uint16_t group, mono_t now)
+{
+	for (uint8_t p = 0; p < n->n_peers; p++) {
+		const struct node_peer *peer = &n->peer[p];
+		if (peer->up && peer->same_config && peer->groups[group].ready &&
+		    !mono_is_never(peer->groups[group].at) &&
+		    mono_sub(now, peer->groups[group].at) <= NODE_READY_NS)
+			return peer;
+	}
+	return NULL;
+}
+
+static struct peer_msg *new_msg(struct node_run *r, enum peer_msg_type type, uint32_t peer)
+{
+	require(r->out->n_msgs < r->out->cap_msgs);
+	struct peer_msg *m = &r->out->msgs[r->out->n_msgs++];
+	memset(m, 0, sizeof(*m));
+	m->type = type;
+	struct node_act *a = node_emit(r, NODE_ACT_PEER);
+	a->peer = peer;
+	a->msg = m;
+	return m;
+}
+
+void node_say(struct node_run *r, enum peer_msg_type type, uint16_t group, struct epoch epoch, uint64_t seq,
+	      uint8_t reason, bool planned)
+{
+	struct peer_msg *m = new_msg(r, type, 0);
+	m->group = group;
+	m->epoch = epoch;
+	m->last_seq = seq;
+	m->reason = reason;
+	m->planned = planned;
+}
+
+static uint8_t role_on_wire(const struct role *role)
+{
+	if (role->state == ROLE_COMMITTING || (role->state == ROLE_DEMOTING && role->is == ROLE_MASTER))
+		return PEER_ROLE_MOVING;
+	switch (role->is) {
+	case ROLE_INIT:
+		return PEER_ROLE_INIT;
+	case ROLE_BACKUP:
+		return PEER_ROLE_BACKUP;
+	case ROLE_MASTER:
+		return PEER_ROLE_MASTER;
+	case ROLE_FAULT:
+		return PEER_ROLE_FAULT;
+	}
+	return PEER_ROLE_INIT;
+}
+
+static uint8_t lowest_priority(const struct node *n, const struct node_group *grp)
+{
+	uint8_t low = 255;
+	for (uint16_t i = 0; i < grp->n_members; i++)
+		if (n->inst[grp->members[i]].priority < low)
+			low = n->inst[grp->members[i]].priority;
+	return low;
+}
+
+void node_heartbeat(struct node_run *r)
+{
+	struct node *n = r->n;
+	n->heartbeat_at = mono_add(r->now, NODE_HEARTBEAT_NS);
+	if (!n->n_peers)
+		return;
+	for (uint16_t first = 0; first < n->n_groups; first = (uint16_t)(first + PEER_GROUPS_MAX)) {
+		struct peer_msg *m = new_msg(r, PEER_HEARTBEAT, 0);
+		m->epoch = n->seen;
+		m->you_have_all = n->sync.peer_has_all;
+		for (uint16_t g = first; g < n->n_groups && m->n_groups < PEER_GROUPS_MAX; g++) {
+			struct node_group *grp = &n->group[g];
+			grp->told_role = grp->role.is;
+			grp->told_ready = node_group_ready(n, g, r->now);
+			m->groups[m->n_groups++] = (struct peer_group_state){
+				.group = g,
+				.role = role_on_wire(&grp->role),
+				.priority = lowest_priority(n, grp),
+				.ready = grp->told_ready,
+				.epoch = grp->role.epoch,
+			};
+		}
+	}
+}
+
+void node_on_peer_up(struct node_run *r, const struct node_ev *ev)
+{
+	struct node_peer *p = node_peer_of(r->n, ev->peer);
+	if (!p) {
+		r->n->stale++;
+		return;
+	}
+	p->up = true;
+	p->heard_at = r->now;
+	p->dead = p->probing = false;
+	node_tell(r, NODE_TOLD_PEER_UP)->peer = p->node;
+	node_heartbeat(r);
+}
+
+void node_on_peer_down(struct node_run *r, const struct node_ev *ev)
+{
+	struct node *n = r->n;
+	struct node_peer *p = node_peer_of(n, ev->peer);
+	if (!p || !p->up) {
+		n->stale++;
+		return;
+	}
+	p->up = false;
+	p->lost_at = r->now;
+	bool was_master = false;
+	for (uint16_t g = 0; g < n->n_groups; g++) {
+		was_master |= p->groups[g].role == PEER_ROLE_MASTER;
+		p->groups[g].ready = p->groups[g].leaving = false;
+	}
+	node_tell(r, NODE_TOLD_PEER_DOWN)->peer = p->node;
+	/* Loss alone never moves a role; a kernel that lives and refuses proves that the process is gone. */
+	if (ev->lost && was_master) {
+		p->probing = true;
+		node_emit(r, NODE_ACT_PROBE)->peer = p->node;
+	}
+	node_evaluate_all(r);
+}
+
+void node_on_probe(struct node_run *r, const struct node_ev *ev)
+{
+	struct node *n = r->n;
+	struct node_peer *p = node_peer_of(n, ev->peer);
+	if (!p || !p->probing) {
+		n->stale++;
+		return;
+	}
+	p->probing = false;
+	if (!ev->refused || p->up)
+		return;
+	for (uint16_t i = 0; i < n->n_inst; i++)
+		if (!mono_is_never(n->member[i].heard_at) && mono_before(p->lost_at, n->member[i].heard_at))
+			return; /* an advert since: somebody is still there */
+	p->dead = true;
+	node_tell(r, NODE_TOLD_PEER_DEAD)->peer = p->node;
+	node_evaluate_all(r);
+}
+
+static void on_hello(struct node_run *r, struct node_peer *p, const struct peer_hello *h)
+{
+	struct node *n = r->n;
+	/* "you have everything" holds for one boot of both. */
+	if (p->boot_nonce != h->boot_nonce)
+		p->you_have_all = false;
+	p->boot_nonce = h->boot_nonce;
+	n->seen = epoch_max(n->seen, h->epoch_max);
+	bool same = memcmp(&h->config_digest[1], &n->config_digest[1], sizeof(h->config_digest[1])) == 0;
+	if (!same)
+		node_tell(r, NODE_TOLD_CONFIG_DIFFERS)->peer = p->node;
+	p->same_config = same;
+	p->up = true;
+}
+
+static void on_heartbeat(struct node_run *r, struct node_peer *p, const struct peer_msg *m)
+{
+	struct node *n = r->n;
+	p->you_have_all = m->you_have_all;
+	for (uint8_t i = 0; i < m->n_groups; i++) {
+		const struct peer_group_state *s = &m->groups[i];
+		if (s->group >= n->n_groups) {
+			n->stale++;
+			continue;
+		}
+		if (s->role != PEER_ROLE_MASTER && s->role != PEER_ROLE_MOVING)
+			p->groups[s->group].leaving = false;
+		p->groups[s->group].role = s->role;
+		p->groups[s->group].priority = s->priority;
+		p->groups[s->group].ready = s->ready;
+		p->groups[s->group].epoch = s->epoch;
+		p->groups[s->group].at = r->now;
+		n->seen = epoch_max(n->seen, s->epoch);
+		struct node_group *grp = &n->group[s->group];
+		if (p->same_config && s->role == PEER_ROLE_MASTER) {
+			if (grp->adopting) {
+				grp->adopting = false;
+				struct node_act *a = node_emit(r, NODE_ACT_NET);
+				a->group = s->group;
+				a->net_mode = NODE_NET_DOWN;
+			}
+			if (grp->stalled) {
+				grp->stalled = false;
+				grp->stall_until = MONO_NEVER;
+				node_wish(r, s->group, ROLE_BACKUP, ROLE_K_FORCED, ROLE_R_STALL, r->now);
+			}
+		}
+	}
+	node_evaluate_all(r);
+}
+
+static void on_take(struct node_run *r, struct node_peer *p, const struct peer_msg *m)
+{
+	struct node *n = r->n;
+	if (n->maintenance || n->stopping || n->group[m->group].role.is != ROLE_BACKUP)
+		return;
+	n->group[m->group].given_away = false;
+	if (m->reason == ROLE_R_STOP || m->reason == ROLE_R_MAINTENANCE)
+		n->group[m->group].role.leaving_heard = true;
+	(void)p;
+	node_wish(r, m->group, ROLE_MASTER, ROLE_K_PLANNED, (enum role_reason)m->reason, r->now);
+}
+
+void node_on_peer_msg(struct node_run *r, const struct node_ev *ev)
+{
+	struct node *n = r->n;
+	struct node_peer *p = node_peer_of(n, ev->peer);
+	const struct peer_msg *m = ev->msg;
+	if (!p || !m) {
+		n->stale++;
+		return;
+	}
+	p->heard_at = r->now;
+	n->seen = epoch_max(n->seen, m->epoch);
+	if (m->type == PEER_HELLO) {
+		on_hello(r, p, &m->hello);
+		return;
+	}
+	if (m->type == PEER_HEARTBEAT) {
+		on_heartbeat(r, p, m);
+		return;
+	}
+	if (m->group >= n->n_groups || !p->same_config) {
+		n->stale++;
+		return;
+	}
+	struct role_ev re = { .type = ROLE_EV_PEER,
+			      .epoch = m->epoch,
+			      .seq = m->last_seq,
+			      .peer_ready = p->groups[m->group].ready,
+			      .has_sync = n->has_sync,
+			      .sync_late = node_sync_late(n, r->now),
+			      .has_channel = true,
+			      .seen = n->seen };
+	switch (m->type) {
+	case PEER_HELLO:
+	case PEER_HEARTBEAT:
+	case PEER_JOURNAL:
+	case PEER_CLOSE:
+		return;
+	case PEER_TAKE:
+		on_take(r, p, m);
+		return;
+	case PEER_PREPARED:
+		re.peer = ROLE_PEER_PREPARED;
+		break;
+	case PEER_GO:
+		re.peer = ROLE_PEER_GO;
+		break;
+	case PEER_UP:
+		re.peer = ROLE_PEER_UP;
+		break;
+	case PEER_LEAVING:
+		p->groups[m->group].leaving = true;
+		p->groups[m->group].ready = false;
+		p->groups[m->group].at = r->now;
+		if (n->group[m->group].role.state == ROLE_PREPARING)
+			n->group[m->group].role.leaving_heard = true;
+		node_evaluate(r, m->group);
+		return;
+	}
+	node_role(r, m->group, &re);
+}
