@@ -1,0 +1,97 @@
+/*
+ * Purpose: a record of the data channel as a plain value: what the replication core hands out and takes in; sync_wire
+ * turns it into bytes and back. Owns:    nothing. Thread:  any (pure). In/Out:  host order except addresses. A field
+ * that a type does not use is zero. Errors:  none here; the codec names what is wrong with bytes, the core counts what
+ * it refuses (enum sync_refusal).
+ */
+#ifndef KT_SYNC_REC_H
+#define KT_SYNC_REC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "daemon/base/epoch.h"
+#include "sync/ct.h"
+
+#define SYNC_BUCKETS         4096                      /* digest buckets per owner */
+#define SYNC_BUCKETS_PER_REC 32                        /* bucket values in one DIGEST_BUCKETS record */
+#define SYNC_EPOCH_MAX       ((UINT64_C(1) << 40) - 1) /* highest role epoch counter that a table record can hold */
+#define SYNC_CLAIM_MAX       ((UINT32_C(1) << 24) - 1) /* highest claim count that a table record can hold */
+
+/*
+ * Who a flow belongs to. Compared in this order: role epoch, claim count, node id; the higher one wins everywhere. All
+ * zero is "nobody's" and lower than every other.
+ */
+struct flow_version {
+	struct epoch epoch;
+	uint32_t claim;
+	uint32_t node; /* the owner */
+};
+
+/* Numbers are part of the wire format. */
+enum sync_rec_type {
+	SYNC_REC_SESSION = 1, /* version, handle, e: create or update */
+	SYNC_REC_DELETE = 2,  /* version, handle, (e.orig): the flow ended */
+	SYNC_REC_EXPIRED = 3, /* version, handle, (e.orig): its timer ran out at the owner; the peer may know better */
+	SYNC_REC_CLAIM = 4,   /* version, handle, e: traffic was seen here, the flow is mine now */
+	SYNC_REC_CURRENT = 5, /* version, handle, e: answer to a refused older version */
+	SYNC_REC_WANT = 6,    /* full: e.orig, else handle (the addressee's own): my copy is gone, send it again */
+	SYNC_REC_BULK_BEGIN = 7,      /* mask: every session of mine in these buckets follows */
+	SYNC_REC_BULK_END = 8,        /* what was not named since BULK_BEGIN in its buckets is not there any more */
+	SYNC_REC_DIGEST = 9,          /* count, digest: over all sessions of mine as sent before this record */
+	SYNC_REC_DIGEST_BUCKETS = 10, /* first, n, buckets: how the addressee's sessions look here, after a mismatch */
+	SYNC_REC_ACK = 11,            /* ack_seq, refused, digest_seq, equal */
+	SYNC_REC_FLOOR =
+	    12, /* version: flows below it are version.node's; first record of every stream (may be zero) */
+};
+
+struct sync_bucket {
+	uint32_t count;
+	uint64_t digest;
+};
+
+struct sync_rec {
+	enum sync_rec_type type;
+	uint32_t owner;     /* node id of the sender */
+	struct epoch epoch; /* newest epoch the sender knew when the record left the dirty set */
+	uint64_t seq;       /* of the sender's stream to this peer: 1, 2, 3 .. per connection */
+	struct flow_version version;
+
+	/*
+	 * Sessions travel by handle after the first record of a connection. full: e holds both tuples (DELETE, EXPIRED,
+	 * WANT: the original one) and, for SESSION, CLAIM, CURRENT, all that is known, master and helper too. Not full:
+	 * only has/status/timeout_s/mark/tcp_* of e, and check says which tuple the sender means.
+	 */
+	uint32_t handle;
+	uint32_t check;
+	bool full;
+	bool bulk; /* part of a bulk: the receiver may pace it */
+	struct ct_entry e;
+
+	/* DIGEST */
+	uint64_t count, digest;
+	/* ACK: everything up to ack_seq is stored, or refused (how many entries are so now); verdict on the last DIGEST
+	 */
+	uint64_t ack_seq;
+	uint32_t refused;
+	uint64_t digest_seq; /* seq of the judged DIGEST, 0: none yet */
+	bool equal;
+	/* BULK_BEGIN: bit b of byte b / 8 = bucket b takes part */
+	uint8_t mask[SYNC_BUCKETS / 8];
+	/* DIGEST_BUCKETS */
+	uint16_t first, n;
+	struct sync_bucket buckets[SYNC_BUCKETS_PER_REC];
+};
+
+/* <0, 0, >0 */
+static inline int flow_version_cmp(struct flow_version a, struct flow_version b)
+{
+	int c = epoch_cmp(a.epoch, b.epoch);
+
+	if (c)
+		return c;
+	if (a.claim != b.claim)
+		return a.claim < b.claim ? -1 : 1;
+	return a.node == b.node ? 0 : a.node < b.node ? -1 : 1;
+}
+
+#endif

@@ -1,0 +1,305 @@
+/*
+ * Purpose: session replication as one pure machine: kernel events, peers' records and commands in; records for the
+ * peers and operations for the kernel out. Every decision of replication is taken here. Owns:    struct sync: session
+ * table, dirty set, injector queues, digests, ownership, counters. Thread:  SYNC only (the simulation: its single
+ * thread). In:      sync_on_*, commands, time.   Out: sync_pull_rec, sync_pull_ops, sync_deadline, sync_state,
+ * counters, a view. Errors:  init and reconf return 0 or negative; everything else that goes wrong is counted (struct
+ * sync_stats) and shown.
+ *
+ * The driver's loop: feed what arrived; then, per connected peer, sync_pull_rec until false or the socket is full; then
+ * sync_pull_ops (at most CT_IO_BATCH), send, and report EVERY operation's result in order before the next pull (entries
+ * that a GET returned go to sync_on_ct_event before its result); sync_tick at sync_deadline. When sync_sweep_wanted
+ * says so: dump the kernel's table at sync_sweep_rate entries a second between sync_sweep_begin and sync_sweep_end.
+ * Backlog: the dirty set holds a session at most once; queues are links inside the records. Nothing here grows with the
+ * number of events.
+ */
+#ifndef KT_SYNC_SYNC_FSM_H
+#define KT_SYNC_SYNC_FSM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "daemon/base/mono.h"
+#include "sync/ct.h"
+#include "sync/rec.h"
+#include "sync/sess_tbl.h"
+#include "sync/sync.h"
+#include "sync/sync_conf.h"
+#include "sync/sync_digest.h"
+#include "sync/sync_owner.h"
+#include "sync/sync_policy.h"
+
+#define SYNC_EXPIRE_DELAY_NS (2 * NS_PER_SEC)  /* from a destroy that looks like expiry to EXPIRED */
+#define SYNC_DIGEST_NS       NS_PER_SEC        /* between two DIGESTs in a stream */
+#define SYNC_ACK_NS          (50 * NS_PER_MS)  /* shortest distance of two ACKs */
+#define SYNC_JOIN_NS         (60 * NS_PER_SEC) /* events are listened to for this long after evidence */
+#define SYNC_LEAVE_NS        (10 * NS_PER_SEC) /* and this long after a demotion */
+#define SYNC_ALIVE_NS        (10 * NS_PER_SEC) /* how long an advert heard speaks for an owner whose channel is cut */
+#define SYNC_LOSS_NS         (10 * NS_PER_SEC) /* no digest is told this long after an interface or address was lost */
+#define SYNC_SWEEP_NS        (10 * NS_PER_SEC) /* pause between two sweeps */
+#define SYNC_SWEEP_RATE      2000              /* entries per second, at least */
+#define SYNC_WALK_BUDGET     1024              /* records looked at per walk and tick */
+#define SYNC_RAW_MAX         64                /* deletions by exact tuple that wait */
+
+/* name, text. Counters only grow. */
+#define SYNC_STATS_TABLE(X)                                                                     \
+	X(events_new, "NEW events")                                                             \
+	X(events_update, "UPDATE events")                                                       \
+	X(events_destroy, "DESTROY events")                                                     \
+	X(events_dump, "entries read by GET or by the first dump")                              \
+	X(events_own, "events of our own injector that got through the filter")                 \
+	X(overruns, "times that events were lost")                                              \
+	X(table_full, "sessions not tracked: the session table is full")                        \
+	X(tx_created, "sessions told as new")                                                   \
+	X(tx_updated, "session changes told")                                                   \
+	X(tx_deleted, "ends told as DELETE")                                                    \
+	X(tx_expired, "ends told as EXPIRED")                                                   \
+	X(tx_claims, "CLAIMs told")                                                             \
+	X(tx_currents, "CURRENTs told")                                                         \
+	X(tx_wants, "WANTs told")                                                               \
+	X(tx_bulk, "sessions told in bulk")                                                     \
+	X(tx_records, "records handed out")                                                     \
+	X(cancelled, "sessions that began and ended before they were told")                     \
+	X(expire_forgotten, "expiries not told: an interface, an address or the role was lost") \
+	X(destroy_forgotten, "ends not told: no authority")                                     \
+	X(rx_records, "records taken in")                                                       \
+	X(rx_created, "copies made known by a peer")                                            \
+	X(rx_updated, "changes of copies")                                                      \
+	X(rx_deleted, "copies ended by DELETE")                                                 \
+	X(rx_expired, "EXPIREDs received")                                                      \
+	X(rx_claims, "flows that a peer claimed")                                               \
+	X(rx_wants, "WANTs received")                                                           \
+	X(rx_unknown, "records about a flow or handle that is not known here")                  \
+	X(refused_epoch, "records refused: below the fence")                                    \
+	X(refused_version, "records refused: below the flow's version")                         \
+	X(refused_sender, "records refused: the version names another node")                    \
+	X(refused_range, "records refused: a version or handle out of range")                   \
+	X(refused_full, "records refused: the session table is full")                           \
+	X(refused_local, "records refused: the flow is local to this box")                      \
+	X(only_create, "records applied create-only")                                           \
+	X(claims, "flows claimed here by evidence")                                             \
+	X(evidence, "traffic found by a timer that moved")                                      \
+	X(op_created, "copies written into the kernel")                                         \
+	X(op_updated, "copies updated in the kernel")                                           \
+	X(op_renewed, "leases renewed")                                                         \
+	X(op_restored, "own flows set to their full timeout after a takeover")                  \
+	X(op_deleted, "copies deleted from the kernel")                                         \
+	X(op_asked, "entries read from the kernel")                                             \
+	X(op_exist, "creates that found an entry")                                              \
+	X(op_noent, "operations that found no entry")                                           \
+	X(op_create_failed, "creates the kernel refused")                                       \
+	X(op_update_failed, "updates the kernel refused")                                       \
+	X(op_renew_failed, "renewals the kernel refused")                                       \
+	X(op_delete_failed, "deletes the kernel refused")                                       \
+	X(op_full, "creates refused for want of space in the kernel's table")                   \
+	X(op_collision, "creates refused since another flow holds the translated address")      \
+	X(op_retried, "failed copies tried again")                                              \
+	X(op_dropped, "operations dropped: the flow had become ours")                           \
+	X(lost, "copies that vanished here")                                                    \
+	X(vanished, "own entries that vanished unseen")                                         \
+	X(found, "entries of the kernel that no record explained")                              \
+	X(repaired, "copies whose kernel entry differed and was set right")                     \
+	X(extra, "copies that their owner did not name")                                        \
+	X(sweeps, "sweeps ended")                                                               \
+	X(digests_equal, "DIGESTs compared equal")                                              \
+	X(digests_differ, "DIGESTs that differed")                                              \
+	X(buckets_resent, "buckets sent again after a difference")                              \
+	X(bulks, "bulks begun")
+
+struct sync_stats {
+#define SYNC_STATS_FIELD(name, text) uint64_t name;
+	SYNC_STATS_TABLE(SYNC_STATS_FIELD)
+#undef SYNC_STATS_FIELD
+};
+#define SYNC_STATS_N (sizeof(struct sync_stats) / sizeof(uint64_t))
+/* Name and text of the i-th counter, i < SYNC_STATS_N; its value is ((const uint64_t *)stats)[i]. */
+const char *sync_stats_name(unsigned i);
+const char *sync_stats_text(unsigned i);
+
+/* Sender-relative handle -> our id: pages of a flat array. */
+struct sync_handles {
+	struct slab pages;
+	uint32_t dir[256][256];
+};
+
+struct sync_bulk_tx {
+	bool wanted, running;
+	uint8_t mask[SYNC_BUCKETS / 8];
+	struct sess_walk walk;
+	uint64_t end_seq; /* sequence of the last full BULK_END, 0: none yet */
+	bool full;        /* all buckets */
+};
+
+struct sync_bulk_rx {
+	bool open, clean; /* clean: no SEEN mark of an earlier bulk is left */
+	bool walking;
+	uint8_t mask[SYNC_BUCKETS / 8];
+	struct sess_walk walk;
+};
+
+struct sync_peer {
+	uint32_t node;
+	unsigned slot;
+	bool up;
+	uint64_t boot_nonce;
+	mono_t up_at, down_at, heard_at;
+	uint8_t gen; /* stream generation 1..3 */
+	/* out */
+	uint64_t tx_seq;
+	uint32_t cursor; /* next record of the dirty list to look at */
+	bool floor_due, floor_heard, bulk_started;
+	struct sync_bulk_tx bulk;
+	bool has_all;      /* everything we had when it joined is acknowledged as stored */
+	uint64_t acked;    /* our records that it has stored */
+	uint32_t refusing; /* our sessions that its kernel refuses */
+	mono_t digest_at;
+	bool digest_due, their_equal;
+	uint64_t digest_seq_sent;
+	/* in */
+	uint64_t rx_seq, data_seq; /* last record; last one that wants an ACK */
+	uint64_t stored_seq;       /* everything up to here is stored or refused */
+	uint64_t barrier_seq, barrier_live, barrier_bulk;
+	bool barrier, ack_due;
+	mono_t ack_at;
+	bool have_all; /* its first full bulk is complete */
+	uint64_t digest_seq;
+	bool digest_equal; /* the last comparison of its DIGEST, published when what came before it is stored */
+	bool equal;
+	mono_t equal_at;
+	unsigned buckets_next; /* next bucket to report, SYNC_BUCKETS: none */
+	uint32_t refused;      /* its sessions that our kernel refuses */
+	uint64_t refused_digest;
+	struct sync_bulk_rx rx_bulk;
+	struct sync_handles handles;
+};
+
+struct sync_queue {
+	uint32_t head, tail;
+	uint64_t put, done; /* counts: everything put is done exactly once, in order */
+	uint32_t waiting;
+};
+
+/* Large (some hundred KiB): allocate it, never on a stack. */
+struct sync {
+	const struct sync_conf *conf;
+	uint64_t boot_nonce;
+	mono_t t0;
+	uint32_t self_slot;
+	uint32_t portid; /* of the own injector, 0: not known */
+	struct sess_tbl tbl;
+	struct sync_owner owner;
+	struct sync_locals locals;
+	struct sync_timeouts timeouts;
+	struct sync_peer peers[SESS_NODES]; /* by slot - 1; the own one is unused */
+	struct digest_set sets[SESS_NODES]; /* by owner's slot - 1 */
+	struct sess_walk recount;           /* digests are being counted anew: owners changed without a walk */
+	bool recounting;
+	uint32_t dirty_head, dirty_tail, n_dirty;
+	uint32_t expiry_head, expiry_tail;
+	struct sync_queue live, bulk, renew;
+	struct ct_tuple raw[SYNC_RAW_MAX];
+	unsigned n_raw, raw_fly;
+	mono_t bulk_at;
+	int64_t bulk_credit; /* milli-operations */
+	mono_t join_until;
+	mono_t lost_at; /* last loss of an interface, an address or the role */
+	bool flushing;
+	/* walks */
+	struct sess_walk policy_walk, retry_walk, missing_walk;
+	bool policy_walking, retry_walking, missing_walking;
+	uint32_t n_failed;
+	mono_t retry_at;
+	int64_t retry_ns;
+	/* sweep */
+	bool sweeping, sweep_parity, sweep_hurry;
+	mono_t sweep_at;
+	struct sync_stats stats;
+};
+
+/*
+ * key: 16 random bytes of this boot: hash of the table and of our own digests (hello.digest_key). conf must outlive s
+ * or be replaced. 0, -ENOMEM, or ERR_CONFIG: self is not among conf->nodes.
+ */
+int sync_init(struct sync *s, const struct sync_conf *conf, uint64_t boot_nonce, const uint8_t key[16], mono_t now);
+void sync_free(struct sync *s);
+/* New configuration. ERR_STATE: another own node id, or more new node ids than there are slots; nothing is changed. */
+int sync_reconf(struct sync *s, const struct sync_conf *conf, mono_t now);
+/* Port id of the injector's socket, and the kernel's timers; both may be called at any time. */
+void sync_own_portid(struct sync *s, uint32_t portid);
+void sync_set_timeouts(struct sync *s, const struct sync_timeouts *t);
+
+/* Kernel side. */
+void sync_on_ct_event(struct sync *s, const struct ct_event *ev, mono_t now);
+void sync_on_overrun(struct sync *s, mono_t now);
+/* cookie of the operation; err is 0 or -errno. */
+void sync_on_op_result(struct sync *s, uint32_t cookie, int err, mono_t now);
+bool sync_sweep_wanted(const struct sync *s, mono_t now);
+/* Entries per second at which the dump should be read; 0: as fast as possible. */
+uint32_t sync_sweep_rate(const struct sync *s);
+/* Begin again after a restart of the dump is allowed. complete = false: the dump failed, what it did not show means
+ * nothing. */
+void sync_sweep_begin(struct sync *s, mono_t now);
+void sync_on_sweep_entry(struct sync *s, const struct ct_entry *e, mono_t now);
+void sync_sweep_end(struct sync *s, bool complete, mono_t now);
+/* Fills at most max operations (cookie set); returns how many. Live before bulk before renewals. */
+unsigned sync_pull_ops(struct sync *s, struct ct_op *out, unsigned max, mono_t now);
+/* Join the groups NEW and UPDATE (DESTROY always)? */
+bool sync_wants_events(const struct sync *s, mono_t now);
+
+/* Peers. digest_key: from its hello. A second up without a down is a reconnect. -ENOENT: not a configured node. */
+int sync_peer_up(struct sync *s, uint32_t node, uint64_t boot_nonce, const uint8_t digest_key[16], mono_t now);
+void sync_peer_down(struct sync *s, uint32_t node, mono_t now);
+/* Its adverts were heard (SYNC_CMD_PEER_ALIVE); node 0: all peers. */
+void sync_peer_alive(struct sync *s, uint32_t node, mono_t now);
+void sync_on_record(struct sync *s, uint32_t node, const struct sync_rec *rec, mono_t now);
+/*
+ * The next record for this peer, or false: nothing now. What is handed out counts as sent: after a failed connection
+ * call sync_peer_down, everything is told anew then. Order: FLOOR, ACK, live, DIGEST, bulk.
+ */
+bool sync_pull_rec(struct sync *s, uint32_t node, struct sync_rec *out, mono_t now);
+
+/* Commands (SYNC_CMD_*); each is O(1) in sessions. */
+void sync_fence(struct sync *s, struct epoch epoch, mono_t now); /* also joins the event groups */
+void sync_join(struct sync *s, mono_t now);
+void sync_authority(struct sync *s, const struct sync_authority *a, mono_t now);
+/* Planned switch, old master: no destroy is told any more. Then sync_flushed is asked until true. */
+void sync_flush_begin(struct sync *s, mono_t now);
+/* True when nothing waits for this peer (or it is down); *seq gets the sequence of the last record handed out. */
+bool sync_flushed(const struct sync *s, uint32_t node, uint64_t *seq);
+/* Planned switch, new master: everything up to seq of this peer is in the kernel, or refused. */
+bool sync_applied(struct sync *s, uint32_t node, uint64_t seq, mono_t now);
+void sync_demoting(struct sync *s, mono_t now);
+void sync_stable(struct sync *s, mono_t now);
+/* Delete one entry by exact original tuple, whatever it is. ERR_FULL: SYNC_RAW_MAX wait already. */
+int sync_delete_ct(struct sync *s, const struct ct_tuple *orig, mono_t now);
+/* This node's interface addresses. 0 or ERR_FULL. A vanished address counts as a loss. */
+int sync_local_addrs(struct sync *s, const struct addr *addrs, uint32_t n, mono_t now);
+/* An interface or an address was lost: expiries of these seconds may be the kernel's clean-up. */
+void sync_net_lost(struct sync *s, mono_t now);
+
+void sync_tick(struct sync *s, mono_t now);
+/* The instant of the next tick; <= now: work is waiting. */
+mono_t sync_deadline(const struct sync *s, mono_t now);
+
+/* What CONTROL needs to know, over all configured peers. */
+void sync_state_get(const struct sync *s, struct sync_state *out);
+/* NULL: not a configured node. */
+const struct sync_peer *sync_peer_get(const struct sync *s, uint32_t node);
+
+/* Numbers by walking (bounded): for `show`. */
+struct sync_view {
+	struct ct_entry e;
+	uint32_t remaining_s; /* as far as known here */
+	struct flow_version version;
+	bool mine;
+	enum sync_disposition disp;
+	enum sync_why why;
+	int err;       /* failed: errno */
+	uint32_t peer; /* failed, pending: the node concerned, 0: none */
+	bool in_kernel;
+};
+/* Fills out[max] from the walk on; returns how many; w->active becomes false at the end. Start with sess_walk_start. */
+unsigned sync_view(const struct sync *s, struct sess_walk *w, struct sync_view *out, unsigned max, mono_t now);
+/* One session by its original tuple; false: not known. */
+bool sync_view_one(const struct sync *s, const struct ct_tuple *orig, struct sync_view *out, mono_t now);
+
+#endif

@@ -1,0 +1,92 @@
+/*
+ * Purpose: which sessions are replicated, and why the others are not; how long a state lives in the kernel.
+ * Owns:    the sorted set of addresses that count as this box's own.
+ * Thread:  SYNC only.
+ * In:      configuration, own addresses, an entry.   Out: a reason (SYNC_WHY_NONE = replicate), seconds.
+ * Errors:  more addresses than fit: ERR_FULL, the old set stays.
+ */
+#ifndef KT_SYNC_SYNC_POLICY_H
+#define KT_SYNC_SYNC_POLICY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "daemon/base/addr.h"
+#include "sync/ct.h"
+#include "sync/sync_conf.h"
+
+/* Every session has exactly one. */
+enum sync_disposition { SYNC_DISP_SYNCED = 0, SYNC_DISP_PENDING, SYNC_DISP_SKIPPED, SYNC_DISP_FAILED };
+
+/* name, disposition, word in `show`, text */
+#define SYNC_WHY_TABLE(X)                                                                                            \
+	X(SYNC_WHY_NONE, SYNC_DISP_SYNCED, "synced", "the peer has it, or it is a peer's copy here")                 \
+	X(SYNC_WHY_LOCAL_ORIGIN, SYNC_DISP_SKIPPED, "local-origin", "this box itself opened it")                     \
+	X(SYNC_WHY_LOCAL_DEST, SYNC_DISP_SKIPPED, "local-destination", "this box itself answers it")                 \
+	X(SYNC_WHY_PROTO_OFF, SYNC_DISP_SKIPPED, "protocol-off", "the configuration excludes its protocol")          \
+	X(SYNC_WHY_PROTO_OTHER, SYNC_DISP_SKIPPED, "protocol-other", "neither TCP, UDP nor ICMP")                    \
+	X(SYNC_WHY_NODE_ADDR, SYNC_DISP_SKIPPED, "node-address", "translated to an address that does not move")      \
+	X(SYNC_WHY_OFF, SYNC_DISP_SKIPPED, "replication-off", "replicate = false")                                   \
+	X(SYNC_WHY_HALF_OPEN, SYNC_DISP_PENDING, "half-open", "TCP is not established yet")                          \
+	X(SYNC_WHY_CLOSING, SYNC_DISP_PENDING, "closing", "TCP was closing when it was first seen")                  \
+	X(SYNC_WHY_UNREPLIED, SYNC_DISP_PENDING, "unreplied", "no answer was seen yet")                              \
+	X(SYNC_WHY_ORPHAN, SYNC_DISP_PENDING, "unowned", "found in the kernel, nobody has said whose it is")         \
+	X(SYNC_WHY_QUEUED, SYNC_DISP_PENDING, "queued", "waits to be sent")                                          \
+	X(SYNC_WHY_PEER_DOWN, SYNC_DISP_PENDING, "peer-down", "no peer is connected")                                \
+	X(SYNC_WHY_INJECTING, SYNC_DISP_PENDING, "injecting", "waits to be written into the kernel")                 \
+	X(SYNC_WHY_LOST, SYNC_DISP_PENDING, "lost", "the copy vanished here and was asked for again")                \
+	X(SYNC_WHY_EXPIRING, SYNC_DISP_PENDING, "expiring", "its timer ran out; the peer is asked whether it lives") \
+	X(SYNC_WHY_FAILED, SYNC_DISP_FAILED, "failed", "the kernel refused it")
+
+enum sync_why {
+#define SYNC_WHY_ENUM(name, disp, word, text) name,
+	SYNC_WHY_TABLE(SYNC_WHY_ENUM)
+#undef SYNC_WHY_ENUM
+	    SYNC_WHY_N
+};
+
+enum sync_disposition sync_why_disposition(enum sync_why w);
+const char *sync_why_word(enum sync_why w);
+const char *sync_why_text(enum sync_why w);
+const char *sync_disposition_word(enum sync_disposition d);
+
+#define SYNC_LOCAL_MAX 4096
+
+struct sync_locals {
+	struct addr own[SYNC_LOCAL_MAX]; /* interface addresses, sorted */
+	uint32_t n_own;
+	struct addr vips[SYNC_LOCALS_MAX]; /* sorted */
+	uint32_t n_vips;
+};
+
+/* n interface addresses of this node (VIPs among them do no harm). 0 or ERR_FULL. */
+int sync_locals_set(struct sync_locals *l, const struct addr *addrs, uint32_t n);
+void sync_locals_vips(struct sync_locals *l, const struct sync_conf *conf);
+bool sync_local_is_vip(const struct sync_locals *l, uint8_t l3, const uint8_t addr[16]);
+/* Own, VIP or loopback. */
+bool sync_local_is_own(const struct sync_locals *l, uint8_t l3, const uint8_t addr[16]);
+
+/*
+ * SYNC_WHY_NONE: replicate e. before: it was replicated already (then its state does not stop it any more, while the
+ * protocol switch and locality still do).
+ */
+enum sync_why sync_policy_judge(const struct sync_conf *conf, const struct sync_locals *l, const struct ct_entry *e,
+				bool before);
+
+/* The kernel's timers in seconds, by state. */
+struct sync_timeouts {
+	uint32_t tcp[10]; /* by CT_TCP_* */
+	uint32_t udp, udp_stream, icmp, icmpv6, generic;
+};
+/* Defaults of the kernel (nf_conntrack_proto_tcp.c and its neighbours). */
+void sync_timeouts_default(struct sync_timeouts *t);
+/* What an entry of this state gets from its next packet. */
+uint32_t sync_policy_full_timeout(const struct sync_timeouts *t, const struct ct_entry *e);
+/* The state ends soon by itself: its copy gets the remaining time and no lease. */
+bool sync_policy_short(const struct ct_entry *e);
+
+#define SYNC_GRACE_S     2 /* whole seconds: a copy must not end before the original's removal arrives */
+#define SYNC_LEASE_MAX_S 600
+/* Seconds a copy gets when left_s are left at its owner. lease_s from the configuration. */
+uint32_t sync_policy_grant(const struct ct_entry *e, uint32_t left_s, uint32_t lease_s);
+
+#endif
