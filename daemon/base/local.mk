@@ -17,3 +17,17 @@ libbase_io_a_SOURCES = \
 	daemon/base/loop.c daemon/base/loop.h \
 	daemon/base/ring.c daemon/base/ring.h
 BASE_LIBS = libbase_io.a libbase_core.a $(EVENT_LIBS) $(SODIUM_LIBS) -lpthread
+
+check_PROGRAMS += check_base_values check_base_wire check_base_tbl check_base_ring check_base_log check_base_loop
+check_base_values_SOURCES = tests/unit/check_base_values.c
+check_base_values_LDADD = $(BASE_LIBS) $(UNIT_LIBS)
+check_base_wire_SOURCES = tests/unit/check_base_wire.c
+check_base_wire_LDADD = $(UNIT_LIBS)
+check_base_tbl_SOURCES = tests/unit/check_base_tbl.c
+check_base_tbl_LDADD = $(BASE_LIBS) $(UNIT_LIBS)
+check_base_ring_SOURCES = tests/unit/check_base_ring.c
+check_base_ring_LDADD = $(BASE_LIBS) $(UNIT_LIBS)
+check_base_log_SOURCES = tests/unit/check_base_log.c
+check_base_log_LDADD = $(BASE_LIBS) $(UNIT_LIBS)
+check_base_loop_SOURCES = tests/unit/check_base_loop.c
+check_base_loop_LDADD = $(BASE_LIBS) $(UNIT_LIBS)

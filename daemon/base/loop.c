@@ -134,7 +134,7 @@ static struct timeval tv_of(int64_t d_ns)
 void loop_once(struct loop *l, int64_t wait_ns)
 {
 	if (wait_ns <= 0) {
-		event_base_loop(l->base, EVLOOP_NONBLOCK | EVLOOP_NO_EXIT_ON_EMPTY);
+		event_base_loop(l->base, EVLOOP_NONBLOCK | EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY);
 		return;
 	}
 	struct timeval tv = tv_of(wait_ns);
