@@ -3,7 +3,7 @@
  * gratuitous ARP and unsolicited neighbour advertisements, TCP resets, IKE, and each change of the router that
  * forwards the lab's traffic. Times are the kernel's receive stamps, converted to CLOCK_MONOTONIC nanoseconds.
  *
- *   labcapture INTERFACE
+ *   labcapture INTERFACE [VPN-PEER]
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -86,7 +86,9 @@ static void see_forwarded(int64_t t, const uint8_t *mac, enum forwarded kind)
 	printf(", \"traffic\": \"%s\"}\n", forwarded_name[kind]);
 }
 
-static void see_udp(int64_t t, const uint8_t *mac, const uint8_t *p, size_t n)
+static uint32_t peer; /* network order; ESP towards it is the routers' */
+
+static void see_udp(int64_t t, const uint8_t *mac, const uint8_t *dst, const uint8_t *p, size_t n)
 {
 	unsigned dport;
 
@@ -98,7 +100,7 @@ static void see_udp(int64_t t, const uint8_t *mac, const uint8_t *p, size_t n)
 	if (dport == 500 || (dport == 4500 && p[8] == 0 && p[9] == 0 && p[10] == 0 && p[11] == 0)) {
 		head(t, "ike", mac);
 		printf(", \"port\": %u}\n", dport);
-	} else if (dport == 4500) {
+	} else if (dport == 4500 && memcmp(dst, &peer, sizeof(peer)) == 0) {
 		see_forwarded(t, mac, FWD_ESP);
 	}
 }
@@ -128,7 +130,7 @@ static void see_ip4(int64_t t, const uint8_t *mac, const uint8_t *p, size_t n)
 	if (p[9] == PROTO_VRRP)
 		see_vrrp(t, mac, AF_INET, p + 12, p + hl, n - hl);
 	else if (p[9] == IPPROTO_UDP)
-		see_udp(t, mac, p + hl, n - hl);
+		see_udp(t, mac, p + 16, p + hl, n - hl);
 	else if (p[9] == IPPROTO_TCP)
 		see_tcp(t, mac, p, p + hl, n - hl);
 }
@@ -186,10 +188,12 @@ int main(int argc, char **argv)
 	struct sockaddr_ll ll = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL) };
 	struct packet_mreq mr = { .mr_type = PACKET_MR_PROMISC };
 
-	if (argc != 2) {
-		fprintf(stderr, "usage: labcapture INTERFACE\n");
+	if (argc < 2) {
+		fprintf(stderr, "usage: labcapture INTERFACE [VPN-PEER]\n");
 		return 2;
 	}
+	if (argc > 2)
+		inet_pton(AF_INET, argv[2], &peer);
 	ll.sll_ifindex = mr.mr_ifindex = (int)if_nametoindex(argv[1]);
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &buf, sizeof(buf));
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on)) != 0 ||

@@ -1,0 +1,236 @@
+"""What keeptrackd is compared with: keepalived, conntrackd and the usual script between them.
+
+The script does what the conntrackd documentation tells everybody to do on a change of role, and asks the IKE daemon for
+the tunnel when the router becomes master. Nothing orders it against the addresses: keepalived runs it asynchronously.
+"""
+
+import os
+import signal
+import subprocess
+
+from lab import LabError, ROUTERS, VIP_LAN, VIP_WAN, wait_for
+
+KEEPALIVED_CONF = """
+global_defs {
+    router_id %(name)s
+    script_user root
+    enable_script_security
+    vrrp_version 3
+}
+vrrp_sync_group edge {
+    group {
+        lan
+        wan
+    }
+    notify_master "%(script)s primary"
+    notify_backup "%(script)s backup"
+    notify_fault "%(script)s fault"
+}
+vrrp_instance lan {
+    state BACKUP
+    interface lan0
+    virtual_router_id 10
+    priority %(priority)d
+    advert_int 0.1
+    virtual_ipaddress {
+        %(vip_lan)s/24
+    }
+}
+vrrp_instance wan {
+    state BACKUP
+    interface wan0
+    virtual_router_id 20
+    priority %(priority)d
+    advert_int 0.1
+    virtual_ipaddress {
+        %(vip_wan)s/24
+    }
+}
+"""
+
+CONNTRACKD_CONF = """
+Sync {
+    Mode FTFW {
+    }
+    UDP {
+        IPv4_address %(own)s
+        IPv4_Destination_Address %(other)s
+        Port 3780
+        Interface sync0
+        SndSocketBuffer 1249280
+        RcvSocketBuffer 1249280
+        Checksum on
+    }
+}
+General {
+    HashSize 32768
+    HashLimit 131072
+    LogFile %(log)s
+    Syslog off
+    LockFile /run/lock/conntrack.lock
+    UNIX {
+        Path /run/conntrackd.ctl
+    }
+    NetlinkBufferSize 8388608
+    NetlinkBufferSizeMaxGrowth 33554432
+    NetlinkOverrunResync on
+    Filter From Userspace {
+        Protocol Accept {
+            TCP
+            UDP
+            ICMP
+        }
+        Address Ignore {
+            IPv4_address 127.0.0.1
+            IPv4_address 10.0.1.1
+            IPv4_address 10.0.1.2
+            IPv4_address 10.0.1.3
+            IPv4_address 203.0.113.1
+            IPv4_address 203.0.113.2
+            IPv4_address 203.0.113.3
+            IPv4_address 10.9.0.1
+            IPv4_address 10.9.0.2
+        }
+    }
+}
+"""
+
+SCRIPT = """#!/bin/sh
+C="conntrackd -C %(conf)s"
+export STRONGSWAN_CONF=%(strongswan)s
+case "$1" in
+primary)
+    swanctl --initiate --child hq --timeout 5 --uri unix:///run/charon.vici >/dev/null 2>&1 &
+    $C -c
+    $C -f
+    $C -R
+    $C -B
+    wait
+    ;;
+backup)
+    swanctl --terminate --ike hq --force --timeout 0 --uri unix:///run/charon.vici >/dev/null 2>&1
+    $C -t
+    $C -n
+    ;;
+fault)
+    $C -t
+    ;;
+esac
+echo "$1" >> %(dir)s/notify.log
+"""
+
+
+class Incumbent:
+    """keepalived + conntrackd on both routers of a lab, with the same interface as Keeptrackd."""
+
+    name = "keepalived + conntrackd"
+    journal = False
+
+    def __init__(self, lab, charons):
+        self.lab, self.charons = lab, charons
+        self.vrrp, self.sync = {}, {}
+        for i, name in enumerate(ROUTERS):
+            self._write(name, 150 if i == 0 else 100, "10.9.0.%d" % (i + 1), "10.9.0.%d" % (2 - i))
+
+    def _file(self, router, name, text=None, mode=0o644):
+        path = os.path.join(self.lab[router].dir, name)
+        if text is not None:
+            with open(path, "w", encoding="ascii") as f:
+                f.write(text)
+            os.chmod(path, mode)
+        return path
+
+    def _write(self, name, priority, own, other):
+        conf = self._file(name, "conntrackd.conf", CONNTRACKD_CONF % {
+            "own": own, "other": other, "log": os.path.join(self.lab[name].dir, "conntrackd-events.log")})
+        script = self._file(name, "primary-backup.sh", SCRIPT % {
+            "conf": conf, "strongswan": self.charons[name].env["STRONGSWAN_CONF"], "dir": self.lab[name].dir}, 0o755)
+        self._file(name, "keepalived.conf", KEEPALIVED_CONF % {
+            "name": name, "script": script, "priority": priority, "vip_lan": VIP_LAN, "vip_wan": VIP_WAN})
+
+    def start(self, router):
+        machine = self.lab[router]
+        machine.run("sh", "-c", "rm -f /run/lock/conntrack.lock /run/conntrackd.ctl /run/keepalived*.pid /run/vrrp*.pid")
+        self.sync[router] = machine.spawn("conntrackd", "-C", self._file(router, "conntrackd.conf"))
+        wait_for("conntrackd on " + router, lambda: self._sync(router, "-s", check=True), 5)
+        self.vrrp[router] = machine.spawn("keepalived", "-n", "-l", "-D", "-P", "-f",
+                                          self._file(router, "keepalived.conf"))
+
+    def _sync(self, router, option, check=False):
+        return self.lab[router].run("conntrackd", "-C", self._file(router, "conntrackd.conf"), option, check=check)
+
+    def _children(self, router):
+        parent = self.vrrp[router].pid
+        out = subprocess.run(["pgrep", "-P", str(parent)], capture_output=True, text=True, check=False).stdout
+        return [int(pid) for pid in out.split()]
+
+    def alive(self, router):
+        return router in self.vrrp and self.vrrp[router].poll() is None
+
+    def is_master(self, router):
+        machine = self.lab[router]
+        return VIP_LAN in machine.addresses("lan0") and VIP_WAN in machine.addresses("wan0")
+
+    def is_ready(self, router):
+        """The standby holds what the master has: its external cache is as large as the master's internal one."""
+        other = ROUTERS[1 - ROUTERS.index(router)]
+
+        def count(node, which):
+            return self._sync(node, which).count("dport=5001")
+
+        return count(router, "-e") >= max(1, count(other, "-i"))
+
+    def freeze(self, router):
+        # The parent first: its death would make the child leave politely, with a priority-0 advert.
+        for pid in [self.vrrp[router].pid] + self._children(router) + [self.sync[router].pid]:
+            os.kill(pid, signal.SIGSTOP)
+
+    def kill(self, router, everything=True):
+        """As a crash of the processes. everything: conntrackd too, else the VRRP process alone."""
+        if not self.alive(router):
+            raise LabError("keepalived on %s is not running" % router)
+        parent, children = self.vrrp[router], self._children(router)
+        os.kill(parent.pid, signal.SIGSTOP)
+        for pid in children:
+            os.kill(pid, signal.SIGKILL)
+        parent.kill()
+        parent.wait()
+        if everything:
+            self.sync[router].kill()
+            self.sync[router].wait()
+
+    def clear_dead(self, router):
+        if self.sync[router].poll() is None:
+            self.sync[router].kill()
+            self.sync[router].wait()
+
+    def planned(self, router):
+        """What an operator does without a better word for it: stop keepalived on the master."""
+        self.vrrp[router].terminate()
+        self.vrrp[router].wait()
+
+    def rejoin(self, router):
+        """After a planned switch: keepalived runs again."""
+        machine = self.lab[router]
+        machine.run("sh", "-c", "rm -f /run/keepalived*.pid /run/vrrp*.pid")
+        self.vrrp[router] = machine.spawn("keepalived", "-n", "-l", "-D", "-P", "-f",
+                                          self._file(router, "keepalived.conf"))
+
+    def status(self, router):
+        if not self.alive(router):
+            return "stopped", ""
+        return ("MASTER" if self.is_master(router) else "BACKUP"), ""
+
+    def stop(self):
+        for router in ROUTERS:
+            for child in (self.vrrp.get(router), self.sync.get(router)):
+                if child is not None and child.poll() is None:
+                    child.terminate()
+        for router in ROUTERS:
+            for child in (self.vrrp.get(router), self.sync.get(router)):
+                if child is not None:
+                    try:
+                        child.wait(5)
+                    except subprocess.TimeoutExpired:
+                        child.kill()
+                        child.wait()
