@@ -28,7 +28,7 @@ struct ike_dpd_conf {
 
 struct ike_tunnel_conf {
 	char name[IKE_NAME_MAX];
-	struct addr vip;  /* local address, one of the VIPs of its group */
+	struct addr vip; /* local address, one of the VIPs of its group */
 	struct addr peer;
 	char ike[IKE_NAME_MAX];   /* connection name in the IKE daemon */
 	char child[IKE_NAME_MAX]; /* child name */
@@ -50,7 +50,7 @@ enum hook_event {
 };
 
 struct hook_conf {
-	uint32_t on; /* bit set of 1u << enum hook_event */
+	uint32_t on;                        /* bit set of 1u << enum hook_event */
 	const char *argv[IKE_ARGV_MAX + 1]; /* NULL-terminated; argv[0] is an absolute path */
 	int64_t timeout_ns;
 	unsigned line;

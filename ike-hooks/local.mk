@@ -7,4 +7,9 @@ libike_core_a_SOURCES = \
 	ike-hooks/vici_wire.c ike-hooks/vici_wire.h \
 	ike-hooks/xfrm_wire.c ike-hooks/xfrm_wire.h
 libike_io_a_SOURCES = \
+	ike-hooks/exec_io.c ike-hooks/exec_io.h \
+	ike-hooks/vici_io.c ike-hooks/vici_io.h \
 	ike-hooks/xfrm_io.c ike-hooks/xfrm_io.h
+
+IKE_CORE_LIBS = libike_core.a libbase_core.a
+IKE_IO_LIBS = libike_io.a libike_core.a $(BASE_LIBS)

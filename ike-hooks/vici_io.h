@@ -7,7 +7,7 @@
  *          VICI_EV_REPLY, except when the connection is lost first: then VICI_EV_DOWN answers all of them.
  *
  * One request is outstanding; its reply has 500 ms, then both connections are closed and opened anew (back-off 100 ms
- * to 2 s; a stopped charon accepts connections, so it is shown as VICI_STOPPED until it answers again). Terminate,
+ * to 1 s; a stopped charon accepts connections, so it is shown as VICI_STOPPED until it answers again). Terminate,
  * initiate and rekey overtake lists. The callback may issue requests, but not free the client.
  */
 #ifndef KT_VICI_IO_H
