@@ -498,8 +498,14 @@ int peer_conn_send(struct peer_conn *c, const void *buf, size_t len)
 	if (!peer_conn_is_open(c))
 		return -ENOTCONN;
 	const uint8_t *p = buf;
-	if (c->tx_cap - c->tx_len < len)
+	if (c->tx_cap - c->tx_len < len) {
+		if (!c->data) { /* 64 KiB of ctl records unread: that peer is of no use */
+			c->fail = PEER_WHY_FULL;
+			snprintf(c->fail_text, sizeof(c->fail_text), "%zu bytes wait", c->tx_len);
+			run_again(c);
+		}
 		return ERR_FULL;
+	}
 	c->st.tx_sends++;
 	if (c->tx_len == 0) {
 		ssize_t n = raw_write(c, p, len);

@@ -33,9 +33,9 @@ enum peer_role { PEER_ROLE_INIT = 0, PEER_ROLE_BACKUP, PEER_ROLE_MASTER, PEER_RO
 
 struct peer_group_state {
 	uint16_t group;
-	uint8_t role;     /* enum peer_role */
-	uint8_t priority; /* lowest effective priority among its members */
-	bool ready;       /* could take this group over now without loss */
+	uint8_t role;       /* enum peer_role */
+	uint8_t priority;   /* lowest effective priority among its members */
+	bool ready;         /* could take this group over now without loss */
 	struct epoch epoch; /* of its last change */
 };
 
@@ -55,16 +55,16 @@ struct peer_hello {
 struct peer_msg {
 	enum peer_msg_type type;
 	uint16_t group;
-	struct epoch epoch;   /* of the transaction; heartbeat: highest seen */
-	uint64_t last_seq;    /* GO */
-	bool you_have_all;    /* heartbeat: everything I had for this boot of yours was acknowledged as stored */
-	bool planned;         /* LEAVING: part of an orderly stop */
-	uint8_t reason;       /* enum role_reason of daemon/role.h, carried as a number */
+	struct epoch epoch; /* of the transaction; heartbeat: highest seen */
+	uint64_t last_seq;  /* GO */
+	bool you_have_all;  /* heartbeat: everything I had for this boot of yours was acknowledged as stored */
+	bool planned;       /* LEAVING: part of an orderly stop */
+	uint8_t reason;     /* enum role_reason of daemon/role.h, carried as a number */
 	struct peer_hello hello;
 	struct peer_group_state groups[PEER_GROUPS_MAX];
 	uint8_t n_groups;
-	char text[PEER_TEXT_MAX];  /* CLOSE: reason in words */
-	uint8_t blob[256];         /* JOURNAL: an encoded entry */
+	char text[PEER_TEXT_MAX]; /* CLOSE: reason in words */
+	uint8_t blob[256];        /* JOURNAL: an encoded entry */
 	uint16_t blob_len;
 };
 

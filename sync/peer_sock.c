@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "sync/peer_conn.h"
+#include "sync/peer_link.h"
 
 enum {
 	USER_TIMEOUT_CTL_MS = 1000,
@@ -117,4 +118,19 @@ const struct sync_node_conf *sync_conf_node(const struct sync_conf *c, uint32_t 
 			return &c->nodes[i];
 	}
 	return NULL;
+}
+
+int peer_link_of(const struct sync_conf *conf, int fd)
+{
+	struct sockaddr_storage sa;
+	socklen_t n = sizeof(sa);
+	struct addr own;
+	const struct sync_node_conf *self = sync_conf_node(conf, conf->self);
+	if (!self || getsockname(fd, (struct sockaddr *)&sa, &n) != 0 || !peer_sockaddr_addr(&sa, &own))
+		return -ENOENT;
+	for (int i = 0; i < self->n_addrs; i++) {
+		if (addr_eq(&self->addrs[i], &own))
+			return i;
+	}
+	return -ENOENT;
 }

@@ -8,7 +8,7 @@
 #ifndef KT_SYNC_PEER_WHY_H
 #define KT_SYNC_PEER_WHY_H
 
-/* name, short name for JSON and counters, text */
+/* name, short name for JSON and counters, text. The order is part of the wire format (CLOSE): append only. */
 #define PEER_WHY_TABLE(X)                                                                                       \
 	X(PEER_WHY_NONE, "none", "not tried yet")                                                               \
 	X(PEER_WHY_UP, "up", "connected and authenticated")                                                     \
