@@ -6,7 +6,7 @@
 #   fuzz_X_SOURCES = tests/fuzz/fuzz_X.c
 #   fuzz_X_LDADD = libY_core.a libbase_core.a $(FUZZ_LIBS)
 if FUZZ
-FUZZ_LIBS = -fsanitize=fuzzer $(SODIUM_LIBS)
+FUZZ_LIBS = $(FUZZ_ENGINE) $(SODIUM_LIBS)
 else
 noinst_LIBRARIES += libfuzzdriver.a
 libfuzzdriver_a_SOURCES = tests/fuzz/driver.c
