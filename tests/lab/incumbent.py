@@ -123,11 +123,11 @@ echo "$1" >> %(dir)s/notify.log
 class Incumbent:
     """keepalived + conntrackd on both routers of a lab, with the same interface as Keeptrackd."""
 
-    name = "keepalived + conntrackd"
     journal = False
 
-    def __init__(self, lab, charons):
-        self.lab, self.charons = lab, charons
+    def __init__(self, lab, charons, sync=True):
+        self.name = "keepalived + conntrackd" if sync else "keepalived alone"
+        self.lab, self.charons, self.with_sync = lab, charons, sync
         self.vrrp, self.sync = {}, {}
         for i, name in enumerate(ROUTERS):
             self._write(name, 150 if i == 0 else 100, "10.9.0.%d" % (i + 1), "10.9.0.%d" % (2 - i))
@@ -143,18 +143,19 @@ class Incumbent:
     def _write(self, name, priority, own, other):
         conf = self._file(name, "conntrackd.conf", CONNTRACKD_CONF % {
             "own": own, "other": other, "log": os.path.join(self.lab[name].dir, "conntrackd-events.log")})
-        script = self._file(name, "primary-backup.sh", SCRIPT % {
-            "conf": conf, "strongswan": self.charons[name].env["STRONGSWAN_CONF"], "dir": self.lab[name].dir}, 0o755)
+        text = SCRIPT % {"conf": conf, "strongswan": self.charons[name].env["STRONGSWAN_CONF"],
+                         "dir": self.lab[name].dir}
+        script = self._file(name, "primary-backup.sh", text if self.with_sync else "#!/bin/sh\nexit 0\n", 0o755)
         self._file(name, "keepalived.conf", KEEPALIVED_CONF % {
             "name": name, "script": script, "priority": priority, "vip_lan": VIP_LAN, "vip_wan": VIP_WAN})
 
     def start(self, router):
         machine = self.lab[router]
         machine.run("sh", "-c", "rm -f /run/lock/conntrack.lock /run/conntrackd.ctl /run/keepalived*.pid /run/vrrp*.pid")
-        self.sync[router] = machine.spawn("conntrackd", "-C", self._file(router, "conntrackd.conf"))
-        wait_for("conntrackd on " + router, lambda: self._sync(router, "-s", check=True), 5)
-        self.vrrp[router] = machine.spawn("keepalived", "-n", "-l", "-D", "-P", "-f",
-                                          self._file(router, "keepalived.conf"))
+        if self.with_sync:
+            self.sync[router] = machine.spawn("conntrackd", "-C", self._file(router, "conntrackd.conf"))
+            wait_for("conntrackd on " + router, lambda: self._sync(router, "-s", check=True), 5)
+        self.rejoin(router)
 
     def _sync(self, router, option, check=False):
         return self.lab[router].run("conntrackd", "-C", self._file(router, "conntrackd.conf"), option, check=check)
@@ -168,11 +169,12 @@ class Incumbent:
         return router in self.vrrp and self.vrrp[router].poll() is None
 
     def is_master(self, router):
-        machine = self.lab[router]
-        return VIP_LAN in machine.addresses("lan0") and VIP_WAN in machine.addresses("wan0")
+        return self.alive(router) and self.lab[router].has_ip4(VIP_LAN, VIP_WAN)
 
     def is_ready(self, router):
         """The standby holds what the master has: its external cache is as large as the master's internal one."""
+        if not self.with_sync:
+            return True
         other = ROUTERS[1 - ROUTERS.index(router)]
 
         def count(node, which):
@@ -180,10 +182,17 @@ class Incumbent:
 
         return count(router, "-e") >= max(1, count(other, "-i"))
 
+    def rest(self, standby):
+        """A minute later: the script's `conntrackd -t` has emptied the standby's kernel of what an earlier time as
+        master left there. The demo does not wait that long."""
+        self.lab[standby].conntrack("-F")
+
     def freeze(self, router):
         # The parent first: its death would make the child leave politely, with a priority-0 advert.
-        for pid in [self.vrrp[router].pid] + self._children(router) + [self.sync[router].pid]:
+        for pid in [self.vrrp[router].pid] + self._children(router):
             os.kill(pid, signal.SIGSTOP)
+        if self.with_sync:
+            self.sync[router].send_signal(signal.SIGSTOP)
 
     def kill(self, router, everything=True):
         """As a crash of the processes. everything: conntrackd too, else the VRRP process alone."""
@@ -196,11 +205,10 @@ class Incumbent:
         parent.kill()
         parent.wait()
         if everything:
-            self.sync[router].kill()
-            self.sync[router].wait()
+            self.clear_dead(router)
 
     def clear_dead(self, router):
-        if self.sync[router].poll() is None:
+        if self.with_sync and self.sync[router].poll() is None:
             self.sync[router].kill()
             self.sync[router].wait()
 
@@ -210,16 +218,19 @@ class Incumbent:
         self.vrrp[router].wait()
 
     def rejoin(self, router):
-        """After a planned switch: keepalived runs again."""
+        """After a planned switch: keepalived runs again on the router that was stopped."""
         machine = self.lab[router]
         machine.run("sh", "-c", "rm -f /run/keepalived*.pid /run/vrrp*.pid")
         self.vrrp[router] = machine.spawn("keepalived", "-n", "-l", "-D", "-P", "-f",
                                           self._file(router, "keepalived.conf"))
 
-    def status(self, router):
-        if not self.alive(router):
-            return "stopped", ""
-        return ("MASTER" if self.is_master(router) else "BACKUP"), ""
+    def remark(self, _router):
+        """What the live line adds to the kernel's facts."""
+        return ""
+
+    def timeline(self, _router, _since_ns):
+        """keepalived keeps no account of a change of role."""
+        return None
 
     def stop(self):
         for router in ROUTERS:

@@ -141,6 +141,18 @@ class Machine:
         out = json.loads(self.run("ip", "-j", "addr", "show", "dev", interface))
         return [a["local"] for a in out[0].get("addr_info", []) if a.get("scope") != "link"]
 
+    def has_ip4(self, *wanted):
+        """True when all these addresses are local; costs no process, so it may be asked often."""
+        with open("/proc/%d/net/fib_trie" % self.holder.pid, encoding="ascii") as f:
+            lines = f.read().split("\n")
+        local = {lines[i - 1].split()[-1] for i, line in enumerate(lines) if "/32 host LOCAL" in line}
+        return all(address in local for address in wanted)
+
+    def session_count(self):
+        """Entries of the kernel's connection table, without a process."""
+        with open("/proc/%d/net/stat/nf_conntrack" % self.holder.pid, encoding="ascii") as f:
+            return int(f.read().split("\n")[1].split()[0], 16)
+
     def pids(self):
         """Every process whose network namespace is this machine's, except its holder."""
         found = []
