@@ -14,6 +14,7 @@
  *   advertisement; whoever wants to preempt answers with TAKE.
  * - A planned switch to a lower router: YIELD the moment GO is given (a MASTER answers lower advertisements at once,
  * which would pull the role back), then REARM for as long as UP may take.
+ * - An address owner (priority 255) listens at its start like everybody, because it may have to wait for the sessions.
  * - Answers out of turn (to a lower router, to priority 0) leave the advertisement timer alone: members of a group keep
  *   their common beat.
  */
@@ -55,8 +56,7 @@ enum vrrp_reason {
 	X(VRRP_W_VIPS, "the other router advertises other addresses than configured here")               \
 	X(VRRP_W_INTERVAL,                                                                               \
 	  "the master's advertisement interval differs from ours; ours adapts to it while it is master") \
-	X(VRRP_W_TWO_OWNERS, "two routers of priority 255: both claim to own the addresses")             \
-	X(VRRP_W_SAME_PRIORITY, "another router has the same priority; the higher address wins")
+	X(VRRP_W_TWO_OWNERS, "two routers of priority 255: both claim to own the addresses")
 
 enum vrrp_warn {
 #define VRRP_WARN_ENUM(name, text) name,
@@ -177,7 +177,7 @@ struct vrrp {
 	mono_t master_down_at;          /* BACKUP; MONO_NEVER when expired */
 	mono_t advert_at;               /* MASTER */
 	unsigned warned;                /* bit per enum vrrp_warn */
-	enum vrrp_reason take_reason;   /* what a TAKE now would be called */
+	enum vrrp_reason take_reason;   /* what a TAKE now is called, by what was heard last */
 	enum vrrp_reason master_reason; /* of the last time it became MASTER */
 	mono_t since;                   /* in this state */
 	struct vrrp_peer peer;
