@@ -31,8 +31,11 @@ struct cfg_group {
 	unsigned line;
 };
 
+struct cfg_tree;
+
 struct cfg {
 	char file[256];
+	struct cfg_tree *tree; /* what was read; the canonical form is printed from it */
 	/* node */
 	char node_name[SYNC_NAME_MAX];
 	uint32_t node_id;
@@ -68,9 +71,15 @@ struct cfg_error {
 struct cfg_errors {
 	struct cfg_error *list;
 	unsigned n;
+	/* Said, but no reason to refuse the file; filled on success too. */
+	struct cfg_error *warnings;
+	unsigned n_warnings;
 };
 
+/* Reads, checks and builds. errs must be zeroed; it may hold warnings on success. NULL and errs->n > 0 on failure. */
 struct cfg *cfg_load(const char *path, struct cfg_errors *errs);
+/* The same for a text; file is the name used in messages. @include is looked up beside it. */
+struct cfg *cfg_parse(const char *text, const char *file, struct cfg_errors *errs);
 void cfg_free(struct cfg *c);
 void cfg_errors_free(struct cfg_errors *errs);
 /* Canonical form; parsing it again gives an equal model. */
@@ -90,7 +99,9 @@ struct cfg_change {
 		CFG_SYNC_CHANGED,
 		CFG_TUNNELS_CHANGED,
 		CFG_HOOKS_CHANGED,
-		CFG_PROCESS_CHANGED, /* needs a restart: run_dir, state_dir, node id */
+		CFG_PROCESS_CHANGED, /* needs a restart: run_dir, state_dir, control socket, realtime, node id and name */
+		CFG_LOG_CHANGED,     /* level and targets */
+		CFG_CONTROL_CHANGED, /* view and admin group */
 	} kind;
 	uint16_t old_index, new_index; /* of instances, where it applies */
 };

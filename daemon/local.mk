@@ -3,3 +3,26 @@ noinst_LIBRARIES += libdaemon_core.a libdaemon_io.a
 libdaemon_core_a_SOURCES = daemon/role.h daemon/role.c daemon/group.h daemon/group.c \
 	daemon/node.h daemon/node_int.h daemon/node.c daemon/node_group.c daemon/node_peer.c daemon/node_ike.c
 libdaemon_io_a_SOURCES =
+
+# Configuration: schema and comparison are pure, reading and building are not.
+libdaemon_core_a_SOURCES += daemon/cfg.h daemon/cfg_schema.h daemon/cfg_schema.c daemon/cfg_diff.c
+libdaemon_io_a_SOURCES += daemon/cfg_tree.h daemon/cfg_tree.c daemon/cfg_text.h daemon/cfg_text.c daemon/cfg_read.c \
+	daemon/cfg_check.c daemon/cfg_build.c daemon/cfg_print.c
+CFG_TEST_LIBS = libdaemon_io.a libdaemon_core.a libbase_core.a $(CONFIG_LIBS) $(SODIUM_LIBS) -lm
+check_PROGRAMS += check_cfg_schema check_cfg_read check_cfg_check check_cfg_print check_cfg_diff fuzz_cfg
+check_cfg_schema_SOURCES = tests/unit/check_cfg_schema.c
+check_cfg_schema_LDADD = $(CFG_TEST_LIBS) $(UNIT_LIBS)
+check_cfg_read_SOURCES = tests/unit/check_cfg_read.c tests/unit/cfg_util.h
+check_cfg_read_LDADD = $(CFG_TEST_LIBS) $(UNIT_LIBS)
+check_cfg_check_SOURCES = tests/unit/check_cfg_check.c tests/unit/cfg_util.h
+check_cfg_check_LDADD = $(CFG_TEST_LIBS) $(UNIT_LIBS)
+check_cfg_print_SOURCES = tests/unit/check_cfg_print.c tests/unit/cfg_util.h
+check_cfg_print_LDADD = $(CFG_TEST_LIBS) $(UNIT_LIBS)
+check_cfg_diff_SOURCES = tests/unit/check_cfg_diff.c tests/unit/cfg_util.h
+check_cfg_diff_LDADD = $(CFG_TEST_LIBS) $(UNIT_LIBS)
+fuzz_cfg_SOURCES = tests/fuzz/fuzz_cfg.c
+fuzz_cfg_LDADD = $(CFG_TEST_LIBS) $(FUZZ_LIBS)
+
+keeptrackdconfdir = $(sysconfdir)/keeptrackd
+keeptrackdconf_DATA = daemon/dist/keeptrackd.conf.example
+EXTRA_DIST += daemon/dist/keeptrackd.conf.example

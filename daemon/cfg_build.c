@@ -1,0 +1,346 @@
+/* From a checked tree to the model that the rest of the program reads. */
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "daemon/base/log.h"
+#include "daemon/base/require.h"
+#include "daemon/cfg_tree.h"
+
+static void *room(size_t n, size_t size)
+{
+	void *p = calloc(n ? n : 1, size);
+
+	require(p);
+	return p;
+}
+
+static int64_t num(const struct cfg_rec *r, const char *key)
+{
+	return cfg_rec_val(r, key)->num;
+}
+
+static const struct cfg_rec *block(const struct cfg_rec *r, const char *key)
+{
+	return &cfg_rec_val(r, key)->recs[0];
+}
+
+/* Copies a text the schema has limited to fewer than size bytes; none becomes "". */
+static void text(const struct cfg_rec *r, const char *key, char *out, size_t size)
+{
+	const char *in = cfg_rec_val(r, key)->text;
+
+	snprintf(out, size, "%s", in ? in : "");
+}
+
+static struct addr address(const char *in)
+{
+	struct addr a = { 0 };
+
+	require(addr_parse(in, &a));
+	return a;
+}
+
+static void build_process(struct cfg *c, const struct cfg_tree *t)
+{
+	const struct cfg_rec *node = block(&t->root, "node"), *log = block(node, "log");
+	const struct cfg_rec *control = block(&t->root, "control");
+
+	c->node_id = (uint32_t)num(node, "id");
+	c->realtime = num(node, "realtime");
+	text(node, "run_dir", c->run_dir, sizeof(c->run_dir));
+	text(node, "state_dir", c->state_dir, sizeof(c->state_dir));
+	c->log_level = LOG_L_ERR + (int)num(log, "level");
+	c->log_syslog = num(log, "syslog");
+	c->log_stderr = num(log, "stderr");
+	text(control, "socket", c->ctl_socket, sizeof(c->ctl_socket));
+	if (!c->ctl_socket[0])
+		snprintf(c->ctl_socket, sizeof(c->ctl_socket), "%.90s/ctl.sock", c->run_dir);
+	text(control, "view_group", c->view_group, sizeof(c->view_group));
+	text(control, "admin_group", c->admin_group, sizeof(c->admin_group));
+}
+
+static void build_vips(struct vrrp_conf *v, const struct cfg_val *list)
+{
+	struct vrrp_vip *vips = room(list->n, sizeof(*vips));
+
+	for (unsigned i = 0; i < list->n; i++) {
+		const struct cfg_rec *r = &list->recs[i];
+		require(addr_parse_prefix(cfg_rec_val(r, "address")->text, &vips[i].addr, &vips[i].plen));
+		text(r, "interface", vips[i].interface, sizeof(vips[i].interface));
+		vips[i].line = r->at.line;
+	}
+	v->vips = vips;
+	v->n_vips = (uint16_t)list->n;
+}
+
+/* node.instances[NAME] goes before node.priority, which goes before the shared value. */
+static void apply_local(struct vrrp_conf *v, const struct cfg_rec *node)
+{
+	const struct cfg_val *over = cfg_rec_val(node, "instances");
+
+	if (cfg_rec_val(node, "priority")->given)
+		v->priority = (uint8_t)num(node, "priority");
+	for (unsigned i = 0; i < over->n; i++) {
+		const struct cfg_rec *r = &over->recs[i];
+		if (strcmp(cfg_rec_val(r, "name")->text, v->name) != 0)
+			continue;
+		if (cfg_rec_val(r, "priority")->given)
+			v->priority = (uint8_t)num(r, "priority");
+		if (cfg_rec_val(r, "interface")->given)
+			text(r, "interface", v->interface, sizeof(v->interface));
+	}
+}
+
+static void build_instances(struct cfg *c, const struct cfg_tree *t)
+{
+	const struct cfg_val *list = cfg_rec_val(block(&t->root, "vrrp"), "instances");
+
+	c->instances = room(list->n, sizeof(*c->instances));
+	c->n_instances = (uint16_t)list->n;
+	for (unsigned i = 0; i < list->n; i++) {
+		const struct cfg_rec *r = &list->recs[i];
+		struct vrrp_conf *v = &c->instances[i];
+		text(r, "name", v->name, sizeof(v->name));
+		text(r, "interface", v->interface, sizeof(v->interface));
+		v->vrid = (uint8_t)num(r, "vrid");
+		v->af = num(r, "family") ? ADDR_V6 : ADDR_V4;
+		v->priority = (uint8_t)num(r, "priority");
+		v->adv_ns = num(r, "advert_interval");
+		v->preempt = num(r, "preempt");
+		v->checksum_rfc9568 = num(r, "checksum") == 1;
+		v->garp_repeat = (uint8_t)num(r, "garp_repeat");
+		v->garp_delay_ns = num(r, "garp_delay");
+		v->group = UINT16_MAX;
+		v->line = r->at.line;
+		build_vips(v, cfg_rec_val(r, "virtual_addresses"));
+		apply_local(v, block(&t->root, "node"));
+	}
+}
+
+static uint16_t instance_index(const struct cfg *c, const char *name)
+{
+	uint16_t i = 0;
+
+	while (i < c->n_instances && strcmp(c->instances[i].name, name) != 0)
+		i++;
+	require(i < c->n_instances);
+	return i;
+}
+
+static void build_group(struct cfg *c, const struct cfg_rec *r)
+{
+	struct cfg_group *g = &c->groups[c->n_groups];
+	const struct cfg_val *list = cfg_rec_val(r, "members");
+	uint16_t *members = room(list->n, sizeof(*members));
+
+	text(r, "name", g->name, sizeof(g->name));
+	g->fault = num(r, "fault") ? CFG_FAULT_DEGRADE : CFG_FAULT_YIELD;
+	g->preempt = num(r, "preempt");
+	g->line = r->at.line;
+	for (unsigned i = 0; i < list->n; i++) {
+		members[i] = instance_index(c, list->items[i].text);
+		c->instances[members[i]].group = c->n_groups;
+	}
+	g->members = members;
+	g->n_members = (uint16_t)list->n;
+	c->n_groups++;
+}
+
+/* The groups as written, then one for each instance that stands alone, in the order of the instances. */
+static void build_groups(struct cfg *c, const struct cfg_tree *t)
+{
+	const struct cfg_val *list = cfg_rec_val(block(&t->root, "vrrp"), "groups");
+
+	c->groups = room(list->n + c->n_instances, sizeof(*c->groups));
+	for (unsigned i = 0; i < list->n; i++)
+		build_group(c, &list->recs[i]);
+	for (uint16_t i = 0; i < c->n_instances; i++) {
+		struct vrrp_conf *v = &c->instances[i];
+		if (v->group != UINT16_MAX)
+			continue;
+		uint16_t *member = room(1, sizeof(*member));
+		*member = i;
+		v->group = c->n_groups;
+		struct cfg_group *g = &c->groups[c->n_groups++];
+		memcpy(g->name, v->name, sizeof(g->name));
+		g->members = member;
+		g->n_members = 1;
+		g->fault = CFG_FAULT_YIELD;
+		g->preempt = v->preempt;
+		g->line = v->line;
+	}
+}
+
+static void build_nodes(struct cfg *c, const struct cfg_tree *t)
+{
+	const struct cfg_val *list = cfg_rec_val(&t->root, "nodes"), *channel = cfg_rec_val(&t->root, "channel");
+	struct sync_conf *s = &c->sync;
+
+	s->self = c->node_id;
+	s->enabled = list->n > 0;
+	if (!s->enabled) {
+		/* alone there is no list that could name this node */
+		if (gethostname(c->node_name, sizeof(c->node_name) - 1) < 0 || !c->node_name[0])
+			snprintf(c->node_name, sizeof(c->node_name), "node%u", c->node_id);
+		c->node_name[strcspn(c->node_name, ".")] = '\0';
+		return;
+	}
+	text(&t->root, "cluster", s->cluster, sizeof(s->cluster));
+	for (unsigned i = 0; i < list->n; i++) {
+		const struct cfg_rec *r = &list->recs[i];
+		const struct cfg_val *addrs = cfg_rec_val(r, "addresses");
+		struct sync_node_conf *n = &s->nodes[s->n_nodes++];
+		n->id = (uint32_t)num(r, "id");
+		text(r, "name", n->name, sizeof(n->name));
+		for (unsigned j = 0; j < addrs->n; j++)
+			n->addrs[n->n_addrs++] = address(addrs->items[j].text);
+		if (n->id == c->node_id)
+			memcpy(c->node_name, n->name, sizeof(c->node_name));
+	}
+	s->port = (uint16_t)num(&channel->recs[0], "port");
+	s->insecure = num(&channel->recs[0], "insecure");
+	if (!s->insecure)
+		text(&channel->recs[0], "key_file", s->key_file, sizeof(s->key_file));
+}
+
+static void build_sync(struct cfg *c, const struct cfg_tree *t)
+{
+	const struct cfg_rec *r = block(&t->root, "sync");
+	struct sync_conf *s = &c->sync;
+
+	s->replicate = num(r, "replicate");
+	s->store = num(r, "store") ? SYNC_STORE_WARM : SYNC_STORE_HOT;
+	s->quick = num(r, "quick");
+	s->tcp = num(r, "protocols") & 1;
+	s->udp = num(r, "protocols") & 2;
+	s->icmp = num(r, "protocols") & 4;
+	s->lease_ns = num(r, "lease");
+	s->entries_max = (uint32_t)num(r, "sessions_max");
+	s->rcvbuf_bytes = (uint32_t)num(r, "receive_buffer");
+	s->bulk_rate = (uint32_t)num(r, "bulk_rate");
+	for (unsigned i = 0; s->enabled && i < c->n_instances; i++) {
+		for (unsigned j = 0; j < c->instances[i].n_vips && s->n_vips < SYNC_LOCALS_MAX; j++)
+			s->vips[s->n_vips++] = c->instances[i].vips[j].addr;
+	}
+}
+
+static uint16_t group_of_vip(const struct cfg *c, const struct addr *vip)
+{
+	for (unsigned i = 0; i < c->n_instances; i++) {
+		for (unsigned j = 0; j < c->instances[i].n_vips; j++) {
+			if (addr_eq(&c->instances[i].vips[j].addr, vip))
+				return c->instances[i].group;
+		}
+	}
+	require(!"a tunnel without its address in a checked tree");
+	return 0;
+}
+
+static void build_tunnels(struct cfg *c, const struct cfg_tree *t)
+{
+	const struct cfg_rec *ipsec = block(&t->root, "ipsec");
+	const struct cfg_val *list = cfg_rec_val(ipsec, "tunnels");
+
+	text(ipsec, "vici", c->vici_socket, sizeof(c->vici_socket));
+	c->tunnels = room(list->n, sizeof(*c->tunnels));
+	c->n_tunnels = (uint16_t)list->n;
+	for (unsigned i = 0; i < list->n; i++) {
+		const struct cfg_rec *r = &list->recs[i];
+		const struct cfg_val *dpd = cfg_rec_val(r, "dpd");
+		struct ike_tunnel_conf *k = &c->tunnels[i];
+		text(r, "name", k->name, sizeof(k->name));
+		text(r, "ike", k->ike, sizeof(k->ike));
+		text(r, "child", k->child, sizeof(k->child));
+		k->vip = address(cfg_rec_val(r, "vip")->text);
+		k->peer = address(cfg_rec_val(r, "peer")->text);
+		k->backend = num(r, "backend") ? IKE_BACKEND_NONE : IKE_BACKEND_VICI;
+		k->priority = (uint8_t)num(r, "priority");
+		k->initiate = num(r, "initiate");
+		k->group = group_of_vip(c, &k->vip);
+		k->line = r->at.line;
+		if (!dpd->n)
+			continue;
+		k->dpd.enabled = true;
+		k->dpd.interval_ns = num(&dpd->recs[0], "interval");
+		k->dpd.retry_ns = num(&dpd->recs[0], "retry");
+		k->dpd.retries = (uint8_t)num(&dpd->recs[0], "retries");
+		k->dpd.action = (enum ike_dpd_action)num(&dpd->recs[0], "action");
+	}
+}
+
+static void build_hooks(struct cfg *c, const struct cfg_tree *t)
+{
+	const struct cfg_val *list = cfg_rec_val(&t->root, "hooks");
+
+	c->hooks = room(list->n, sizeof(*c->hooks));
+	c->n_hooks = (uint16_t)list->n;
+	for (unsigned i = 0; i < list->n; i++) {
+		const struct cfg_rec *r = &list->recs[i];
+		const struct cfg_val *exec = cfg_rec_val(r, "exec");
+		c->hooks[i].on = (uint32_t)num(r, "on");
+		c->hooks[i].timeout_ns = num(r, "timeout");
+		c->hooks[i].line = r->at.line;
+		for (unsigned j = 0; j < exec->n; j++)
+			c->hooks[i].argv[j] = exec->items[j].text; /* lives as long as the tree */
+	}
+}
+
+/* SHA-256 of the canonical text of some sections, its first 8 bytes as a big-endian number. */
+static uint64_t digest(const struct cfg_tree *t, const char *const *sections)
+{
+	unsigned char hash[crypto_hash_sha256_BYTES];
+	char *buf = NULL;
+	size_t len = 0;
+	uint64_t out = 0;
+	FILE *f = open_memstream(&buf, &len);
+
+	require(f);
+	for (; *sections; sections++)
+		cfg_tree_print(t, *sections, f);
+	require(fclose(f) == 0 && buf);
+	crypto_hash_sha256(hash, (const unsigned char *)buf, len);
+	free(buf);
+	for (unsigned i = 0; i < 8; i++)
+		out = out << 8 | hash[i];
+	return out;
+}
+
+struct cfg *cfg_build(struct cfg_tree *t)
+{
+	static const char *const channel[] = { "cluster", "nodes", "channel", "control", NULL };
+	static const char *const vrrp[] = { "vrrp", NULL }, *const sync[] = { "sync", NULL };
+	static const char *const ipsec[] = { "ipsec", "hooks", NULL };
+	struct cfg *c = room(1, sizeof(*c));
+
+	c->tree = t;
+	snprintf(c->file, sizeof(c->file), "%s", t->file);
+	build_process(c, t);
+	build_instances(c, t);
+	build_groups(c, t);
+	build_nodes(c, t);
+	build_sync(c, t);
+	build_tunnels(c, t);
+	build_hooks(c, t);
+	c->digest[0] = digest(t, channel);
+	c->digest[1] = digest(t, vrrp);
+	c->digest[2] = digest(t, sync);
+	c->digest[3] = digest(t, ipsec);
+	return c;
+}
+
+void cfg_free(struct cfg *c)
+{
+	if (!c)
+		return;
+	for (unsigned i = 0; i < c->n_instances; i++)
+		free((void *)(uintptr_t)c->instances[i].vips);
+	for (unsigned i = 0; i < c->n_groups; i++)
+		free((void *)(uintptr_t)c->groups[i].members);
+	free(c->instances);
+	free(c->groups);
+	free(c->tunnels);
+	free(c->hooks);
+	cfg_tree_free(c->tree);
+	free(c);
+}

@@ -1,0 +1,492 @@
+/*
+ * Meaning of a configuration tree: names, references, duplicates, combinations. Values that the reader refused already
+ * are skipped, so that one mistake makes one message.
+ */
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include "daemon/base/addr.h"
+#include "daemon/base/mono.h"
+#include "daemon/base/require.h"
+#include "daemon/cfg_tree.h"
+
+struct checker {
+	const struct cfg_tree *t;
+	struct cfg_errors *errs;
+	const struct cfg_val *instances, *groups, *overrides, *nodes, *tunnels;
+};
+
+/* The text of a usable key, or NULL. */
+static const char *text_of(const struct cfg_rec *r, const char *name)
+{
+	const struct cfg_val *v = cfg_rec_val(r, name);
+
+	return v->bad ? NULL : v->text;
+}
+
+static const struct cfg_val *section_val(const struct cfg_tree *t, const char *section, const char *name)
+{
+	const struct cfg_val *s = cfg_rec_val(&t->root, section);
+
+	return s->n ? cfg_rec_val(&s->recs[0], name) : NULL;
+}
+
+static const struct cfg_rec *find_named(const struct cfg_val *list, const char *name)
+{
+	for (unsigned i = 0; list && i < list->n; i++) {
+		const char *other = text_of(&list->recs[i], "name");
+		if (other && strcmp(other, name) == 0)
+			return &list->recs[i];
+	}
+	return NULL;
+}
+
+/* "; known are a, b" for messages about references. */
+static const char *known_names(const struct cfg_val *list, char *buf, size_t size)
+{
+	size_t n = (size_t)snprintf(buf, size, "%s", list && list->n ? "known are" : "there is none");
+
+	for (unsigned i = 0; list && i < list->n && n < size; i++) {
+		const char *name = text_of(&list->recs[i], "name");
+		if (name)
+			n += (size_t)snprintf(buf + n, size - n, "%s %s", i ? "," : "", name);
+	}
+	return buf;
+}
+
+struct place {
+	const char *text;
+	const struct cfg_rec *rec;
+};
+
+static int place_cmp(const void *a, const void *b)
+{
+	const struct place *x = a, *y = b;
+	int d = strcmp(x->text, y->text);
+
+	return d ? d : x->rec < y->rec ? -1 : x->rec > y->rec;
+}
+
+/* Every name of a list once. */
+static void unique_names(struct checker *c, const struct cfg_val *list)
+{
+	struct place *p = calloc(list && list->n ? list->n : 1, sizeof(*p));
+	unsigned n = 0;
+
+	require(p);
+	for (unsigned i = 0; list && i < list->n; i++) {
+		const char *name = text_of(&list->recs[i], "name");
+		if (name)
+			p[n++] = (struct place){ name, &list->recs[i] };
+	}
+	qsort(p, n, sizeof(*p), place_cmp);
+	for (unsigned i = 1; i < n; i++) {
+		if (strcmp(p[i].text, p[i - 1].text) == 0)
+			cfg_complain(c->errs, CFG_ERROR, c->t, p[i].rec, "name",
+				     "the name was used at line %u already; each needs its own",
+				     cfg_rec_val(p[i - 1].rec, "name")->at.line);
+	}
+	free(p);
+}
+
+/* The interface of an instance on this node. */
+static const char *own_interface(const struct checker *c, const struct cfg_rec *inst)
+{
+	const char *name = text_of(inst, "name");
+	const struct cfg_rec *over = name ? find_named(c->overrides, name) : NULL;
+	const char *local = over ? text_of(over, "interface") : NULL;
+
+	return local ? local : text_of(inst, "interface");
+}
+
+struct vrid_place {
+	const char *interface;
+	int64_t vrid, family;
+	const struct cfg_rec *rec;
+};
+
+static int vrid_cmp(const void *a, const void *b)
+{
+	const struct vrid_place *x = a, *y = b;
+	int d = strcmp(x->interface, y->interface);
+
+	if (!d)
+		d = x->vrid != y->vrid ? (x->vrid < y->vrid ? -1 : 1) : (int)(x->family - y->family);
+	return d;
+}
+
+/* RFC 9568 section 5.2.3: a VRID is unique on its link, per address family. */
+static void unique_vrids(struct checker *c)
+{
+	struct vrid_place *p = calloc(c->instances->n ? c->instances->n : 1, sizeof(*p));
+	unsigned n = 0;
+
+	require(p);
+	for (unsigned i = 0; i < c->instances->n; i++) {
+		const struct cfg_rec *r = &c->instances->recs[i];
+		const struct cfg_val *vrid = cfg_rec_val(r, "vrid"), *family = cfg_rec_val(r, "family");
+		const char *interface = own_interface(c, r);
+		if (interface && vrid->given && !vrid->bad && !family->bad)
+			p[n++] = (struct vrid_place){ interface, vrid->num, family->num, r };
+	}
+	qsort(p, n, sizeof(*p), vrid_cmp);
+	for (unsigned i = 1; i < n; i++) {
+		if (vrid_cmp(&p[i], &p[i - 1]) != 0)
+			continue;
+		/* qsort keeps no order among equals: name the later line, point at the earlier one */
+		const struct vrid_place *a = &p[i - 1], *b = &p[i];
+		if (a->rec > b->rec) {
+			a = &p[i];
+			b = &p[i - 1];
+		}
+		cfg_complain(c->errs, CFG_ERROR, c->t, b->rec, "vrid",
+			     "the VRID is used on %s by %s (line %u) already; one per interface and family is possible",
+			     b->interface, text_of(a->rec, "name") ? text_of(a->rec, "name") : "an instance",
+			     a->rec->at.line);
+	}
+	free(p);
+}
+
+static bool vip_addr(const struct cfg_rec *vip, struct addr *a)
+{
+	const char *text = text_of(vip, "address");
+	uint8_t plen;
+
+	return text && addr_parse_prefix(text, a, &plen);
+}
+
+static void check_vip(struct checker *c, const struct cfg_rec *inst, const struct cfg_rec *vip, unsigned index)
+{
+	static const struct addr zero4 = { .af = ADDR_V4 }, zero6 = { .af = ADDR_V6 };
+	const struct cfg_val *family = cfg_rec_val(inst, "family");
+	struct addr a;
+
+	if (!vip_addr(vip, &a))
+		return;
+	if (!family->bad && (a.af == ADDR_V6) != (family->num == 1))
+		cfg_complain(
+		    c->errs, CFG_ERROR, c->t, vip, "address",
+		    "an %s address in an instance with family = \"%s\"; an instance has one family, give the other "
+		    "one its own instance",
+		    a.af == ADDR_V6 ? "IPv6" : "IPv4", family->key->words[family->num]);
+	if (addr_is_multicast(&a) || addr_eq(&a, &zero4) || addr_eq(&a, &zero6))
+		cfg_complain(c->errs, CFG_ERROR, c->t, vip, "address",
+			     "cannot be a virtual address; it must be a unicast address");
+	else if (index == 0 && a.af == ADDR_V6 && !addr_is_link_local(&a))
+		/* RFC 9568 section 5.2.9: the first IPv6 address is the link-local one of the virtual router */
+		cfg_complain(c->errs, CFG_WARNING, c->t, vip, "address",
+			     "the first address of an IPv6 instance should be link-local (fe80::/10), hosts use it as "
+			     "their router");
+}
+
+static void check_instance(struct checker *c, const struct cfg_rec *inst)
+{
+	const struct cfg_val *adv = cfg_rec_val(inst, "advert_interval"),
+			     *vips = cfg_rec_val(inst, "virtual_addresses");
+
+	/* RFC 9568 section 5.2.7: the field counts centiseconds */
+	if (!adv->bad && adv->num % (10 * NS_PER_MS))
+		cfg_complain(c->errs, CFG_ERROR, c->t, inst, "advert_interval",
+			     "must be a multiple of 0.01 seconds, VRRP counts in hundredths");
+	for (unsigned i = 0; i < vips->n; i++)
+		check_vip(c, inst, &vips->recs[i], i);
+}
+
+struct vip_place {
+	struct addr addr;
+	const struct cfg_rec *vip, *inst;
+};
+
+static int vip_cmp(const void *a, const void *b)
+{
+	const struct vip_place *x = a, *y = b;
+
+	return addr_cmp(&x->addr, &y->addr);
+}
+
+static unsigned all_vips(const struct checker *c, struct vip_place **out)
+{
+	unsigned n = 0, room = 1;
+
+	for (unsigned i = 0; i < c->instances->n; i++)
+		room += cfg_rec_val(&c->instances->recs[i], "virtual_addresses")->n;
+	*out = calloc(room, sizeof(**out));
+	require(*out);
+	for (unsigned i = 0; i < c->instances->n; i++) {
+		const struct cfg_rec *inst = &c->instances->recs[i];
+		const struct cfg_val *vips = cfg_rec_val(inst, "virtual_addresses");
+		for (unsigned j = 0; j < vips->n; j++) {
+			struct vip_place *p = &(*out)[n];
+			if (vip_addr(&vips->recs[j], &p->addr)) {
+				p->vip = &vips->recs[j];
+				p->inst = inst;
+				n++;
+			}
+		}
+	}
+	qsort(*out, n, sizeof(**out), vip_cmp);
+	return n;
+}
+
+/* Link-local addresses belong to their link and may come back on another one. */
+static bool same_place(const struct checker *c, const struct vip_place *a, const struct vip_place *b)
+{
+	if (vip_cmp(a, b) != 0)
+		return false;
+	if (!addr_is_link_local(&a->addr) || a->inst == b->inst)
+		return true;
+	const char *x = own_interface(c, a->inst), *y = own_interface(c, b->inst);
+	return x && y && strcmp(x, y) == 0;
+}
+
+static void unique_vips(struct checker *c, const struct vip_place *p, unsigned n)
+{
+	for (unsigned i = 1; i < n; i++) {
+		for (unsigned j = i; j-- > 0 && vip_cmp(&p[j], &p[i]) == 0;) {
+			if (!same_place(c, &p[j], &p[i]))
+				continue;
+			/* qsort keeps no order among equals: complain about the later one */
+			bool later = p[j].inst == p[i].inst ? p[i].vip > p[j].vip : p[i].inst > p[j].inst;
+			const struct vip_place *a = later ? &p[j] : &p[i], *b = later ? &p[i] : &p[j];
+			const char *owner = text_of(a->inst, "name");
+			cfg_complain(c->errs, CFG_ERROR, c->t, b->vip, "address",
+				     "is a virtual address of %s (line %u) already; an address has one place",
+				     owner ? owner : "an instance", a->vip->at.line);
+			break;
+		}
+	}
+}
+
+static void check_group(struct checker *c, unsigned g, const struct cfg_rec **owner)
+{
+	const struct cfg_rec *group = &c->groups->recs[g];
+	const struct cfg_val *members = cfg_rec_val(group, "members");
+	int64_t interval = -1;
+	char known[160];
+
+	for (unsigned i = 0; i < members->n; i++) {
+		const struct cfg_rec *inst = find_named(c->instances, members->items[i].text);
+		if (!inst) {
+			cfg_complain_item(c->errs, group, "members", i, "there is no such instance; %s",
+					  known_names(c->instances, known, sizeof(known)));
+			continue;
+		}
+		unsigned at = (unsigned)(inst - c->instances->recs);
+		if (owner[at] == group)
+			cfg_complain_item(c->errs, group, "members", i, "stands there twice; once is enough");
+		else if (owner[at])
+			cfg_complain_item(c->errs, group, "members", i,
+					  "is a member of %s (line %u) already; an instance has one group",
+					  text_of(owner[at], "name") ? text_of(owner[at], "name") : "a group",
+					  owner[at]->at.line);
+		else
+			owner[at] = group;
+		int64_t adv = cfg_rec_val(inst, "advert_interval")->num;
+		if (interval >= 0 && adv != interval)
+			cfg_complain(
+			    c->errs, CFG_WARNING, c->t, inst, "advert_interval",
+			    "differs from other members of group %s; they notice a dead master at different times",
+			    text_of(group, "name") ? text_of(group, "name") : "?");
+		interval = adv;
+	}
+}
+
+static void check_groups(struct checker *c)
+{
+	const struct cfg_rec **owner = calloc(c->instances->n + 1, sizeof(const struct cfg_rec *));
+
+	require(owner);
+	for (unsigned g = 0; g < c->groups->n; g++)
+		check_group(c, g, owner);
+	for (unsigned i = 0; i < c->instances->n; i++) {
+		const char *name = text_of(&c->instances->recs[i], "name");
+		const struct cfg_rec *group = name && !owner[i] ? find_named(c->groups, name) : NULL;
+		if (group)
+			cfg_complain(
+			    c->errs, CFG_ERROR, c->t, group, "name",
+			    "instance %s (line %u) is in no group and forms one of this name; rename one of them or "
+			    "make it a member",
+			    name, c->instances->recs[i].at.line);
+	}
+	free(owner);
+}
+
+static void check_overrides(struct checker *c)
+{
+	char known[160];
+
+	unique_names(c, c->overrides);
+	for (unsigned i = 0; c->overrides && i < c->overrides->n; i++) {
+		const char *name = text_of(&c->overrides->recs[i], "name");
+		if (name && !find_named(c->instances, name))
+			cfg_complain(c->errs, CFG_ERROR, c->t, &c->overrides->recs[i], "name",
+				     "there is no such instance in vrrp.instances; %s",
+				     known_names(c->instances, known, sizeof(known)));
+	}
+}
+
+/* One node's addresses against those of the nodes before it. */
+static void check_node_addrs(struct checker *c, unsigned n)
+{
+	const struct cfg_rec *r = &c->nodes->recs[n];
+	const struct cfg_val *mine = cfg_rec_val(r, "addresses");
+
+	for (unsigned i = 0; i < n && !mine->bad; i++) {
+		const struct cfg_val *other = cfg_rec_val(&c->nodes->recs[i], "addresses");
+		if (other->bad || !other->given || !mine->given)
+			continue;
+		if (i == 0 && other->n != mine->n)
+			cfg_complain(
+			    c->errs, CFG_ERROR, c->t, r, "addresses",
+			    "%u links, but the first node lists %u; all nodes list the same links in the same order",
+			    mine->n, other->n);
+		for (unsigned j = 0; j < mine->n; j++) {
+			struct addr a = { 0 }, b = { 0 };
+			addr_parse(mine->items[j].text, &a);
+			if (i == 0 && j < other->n && addr_parse(other->items[j].text, &b) && a.af != b.af)
+				cfg_complain_item(
+				    c->errs, r, "addresses", j,
+				    "another family than link %u of the first node; a link has one family", j);
+			for (unsigned k = 0; k < other->n; k++) {
+				if (strcmp(other->items[k].text, mine->items[j].text) == 0)
+					cfg_complain_item(c->errs, r, "addresses", j,
+							  "is an address of another node already (line %u)",
+							  other->items[k].at.line);
+			}
+		}
+	}
+}
+
+static void check_nodes(struct checker *c)
+{
+	const struct cfg_rec *node = &cfg_rec_val(&c->t->root, "node")->recs[0];
+	const struct cfg_val *self = cfg_rec_val(node, "id");
+	bool found = false;
+
+	for (unsigned i = 0; i < c->nodes->n; i++) {
+		const struct cfg_val *id = cfg_rec_val(&c->nodes->recs[i], "id");
+		for (unsigned j = 0; j < i && id->given && !id->bad; j++) {
+			const struct cfg_val *other = cfg_rec_val(&c->nodes->recs[j], "id");
+			if (other->given && !other->bad && other->num == id->num)
+				cfg_complain(c->errs, CFG_ERROR, c->t, &c->nodes->recs[i], "id",
+					     "the id was used at line %u already; each node needs its own",
+					     other->at.line);
+		}
+		found = found || (id->given && !id->bad && id->num == self->num);
+		check_node_addrs(c, i);
+	}
+	unique_names(c, c->nodes);
+	if (!self->given)
+		cfg_complain(c->errs, CFG_ERROR, c->t, node, "id",
+			     "is missing; with a cluster it must be the id of this node in nodes");
+	else if (!self->bad && !found && !c->nodes->bad)
+		cfg_complain(c->errs, CFG_ERROR, c->t, node, "id", "is not in nodes; it must be the id of one of them");
+}
+
+static void check_cluster(struct checker *c)
+{
+	const struct cfg_rec *root = &c->t->root;
+	const struct cfg_val *cluster = cfg_rec_val(root, "cluster"), *channel = cfg_rec_val(root, "channel");
+	const struct cfg_val *key = section_val(c->t, "channel", "key_file");
+	const struct cfg_val *insecure = section_val(c->t, "channel", "insecure");
+
+	if (!cluster->given && !c->nodes->given && !channel->given)
+		return; /* a lone router */
+	const char *there = c->nodes->given ? "nodes" : channel->given ? "channel" : "cluster";
+	if (!cluster->given)
+		cfg_complain(
+		    c->errs, CFG_ERROR, c->t, root, there,
+		    "cluster = \"NAME\" is missing beside it; a lone router has no cluster, nodes and channel");
+	if (!c->nodes->given)
+		cfg_complain(c->errs, CFG_ERROR, c->t, root, there,
+			     "nodes = ( ... ) is missing beside it; a lone router has no cluster, nodes and channel");
+	else
+		check_nodes(c);
+	if (channel->bad)
+		return;
+	if (!channel->n)
+		cfg_complain(
+		    c->errs, CFG_ERROR, c->t, root, there,
+		    "channel = { key_file = ...; } is missing beside it; make a key with keeptrackd --genkey FILE");
+	else if (!key->given && !insecure->num && !insecure->bad)
+		cfg_complain(c->errs, CFG_ERROR, c->t, &channel->recs[0], "key_file",
+			     "is missing; make one with keeptrackd --genkey FILE, or set insecure = true");
+	else if (key->given && insecure->num)
+		cfg_complain(c->errs, CFG_WARNING, c->t, &channel->recs[0], "key_file",
+			     "is not used, because insecure = true");
+	if (insecure && insecure->num)
+		cfg_complain(c->errs, CFG_WARNING, c->t, &channel->recs[0], "insecure",
+			     "the channel is neither encrypted nor authenticated");
+}
+
+static void check_tunnel(struct checker *c, const struct cfg_rec *r, const struct vip_place *vips, unsigned n_vips)
+{
+	const char *vip = text_of(r, "vip"), *peer = text_of(r, "peer");
+	const struct cfg_val *backend = cfg_rec_val(r, "backend");
+	struct addr a, b;
+
+	if (vip && addr_parse(vip, &a)) {
+		struct vip_place key = { .addr = a };
+		if (!bsearch(&key, vips, n_vips, sizeof(*vips), vip_cmp))
+			cfg_complain(c->errs, CFG_ERROR, c->t, r, "vip",
+				     "is no virtual address; it must be one of the virtual_addresses of an instance");
+		if (peer && addr_parse(peer, &b) && a.af != b.af)
+			cfg_complain(c->errs, CFG_ERROR, c->t, r, "peer", "must be of the same family as vip");
+		else if (peer && addr_eq(&a, &b))
+			cfg_complain(c->errs, CFG_ERROR, c->t, r, "peer",
+				     "is the vip itself; it must be the remote end");
+	}
+	if (backend->bad || backend->num != IKE_BACKEND_VICI)
+		return;
+	static const char *const needed[] = { "ike", "child" };
+	for (unsigned i = 0; i < 2; i++) {
+		if (!cfg_rec_val(r, needed[i])->given)
+			cfg_complain(c->errs, CFG_ERROR, c->t, r, needed[i],
+				     "is missing; backend = \"vici\" needs the name that swanctl.conf gives it");
+	}
+}
+
+static void check_hooks(struct checker *c)
+{
+	const struct cfg_val *hooks = cfg_rec_val(&c->t->root, "hooks");
+
+	for (unsigned i = 0; i < hooks->n; i++) {
+		const struct cfg_val *exec = cfg_rec_val(&hooks->recs[i], "exec");
+		if (exec->n && exec->items[0].text[0] != '/')
+			cfg_complain_item(c->errs, &hooks->recs[i], "exec", 0,
+					  "the program must be an absolute path, no shell looks for it");
+	}
+}
+
+unsigned cfg_check(const struct cfg_tree *t, struct cfg_errors *errs)
+{
+	struct checker c = { .t = t, .errs = errs };
+	unsigned before = errs->n;
+	struct vip_place *vips;
+
+	c.instances = section_val(t, "vrrp", "instances");
+	c.groups = section_val(t, "vrrp", "groups");
+	c.overrides = section_val(t, "node", "instances");
+	c.tunnels = section_val(t, "ipsec", "tunnels");
+	c.nodes = cfg_rec_val(&t->root, "nodes");
+
+	check_overrides(&c);
+	check_cluster(&c);
+	unique_names(&c, c.instances);
+	unique_names(&c, c.groups);
+	unique_vrids(&c);
+	for (unsigned i = 0; i < c.instances->n; i++)
+		check_instance(&c, &c.instances->recs[i]);
+	unsigned n_vips = all_vips(&c, &vips);
+	unique_vips(&c, vips, n_vips);
+	if (c.nodes->n && n_vips > SYNC_LOCALS_MAX)
+		cfg_complain(errs, CFG_ERROR, t, &t->root, "vrrp",
+			     "%u virtual addresses; with a cluster at most %u are possible", n_vips, SYNC_LOCALS_MAX);
+	check_groups(&c);
+	unique_names(&c, c.tunnels);
+	for (unsigned i = 0; i < c.tunnels->n; i++)
+		check_tunnel(&c, &c.tunnels->recs[i], vips, n_vips);
+	check_hooks(&c);
+	free(vips);
+	return errs->n - before;
+}

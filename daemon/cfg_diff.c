@@ -1,0 +1,222 @@
+/*
+ * What a reload has to touch: a pure comparison of two models. Line numbers count for nothing; instances, groups and
+ * tunnels are compared by name.
+ */
+#include <string.h>
+#include "daemon/cfg.h"
+
+struct diff {
+	struct cfg_change *out;
+	unsigned cap, n;
+};
+
+static void add(struct diff *d, struct cfg_change change)
+{
+	if (d->n < d->cap)
+		d->out[d->n] = change;
+	d->n++;
+}
+
+static bool same(const char *a, const char *b)
+{
+	return strcmp(a, b) == 0;
+}
+
+static bool vip_equal(const struct vrrp_vip *a, const struct vrrp_vip *b)
+{
+	return addr_eq(&a->addr, &b->addr) && a->plen == b->plen && same(a->interface, b->interface);
+}
+
+static bool vips_equal(const struct vrrp_conf *a, const struct vrrp_conf *b)
+{
+	if (a->n_vips != b->n_vips)
+		return false;
+	for (unsigned i = 0; i < a->n_vips; i++) {
+		if (!vip_equal(&a->vips[i], &b->vips[i]))
+			return false;
+	}
+	return true;
+}
+
+static int find_instance(const struct cfg *c, const char *name)
+{
+	for (unsigned i = 0; i < c->n_instances; i++) {
+		if (same(c->instances[i].name, name))
+			return (int)i;
+	}
+	return -1;
+}
+
+static void diff_instance(struct diff *d, const struct vrrp_conf *a, const struct vrrp_conf *b,
+			  struct cfg_change change)
+{
+	if (!same(a->interface, b->interface) || a->vrid != b->vrid || a->af != b->af) {
+		change.kind = CFG_INSTANCE_REPLACED;
+		add(d, change);
+	} else if (a->priority != b->priority || a->adv_ns != b->adv_ns || a->preempt != b->preempt ||
+		   a->checksum_rfc9568 != b->checksum_rfc9568 || a->garp_repeat != b->garp_repeat ||
+		   a->garp_delay_ns != b->garp_delay_ns || !vips_equal(a, b)) {
+		change.kind = CFG_INSTANCE_CHANGED;
+		add(d, change);
+	}
+}
+
+static void diff_instances(struct diff *d, const struct cfg *old, const struct cfg *now)
+{
+	for (unsigned i = 0; i < old->n_instances; i++) {
+		int j = find_instance(now, old->instances[i].name);
+		struct cfg_change change = { .kind = CFG_INSTANCE_REMOVED, .old_index = (uint16_t)i };
+		if (j < 0) {
+			add(d, change);
+			continue;
+		}
+		change.new_index = (uint16_t)j;
+		diff_instance(d, &old->instances[i], &now->instances[j], change);
+	}
+	for (unsigned j = 0; j < now->n_instances; j++) {
+		if (find_instance(old, now->instances[j].name) < 0)
+			add(d, (struct cfg_change){ .kind = CFG_INSTANCE_ADDED, .new_index = (uint16_t)j });
+	}
+}
+
+static bool group_equal(const struct cfg *old, const struct cfg_group *a, const struct cfg *now,
+			const struct cfg_group *b)
+{
+	if (!same(a->name, b->name) || a->fault != b->fault || a->preempt != b->preempt || a->n_members != b->n_members)
+		return false;
+	for (unsigned i = 0; i < a->n_members; i++) {
+		if (!same(old->instances[a->members[i]].name, now->instances[b->members[i]].name))
+			return false;
+	}
+	return true;
+}
+
+/* Groups are known to the peer by their index, so that order counts. */
+static bool groups_equal(const struct cfg *old, const struct cfg *now)
+{
+	if (old->n_groups != now->n_groups)
+		return false;
+	for (unsigned i = 0; i < old->n_groups; i++) {
+		if (!group_equal(old, &old->groups[i], now, &now->groups[i]))
+			return false;
+	}
+	return true;
+}
+
+static bool node_equal(const struct sync_node_conf *a, const struct sync_node_conf *b)
+{
+	if (a->id != b->id || !same(a->name, b->name) || a->n_addrs != b->n_addrs)
+		return false;
+	for (unsigned i = 0; i < a->n_addrs; i++) {
+		if (!addr_eq(&a->addrs[i], &b->addrs[i]))
+			return false;
+	}
+	return true;
+}
+
+static bool channel_equal(const struct sync_conf *a, const struct sync_conf *b)
+{
+	if (a->enabled != b->enabled || !same(a->cluster, b->cluster) || a->n_nodes != b->n_nodes ||
+	    a->port != b->port || !same(a->key_file, b->key_file) || a->insecure != b->insecure)
+		return false;
+	for (unsigned i = 0; i < a->n_nodes; i++) {
+		if (!node_equal(&a->nodes[i], &b->nodes[i]))
+			return false;
+	}
+	return true;
+}
+
+static bool sync_equal(const struct sync_conf *a, const struct sync_conf *b)
+{
+	if (a->replicate != b->replicate || a->store != b->store || a->quick != b->quick || a->tcp != b->tcp ||
+	    a->udp != b->udp || a->icmp != b->icmp || a->lease_ns != b->lease_ns || a->entries_max != b->entries_max ||
+	    a->rcvbuf_bytes != b->rcvbuf_bytes || a->bulk_rate != b->bulk_rate || a->n_vips != b->n_vips)
+		return false;
+	for (unsigned i = 0; i < a->n_vips; i++) {
+		if (!addr_eq(&a->vips[i], &b->vips[i]))
+			return false;
+	}
+	return true;
+}
+
+static bool dpd_equal(const struct ike_dpd_conf *a, const struct ike_dpd_conf *b)
+{
+	return a->enabled == b->enabled && a->interval_ns == b->interval_ns && a->retry_ns == b->retry_ns &&
+	       a->retries == b->retries && a->action == b->action;
+}
+
+static bool tunnel_equal(const struct cfg *old, const struct ike_tunnel_conf *a, const struct cfg *now,
+			 const struct ike_tunnel_conf *b)
+{
+	return same(a->name, b->name) && addr_eq(&a->vip, &b->vip) && addr_eq(&a->peer, &b->peer) &&
+	       same(a->ike, b->ike) && same(a->child, b->child) && a->backend == b->backend &&
+	       a->priority == b->priority && a->initiate == b->initiate && dpd_equal(&a->dpd, &b->dpd) &&
+	       same(old->groups[a->group].name, now->groups[b->group].name);
+}
+
+static bool tunnels_equal(const struct cfg *old, const struct cfg *now)
+{
+	if (old->n_tunnels != now->n_tunnels || !same(old->vici_socket, now->vici_socket))
+		return false;
+	for (unsigned i = 0; i < old->n_tunnels; i++) {
+		if (!tunnel_equal(old, &old->tunnels[i], now, &now->tunnels[i]))
+			return false;
+	}
+	return true;
+}
+
+static bool hook_equal(const struct hook_conf *a, const struct hook_conf *b)
+{
+	if (a->on != b->on || a->timeout_ns != b->timeout_ns)
+		return false;
+	for (unsigned i = 0; i <= IKE_ARGV_MAX; i++) {
+		if (!a->argv[i] || !b->argv[i])
+			return a->argv[i] == b->argv[i];
+		if (!same(a->argv[i], b->argv[i]))
+			return false;
+	}
+	return true;
+}
+
+static bool hooks_equal(const struct cfg *old, const struct cfg *now)
+{
+	if (old->n_hooks != now->n_hooks)
+		return false;
+	for (unsigned i = 0; i < old->n_hooks; i++) {
+		if (!hook_equal(&old->hooks[i], &now->hooks[i]))
+			return false;
+	}
+	return true;
+}
+
+static void diff_process(struct diff *d, const struct cfg *old, const struct cfg *now)
+{
+	if (old->node_id != now->node_id || !same(old->node_name, now->node_name) ||
+	    !same(old->run_dir, now->run_dir) || !same(old->state_dir, now->state_dir) ||
+	    !same(old->ctl_socket, now->ctl_socket) || old->realtime != now->realtime)
+		add(d, (struct cfg_change){ .kind = CFG_PROCESS_CHANGED });
+	if (old->log_level != now->log_level || old->log_syslog != now->log_syslog ||
+	    old->log_stderr != now->log_stderr)
+		add(d, (struct cfg_change){ .kind = CFG_LOG_CHANGED });
+	if (!same(old->view_group, now->view_group) || !same(old->admin_group, now->admin_group))
+		add(d, (struct cfg_change){ .kind = CFG_CONTROL_CHANGED });
+}
+
+unsigned cfg_diff(const struct cfg *old, const struct cfg *now, struct cfg_change *out, unsigned cap)
+{
+	struct diff d = { .out = out, .cap = cap };
+
+	diff_instances(&d, old, now);
+	if (!groups_equal(old, now))
+		add(&d, (struct cfg_change){ .kind = CFG_GROUPS_CHANGED });
+	if (!channel_equal(&old->sync, &now->sync))
+		add(&d, (struct cfg_change){ .kind = CFG_CHANNEL_CHANGED });
+	if (!sync_equal(&old->sync, &now->sync))
+		add(&d, (struct cfg_change){ .kind = CFG_SYNC_CHANGED });
+	if (!tunnels_equal(old, now))
+		add(&d, (struct cfg_change){ .kind = CFG_TUNNELS_CHANGED });
+	if (!hooks_equal(old, now))
+		add(&d, (struct cfg_change){ .kind = CFG_HOOKS_CHANGED });
+	diff_process(&d, old, now);
+	return d.n;
+}

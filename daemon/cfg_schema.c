@@ -1,0 +1,546 @@
+/* The table of configuration keys and questions about it. */
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "daemon/base/addr.h"
+#include "daemon/base/mono.h"
+#include "daemon/cfg.h"
+#include "daemon/cfg_schema.h"
+
+#define MS(n)  ((n)*NS_PER_MS)
+#define SEC(n) ((n)*NS_PER_SEC)
+
+static const char *const words_family[] = { "ipv4", "ipv6", NULL };
+static const char *const words_checksum[] = { "keepalived", "rfc9568", NULL };
+static const char *const words_fault[] = { "yield", "degrade", NULL };
+static const char *const words_store[] = { "hot", "warm", NULL };
+static const char *const words_proto[] = { "tcp", "udp", "icmp", NULL };
+static const char *const words_backend[] = { "vici", "none", NULL };
+static const char *const words_action[] = { "reset", "rekey", "notify", NULL };
+static const char *const words_event[] = { "role", "dpd-dead", "tunnel-up", "tunnel-down", "reset-failed", NULL };
+static const char *const words_level[] = { "err", "warning", "notice", "info", "debug", NULL };
+
+#define REQ CFG_F_REQUIRED
+#define OPT CFG_F_OPTIONAL
+
+/* clang-format off: a table reads by column */
+static const struct cfg_key table[] = {
+	/* path, type, flags, min, max, default, unit, words, help */
+	{ "node", CFG_T_BLOCK, 0, 0, 0, NULL, NULL, NULL,
+	  "What belongs to this node alone. Everything outside this block must be equal on all nodes of the cluster" },
+	{ "node.id", CFG_T_INT, 0, 1, INT32_MAX, "1", NULL, NULL,
+	  "Number of this node. It must stand in nodes when there is a cluster" },
+	{ "node.priority", CFG_T_INT, OPT, 1, 255, NULL, NULL, NULL,
+	  "Priority of this node in every instance, in place of the instance's own" },
+	{ "node.run_dir", CFG_T_PATH, 0, 1, 80, "/run/keeptrackd", NULL, NULL,
+	  "Directory for the pid file, the ownership file and the control socket" },
+	{ "node.state_dir", CFG_T_PATH, 0, 1, 80, "/var/lib/keeptrackd", NULL, NULL,
+	  "Directory for what survives a reboot: the journal and the stored epoch" },
+	{ "node.realtime", CFG_T_BOOL, 0, 0, 1, "true", NULL, NULL,
+	  "Run the latency thread under SCHED_FIFO with locked memory where the system allows it" },
+	{ "node.log", CFG_T_BLOCK, 0, 0, 0, NULL, NULL, NULL, "Where log lines go" },
+	{ "node.log.level", CFG_T_WORD, 0, 0, 0, "info", NULL, words_level, "Least important lines that are written" },
+	{ "node.log.syslog", CFG_T_BOOL, 0, 0, 1, "true", NULL, NULL, "Send lines to the system log" },
+	{ "node.log.stderr", CFG_T_BOOL, 0, 0, 1, "false", NULL, NULL, "Write lines to standard error" },
+	{ "node.instances", CFG_T_RECORDS, 0, 0, CFG_GROUPS_MAX, NULL, NULL, NULL,
+	  "What differs on this node from the shared instances, by name" },
+	{ "node.instances[].name", CFG_T_NAME, REQ, 1, VRRP_NAME_MAX - 1, NULL, NULL, NULL,
+	  "Name of an instance in vrrp.instances" },
+	{ "node.instances[].priority", CFG_T_INT, OPT, 1, 255, NULL, NULL, NULL,
+	  "Priority of this node in this instance; goes before node.priority" },
+	{ "node.instances[].interface", CFG_T_IFNAME, OPT, 1, IFNAMSIZ - 1, NULL, NULL, NULL,
+	  "Interface of this instance on this node" },
+
+	{ "cluster", CFG_T_NAME, OPT, 1, SYNC_NAME_MAX - 1, NULL, NULL, NULL,
+	  "Name of the cluster. Without cluster and nodes the router stands alone: VRRP runs, nothing is replicated" },
+	{ "nodes", CFG_T_RECORDS, OPT, 2, SYNC_NODES_MAX, NULL, NULL, NULL,
+	  "The nodes of the cluster, this one included" },
+	{ "nodes[].id", CFG_T_INT, REQ, 1, INT32_MAX, NULL, NULL, NULL,
+	  "Number of the node. Of a pair the lower one dials the channel" },
+	{ "nodes[].name", CFG_T_NAME, REQ, 1, SYNC_NAME_MAX - 1, NULL, NULL, NULL,
+	  "Name of the node, for display and keys" },
+	{ "nodes[].addresses", CFG_T_ADDRS, REQ, 1, SYNC_LINKS_MAX, NULL, NULL, NULL,
+	  "Address of the node on each channel link; all nodes list their links in the same order" },
+
+	{ "channel", CFG_T_BLOCK, OPT, 0, 0, NULL, NULL, NULL, "The authenticated channel between the nodes" },
+	{ "channel.port", CFG_T_INT, 0, 1, 65535, "4950", NULL, NULL, "TCP port of the channel" },
+	{ "channel.key_file", CFG_T_PATH, OPT, 1, SYNC_PATH_MAX - 1, NULL, NULL, NULL,
+	  "File with the pre-shared key, made by keeptrackd --genkey. Needed unless insecure is true" },
+	{ "channel.insecure", CFG_T_BOOL, 0, 0, 1, "false", NULL, NULL,
+	  "Neither encrypt nor authenticate the channel. For tests and for links that nobody else can reach" },
+
+	{ "vrrp", CFG_T_BLOCK, 0, 0, 0, NULL, NULL, NULL, "Virtual routers and the groups that move together" },
+	{ "vrrp.instances", CFG_T_RECORDS, REQ, 1, CFG_GROUPS_MAX, NULL, NULL, NULL, "The virtual routers" },
+	{ "vrrp.instances[].name", CFG_T_NAME, REQ, 1, VRRP_NAME_MAX - 1, NULL, NULL, NULL, "Name of the instance" },
+	{ "vrrp.instances[].interface", CFG_T_IFNAME, REQ, 1, IFNAMSIZ - 1, NULL, NULL, NULL,
+	  "Interface that sends and hears the adverts and carries the addresses" },
+	{ "vrrp.instances[].vrid", CFG_T_INT, REQ, 1, 255, NULL, NULL, NULL,
+	  "Virtual router id; one per interface and family" },
+	{ "vrrp.instances[].family", CFG_T_WORD, 0, 0, 0, "ipv4", NULL, words_family,
+	  "Address family; IPv4 and IPv6 are two virtual routers" },
+	{ "vrrp.instances[].priority", CFG_T_INT, 0, 1, 255, "100", NULL, NULL,
+	  "Priority where no node sets its own; 255 is for the owner of the addresses" },
+	{ "vrrp.instances[].advert_interval", CFG_T_TIME, 0, MS(10), MS(40950), "1", "seconds", NULL,
+	  "Time between adverts, in steps of 0.01" },
+	{ "vrrp.instances[].preempt", CFG_T_BOOL, 0, 0, 1, "true", NULL, NULL,
+	  "Take over from a living master of lower priority" },
+	{ "vrrp.instances[].virtual_addresses", CFG_T_RECORDS, REQ | CFG_F_SHORT, 1, 255, NULL, NULL, NULL,
+	  "The virtual addresses: \"ADDRESS/LENGTH\", or a record with address and interface" },
+	{ "vrrp.instances[].virtual_addresses[].address", CFG_T_PREFIX, REQ, 0, 0, NULL, NULL, NULL,
+	  "Address with prefix length" },
+	{ "vrrp.instances[].virtual_addresses[].interface", CFG_T_IFNAME, OPT, 1, IFNAMSIZ - 1, NULL, NULL, NULL,
+	  "Interface that carries this address, if not the instance's" },
+	{ "vrrp.instances[].garp_repeat", CFG_T_INT, 0, 1, 255, "5", NULL, NULL,
+	  "Gratuitous ARPs or neighbour advertisements per address after a takeover" },
+	{ "vrrp.instances[].garp_delay", CFG_T_TIME, 0, 0, SEC(3600), "5", "seconds", NULL,
+	  "A second round of announcements after this time; 0 sends none" },
+	{ "vrrp.instances[].checksum", CFG_T_WORD, 0, 0, 0, "keepalived", NULL, words_checksum,
+	  "Form of the IPv4 checksum that is sent: with pseudo-header as keepalived does, or without; both are "
+	  "accepted" },
+	{ "vrrp.groups", CFG_T_RECORDS, 0, 0, CFG_GROUPS_MAX, NULL, NULL, NULL,
+	  "Failover groups. An instance in no group forms one of its own that bears its name" },
+	{ "vrrp.groups[].name", CFG_T_NAME, REQ, 1, VRRP_NAME_MAX - 1, NULL, NULL, NULL, "Name of the group" },
+	{ "vrrp.groups[].members", CFG_T_NAMES, REQ, 1, CFG_GROUPS_MAX, NULL, NULL, NULL,
+	  "Names of the instances that change their role together" },
+	{ "vrrp.groups[].fault", CFG_T_WORD, 0, 0, 0, "yield", NULL, words_fault,
+	  "When a member fails and no ready peer is there: yield gives the whole group up, degrade serves on with the "
+	  "others" },
+	{ "vrrp.groups[].preempt", CFG_T_BOOL, 0, 0, 1, "true", NULL, NULL,
+	  "The group takes over from a living master of lower priority, if all its members may" },
+
+	{ "sync", CFG_T_BLOCK, 0, 0, 0, NULL, NULL, NULL, "Replication of conntrack sessions" },
+	{ "sync.replicate", CFG_T_BOOL, 0, 0, 1, "true", NULL, NULL,
+	  "Replicate sessions; false keeps only the control channel between the nodes" },
+	{ "sync.store", CFG_T_WORD, 0, 0, 0, "hot", NULL, words_store,
+	  "Where a standby keeps its copies: hot in its kernel table, warm in the daemon until the takeover" },
+	{ "sync.quick", CFG_T_BOOL, 0, 0, 1, "false", NULL, NULL,
+	  "Replicate a session from its first packet, not only once it is established or answered" },
+	{ "sync.protocols", CFG_T_WORDS, 0, 0, 3, "tcp udp icmp", NULL, words_proto, "Protocols that are replicated" },
+	{ "sync.lease", CFG_T_TIME, 0, SEC(300), SEC(600), "400", "seconds", NULL,
+	  "Life of a copy between two renewals by the standby" },
+	{ "sync.sessions_max", CFG_T_INT, 0, 1000, 50000000, "1000000", "sessions", NULL,
+	  "Most sessions kept in the daemon's table" },
+	{ "sync.receive_buffer", CFG_T_INT, 0, 65536, 1 << 30, "134217728", "bytes", NULL,
+	  "Receive buffer of the conntrack event socket" },
+	{ "sync.bulk_rate", CFG_T_INT, 0, 1000, 10000000, "200000", "sessions per second", NULL,
+	  "Pace of copies that are written in bulk" },
+
+	{ "ipsec", CFG_T_BLOCK, 0, 0, 0, NULL, NULL, NULL, "IPsec tunnels that follow a virtual address" },
+	{ "ipsec.vici", CFG_T_PATH, 0, 1, CFG_PATH_MAX - 1, "/run/charon.vici", NULL, NULL,
+	  "Control socket of strongSwan's charon" },
+	{ "ipsec.tunnels", CFG_T_RECORDS, 0, 0, 4096, NULL, NULL, NULL, "The tunnels" },
+	{ "ipsec.tunnels[].name", CFG_T_NAME, REQ, 1, IKE_NAME_MAX - 1, NULL, NULL, NULL, "Name of the tunnel" },
+	{ "ipsec.tunnels[].vip", CFG_T_ADDR, REQ, 0, 0, NULL, NULL, NULL,
+	  "Local end: a virtual address of one of the instances" },
+	{ "ipsec.tunnels[].peer", CFG_T_ADDR, REQ, 0, 0, NULL, NULL, NULL, "Remote end of the tunnel" },
+	{ "ipsec.tunnels[].ike", CFG_T_TEXT, OPT, 1, IKE_NAME_MAX - 1, NULL, NULL, NULL,
+	  "Name of the connection in the IKE daemon. Needed with the vici backend" },
+	{ "ipsec.tunnels[].child", CFG_T_TEXT, OPT, 1, IKE_NAME_MAX - 1, NULL, NULL, NULL,
+	  "Name of the child of that connection. Needed with the vici backend" },
+	{ "ipsec.tunnels[].backend", CFG_T_WORD, 0, 0, 0, "vici", NULL, words_backend,
+	  "How the IKE daemon is reached: vici is strongSwan; none only sweeps kernel state" },
+	{ "ipsec.tunnels[].priority", CFG_T_INT, 0, 0, 255, "100", NULL, NULL,
+	  "Order of initiation after a takeover; lower first" },
+	{ "ipsec.tunnels[].initiate", CFG_T_BOOL, 0, 0, 1, "true", NULL, NULL,
+	  "Bring the tunnel up after a takeover; false waits for the peer" },
+	{ "ipsec.tunnels[].dpd", CFG_T_BLOCK, OPT, 0, 0, NULL, NULL, NULL,
+	  "Dead peer detection by the daemon. Without this block the tunnel has none of ours" },
+	{ "ipsec.tunnels[].dpd.interval", CFG_T_TIME, 0, MS(100), SEC(3600), "3", "seconds", NULL,
+	  "Silence that raises a doubt" },
+	{ "ipsec.tunnels[].dpd.retry", CFG_T_TIME, 0, MS(100), SEC(60), "1", "seconds", NULL,
+	  "Time between two probes" },
+	{ "ipsec.tunnels[].dpd.retries", CFG_T_INT, 0, 1, 20, "3", NULL, NULL,
+	  "Unanswered probes until the peer counts as dead" },
+	{ "ipsec.tunnels[].dpd.action", CFG_T_WORD, 0, 0, 0, "reset", NULL, words_action,
+	  "What then happens: reset drops and initiates, rekey asks for new keys, notify only runs the hooks" },
+
+	{ "hooks", CFG_T_RECORDS, 0, 0, 256, NULL, NULL, NULL,
+	  "Programs that are run after an event, one at a time and in the order of the list" },
+	{ "hooks[].on", CFG_T_WORDS, REQ, 1, HOOK_EVENT_N, NULL, NULL, words_event, "Events that run the program" },
+	{ "hooks[].exec", CFG_T_ARGV, REQ, 1, IKE_ARGV_MAX, NULL, NULL, NULL,
+	  "The program, by absolute path, and its arguments. No shell is involved" },
+	{ "hooks[].timeout", CFG_T_TIME, 0, MS(100), SEC(300), "10", "seconds", NULL,
+	  "The program is killed after this time" },
+
+	{ "control", CFG_T_BLOCK, 0, 0, 0, NULL, NULL, NULL, "The control socket that ktsh uses" },
+	{ "control.socket", CFG_T_PATH, OPT, 1, CFG_PATH_MAX - 1, NULL, NULL, NULL,
+	  "Path of the socket. Without it: ctl.sock in node.run_dir" },
+	{ "control.view_group", CFG_T_TEXT, 0, 0, 31, "keeptrackd-view", NULL, NULL,
+	  "Members of this group may run show commands; empty: nobody but root" },
+	{ "control.admin_group", CFG_T_TEXT, 0, 0, 31, "keeptrackd-admin", NULL, NULL,
+	  "Members of this group may run every command; empty: nobody but root" },
+};
+/* clang-format on */
+
+#define ROWS (sizeof(table) / sizeof(table[0]))
+
+unsigned cfg_schema_rows(void)
+{
+	return ROWS;
+}
+
+const struct cfg_key *cfg_schema_row(unsigned r)
+{
+	return &table[r];
+}
+
+const char *cfg_schema_name(unsigned r)
+{
+	const char *dot = strrchr(table[r].path, '.');
+
+	return dot ? dot + 1 : table[r].path;
+}
+
+enum cfg_scope cfg_schema_scope(unsigned r)
+{
+	return strncmp(table[r].path, "node", 4) == 0 && (table[r].path[4] == '\0' || table[r].path[4] == '.')
+		   ? CFG_SCOPE_LOCAL
+		   : CFG_SCOPE_SHARED;
+}
+
+/* Length of the prefix that the children of a section share, its '.' included. */
+static size_t child_prefix(int section, char *buf, size_t size)
+{
+	if (section < 0) {
+		buf[0] = '\0';
+		return 0;
+	}
+	return (size_t)snprintf(buf, size, "%s%s.", table[section].path,
+				table[section].type == CFG_T_RECORDS ? "[]" : "");
+}
+
+int cfg_schema_child_next(int section, int prev)
+{
+	char prefix[96];
+	size_t len = child_prefix(section, prefix, sizeof(prefix));
+
+	for (int r = prev < 0 ? section + 1 : prev + 1; r < (int)ROWS; r++) {
+		if (strncmp(table[r].path, prefix, len) != 0)
+			return -1;
+		if (!strpbrk(table[r].path + len, ".["))
+			return r;
+	}
+	return -1;
+}
+
+int cfg_schema_child(int section, const char *name)
+{
+	for (int r = cfg_schema_child_next(section, -1); r >= 0; r = cfg_schema_child_next(section, r)) {
+		if (strcmp(cfg_schema_name((unsigned)r), name) == 0)
+			return r;
+	}
+	return -1;
+}
+
+int cfg_schema_find(const char *path)
+{
+	for (unsigned r = 0; r < ROWS; r++) {
+		if (strcmp(table[r].path, path) == 0)
+			return (int)r;
+	}
+	return -1;
+}
+
+/* Edit distance where a swap of two neighbours counts once; words longer than the row are far from everything. */
+static unsigned distance(const char *a, const char *b)
+{
+	enum { W = 40 };
+	unsigned row[3][W + 1];
+	size_t la = strlen(a), lb = strlen(b);
+
+	if (la > W || lb > W)
+		return W;
+	for (size_t j = 0; j <= lb; j++)
+		row[0][j] = (unsigned)j;
+	for (size_t i = 1; i <= la; i++) {
+		unsigned *now = row[i % 3], *up = row[(i + 2) % 3], *up2 = row[(i + 1) % 3];
+		now[0] = (unsigned)i;
+		for (size_t j = 1; j <= lb; j++) {
+			unsigned best = up[j - 1] + (a[i - 1] != b[j - 1]);
+			if (up[j] + 1 < best)
+				best = up[j] + 1;
+			if (now[j - 1] + 1 < best)
+				best = now[j - 1] + 1;
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && up2[j - 2] + 1 < best)
+				best = up2[j - 2] + 1;
+			now[j] = best;
+		}
+	}
+	return row[la % 3][lb];
+}
+
+int cfg_schema_nearest(int section, const char *name)
+{
+	unsigned limit = 1 + (unsigned)strlen(name) / 3, best = limit + 1;
+	int found = -1;
+
+	for (int r = cfg_schema_child_next(section, -1); r >= 0; r = cfg_schema_child_next(section, r)) {
+		unsigned d = distance(name, cfg_schema_name((unsigned)r));
+		if (d < best) {
+			best = d;
+			found = r;
+		}
+	}
+	return found;
+}
+
+int cfg_schema_word(const struct cfg_key *k, const char *text)
+{
+	for (int i = 0; k->words && k->words[i]; i++) {
+		if (strcmp(k->words[i], text) == 0)
+			return i;
+	}
+	return -1;
+}
+
+const char *cfg_schema_word_nearest(const struct cfg_key *k, const char *text)
+{
+	unsigned best = 2 + (unsigned)strlen(text) / 3;
+	const char *found = NULL;
+
+	for (int i = 0; k->words && k->words[i]; i++) {
+		unsigned d = distance(text, k->words[i]);
+		if (d < best) {
+			best = d;
+			found = k->words[i];
+		}
+	}
+	return found;
+}
+
+char *cfg_time_text(int64_t ns, char *buf, size_t size)
+{
+	long long whole = ns / NS_PER_SEC, frac = ns % NS_PER_SEC;
+
+	if (!frac) {
+		snprintf(buf, size, "%lld", whole);
+		return buf;
+	}
+	int n = snprintf(buf, size, "%lld.%09lld", whole, frac);
+	while (n > 0 && (size_t)n < size && buf[n - 1] == '0')
+		buf[--n] = '\0';
+	return buf;
+}
+
+static char *want_words(const struct cfg_key *k, const char *lead, char *buf, size_t size)
+{
+	size_t at = (size_t)snprintf(buf, size, "%s", lead);
+
+	for (int i = 0; k->words[i] && at < size; i++)
+		at += (size_t)snprintf(buf + at, size - at, "%s\"%s\"", i ? ", " : " ", k->words[i]);
+	return buf;
+}
+
+static char *want_number(const struct cfg_key *k, char *buf, size_t size)
+{
+	char lo[32], hi[32];
+
+	if (k->type == CFG_T_TIME)
+		snprintf(buf, size, "a time in seconds from %s to %s", cfg_time_text(k->min, lo, sizeof(lo)),
+			 cfg_time_text(k->max, hi, sizeof(hi)));
+	else
+		snprintf(buf, size, "a whole number from %lld to %lld%s%s", (long long)k->min, (long long)k->max,
+			 k->unit ? " " : "", k->unit ? k->unit : "");
+	return buf;
+}
+
+char *cfg_schema_want(const struct cfg_key *k, char *buf, size_t size)
+{
+	switch (k->type) {
+	case CFG_T_BLOCK:
+		snprintf(buf, size, "a block: { key = value; ... }");
+		return buf;
+	case CFG_T_RECORDS:
+		snprintf(buf, size, "a list of records: ( { key = value; ... }, ... )%s",
+			 k->flags & CFG_F_SHORT ? " or of texts: ( \"...\", ... )" : "");
+		return buf;
+	case CFG_T_BOOL:
+		snprintf(buf, size, "true or false");
+		return buf;
+	case CFG_T_INT:
+	case CFG_T_TIME:
+		return want_number(k, buf, size);
+	case CFG_T_WORD:
+		return want_words(k, "one of", buf, size);
+	case CFG_T_WORDS:
+		return want_words(k, "a list of some of", buf, size);
+	case CFG_T_NAME:
+		snprintf(buf, size, "a name in quotes: 1 to %lld letters, digits, '.', '_' or '-'", (long long)k->max);
+		return buf;
+	case CFG_T_IFNAME:
+		snprintf(buf, size, "an interface name in quotes, 1 to %d bytes without blanks and '/'", IFNAMSIZ - 1);
+		return buf;
+	case CFG_T_TEXT:
+		snprintf(buf, size, "a text in quotes of %lld to %lld bytes without control characters",
+			 (long long)k->min, (long long)k->max);
+		return buf;
+	case CFG_T_PATH:
+		snprintf(buf, size, "an absolute path in quotes, at most %lld bytes", (long long)k->max);
+		return buf;
+	case CFG_T_ADDR:
+		snprintf(buf, size, "an IPv4 or IPv6 address in quotes");
+		return buf;
+	case CFG_T_PREFIX:
+		snprintf(buf, size, "an address with prefix length in quotes, like \"10.0.1.1/24\" or \"fe80::1/64\"");
+		return buf;
+	case CFG_T_NAMES:
+		snprintf(buf, size, "a list of names: ( \"a\", \"b\" )");
+		return buf;
+	case CFG_T_ADDRS:
+		snprintf(buf, size, "a list of 1 to %lld addresses: ( \"10.9.0.1\" )", (long long)k->max);
+		return buf;
+	case CFG_T_ARGV:
+		snprintf(buf, size, "a list of a program's absolute path and at most %lld arguments, in quotes",
+			 (long long)k->max - 1);
+		return buf;
+	}
+	return buf;
+}
+
+static bool only_name_chars(const char *s)
+{
+	for (; *s; s++) {
+		bool alnum = (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || (*s >= '0' && *s <= '9');
+		if (!alnum && *s != '.' && *s != '_' && *s != '-')
+			return false;
+	}
+	return true;
+}
+
+static bool no_control_chars(const char *s)
+{
+	for (; *s; s++) {
+		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			return false;
+	}
+	return true;
+}
+
+static bool prefix_ok(const char *text)
+{
+	struct addr a;
+	uint8_t plen;
+
+	return addr_parse_prefix(text, &a, &plen) && plen > 0;
+}
+
+/* The kernel's dev_valid_name(): no '/', no ':', no white space, not "." or "..". */
+static bool ifname_ok(const char *text)
+{
+	size_t len = strlen(text);
+
+	return len > 0 && len < IFNAMSIZ && !strpbrk(text, "/: ") && no_control_chars(text) && strcmp(text, ".") &&
+	       strcmp(text, "..");
+}
+
+bool cfg_schema_text_ok(const struct cfg_key *k, const char *text)
+{
+	size_t len = strlen(text);
+	struct addr a;
+	int64_t num;
+
+	switch (k->type) {
+	case CFG_T_BLOCK:
+	case CFG_T_RECORDS:
+		return false;
+	case CFG_T_BOOL:
+	case CFG_T_INT:
+	case CFG_T_TIME:
+		return cfg_schema_num(k, text, &num) && num >= k->min && num <= k->max;
+	case CFG_T_WORD:
+	case CFG_T_WORDS:
+		return cfg_schema_word(k, text) >= 0;
+	case CFG_T_NAME:
+		return len >= 1 && len <= (size_t)k->max && only_name_chars(text);
+	case CFG_T_NAMES:
+		return len >= 1 && len < VRRP_NAME_MAX && only_name_chars(text);
+	case CFG_T_IFNAME:
+		return ifname_ok(text);
+	case CFG_T_TEXT:
+		return len >= (size_t)k->min && len <= (size_t)k->max && no_control_chars(text);
+	case CFG_T_PATH:
+		return text[0] == '/' && len <= (size_t)k->max && no_control_chars(text);
+	case CFG_T_ADDR:
+	case CFG_T_ADDRS:
+		return addr_parse(text, &a);
+	case CFG_T_PREFIX:
+		return prefix_ok(text);
+	case CFG_T_ARGV:
+		return true;
+	}
+	return false;
+}
+
+/* "12", "0.1" in seconds to ns; at most nine decimals. */
+static bool time_num(const char *text, int64_t *out)
+{
+	char *end;
+	long long whole = strtoll(text, &end, 10);
+	int64_t frac = 0, unit = NS_PER_SEC;
+
+	if (end == text || whole < 0 || whole > INT64_MAX / NS_PER_SEC - 1)
+		return false;
+	if (*end == '.') {
+		for (end++; *end >= '0' && *end <= '9' && unit > 1; end++) {
+			unit /= 10;
+			frac += (*end - '0') * unit;
+		}
+	}
+	*out = whole * NS_PER_SEC + frac;
+	return *end == '\0';
+}
+
+static bool words_num(const struct cfg_key *k, const char *text, int64_t *out)
+{
+	char word[32];
+
+	*out = 0;
+	while (*text) {
+		size_t len = strcspn(text, " ");
+		if (len >= sizeof(word))
+			return false;
+		memcpy(word, text, len);
+		word[len] = '\0';
+		int w = cfg_schema_word(k, word);
+		if (w < 0)
+			return false;
+		*out |= INT64_C(1) << w;
+		text += len + strspn(text + len, " ");
+	}
+	return true;
+}
+
+bool cfg_schema_num(const struct cfg_key *k, const char *text, int64_t *out)
+{
+	char *end;
+
+	switch (k->type) {
+	case CFG_T_BOOL:
+		*out = strcmp(text, "true") == 0;
+		return *out || strcmp(text, "false") == 0;
+	case CFG_T_INT:
+		*out = strtoll(text, &end, 10);
+		return end != text && *end == '\0';
+	case CFG_T_TIME:
+		return time_num(text, out);
+	case CFG_T_WORD:
+		*out = cfg_schema_word(k, text);
+		return *out >= 0;
+	case CFG_T_WORDS:
+		return words_num(k, text, out);
+	case CFG_T_BLOCK:
+	case CFG_T_RECORDS:
+	case CFG_T_NAME:
+	case CFG_T_IFNAME:
+	case CFG_T_TEXT:
+	case CFG_T_PATH:
+	case CFG_T_ADDR:
+	case CFG_T_PREFIX:
+	case CFG_T_NAMES:
+	case CFG_T_ADDRS:
+	case CFG_T_ARGV:
+		break;
+	}
+	return false;
+}
