@@ -13,3 +13,7 @@ libike_io_a_SOURCES = \
 
 IKE_CORE_LIBS = libike_core.a libbase_core.a
 IKE_IO_LIBS = libike_io.a libike_core.a $(BASE_LIBS)
+
+noinst_PROGRAMS += vici_probe
+vici_probe_SOURCES = tests/netns/vici_probe.c
+vici_probe_LDADD = $(IKE_IO_LIBS)

@@ -105,7 +105,7 @@ static void keep(struct sweep *s, const struct xfrm_sa *sa)
 
 static int dump(struct sweep *s, const struct addr *src, const struct addr *dst)
 {
-	uint8_t msg[XFRM_MSG_MAX];
+	uint8_t msg[XFRM_BUF_LEN];
 	uint32_t seq = ++s->seq;
 	size_t len = xfrm_put_dump(msg, sizeof(msg), seq, src, dst);
 	int rc = len ? send_to_kernel(s, msg, len) : -EINVAL;
@@ -173,7 +173,7 @@ static int collect(struct sweep *s, uint32_t first, uint32_t last)
 static int delete_listed(struct sweep *s)
 {
 	for (uint32_t i = 0; i < s->n;) {
-		uint8_t batch[DELETES_AT_ONCE * XFRM_MSG_MAX];
+		uint8_t batch[DELETES_AT_ONCE * XFRM_BUF_LEN];
 		size_t len = 0;
 		uint32_t first = s->seq + 1;
 

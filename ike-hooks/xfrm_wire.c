@@ -54,7 +54,8 @@ static size_t put_msg(void *buf, size_t cap, struct nlmsghdr *h, const void *bod
 	h->nlmsg_len = (uint32_t)total;
 	memset(p, 0, total);
 	memcpy(p, h, sizeof(*h));
-	memcpy(p + NLMSG_HDRLEN, body, body_len);
+	if (body_len)
+		memcpy(p + NLMSG_HDRLEN, body, body_len);
 	if (value_len) {
 		struct nlattr a = { .nla_len = (uint16_t)(NLA_HDRLEN + value_len), .nla_type = attr };
 		memcpy(p + at, &a, sizeof(a));
@@ -69,19 +70,18 @@ size_t xfrm_put_dump(void *buf, size_t cap, uint32_t seq, const struct addr *src
 	struct nlmsghdr h = { .nlmsg_type = XFRM_MSG_GETSA,
 			      .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
 			      .nlmsg_seq = seq };
-	struct xfrm_usersa_id id;
 	struct xfrm_address_filter f;
 
 	if (!addr_len(set->af) || (addr_len(src->af) && addr_len(dst->af) && src->af != dst->af))
 		return 0;
-	memset(&id, 0, sizeof(id));
 	memset(&f, 0, sizeof(f));
 	f.family = family_of(set);
 	put_addr(&f.saddr, src);
 	put_addr(&f.daddr, dst);
 	f.splen = (uint8_t)(8 * addr_len(src->af));
 	f.dplen = (uint8_t)(8 * addr_len(dst->af));
-	return put_msg(buf, cap, &h, &id, sizeof(id), XFRMA_ADDRESS_FILTER, &f, sizeof(f));
+	/* No body: of a dump request the kernel reads attributes directly after the header (xfrm_dump_sa). */
+	return put_msg(buf, cap, &h, NULL, 0, XFRMA_ADDRESS_FILTER, &f, sizeof(f));
 }
 
 size_t xfrm_put_delete(void *buf, size_t cap, uint32_t seq, const struct xfrm_sa *sa)

@@ -51,7 +51,7 @@ struct xfrm_msg {
 	struct xfrm_sa sa;
 };
 
-#define XFRM_MSG_MAX 256 /* every message made here fits */
+#define XFRM_BUF_LEN 256 /* every message made here fits */
 
 /* XFRM_MSG_GETSA dump of SAs with this source and destination; an address with af 0 matches all. One must be set. */
 size_t xfrm_put_dump(void *buf, size_t cap, uint32_t seq, const struct addr *src, const struct addr *dst);
