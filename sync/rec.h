@@ -42,6 +42,7 @@ enum sync_rec_type {
 	SYNC_REC_ACK = 11,            /* ack_seq, refused, digest_seq, equal */
 	SYNC_REC_FLOOR =
 	    12, /* version: flows below it are version.node's; first record of every stream (may be zero) */
+	SYNC_REC_REFUSED = 13,	      /* full: e.orig, version, err: the kernel here refuses your session; err 0: not any more */
 };
 
 struct sync_bucket {
@@ -67,6 +68,8 @@ struct sync_rec {
 	bool bulk; /* part of a bulk: the receiver may pace it */
 	struct ct_entry e;
 
+	/* REFUSED: errno; EADDRNOTAVAIL: the flow is local to the sender of this record */
+	uint8_t err;
 	/* DIGEST */
 	uint64_t count, digest;
 	/* ACK: everything up to ack_seq is stored, or refused (how many entries are so now); verdict on the last DIGEST

@@ -44,6 +44,8 @@ enum sess_flag {
 	SESS_REPLACE = 1 << 17,  /* the kernel's entry has another NAT mapping: delete it first */
 	SESS_REFUSED = 1 << 18,  /* counted among its owner's refused entries */
 	SESS_ONLY_NEW = 1 << 19, /* may be created, an entry that exists must not be touched */
+	SESS_TELL = 1 << 20,	 /* the owner is to be told whether the kernel refuses it (REFUSED) */
+	SESS_GONE = 1 << 21,	 /* not there any more; only the injector still holds the record */
 };
 
 /* Which list the queue links belong to. */
@@ -53,6 +55,7 @@ enum sess_list { SESS_LIST_NONE = 0, SESS_LIST_DIRTY, SESS_LIST_EXPIRY };
 enum sess_op { SESS_OP_NONE = 0, SESS_OP_RENEW, SESS_OP_GET, SESS_OP_PUT, SESS_OP_DELETE };
 
 enum sess_queue { SESS_QUEUE_NONE = 0, SESS_QUEUE_LIVE, SESS_QUEUE_BULK, SESS_QUEUE_RENEW };
+#define SESS_QUEUES 4
 
 /* Common part of a record; addresses follow (16 bytes for IPv4, 64 for IPv6). First word: free list of the slab. */
 struct sess {
@@ -66,7 +69,10 @@ struct sess {
 				when it ended */
 	uint32_t evidence_s; /* when traffic was last seen here, 0: never */
 	uint16_t sport[2], dport[2]; /* original, reply */
-	uint32_t flags;              /* enum sess_flag */
+	uint32_t flags : 22; /* enum sess_flag */
+	uint32_t list : 2; /* enum sess_list */
+	uint32_t queue : 2; /* enum sess_queue: waits there, or was taken from there and is in flight */
+	uint32_t want : 3, fly : 3; /* enum sess_op: still to be done; in flight */
 	uint16_t zone;
 	uint16_t status;
 	uint8_t l4;
@@ -77,8 +83,6 @@ struct sess {
 	uint8_t told; /* two bits per slot: stream generation in which that node learnt the handle, 0 never */
 	uint8_t why;  /* enum sync_why: reason why it is not replicated, or SYNC_WHY_NONE */
 	uint8_t err;  /* errno of the last failed injection */
-	uint8_t list : 2, queue : 2, want : 4;
-	uint8_t fly;
 };
 
 struct sess4 {
@@ -97,8 +101,8 @@ struct sess_side {
 	uint32_t has; /* CT_HAS_MASTER, CT_HAS_HELPER */
 };
 
-_Static_assert(sizeof(struct sess4) <= 80, "IPv4 record");
-_Static_assert(sizeof(struct sess6) <= 128, "IPv6 record");
+_Static_assert(sizeof(struct sess4) <= 76, "IPv4 record");
+_Static_assert(sizeof(struct sess6) <= 124, "IPv6 record");
 
 struct sess_tbl {
 	struct tbl idx;
@@ -136,7 +140,7 @@ void sess_del(struct sess_tbl *t, uint32_t id);
 struct sess *sess_at(const struct sess_tbl *t, uint32_t id);
 static inline bool sess_is_v6(uint32_t id)
 {
-	return id & 1;
+	return id >> 31;
 }
 
 void sess_orig(const struct sess_tbl *t, uint32_t id, struct ct_tuple *out);

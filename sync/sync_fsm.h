@@ -74,6 +74,8 @@
 	X(refused_sender, "records refused: the version names another node")                    \
 	X(refused_range, "records refused: a version or handle out of range")                   \
 	X(refused_full, "records refused: the session table is full")                           \
+	X(tx_refused, "REFUSEDs told")                                                          \
+	X(rx_refused, "sessions of ours that a peer's kernel refused")                          \
 	X(refused_local, "records refused: the flow is local to this box")                      \
 	X(only_create, "records applied create-only")                                           \
 	X(claims, "flows claimed here by evidence")                                             \
@@ -115,11 +117,14 @@ struct sync_stats {
 const char *sync_stats_name(unsigned i);
 const char *sync_stats_text(unsigned i);
 
-/* Sender-relative handle -> our id: pages of a flat array. */
+/* Sender-relative handle -> our id: a flat array in pages of 1024, found through two levels of them. */
+#define SYNC_HANDLE_TOP 4096
 struct sync_handles {
 	struct slab pages;
-	uint32_t dir[256][256];
+	uint32_t top[SYNC_HANDLE_TOP];
 };
+
+#define SYNC_UNKNOWN_MAX 64 /* handles that a peer uses and we do not know, waiting to be asked for */
 
 struct sync_bulk_tx {
 	bool wanted, running;
@@ -157,7 +162,7 @@ struct sync_peer {
 	/* in */
 	uint64_t rx_seq, data_seq; /* last record; last one that wants an ACK */
 	uint64_t stored_seq;       /* everything up to here is stored or refused */
-	uint64_t barrier_seq, barrier_live, barrier_bulk;
+	uint64_t barrier_seq, barrier_at[SESS_QUEUES];
 	bool barrier, ack_due;
 	mono_t ack_at;
 	bool have_all; /* its first full bulk is complete */
@@ -166,8 +171,10 @@ struct sync_peer {
 	bool equal;
 	mono_t equal_at;
 	unsigned buckets_next; /* next bucket to report, SYNC_BUCKETS: none */
+	mono_t repair_until;   /* a repair was asked for: no second one before */
 	uint32_t refused;      /* its sessions that our kernel refuses */
-	uint64_t refused_digest;
+	uint32_t unknown[SYNC_UNKNOWN_MAX];
+	unsigned n_unknown;
 	struct sync_bulk_rx rx_bulk;
 	struct sync_handles handles;
 };
@@ -193,11 +200,12 @@ struct sync {
 	struct digest_set sets[SESS_NODES]; /* by owner's slot - 1 */
 	struct sess_walk recount;           /* digests are being counted anew: owners changed without a walk */
 	bool recounting;
+	uint32_t own_before, copies_before; /* shown while counting anew */
 	uint32_t dirty_head, dirty_tail, n_dirty;
 	uint32_t expiry_head, expiry_tail;
-	struct sync_queue live, bulk, renew;
+	struct sync_queue queues[SESS_QUEUES]; /* by enum sess_queue */
 	struct ct_tuple raw[SYNC_RAW_MAX];
-	unsigned n_raw, raw_fly;
+	unsigned n_raw;
 	mono_t bulk_at;
 	int64_t bulk_credit; /* milli-operations */
 	mono_t join_until;

@@ -26,6 +26,7 @@ enum sync_disposition { SYNC_DISP_SYNCED = 0, SYNC_DISP_PENDING, SYNC_DISP_SKIPP
 	X(SYNC_WHY_PROTO_OTHER, SYNC_DISP_SKIPPED, "protocol-other", "neither TCP, UDP nor ICMP")                    \
 	X(SYNC_WHY_NODE_ADDR, SYNC_DISP_SKIPPED, "node-address", "translated to an address that does not move")      \
 	X(SYNC_WHY_OFF, SYNC_DISP_SKIPPED, "replication-off", "replicate = false")                                   \
+	X(SYNC_WHY_PEER_LOCAL, SYNC_DISP_SKIPPED, "peer-local", "the peer itself opens or answers it") \
 	X(SYNC_WHY_HALF_OPEN, SYNC_DISP_PENDING, "half-open", "TCP is not established yet")                          \
 	X(SYNC_WHY_CLOSING, SYNC_DISP_PENDING, "closing", "TCP was closing when it was first seen")                  \
 	X(SYNC_WHY_UNREPLIED, SYNC_DISP_PENDING, "unreplied", "no answer was seen yet")                              \

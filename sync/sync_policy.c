@@ -1,0 +1,199 @@
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include "daemon/base/err.h"
+#include "sync/sync_policy.h"
+
+static const struct {
+	enum sync_disposition disp;
+	const char *word, *text;
+} why_table[SYNC_WHY_N] = {
+#define SYNC_WHY_ROW(name, disp, word, text) [name] = { disp, word, text },
+	SYNC_WHY_TABLE(SYNC_WHY_ROW)
+#undef SYNC_WHY_ROW
+};
+
+enum sync_disposition sync_why_disposition(enum sync_why w)
+{
+	return why_table[w].disp;
+}
+
+const char *sync_why_word(enum sync_why w)
+{
+	return why_table[w].word;
+}
+
+const char *sync_why_text(enum sync_why w)
+{
+	return why_table[w].text;
+}
+
+const char *sync_disposition_word(enum sync_disposition d)
+{
+	static const char *const words[] = { "synced", "pending", "skipped", "failed" };
+
+	return words[d];
+}
+
+static int by_addr(const void *a, const void *b)
+{
+	return addr_cmp(a, b);
+}
+
+int sync_locals_set(struct sync_locals *l, const struct addr *addrs, uint32_t n)
+{
+	if (n > SYNC_LOCAL_MAX)
+		return ERR_FULL;
+	memcpy(l->own, addrs, n * sizeof(*addrs));
+	l->n_own = n;
+	qsort(l->own, n, sizeof(*l->own), by_addr);
+	return 0;
+}
+
+void sync_locals_vips(struct sync_locals *l, const struct sync_conf *conf)
+{
+	l->n_vips = conf->n_vips < SYNC_LOCALS_MAX ? conf->n_vips : SYNC_LOCALS_MAX;
+	memcpy(l->vips, conf->vips, l->n_vips * sizeof(*l->vips));
+	qsort(l->vips, l->n_vips, sizeof(*l->vips), by_addr);
+}
+
+static bool found(const struct addr *sorted, uint32_t n, const struct addr *a)
+{
+	return n > 0 && bsearch(a, sorted, n, sizeof(*sorted), by_addr) != NULL;
+}
+
+bool sync_local_is_vip(const struct sync_locals *l, uint8_t l3, const uint8_t addr[16])
+{
+	struct addr a = addr_from_bytes(l3, addr);
+
+	return found(l->vips, l->n_vips, &a);
+}
+
+static bool is_loopback(uint8_t l3, const uint8_t addr[16])
+{
+	static const uint8_t one[16] = { [15] = 1 };
+
+	return l3 == ADDR_V4 ? addr[0] == 127 : memcmp(addr, one, 16) == 0;
+}
+
+bool sync_local_is_own(const struct sync_locals *l, uint8_t l3, const uint8_t addr[16])
+{
+	struct addr a = addr_from_bytes(l3, addr);
+
+	return is_loopback(l3, addr) || found(l->vips, l->n_vips, &a) || found(l->own, l->n_own, &a);
+}
+
+/* Delivered here, and to others besides: never forwarded as a session. */
+static bool is_group(uint8_t l3, const uint8_t addr[16])
+{
+	static const uint8_t all[4] = { 255, 255, 255, 255 };
+
+	if (l3 == ADDR_V6)
+		return addr[0] == 0xff;
+	return (addr[0] & 0xf0) == 0xe0 || memcmp(addr, all, 4) == 0;
+}
+
+static enum sync_why judge_tcp(const struct ct_entry *e)
+{
+	/* A flow in the kernel's fast path shows no TCP state. */
+	if (e->status & CT_ST_OFFLOAD)
+		return SYNC_WHY_NONE;
+	if (!(e->has & CT_HAS_TCP) || e->tcp_state < CT_TCP_ESTABLISHED || e->tcp_state == CT_TCP_SYN_SENT2)
+		return SYNC_WHY_HALF_OPEN;
+	return e->tcp_state >= CT_TCP_LAST_ACK ? SYNC_WHY_CLOSING : SYNC_WHY_NONE;
+}
+
+static bool at_once(const struct sync_conf *conf, const struct ct_entry *e)
+{
+	return conf->quick || e->status & (CT_ST_SRC_NAT | CT_ST_DST_NAT) || e->has & (CT_HAS_HELPER | CT_HAS_MASTER);
+}
+
+enum sync_why sync_policy_judge(const struct sync_conf *conf, const struct sync_locals *l, const struct ct_entry *e,
+				bool before)
+{
+	uint8_t l3 = e->orig.l3, l4 = e->orig.l4;
+	bool icmp = l4 == IPPROTO_ICMP || l4 == IPPROTO_ICMPV6;
+
+	if (!conf->replicate)
+		return SYNC_WHY_OFF;
+	if (sync_local_is_own(l, l3, e->orig.src))
+		return SYNC_WHY_LOCAL_ORIGIN;
+	if (e->has & CT_HAS_REPLY && (sync_local_is_own(l, l3, e->reply.src) || is_group(l3, e->reply.src)))
+		return SYNC_WHY_LOCAL_DEST;
+	if (l4 != IPPROTO_TCP && l4 != IPPROTO_UDP && !icmp)
+		return SYNC_WHY_PROTO_OTHER;
+	if ((l4 == IPPROTO_TCP && !conf->tcp) || (l4 == IPPROTO_UDP && !conf->udp) || (icmp && !conf->icmp))
+		return SYNC_WHY_PROTO_OFF;
+	/* After a takeover the answers would still go to this node's own address. */
+	if (e->has & CT_HAS_REPLY && e->status & CT_ST_SRC_NAT && sync_local_is_own(l, l3, e->reply.dst) &&
+	    !sync_local_is_vip(l, l3, e->reply.dst))
+		return SYNC_WHY_NODE_ADDR;
+	if (before || at_once(conf, e))
+		return SYNC_WHY_NONE;
+	if (l4 == IPPROTO_TCP)
+		return judge_tcp(e);
+	return e->status & CT_ST_SEEN_REPLY ? SYNC_WHY_NONE : SYNC_WHY_UNREPLIED;
+}
+
+void sync_timeouts_default(struct sync_timeouts *t)
+{
+	*t = (struct sync_timeouts){
+		.tcp = { [CT_TCP_NONE] = 120,
+			 [CT_TCP_SYN_SENT] = 120,
+			 [CT_TCP_SYN_RECV] = 60,
+			 [CT_TCP_ESTABLISHED] = 432000,
+			 [CT_TCP_FIN_WAIT] = 120,
+			 [CT_TCP_CLOSE_WAIT] = 60,
+			 [CT_TCP_LAST_ACK] = 30,
+			 [CT_TCP_TIME_WAIT] = 120,
+			 [CT_TCP_CLOSE] = 10,
+			 [CT_TCP_SYN_SENT2] = 120 },
+		.udp = 30,
+		.udp_stream = 120,
+		.icmp = 30,
+		.icmpv6 = 30,
+		.generic = 600,
+	};
+}
+
+uint32_t sync_policy_full_timeout(const struct sync_timeouts *t, const struct ct_entry *e)
+{
+	switch (e->orig.l4) {
+	case IPPROTO_TCP:
+		return t->tcp[e->has & CT_HAS_TCP && e->tcp_state <= CT_TCP_SYN_SENT2 ? e->tcp_state : CT_TCP_ESTABLISHED];
+	case IPPROTO_UDP:
+		/* nf_conntrack_proto_udp.c: a stream once it is assured. */
+		return e->status & CT_ST_ASSURED ? t->udp_stream : t->udp;
+	case IPPROTO_ICMP:
+		return t->icmp;
+	case IPPROTO_ICMPV6:
+		return t->icmpv6;
+	default:
+		return t->generic;
+	}
+}
+
+bool sync_policy_short(const struct ct_entry *e)
+{
+	switch (e->orig.l4) {
+	case IPPROTO_TCP:
+		return e->has & CT_HAS_TCP && e->tcp_state != CT_TCP_ESTABLISHED && e->tcp_state != CT_TCP_FIN_WAIT &&
+		       e->tcp_state != CT_TCP_CLOSE_WAIT;
+	case IPPROTO_UDP:
+		return !(e->status & CT_ST_SEEN_REPLY);
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		return true;
+	default:
+		return false;
+	}
+}
+
+uint32_t sync_policy_grant(const struct ct_entry *e, uint32_t left_s, uint32_t lease_s)
+{
+	uint32_t least = left_s + SYNC_GRACE_S;
+
+	if (sync_policy_short(e) || (least > lease_s && least <= SYNC_LEASE_MAX_S))
+		return least;
+	return lease_s;
+}
