@@ -1,0 +1,114 @@
+"""Fixtures of the tests in network namespaces. The real binary runs; nothing outside the lab is touched.
+
+    def test_something(lab):                 # the topology of tests/lab/lab.py, fresh for each test
+    def test_something(pair):                # two routers with keeptrackd running, fw-a is master
+    def test_something(make_pair):           # the same with options: make_pair(advert="0.01", ipsec=False)
+
+Everything a test started ends with the lab, by process id. Logs of a failed test are shown with the failure.
+"""
+
+import os
+import sys
+
+import pytest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "lab"))
+
+from ipsec import Charon  # noqa: E402
+from keeptrackd import Daemon  # noqa: E402
+from lab import Lab, ROUTERS, VIP_LAN, VIP_WAN, wait_for  # noqa: E402
+from traffic import Traffic  # noqa: E402
+
+
+def build_dir():
+    return os.environ.get("KT_BUILD", os.path.join(os.path.dirname(os.path.dirname(HERE)), "build"))
+
+
+class Pair:
+    """Two routers with keeptrackd, by name: pair["fw-a"] is a keeptrackd.Daemon."""
+
+    def __init__(self, lab, **options):
+        self.lab = lab
+        self.daemons = {name: Daemon(lab, name, **options) for name in ROUTERS}
+        self.charons = {}
+
+    def __getitem__(self, name):
+        return self.daemons[name]
+
+    def start(self):
+        for daemon in self.daemons.values():
+            daemon.start()
+        self.wait_master("fw-a")
+        return self
+
+    def other(self, name):
+        return ROUTERS[1 - ROUTERS.index(name)]
+
+    def masters(self):
+        """Routers that hold the virtual addresses in their kernel, whatever anybody says."""
+        return [name for name in ROUTERS if self.lab[name].has_ip4(VIP_LAN, VIP_WAN)]
+
+    def wait_master(self, name, seconds=10.0):
+        wait_for("%s to hold the virtual addresses alone" % name, lambda: self.masters() == [name], seconds)
+
+    def wait_synced(self, name, minimum=1, seconds=20.0):
+        """Until the kernel of a router holds as many established TCP sessions as the other one's."""
+        def count(router):
+            return self.lab[router].conntrack("-L", "-p", "tcp").count("ESTABLISHED")
+        wait_for("%s to hold every session" % name,
+                 lambda: count(name) >= max(minimum, count(self.other(name))), seconds, 0.1)
+
+    def start_ipsec(self):
+        """strongSwan on the peer and on both routers, with the tunnel loaded but not started."""
+        for name in ("peer",) + ROUTERS:
+            self.charons[name] = Charon(self.lab, name)
+            self.charons[name].start()
+
+    def crash(self, name):
+        """Power failure: nothing of the router is heard any more."""
+        self.daemons[name].signal(19)  # SIGSTOP: it must not react while its links go one after the other
+        if name in self.charons:
+            self.charons[name].freeze()
+        self.lab.cut(name)
+        self.daemons[name].kill()
+        if name in self.charons:
+            self.charons[name].stop()
+
+    def traffic(self, **options):
+        return Traffic(self.lab, **options)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    lab = item.funcargs.get("lab") if hasattr(item, "funcargs") else None
+    if lab is None or report.when != "call" or not report.failed:
+        return
+    for name in ROUTERS:
+        path = os.path.join(lab.dir, name, "keeptrackd.log")
+        if os.path.exists(path):
+            with open(path, encoding="utf-8", errors="replace") as f:
+                report.sections.append(("keeptrackd on " + name, "".join(f.readlines()[-40:])))
+
+
+@pytest.fixture
+def lab():
+    made = Lab(build_dir())
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def make_pair(lab):
+    def make(start=True, ipsec=False, **options):
+        pair = Pair(lab, ipsec=ipsec, **options)
+        if ipsec:
+            pair.start_ipsec()
+        return pair.start() if start else pair
+    return make
+
+
+@pytest.fixture
+def pair(make_pair):
+    return make_pair()
