@@ -44,8 +44,7 @@ static struct group_decision some_expired(const struct group_view *v)
 			return decide(GROUP_TAKE, ROLE_R_PRIORITY_ZERO, v->first_deaf);
 	}
 	if (v->channel_up && v->peer != GROUP_PEER_MASTER && v->peer != GROUP_PEER_UNKNOWN)
-		return decide(GROUP_TAKE,
-			      v->peer == GROUP_PEER_LEAVING ? ROLE_R_PEER_LEAVING : ROLE_R_PEER_NOT_MASTER,
+		return decide(GROUP_TAKE, v->peer == GROUP_PEER_LEAVING ? ROLE_R_PEER_LEAVING : ROLE_R_PEER_NOT_MASTER,
 			      v->first_deaf);
 	return d;
 }

@@ -26,21 +26,22 @@ struct group_view {
 	uint16_t n_higher;   /* MASTER: members that heard a higher master */
 	uint16_t n_lower;    /* BACKUP: members whose present master has a lower priority than ours */
 	uint16_t n_hearing;  /* a master's advert within its master-down time */
-	uint16_t first_down, first_deaf, first_hearing, first_higher; /* member indices; valid when the count is not 0 */
+	uint16_t first_down, first_deaf, first_hearing,
+	    first_higher;         /* member indices; valid when the count is not 0 */
 	bool first_member_higher; /* MASTER: member 0 itself heard a higher master */
 	bool first_member_expired;
 	bool channel_configured; /* a sync peer exists in the configuration */
 	bool channel_up;
 	enum group_peer peer;
 	bool peer_ready;
-	bool peer_dead;      /* process death proven: reconnect refused, no advert since */
+	bool peer_dead; /* process death proven: reconnect refused, no advert since */
 	bool gate_open;
-	bool preempt;        /* configured, and not given away by an operator */
+	bool preempt; /* configured, and not given away by an operator */
 	bool fault_degrade;
-	bool maintenance;    /* this node stays out until `maintenance leave` */
-	bool first_decides;  /* priorities crossed: for 60 s the first member alone decides */
-	bool not_grouped;    /* the peer does not group these members: no retry for 60 s */
-	bool holding;        /* FAULT(transaction) or start delay: not now */
+	bool maintenance;   /* this node stays out until `maintenance leave` */
+	bool first_decides; /* priorities crossed: for 60 s the first member alone decides */
+	bool not_grouped;   /* the peer does not group these members: no retry for 60 s */
+	bool holding;       /* FAULT(transaction) or start delay: not now */
 };
 
 enum group_verdict { GROUP_STAY = 0, GROUP_TAKE, GROUP_TAKE_PLANNED, GROUP_YIELD, GROUP_FAULT, GROUP_CLEAR };

@@ -26,3 +26,10 @@ fuzz_cfg_LDADD = $(CFG_TEST_LIBS) $(FUZZ_LIBS)
 keeptrackdconfdir = $(sysconfdir)/keeptrackd
 keeptrackdconf_DATA = daemon/dist/keeptrackd.conf.example
 EXTRA_DIST += daemon/dist/keeptrackd.conf.example
+
+# The role transaction and the group table.
+check_PROGRAMS += check_role check_group
+check_role_SOURCES = tests/unit/check_role.c
+check_role_LDADD = libdaemon_core.a libbase_core.a $(UNIT_LIBS)
+check_group_SOURCES = tests/unit/check_group.c
+check_group_LDADD = libdaemon_core.a libbase_core.a $(UNIT_LIBS)

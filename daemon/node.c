@@ -165,7 +165,8 @@ static void on_advert(struct node_run *r, const struct node_ev *ev)
 	struct node_member *m = &n->member[ev->inst];
 	struct node_group *grp = &n->group[m->group];
 	m->heard_at = r->now;
-	if (grp->adopting && ev->advert->u.advert.priority > 0) { /* another master: what an earlier process left goes at once */
+	if (grp->adopting &&
+	    ev->advert->u.advert.priority > 0) { /* another master: what an earlier process left goes at once */
 		grp->adopting = false;
 		struct node_act *a = node_emit(r, NODE_ACT_NET);
 		a->group = m->group;
@@ -411,10 +412,10 @@ static void on_force(struct node_run *r, uint16_t group)
 		bool give = n->group[g].role.is == ROLE_MASTER;
 		bool peer_master = false;
 		for (uint8_t p = 0; p < n->n_peers; p++)
-			peer_master |= node_channel_up(&n->peer[p], r->now) &&
-				       n->peer[p].groups[g].role == PEER_ROLE_MASTER;
-		node_wish(r, g, give ? ROLE_BACKUP : ROLE_MASTER,
-			  give || peer_master ? ROLE_K_PLANNED : ROLE_K_CRASH, ROLE_R_OPERATOR, r->now);
+			peer_master |=
+			    node_channel_up(&n->peer[p], r->now) && n->peer[p].groups[g].role == PEER_ROLE_MASTER;
+		node_wish(r, g, give ? ROLE_BACKUP : ROLE_MASTER, give || peer_master ? ROLE_K_PLANNED : ROLE_K_CRASH,
+			  ROLE_R_OPERATOR, r->now);
 	}
 }
 
@@ -428,6 +429,32 @@ static void on_maintenance(struct node_run *r, bool on)
 		n->group[g].given_away = false;
 	}
 	node_evaluate_all(r);
+}
+
+/* After a reload: whoever is new in this group catches up with it. */
+static void on_join(struct node_run *r, uint16_t group)
+{
+	struct node *n = r->n;
+	if (group >= n->n_groups) {
+		n->stale++;
+		return;
+	}
+	struct node_group *grp = &n->group[group];
+	if (grp->role.is == ROLE_INIT)
+		node_wish(r, group, ROLE_BACKUP, ROLE_K_NONE, ROLE_R_CONFIG, r->now);
+	for (uint16_t m = 0; m < grp->n_members; m++) {
+		uint16_t inst = grp->members[m];
+		if (n->inst[inst].state != VRRP_INIT)
+			continue;
+		node_vrrp(r, inst, &(struct vrrp_ev){ .type = VRRP_EV_START });
+		if (grp->role.is == ROLE_MASTER)
+			node_vrrp(r, inst, &(struct vrrp_ev){ .type = VRRP_EV_TAKE });
+	}
+	struct ike_ev go = { .kind = IKE_EV_INITIATE, .epoch = grp->role.epoch };
+	for (uint16_t t = 0; t < n->n_tunnels; t++)
+		if (n->tunnel[t].conf.group == group && !n->tunnel[t].active && grp->role.is == ROLE_MASTER)
+			node_ike(r, t, &go);
+	node_evaluate(r, group);
 }
 
 /* The guardian may end our addresses only when somebody else will serve. */
@@ -476,8 +503,8 @@ static void dispatch(struct node_run *r, const struct node_ev *ev)
 	case NODE_EV_DROPPED:
 		if (MUTANT(M_TIMER_TOUCHED_BY_DROP) && ev->inst < n->n_inst) {
 			n->inst[ev->inst].advert_at = mono_add(r->now, n->inst[ev->inst].conf->adv_ns);
-			n->inst[ev->inst].master_down_at =
-				mono_add(r->now, vrrp_master_down_ns(n->inst[ev->inst].priority, n->inst[ev->inst].master_adv_ns));
+			n->inst[ev->inst].master_down_at = mono_add(
+			    r->now, vrrp_master_down_ns(n->inst[ev->inst].priority, n->inst[ev->inst].master_adv_ns));
 		}
 		return;
 	case NODE_EV_LINK:
@@ -490,9 +517,9 @@ static void dispatch(struct node_run *r, const struct node_ev *ev)
 			n->stale++;
 			return;
 		}
-		re.type = ev->type == NODE_EV_NET    ? ROLE_EV_NET :
-			  ev->type == NODE_EV_VIP_UP ? ROLE_EV_VIP_UP :
-						       ROLE_EV_GARP;
+		re.type = ev->type == NODE_EV_NET      ? ROLE_EV_NET
+			  : ev->type == NODE_EV_VIP_UP ? ROLE_EV_VIP_UP
+						       : ROLE_EV_GARP;
 		re.peer_ready = node_ready_peer(n, ev->group, r->now) != NULL;
 		node_role(r, ev->group, &re);
 		return;
@@ -522,6 +549,9 @@ static void dispatch(struct node_run *r, const struct node_ev *ev)
 		return;
 	case NODE_EV_MAINTENANCE:
 		on_maintenance(r, ev->on);
+		return;
+	case NODE_EV_JOIN:
+		on_join(r, ev->group);
 		return;
 	case NODE_EV_DRAINED:
 		n->draining = false;

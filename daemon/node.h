@@ -20,7 +20,7 @@
 #include "vrrp/vrrp_fsm.h"
 
 #define NODE_HEARTBEAT_NS  (100 * NS_PER_MS)
-#define NODE_CHANNEL_NS    (300 * NS_PER_MS) /* channel up = a record heard within this */
+#define NODE_CHANNEL_NS    (300 * NS_PER_MS)  /* channel up = a record heard within this */
 #define NODE_READY_NS      (1000 * NS_PER_MS) /* a ready bit counts for this long */
 #define NODE_SYNC_LATE_NS  (1000 * NS_PER_MS) /* SYNC silent: not ready */
 #define NODE_SYNC_HUNG_NS  (10 * NS_PER_SEC)  /* SYNC silent on a MASTER: forced switch */
@@ -43,58 +43,59 @@ struct node_group {
 	uint16_t n_members;
 	bool fault_degrade, preempt;
 	struct role role;
-	bool mine;          /* counts as ours for SYNC's authority */
-	bool given_away;    /* a planned demotion: no preemption until MASTER again */
-	bool adopting;      /* leftovers of an earlier process are still served */
-	bool stalled;       /* MASTER that slept: silent until stall_until */
+	bool mine;       /* counts as ours for SYNC's authority */
+	bool given_away; /* a planned demotion: no preemption until MASTER again */
+	bool adopting;   /* leftovers of an earlier process are still served */
+	bool stalled;    /* MASTER that slept: silent until stall_until */
 	mono_t stall_until;
 	mono_t plan_retry_at;
-	mono_t yielded_at;       /* last demotion because a higher master was heard */
+	mono_t yielded_at; /* last demotion because a higher master was heard */
 	mono_t first_decides_until, not_grouped_until;
 	mono_t took_on_zero_at;  /* took the role because of priority 0 without a channel */
 	uint16_t tunnels_due;    /* purge answers awaited */
 	uint16_t tunnels_up_due; /* child SAs awaited for the timeline */
 	bool deaf_told;
-	enum role_is told_role;  /* of the last heartbeat */
+	enum role_is told_role; /* of the last heartbeat */
 	bool told_ready;
 };
 
 struct node_peer {
 	uint32_t node;
-	bool up;             /* ctl authenticated */
-	bool same_config;    /* vrrp section of its configuration equals ours: group numbers mean the same */
+	bool up;          /* ctl authenticated */
+	bool same_config; /* vrrp section of its configuration equals ours: group numbers mean the same */
 	mono_t heard_at, lost_at;
 	uint64_t boot_nonce;
-	bool you_have_all;   /* it said so, for this boot of both */
-	bool dead;           /* process death proven */
+	bool you_have_all; /* it said so, for this boot of both */
+	bool dead;         /* process death proven */
 	bool probing;
 	struct {
 		uint8_t role; /* enum peer_role */
 		uint8_t priority;
 		bool ready, leaving;
-		mono_t at;    /* last said */
+		mono_t at; /* last said */
 		struct epoch epoch;
-	} *groups;           /* n_groups */
+	} * groups; /* n_groups */
 };
 
 enum node_ev_type {
-	NODE_EV_START = 0, /* adopting: leftovers exist */
-	NODE_EV_STOP,      /* orderly end: NODE_ACT_STOPPED follows */
-	NODE_EV_ADVERT,    /* inst, advert */
-	NODE_EV_DROPPED,   /* inst: a packet was refused (counts nothing, touches nothing) */
-	NODE_EV_LINK,      /* inst, up, src */
-	NODE_EV_NET,       /* group, net, err */
-	NODE_EV_VIP_UP,    /* group, epoch */
-	NODE_EV_GARP,      /* group, epoch */
-	NODE_EV_SYNC,      /* report */
-	NODE_EV_PEER_UP,   /* peer, hello */
-	NODE_EV_PEER_DOWN, /* peer; lost = not a clean close */
-	NODE_EV_PEER_MSG,  /* peer, msg */
-	NODE_EV_PROBE,     /* peer, refused */
-	NODE_EV_IKE,       /* tunnel, ike */
-	NODE_EV_FORCE,     /* operator: group (NODE_ALL_GROUPS), on the master give, elsewhere take */
+	NODE_EV_START = 0,   /* adopting: leftovers exist */
+	NODE_EV_STOP,        /* orderly end: NODE_ACT_STOPPED follows */
+	NODE_EV_ADVERT,      /* inst, advert */
+	NODE_EV_DROPPED,     /* inst: a packet was refused (counts nothing, touches nothing) */
+	NODE_EV_LINK,        /* inst, up, src */
+	NODE_EV_NET,         /* group, net, err */
+	NODE_EV_VIP_UP,      /* group, epoch */
+	NODE_EV_GARP,        /* group, epoch */
+	NODE_EV_SYNC,        /* report */
+	NODE_EV_PEER_UP,     /* peer, hello */
+	NODE_EV_PEER_DOWN,   /* peer; lost = not a clean close */
+	NODE_EV_PEER_MSG,    /* peer, msg */
+	NODE_EV_PROBE,       /* peer, refused */
+	NODE_EV_IKE,         /* tunnel, ike */
+	NODE_EV_FORCE,       /* operator: group (NODE_ALL_GROUPS), on the master give, elsewhere take */
 	NODE_EV_MAINTENANCE, /* on */
-	NODE_EV_DRAINED,   /* answers NODE_ACT_DRAIN */
+	NODE_EV_JOIN,        /* group: new after a reload, or with new members or tunnels */
+	NODE_EV_DRAINED,     /* answers NODE_ACT_DRAIN */
 	NODE_EV_TICK,
 };
 #define NODE_ALL_GROUPS UINT16_MAX
@@ -134,21 +135,21 @@ enum node_act_type {
 enum node_net_mode { NODE_NET_DOWN = 0, NODE_NET_UP, NODE_NET_KEEP };
 
 enum node_told {
-	NODE_TOLD_ROLE = 0,   /* group, from, to, reason */
-	NODE_TOLD_INSTANCE,   /* inst, from, to (enum vrrp_state), reason (enum vrrp_reason) */
-	NODE_TOLD_DEAF,       /* group, inst: stays, one member hears no master */
-	NODE_TOLD_CROSSED,    /* group */
+	NODE_TOLD_ROLE = 0,    /* group, from, to, reason */
+	NODE_TOLD_INSTANCE,    /* inst, from, to (enum vrrp_state), reason (enum vrrp_reason) */
+	NODE_TOLD_DEAF,        /* group, inst: stays, one member hears no master */
+	NODE_TOLD_CROSSED,     /* group */
 	NODE_TOLD_NOT_GROUPED, /* group, inst */
-	NODE_TOLD_STALL,      /* late_ns */
-	NODE_TOLD_REARMED,    /* inst, late_ns */
+	NODE_TOLD_STALL,       /* late_ns */
+	NODE_TOLD_REARMED,     /* inst, late_ns */
 	NODE_TOLD_PEER_UP,
 	NODE_TOLD_PEER_DOWN,
 	NODE_TOLD_PEER_DEAD,
 	NODE_TOLD_CONFIG_DIFFERS,
 	NODE_TOLD_SYNC_SILENT,
 	NODE_TOLD_SYNC_BACK,
-	NODE_TOLD_TUNNEL,     /* tunnel, ike.from, ike.to, ike.reason */
-	NODE_TOLD_WARN,       /* inst, warn (enum vrrp_warn) */
+	NODE_TOLD_TUNNEL,      /* tunnel, ike.from, ike.to, ike.reason */
+	NODE_TOLD_WARN,        /* inst, warn (enum vrrp_warn) */
 	NODE_TOLD_GATE_CLOSED, /* group: would preempt, the gate is closed */
 };
 
@@ -192,31 +193,31 @@ struct node {
 	struct ike_tunnel *tunnel;
 	uint16_t n_tunnels;
 
-	struct epoch seen;   /* highest epoch known */
-	bool has_sync;       /* a SYNC thread runs */
-	bool sync_gate;      /* sessions are replicated: preemption waits for "you have everything" */
+	struct epoch seen; /* highest epoch known */
+	bool has_sync;     /* a SYNC thread runs */
+	bool sync_gate;    /* sessions are replicated: preemption waits for "you have everything" */
 	struct sync_state sync;
 	mono_t pong_at, ping_at, heartbeat_at;
 	uint64_t ping_seq;
 	bool sync_silent_told, aborting, guardian_on, draining;
-	bool drained;        /* TICK after a drain: expiries count now */
+	bool drained; /* TICK after a drain: expiries count now */
 	uint64_t stale, stalls, rearms, rivals;
 	uint64_t config_digest[4];
 };
 
 struct node_conf {
 	uint32_t id;
-	struct vrrp *inst;          /* vrrp_init done */
+	struct vrrp *inst; /* vrrp_init done */
 	struct node_member *member;
 	uint16_t n_inst;
-	struct node_group *group;   /* members, policies filled in */
+	struct node_group *group; /* members, policies filled in */
 	uint16_t n_groups;
-	struct node_peer *peer;     /* node ids and groups arrays filled in */
+	struct node_peer *peer; /* node ids and groups arrays filled in */
 	uint8_t n_peers;
-	struct ike_tunnel *tunnel;  /* ike_init done */
+	struct ike_tunnel *tunnel; /* ike_init done */
 	uint16_t n_tunnels;
 	bool has_sync, sync_gate;
-	struct epoch stored;        /* highest epoch of an earlier run */
+	struct epoch stored; /* highest epoch of an earlier run */
 	uint64_t config_digest[4];
 };
 

@@ -99,11 +99,11 @@ static void view_peers(const struct node *n, uint16_t group, mono_t now, struct 
 		v->channel_up = true;
 		if (mono_is_never(peer->groups[group].at) || mono_sub(now, peer->groups[group].at) > NODE_CHANNEL_NS)
 			continue;
-		enum group_peer said = peer->groups[group].leaving			    ? GROUP_PEER_LEAVING :
-				       peer->groups[group].role == PEER_ROLE_MASTER ||
-						       peer->groups[group].role == PEER_ROLE_MOVING ?
-											      GROUP_PEER_MASTER :
-											      GROUP_PEER_NOT_MASTER;
+		enum group_peer said =
+		    peer->groups[group].leaving ? GROUP_PEER_LEAVING
+		    : peer->groups[group].role == PEER_ROLE_MASTER || peer->groups[group].role == PEER_ROLE_MOVING
+			? GROUP_PEER_MASTER
+			: GROUP_PEER_NOT_MASTER;
 		/* Of several peers the one that serves counts. */
 		if (v->peer == GROUP_PEER_UNKNOWN || said == GROUP_PEER_MASTER)
 			v->peer = said;
@@ -171,7 +171,8 @@ static void note_yield(struct node_run *r, uint16_t group, const struct group_de
 	struct node_group *grp = &r->n->group[group];
 	if (!mono_is_never(grp->took_on_zero_at) &&
 	    mono_sub(r->now, grp->took_on_zero_at) <= 2 * group_down_ns(r->n, group)) {
-		/* One member's master left and another member's did not: the other router does not move them together. */
+		/* One member's master left and another member's did not: the other router does not move them together.
+		 */
 		grp->not_grouped_until = mono_add(r->now, NODE_PENALTY_NS);
 		struct node_act *a = node_tell(r, NODE_TOLD_NOT_GROUPED);
 		a->group = group;

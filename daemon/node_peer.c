@@ -24,8 +24,7 @@ const struct node_peer *node_ready_peer(const struct node *n, uint16_t group, mo
 	for (uint8_t p = 0; p < n->n_peers; p++) {
 		const struct node_peer *peer = &n->peer[p];
 		if (peer->up && peer->same_config && peer->groups[group].ready &&
-		    !mono_is_never(peer->groups[group].at) &&
-		    mono_sub(now, peer->groups[group].at) <= NODE_READY_NS)
+		    !mono_is_never(peer->groups[group].at) && mono_sub(now, peer->groups[group].at) <= NODE_READY_NS)
 			return peer;
 	}
 	return NULL;

@@ -6,9 +6,8 @@
  *
  * and of a demotion:
  *
- *   planned  (PREPARING: TAKE ..) PREPARED -> DEMOTING: flush -> authority given up, silence, GO .. UP -> addresses off ->
- *            purge -> STABLE
- *   forced   DEMOTING: addresses off, authority given up, silence -> purge -> STABLE
+ *   planned  (PREPARING: TAKE ..) PREPARED -> DEMOTING: flush -> authority given up, silence, GO .. UP -> addresses off
+ * -> purge -> STABLE forced   DEMOTING: addresses off, authority given up, silence -> purge -> STABLE
  *
  * role->waiting says which answers the present stage lacks; role->deadline ends the stage without them (step policy).
  */
@@ -104,8 +103,8 @@ static void emit_journal(struct role *r, struct role_acts *out)
 static void begin(struct role *r, const struct role_ev *wish, bool new_epoch, mono_t now, struct role_acts *out)
 {
 	if (new_epoch)
-		r->epoch = MUTANT(M_EPOCH_REUSED) ? epoch_max(wish->seen, r->epoch) :
-						    epoch_next(epoch_max(wish->seen, r->epoch), r->node);
+		r->epoch = MUTANT(M_EPOCH_REUSED) ? epoch_max(wish->seen, r->epoch)
+						  : epoch_next(epoch_max(wish->seen, r->epoch), r->node);
 	r->target = wish->target;
 	r->kind = wish->kind;
 	r->waiting = 0;
@@ -299,7 +298,7 @@ static void demoted(struct role *r, enum role_result res, mono_t now, struct rol
 /* Stop and maintenance go on without the peer; force and preempt keep the role. */
 static bool goes_on_alone(const struct role *r)
 {
-	return r->rec.reason == ROLE_R_STOP || r->rec.reason == ROLE_R_MAINTENANCE || r->rec.reason == ROLE_R_SYNC_HANG;
+	return r->kind == ROLE_K_STOP || r->rec.reason == ROLE_R_MAINTENANCE || r->rec.reason == ROLE_R_SYNC_HANG;
 }
 
 static void wish_master(struct role *r, const struct role_ev *wish, mono_t now, struct role_acts *out)
@@ -389,7 +388,8 @@ static void give_way(struct role *r, int err, mono_t now, struct role_acts *out)
 	mark(r, ROLE_PH_NET, now, ROLE_RES_ERROR);
 	r->is = ROLE_MASTER;
 	finish(r, ROLE_MASTER, now, out);
-	r->next.set = false;
+	if (r->next.set && r->next.ev.target != ROLE_INIT && r->next.ev.target != ROLE_FAULT)
+		r->next.set = false;
 	r->hold_until = MONO_NEVER;
 	struct role_ev wish = { .type = ROLE_EV_WISH,
 				.target = ROLE_BACKUP,

@@ -6,8 +6,9 @@
  * Out:     struct role_acts: what the node has to do, in this order.
  * Errors:  a step that fails or is late is handled by the step policy (role_policy[]); the transaction says degraded.
  *
- * STABLE -> PREPARING -> COMMITTING -> STABLE is a promotion, STABLE -> DEMOTING -> STABLE a demotion. PREPARING aborts at
- * once, COMMITTING runs to its bounded end, DEMOTING always finishes. One transaction at a time, one "next wish" slot.
+ * STABLE -> PREPARING -> COMMITTING -> STABLE is a promotion, STABLE -> DEMOTING -> STABLE a demotion. PREPARING aborts
+ * at once, COMMITTING runs to its bounded end, DEMOTING always finishes. One transaction at a time, one "next wish"
+ * slot.
  */
 #ifndef KT_ROLE_H
 #define KT_ROLE_H
@@ -17,29 +18,30 @@
 #include "daemon/base/epoch.h"
 #include "daemon/base/mono.h"
 
-/* Why a role changed. The first four carry RFC 6527's NewMasterReason words; the number travels in messages and journals. */
-#define ROLE_REASON_TABLE(X)                                                                   \
-	X(ROLE_R_NONE, 0, "none")                                                              \
-	X(ROLE_R_PRIORITY, 1, "priority")                                                      \
-	X(ROLE_R_PREEMPTED, 2, "preempted")                                                    \
-	X(ROLE_R_NO_RESPONSE, 3, "masterNoResponse")                                           \
-	X(ROLE_R_START, 4, "start")                                                            \
-	X(ROLE_R_PRIORITY_ZERO, 5, "masterLeft")                                               \
-	X(ROLE_R_PEER_LEAVING, 6, "peerLeaving")                                               \
-	X(ROLE_R_PEER_NOT_MASTER, 7, "peerNotMaster")                                          \
-	X(ROLE_R_PROCESS_DEATH, 8, "peerProcessDied")                                          \
-	X(ROLE_R_OPERATOR, 9, "operator")                                                      \
-	X(ROLE_R_STOP, 10, "stop")                                                             \
-	X(ROLE_R_MAINTENANCE, 11, "maintenance")                                               \
-	X(ROLE_R_HIGHER, 12, "higherPriorityHeard")                                            \
-	X(ROLE_R_LINK, 13, "linkDown")                                                         \
-	X(ROLE_R_TRANSACTION, 14, "transactionFailed")                                         \
-	X(ROLE_R_STALL, 15, "stalled")                                                         \
-	X(ROLE_R_SYNC_HANG, 16, "syncHang")                                                    \
-	X(ROLE_R_CROSSED, 17, "prioritiesCrossed")                                             \
-	X(ROLE_R_NOT_GROUPED, 18, "peerDoesNotGroup")                                          \
-	X(ROLE_R_CONFIG, 19, "configuration")                                                  \
-	X(ROLE_R_ADOPTED, 20, "adopted")                                                       \
+/* Why a role changed. The first four carry RFC 6527's NewMasterReason words; the number travels in messages and
+ * journals. */
+#define ROLE_REASON_TABLE(X)                           \
+	X(ROLE_R_NONE, 0, "none")                      \
+	X(ROLE_R_PRIORITY, 1, "priority")              \
+	X(ROLE_R_PREEMPTED, 2, "preempted")            \
+	X(ROLE_R_NO_RESPONSE, 3, "masterNoResponse")   \
+	X(ROLE_R_START, 4, "start")                    \
+	X(ROLE_R_PRIORITY_ZERO, 5, "masterLeft")       \
+	X(ROLE_R_PEER_LEAVING, 6, "peerLeaving")       \
+	X(ROLE_R_PEER_NOT_MASTER, 7, "peerNotMaster")  \
+	X(ROLE_R_PROCESS_DEATH, 8, "peerProcessDied")  \
+	X(ROLE_R_OPERATOR, 9, "operator")              \
+	X(ROLE_R_STOP, 10, "stop")                     \
+	X(ROLE_R_MAINTENANCE, 11, "maintenance")       \
+	X(ROLE_R_HIGHER, 12, "higherPriorityHeard")    \
+	X(ROLE_R_LINK, 13, "linkDown")                 \
+	X(ROLE_R_TRANSACTION, 14, "transactionFailed") \
+	X(ROLE_R_STALL, 15, "stalled")                 \
+	X(ROLE_R_SYNC_HANG, 16, "syncHang")            \
+	X(ROLE_R_CROSSED, 17, "prioritiesCrossed")     \
+	X(ROLE_R_NOT_GROUPED, 18, "peerDoesNotGroup")  \
+	X(ROLE_R_CONFIG, 19, "configuration")          \
+	X(ROLE_R_ADOPTED, 20, "adopted")               \
 	X(ROLE_R_PEER_ABORTED, 21, "peerDidNotFollow")
 
 enum role_reason {
@@ -66,32 +68,32 @@ const char *role_is_text(uint8_t is);
 enum role_state { ROLE_STABLE = 0, ROLE_PREPARING, ROLE_COMMITTING, ROLE_DEMOTING };
 
 /* Phases of a transaction, in the journal with their instants. The numbers are on disk and on the wire: append only. */
-#define ROLE_PHASE_TABLE(X)                                                                    \
-	X(ROLE_PH_DETECT, 0, "detect")      /* the event that led here (last sign of the old master) */ \
-	X(ROLE_PH_DECIDE, 1, "decide")                                                         \
-	X(ROLE_PH_FENCE, 2, "fence")                                                           \
-	X(ROLE_PH_PURGE, 3, "ipsec-purge")                                                     \
-	X(ROLE_PH_PREPARED, 4, "prepared")  /* PREPARED sent (new) or heard (old) */             \
-	X(ROLE_PH_FLUSH, 5, "flush")                                                           \
-	X(ROLE_PH_GO, 6, "go")                                                                 \
-	X(ROLE_PH_APPLY, 7, "apply")                                                           \
-	X(ROLE_PH_AUTHORITY, 8, "authority")                                                   \
-	X(ROLE_PH_ADVERT, 9, "advert")      /* first advert, the point of no return */           \
-	X(ROLE_PH_VIP, 10, "vip-up")        /* kernel acknowledged the first chunk of addresses */ \
-	X(ROLE_PH_GARP, 11, "garp")         /* first announcement sent */                        \
-	X(ROLE_PH_NET, 12, "network")       /* observed equals desired */                        \
-	X(ROLE_PH_INITIATE, 13, "ike-initiate")                                                \
-	X(ROLE_PH_IKE_UP, 14, "ike-up")                                                        \
-	X(ROLE_PH_UP, 15, "up")             /* UP sent or heard */                               \
-	X(ROLE_PH_VIP_DOWN, 16, "vip-down")                                                    \
-	X(ROLE_PH_DONE, 17, "done")                                                            \
+#define ROLE_PHASE_TABLE(X)                                                                        \
+	X(ROLE_PH_DETECT, 0, "detect") /* the event that led here (last sign of the old master) */ \
+	X(ROLE_PH_DECIDE, 1, "decide")                                                             \
+	X(ROLE_PH_FENCE, 2, "fence")                                                               \
+	X(ROLE_PH_PURGE, 3, "ipsec-purge")                                                         \
+	X(ROLE_PH_PREPARED, 4, "prepared") /* PREPARED sent (new) or heard (old) */                \
+	X(ROLE_PH_FLUSH, 5, "flush")                                                               \
+	X(ROLE_PH_GO, 6, "go")                                                                     \
+	X(ROLE_PH_APPLY, 7, "apply")                                                               \
+	X(ROLE_PH_AUTHORITY, 8, "authority")                                                       \
+	X(ROLE_PH_ADVERT, 9, "advert") /* first advert, the point of no return */                  \
+	X(ROLE_PH_VIP, 10, "vip-up")   /* kernel acknowledged the first chunk of addresses */      \
+	X(ROLE_PH_GARP, 11, "garp")    /* first announcement sent */                               \
+	X(ROLE_PH_NET, 12, "network")  /* observed equals desired */                               \
+	X(ROLE_PH_INITIATE, 13, "ike-initiate")                                                    \
+	X(ROLE_PH_IKE_UP, 14, "ike-up")                                                            \
+	X(ROLE_PH_UP, 15, "up") /* UP sent or heard */                                             \
+	X(ROLE_PH_VIP_DOWN, 16, "vip-down")                                                        \
+	X(ROLE_PH_DONE, 17, "done")                                                                \
 	X(ROLE_PH_ABORT, 18, "abort")
 
 enum role_phase {
 #define ROLE_PHASE_ENUM(name, num, text) name = num,
 	ROLE_PHASE_TABLE(ROLE_PHASE_ENUM)
 #undef ROLE_PHASE_ENUM
-	ROLE_PH_N = 19
+	    ROLE_PH_N = 19
 };
 const char *role_phase_text(uint8_t phase);
 
@@ -105,7 +107,7 @@ struct role_record {
 	uint8_t outcome;                /* enum role_result */
 	int32_t err;                    /* first error, negative errno, 0 if none */
 	mono_t at[ROLE_PH_N];
-	uint8_t result[ROLE_PH_N];      /* enum role_result */
+	uint8_t result[ROLE_PH_N]; /* enum role_result */
 };
 
 enum role_ev_type {
@@ -149,29 +151,29 @@ struct role_ev {
 };
 
 enum role_act_type {
-	ROLE_ACT_EPOCH = 0,   /* a new epoch is in force: remember, store without waiting */
-	ROLE_ACT_FENCE,       /* to SYNC */
-	ROLE_ACT_JOIN,        /* to SYNC */
-	ROLE_ACT_APPLY,       /* to SYNC: seq */
-	ROLE_ACT_FLUSH,       /* to SYNC */
-	ROLE_ACT_AUTHORITY,   /* to SYNC: mine = this group counts as ours */
+	ROLE_ACT_EPOCH = 0, /* a new epoch is in force: remember, store without waiting */
+	ROLE_ACT_FENCE,     /* to SYNC */
+	ROLE_ACT_JOIN,      /* to SYNC */
+	ROLE_ACT_APPLY,     /* to SYNC: seq */
+	ROLE_ACT_FLUSH,     /* to SYNC */
+	ROLE_ACT_AUTHORITY, /* to SYNC: mine = this group counts as ours */
 	ROLE_ACT_SYNC_DEMOTING,
 	ROLE_ACT_SYNC_STABLE,
-	ROLE_ACT_PURGE,       /* IKE: drop silently, sweep */
-	ROLE_ACT_ADVERT,      /* every member: first advert, MASTER */
-	ROLE_ACT_NET_UP,      /* desired set on */
-	ROLE_ACT_NET_DOWN,    /* desired set off */
-	ROLE_ACT_YIELD,       /* every member leaves MASTER; zero = with a priority-0 advert; planned = UP follows */
-	ROLE_ACT_FAULT,       /* every member to FAULT (hold_ns 0) or for a while */
-	ROLE_ACT_INITIATE,    /* IKE: start negotiation */
+	ROLE_ACT_PURGE,    /* IKE: drop silently, sweep */
+	ROLE_ACT_ADVERT,   /* every member: first advert, MASTER */
+	ROLE_ACT_NET_UP,   /* desired set on */
+	ROLE_ACT_NET_DOWN, /* desired set off */
+	ROLE_ACT_YIELD,    /* every member leaves MASTER; zero = with a priority-0 advert; planned = UP follows */
+	ROLE_ACT_FAULT,    /* every member to FAULT (hold_ns 0) or for a while */
+	ROLE_ACT_INITIATE, /* IKE: start negotiation */
 	ROLE_ACT_PEER_TAKE,
 	ROLE_ACT_PEER_PREPARED,
-	ROLE_ACT_PEER_GO,     /* seq */
+	ROLE_ACT_PEER_GO, /* seq */
 	ROLE_ACT_PEER_UP,
 	ROLE_ACT_PEER_LEAVING, /* planned = orderly */
-	ROLE_ACT_BEGIN,       /* a transaction starts: journal entry opened */
-	ROLE_ACT_CHANGED,     /* the role is now `is`: log, hooks */
-	ROLE_ACT_JOURNAL,     /* a finished record, out->rec[record]; comes again when IKE_UP arrives later */
+	ROLE_ACT_BEGIN,        /* a transaction starts: journal entry opened */
+	ROLE_ACT_CHANGED,      /* the role is now `is`: log, hooks */
+	ROLE_ACT_JOURNAL,      /* a finished record, out->rec[record]; comes again when IKE_UP arrives later */
 };
 
 struct role_act {
@@ -201,24 +203,24 @@ struct role_wish {
 struct role {
 	uint16_t group;
 	uint32_t node;
-	enum role_is is;          /* the role of the last finished transaction */
+	enum role_is is; /* the role of the last finished transaction */
 	enum role_state state;
-	enum role_is target;      /* while not STABLE */
+	enum role_is target; /* while not STABLE */
 	enum role_kind kind;
-	unsigned waiting;         /* steps of the present stage not yet answered: bit set of ROLE_WAIT_* */
-	mono_t deadline;          /* of the present stage */
-	mono_t retry_at;          /* rest of the desired set, when not all of it could be made */
+	unsigned waiting; /* steps of the present stage not yet answered: bit set of ROLE_WAIT_* */
+	mono_t deadline;  /* of the present stage */
+	mono_t retry_at;  /* rest of the desired set, when not all of it could be made */
 	unsigned retries;
-	struct epoch epoch;       /* of the running or last transaction */
+	struct epoch epoch; /* of the running or last transaction */
 	struct role_record rec;
 	struct role_wish next;
-	bool fenced;              /* authority stored under this epoch */
+	bool fenced; /* authority stored under this epoch */
 	bool has_sync, has_channel, peer_ready;
-	bool net_up;              /* desired set is on */
-	bool partial;             /* MASTER with part of the desired set missing */
-	unsigned failed;          /* promotions in a row that failed with a ready peer */
-	mono_t hold_until;        /* FAULT(transaction) ends */
-	bool leaving_heard;       /* the peer said LEAVING: a missing GO does not abort */
+	bool net_up;        /* desired set is on */
+	bool partial;       /* MASTER with part of the desired set missing */
+	unsigned failed;    /* promotions in a row that failed with a ready peer */
+	mono_t hold_until;  /* FAULT(transaction) ends */
+	bool leaving_heard; /* the peer said LEAVING: a missing GO does not abort */
 };
 
 void role_init(struct role *r, uint16_t group, uint32_t node);
@@ -228,12 +230,12 @@ void role_step(struct role *r, const struct role_ev *ev, mono_t now, struct role
 mono_t role_deadline(const struct role *r);
 
 /* Step policy (design: "Step policy"): how long a step may take and what its failure means. */
-#define ROLE_FENCE_NS   (20 * NS_PER_MS)
-#define ROLE_PURGE_NS   (5 * NS_PER_MS)
-#define ROLE_APPLY_NS   (20 * NS_PER_MS)
-#define ROLE_GO_NS      (200 * NS_PER_MS) /* waiting for GO */
-#define ROLE_UP_NS      (200 * NS_PER_MS) /* waiting for UP */
-#define ROLE_COMMIT_NS  (1000 * NS_PER_MS)
-#define ROLE_DEMOTE_NS  (500 * NS_PER_MS)
+#define ROLE_FENCE_NS  (20 * NS_PER_MS)
+#define ROLE_PURGE_NS  (5 * NS_PER_MS)
+#define ROLE_APPLY_NS  (20 * NS_PER_MS)
+#define ROLE_GO_NS     (200 * NS_PER_MS) /* waiting for GO */
+#define ROLE_UP_NS     (200 * NS_PER_MS) /* waiting for UP */
+#define ROLE_COMMIT_NS (1000 * NS_PER_MS)
+#define ROLE_DEMOTE_NS (500 * NS_PER_MS)
 
 #endif

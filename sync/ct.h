@@ -25,11 +25,11 @@ enum {
 	CT_HAS_REPLY = 1 << 0,
 	CT_HAS_STATUS = 1 << 1,
 	CT_HAS_TIMEOUT = 1 << 2,
-	CT_HAS_TCP = 1 << 3,       /* tcp_state; flags and scales too if CT_HAS_TCP_WIN */
+	CT_HAS_TCP = 1 << 3, /* tcp_state; flags and scales too if CT_HAS_TCP_WIN */
 	CT_HAS_TCP_WIN = 1 << 4,
 	CT_HAS_MARK = 1 << 5,
 	CT_HAS_ID = 1 << 6,
-	CT_HAS_MASTER = 1 << 7,    /* a related entry: its master's original tuple follows */
+	CT_HAS_MASTER = 1 << 7, /* a related entry: its master's original tuple follows */
 	CT_HAS_HELPER = 1 << 8,
 };
 
@@ -50,7 +50,13 @@ enum {
 };
 
 /* TCP flag bits that may travel (nf_conntrack_tcp.h): never 0x10 or 0x20. */
-enum { CT_TCP_WINDOW_SCALE = 1, CT_TCP_SACK_PERM = 2, CT_TCP_CLOSE_INIT = 4, CT_TCP_BE_LIBERAL = 8, CT_TCP_KEEP = 0x0f };
+enum {
+	CT_TCP_WINDOW_SCALE = 1,
+	CT_TCP_SACK_PERM = 2,
+	CT_TCP_CLOSE_INIT = 4,
+	CT_TCP_BE_LIBERAL = 8,
+	CT_TCP_KEEP = 0x0f
+};
 
 /* TCP states of linux/netfilter/nf_conntrack_tcp.h. */
 enum {
@@ -74,7 +80,7 @@ struct ct_entry {
 	uint32_t mark;
 	uint32_t id;
 	uint8_t tcp_state;
-	uint8_t tcp_flags[2];  /* original, reply */
+	uint8_t tcp_flags[2]; /* original, reply */
 	uint8_t tcp_wscale[2];
 	char helper[16];
 	struct ct_tuple master;
@@ -90,11 +96,11 @@ struct ct_event {
 
 /* What the injector is asked to write. */
 enum ct_op_type {
-	CT_OP_CREATE = 0,  /* NLM_F_CREATE | NLM_F_EXCL */
-	CT_OP_UPDATE,      /* state of an entry that exists */
-	CT_OP_RENEW,       /* original tuple and timeout only */
-	CT_OP_DELETE,      /* by original tuple */
-	CT_OP_GET,         /* ask for one entry: answered by a CT_EV_DUMP event or by -ENOENT */
+	CT_OP_CREATE = 0, /* NLM_F_CREATE | NLM_F_EXCL */
+	CT_OP_UPDATE,     /* state of an entry that exists */
+	CT_OP_RENEW,      /* original tuple and timeout only */
+	CT_OP_DELETE,     /* by original tuple */
+	CT_OP_GET,        /* ask for one entry: answered by a CT_EV_DUMP event or by -ENOENT */
 };
 
 struct ct_op {

@@ -5,7 +5,8 @@
  * In:      struct sync_cmd.   Out: struct sync_report.
  * Errors:  a full command mailbox is reported as -EAGAIN (SYNC hangs: readiness goes false by the missing pong anyway).
  *
- * CONTROL never waits for SYNC: each command that needs an answer has a report, and the role transaction has a deadline.
+ * CONTROL never waits for SYNC: each command that needs an answer has a report, and the role transaction has a
+ * deadline.
  */
 #ifndef KT_SYNC_SYNC_H
 #define KT_SYNC_SYNC_H
@@ -22,16 +23,17 @@ struct sync_thread;
 struct ssl_st;
 
 enum sync_cmd_type {
-	SYNC_CMD_PING = 0,   /* -> PONG{seq} */
-	SYNC_CMD_FENCE,      /* join the event groups; read the peer's stream until EAGAIN, EOF or 5 ms; finish the batch in
-				the kernel; from now on records below `epoch` are applied create-only -> FENCED{epoch} */
-	SYNC_CMD_AUTHORITY,  /* store who this node is (struct sync_authority) -> AUTHORITY{epoch} */
-	SYNC_CMD_FLUSH,      /* planned switch, old master: send the dirty set, send no destroy any more -> FLUSHED{epoch, seq} */
-	SYNC_CMD_JOIN,       /* planned switch, new master: join the event groups, nothing else */
-	SYNC_CMD_APPLY,      /* planned switch, new master: apply up to data sequence `seq`, then fence at `epoch` as
-				SYNC_CMD_FENCE does -> APPLIED{epoch} */
-	SYNC_CMD_DEMOTING,   /* first step of a demotion: send no destroy until STABLE */
-	SYNC_CMD_STABLE,     /* the group rests: destroys flow again, digests settle the rest */
+	SYNC_CMD_PING = 0, /* -> PONG{seq} */
+	SYNC_CMD_FENCE, /* join the event groups; read the peer's stream until EAGAIN, EOF or 5 ms; finish the batch in
+			   the kernel; from now on records below `epoch` are applied create-only -> FENCED{epoch} */
+	SYNC_CMD_AUTHORITY, /* store who this node is (struct sync_authority) -> AUTHORITY{epoch} */
+	SYNC_CMD_FLUSH,    /* planned switch, old master: send the dirty set, send no destroy any more -> FLUSHED{epoch,
+			      seq} */
+	SYNC_CMD_JOIN,     /* planned switch, new master: join the event groups, nothing else */
+	SYNC_CMD_APPLY,    /* planned switch, new master: apply up to data sequence `seq`, then fence at `epoch` as
+			      SYNC_CMD_FENCE does -> APPLIED{epoch} */
+	SYNC_CMD_DEMOTING, /* first step of a demotion: send no destroy until STABLE */
+	SYNC_CMD_STABLE,   /* the group rests: destroys flow again, digests settle the rest */
 	SYNC_CMD_DELETE_CT,  /* delete one entry by exact original tuple (IKE and ESP of a VIP) */
 	SYNC_CMD_PEER_ALIVE, /* the owner of the copies was heard by adverts (only the channel may be cut) */
 	SYNC_CMD_CLIENT,     /* a control-socket connection handed over for a session command: fd passes to SYNC */
@@ -75,10 +77,10 @@ enum sync_report_type {
 
 /* What CONTROL needs to know of replication for readiness, the gate and `show`. */
 struct sync_state {
-	bool data_up;        /* data channel authenticated, both directions */
-	bool peer_has_all;   /* what we had was acknowledged as stored, for this boot of both */
-	bool have_all;       /* the peer said so of what it had */
-	bool equal;          /* last digest comparison */
+	bool data_up;      /* data channel authenticated, both directions */
+	bool peer_has_all; /* what we had was acknowledged as stored, for this boot of both */
+	bool have_all;     /* the peer said so of what it had */
+	bool equal;        /* last digest comparison */
 	mono_t equal_at;
 	uint32_t own, copies, dirty;
 };

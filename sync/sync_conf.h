@@ -12,10 +12,10 @@
 #include <stdint.h>
 #include "daemon/base/addr.h"
 
-#define SYNC_NODES_MAX 4
-#define SYNC_LINKS_MAX 4
-#define SYNC_NAME_MAX  32
-#define SYNC_PATH_MAX  108
+#define SYNC_NODES_MAX  4
+#define SYNC_LINKS_MAX  4
+#define SYNC_NAME_MAX   32
+#define SYNC_PATH_MAX   108
 #define SYNC_LOCALS_MAX 64
 
 enum sync_store { SYNC_STORE_HOT = 0, SYNC_STORE_WARM = 1 };
@@ -34,18 +34,18 @@ struct sync_conf {
 	uint32_t self; /* own node id */
 	struct sync_node_conf nodes[SYNC_NODES_MAX];
 	uint8_t n_nodes;
-	uint16_t port;                 /* TCP, ctl and data */
-	char key_file[SYNC_PATH_MAX];  /* made by --genkey; empty only with insecure */
-	bool insecure;                 /* plaintext channel, said loudly */
+	uint16_t port;                /* TCP, ctl and data */
+	char key_file[SYNC_PATH_MAX]; /* made by --genkey; empty only with insecure */
+	bool insecure;                /* plaintext channel, said loudly */
 
 	bool replicate; /* false: ctl channel only */
 	enum sync_store store;
-	bool quick;     /* replicate from the first packet on */
+	bool quick; /* replicate from the first packet on */
 	bool tcp, udp, icmp;
-	int64_t lease_ns;         /* life of a copy between renewals, 300..600 s */
-	uint32_t entries_max;     /* sessions kept in our table */
-	uint32_t rcvbuf_bytes;    /* of the event socket, SO_RCVBUFFORCE */
-	uint32_t bulk_rate;       /* copies per second written in bulk */
+	int64_t lease_ns;      /* life of a copy between renewals, 300..600 s */
+	uint32_t entries_max;  /* sessions kept in our table */
+	uint32_t rcvbuf_bytes; /* of the event socket, SO_RCVBUFFORCE */
+	uint32_t bulk_rate;    /* copies per second written in bulk */
 	/* Virtual addresses of every instance: count as own on every node (local sessions are never sent). */
 	struct addr vips[SYNC_LOCALS_MAX];
 	uint16_t n_vips;

@@ -9,20 +9,20 @@
 #define KT_BASE_ERR_H
 
 /* name, number, text */
-#define ERR_TABLE(X)                                                                  \
-	X(ERR_FULL, -1001, "the queue or table is at its limit")                      \
-	X(ERR_TRUNCATED, -1002, "the message ends before its last field")             \
-	X(ERR_VERSION, -1003, "the version is not supported")                         \
-	X(ERR_MALFORMED, -1004, "the message has a field that is out of range")       \
-	X(ERR_AUTH, -1005, "the peer could not be authenticated")                     \
-	X(ERR_CONFIG, -1006, "the configuration is not valid")                        \
-	X(ERR_STALE, -1007, "the message belongs to an older epoch")                  \
-	X(ERR_TIMEOUT, -1008, "no answer before the deadline")                        \
-	X(ERR_STATE, -1009, "not possible in the present state")                      \
+#define ERR_TABLE(X)                                                                       \
+	X(ERR_FULL, -1001, "the queue or table is at its limit")                           \
+	X(ERR_TRUNCATED, -1002, "the message ends before its last field")                  \
+	X(ERR_VERSION, -1003, "the version is not supported")                              \
+	X(ERR_MALFORMED, -1004, "the message has a field that is out of range")            \
+	X(ERR_AUTH, -1005, "the peer could not be authenticated")                          \
+	X(ERR_CONFIG, -1006, "the configuration is not valid")                             \
+	X(ERR_STALE, -1007, "the message belongs to an older epoch")                       \
+	X(ERR_TIMEOUT, -1008, "no answer before the deadline")                             \
+	X(ERR_STATE, -1009, "not possible in the present state")                           \
 	X(ERR_CHECKSUM, -1010, "the checksum does not match: the data was changed or cut") \
-	X(ERR_UNKNOWN_KEY, -1011, "the key file does not hold this key")              \
-	X(ERR_FOREIGN, -1012, "the object belongs to somebody else and was left alone") \
-	X(ERR_GONE, -1013, "the other side closed the connection")                    \
+	X(ERR_UNKNOWN_KEY, -1011, "the key file does not hold this key")                   \
+	X(ERR_FOREIGN, -1012, "the object belongs to somebody else and was left alone")    \
+	X(ERR_GONE, -1013, "the other side closed the connection")                         \
 	X(ERR_LIMIT, -1014, "a configured limit was reached")
 
 enum err_code {

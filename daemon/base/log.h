@@ -21,9 +21,9 @@ enum log_sub { LOG_MAIN = 0, LOG_CFG, LOG_VRRP, LOG_ROLE, LOG_NET, LOG_SYNC, LOG
 #define LOG_RECORDS  4096
 
 struct log_conf {
-	const char *ident;     /* syslog tag; static storage */
-	const char *dev;       /* path of the syslog socket; NULL: /dev/log */
-	bool to_stderr;        /* also write to stderr, non-blocking, with "<N>" prefixes if stderr is a journal stream */
+	const char *ident; /* syslog tag; static storage */
+	const char *dev;   /* path of the syslog socket; NULL: /dev/log */
+	bool to_stderr;    /* also write to stderr, non-blocking, with "<N>" prefixes if stderr is a journal stream */
 	bool to_syslog;
 	enum log_level level;
 };
@@ -58,10 +58,10 @@ bool log_rate_ok(struct log_rate *r, unsigned burst, unsigned *suppressed);
 #define log_warn(sub, ...)   log_write(LOG_L_WARN, sub, __VA_ARGS__)
 #define log_notice(sub, ...) log_write(LOG_L_NOTICE, sub, __VA_ARGS__)
 #define log_info(sub, ...)   log_write(LOG_L_INFO, sub, __VA_ARGS__)
-#define log_debug(sub, ...)                                            \
-	do {                                                           \
-		if (log_debug_on(sub))                                 \
-			log_write(LOG_L_DEBUG, sub, __VA_ARGS__);      \
+#define log_debug(sub, ...)                                       \
+	do {                                                      \
+		if (log_debug_on(sub))                            \
+			log_write(LOG_L_DEBUG, sub, __VA_ARGS__); \
 	} while (0)
 
 #endif

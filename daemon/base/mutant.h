@@ -9,24 +9,24 @@
 #ifndef KT_BASE_MUTANT_H
 #define KT_BASE_MUTANT_H
 
-#define MUTANT_TABLE(X)                                                                     \
-	X(M_NONE, "none")                                                                   \
-	X(M_VIP_BEFORE_FENCE, "VIP before fence")                                           \
-	X(M_EPOCH_REUSED, "epoch reused")                                                   \
-	X(M_DELETE_WITHOUT_AUTHORITY, "delete without authority")                           \
-	X(M_TIMER_TOUCHED_BY_DROP, "timer touched by a dropped packet")                     \
-	X(M_OLD_EPOCH_APPLIED, "old-epoch record applied as update")                        \
-	X(M_UNDO_FORGETS_ADDRESS, "undo forgets an address")                                \
-	X(M_EXPIRY_SENT_AS_DELETE, "expiry sent as delete")                                 \
-	X(M_GATE_IGNORED, "gate ignored")                                                   \
-	X(M_STALE_PREPARED_OR_GO, "stale PREPARED or GO accepted")                          \
+#define MUTANT_TABLE(X)                                                 \
+	X(M_NONE, "none")                                               \
+	X(M_VIP_BEFORE_FENCE, "VIP before fence")                       \
+	X(M_EPOCH_REUSED, "epoch reused")                               \
+	X(M_DELETE_WITHOUT_AUTHORITY, "delete without authority")       \
+	X(M_TIMER_TOUCHED_BY_DROP, "timer touched by a dropped packet") \
+	X(M_OLD_EPOCH_APPLIED, "old-epoch record applied as update")    \
+	X(M_UNDO_FORGETS_ADDRESS, "undo forgets an address")            \
+	X(M_EXPIRY_SENT_AS_DELETE, "expiry sent as delete")             \
+	X(M_GATE_IGNORED, "gate ignored")                               \
+	X(M_STALE_PREPARED_OR_GO, "stale PREPARED or GO accepted")      \
 	X(M_GUARD_OFF, "stall guard off")
 
 enum mutant {
 #define MUTANT_ENUM(name, text) name,
 	MUTANT_TABLE(MUTANT_ENUM)
 #undef MUTANT_ENUM
-	M_N
+	    M_N
 };
 
 #ifdef KT_MUTANTS

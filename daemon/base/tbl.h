@@ -20,9 +20,9 @@ struct tbl {
 	uint8_t key[16]; /* secret of this table's hash: keys come from packets */
 	struct tbl_slot *slots, *old;
 	uint32_t mask, old_mask;
-	uint32_t moved;      /* slots of old already moved */
-	uint32_t live;       /* entries, in slots and old together */
-	uint32_t dead;       /* deleted slots in slots; those of old vanish with it */
+	uint32_t moved; /* slots of old already moved */
+	uint32_t live;  /* entries, in slots and old together */
+	uint32_t dead;  /* deleted slots in slots; those of old vanish with it */
 };
 
 struct tbl_iter {
@@ -35,7 +35,8 @@ int tbl_init(struct tbl *t, uint32_t expected, const uint8_t *key);
 void tbl_free(struct tbl *t);
 /* SipHash-2-4 of len bytes under the table's key. */
 uint64_t tbl_hash(const struct tbl *t, const void *data, size_t len);
-/* The next handle whose tag equals the hash's, or 0 when there is no further one. A tbl_add or tbl_del ends the walk. */
+/* The next handle whose tag equals the hash's, or 0 when there is no further one. A tbl_add or tbl_del ends the walk.
+ */
 uint32_t tbl_find_first(const struct tbl *t, uint64_t hash, struct tbl_iter *it);
 uint32_t tbl_find_next(const struct tbl *t, struct tbl_iter *it);
 /* Adds without looking for duplicates. 0 or -ENOMEM. */

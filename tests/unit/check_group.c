@@ -1,0 +1,202 @@
+/* Every row of the group table, and what must not move a role. */
+#include <check.h>
+#include <stdlib.h>
+#include "daemon/group.h"
+
+static struct group_view backup(void)
+{
+	return (struct group_view){
+		.is = ROLE_BACKUP, .n = 2, .channel_configured = true, .preempt = true, .n_hearing = 2
+	};
+}
+
+static struct group_view master(void)
+{
+	return (struct group_view){ .is = ROLE_MASTER, .n = 2, .channel_configured = true, .preempt = true };
+}
+
+struct row {
+	const char *name;
+	struct group_view v;
+	enum group_verdict verdict;
+	enum role_reason reason;
+	bool deaf;
+};
+
+#define BACKUP .is = ROLE_BACKUP, .n = 2
+#define MASTER .is = ROLE_MASTER, .n = 2
+
+static const struct row rows[] = {
+	{ "all expired, no channel", { BACKUP, .n_expired = 2 }, GROUP_TAKE, ROLE_R_NO_RESPONSE, false },
+	{ "all expired, channel says master",
+	  { BACKUP, .n_expired = 2, .channel_up = true, .peer = GROUP_PEER_MASTER },
+	  GROUP_TAKE,
+	  ROLE_R_NO_RESPONSE,
+	  false },
+	{ "some expired, channel up, healthy master: stay and name it",
+	  { BACKUP, .n_expired = 1, .first_deaf = 1, .n_hearing = 1, .channel_up = true, .peer = GROUP_PEER_MASTER },
+	  GROUP_STAY,
+	  ROLE_R_NONE,
+	  true },
+	{ "some expired, peer leaving",
+	  { BACKUP, .n_expired = 1, .n_hearing = 1, .channel_up = true, .peer = GROUP_PEER_LEAVING },
+	  GROUP_TAKE,
+	  ROLE_R_PEER_LEAVING,
+	  false },
+	{ "some expired, peer not master",
+	  { BACKUP, .n_expired = 1, .n_hearing = 1, .channel_up = true, .peer = GROUP_PEER_NOT_MASTER },
+	  GROUP_TAKE,
+	  ROLE_R_PEER_NOT_MASTER,
+	  false },
+	{ "some expired, channel up, peer silent about it",
+	  { BACKUP, .n_expired = 1, .n_hearing = 1, .channel_up = true },
+	  GROUP_STAY,
+	  ROLE_R_NONE,
+	  true },
+	{ "some expired, channel down", { BACKUP, .n_expired = 1, .n_hearing = 1 }, GROUP_STAY, ROLE_R_NONE, true },
+	{ "priority 0 on one, peer leaving: now, whatever the interval",
+	  { BACKUP, .zero_heard = 1, .n_hearing = 2, .channel_up = true, .peer = GROUP_PEER_LEAVING },
+	  GROUP_TAKE,
+	  ROLE_R_PEER_LEAVING,
+	  false },
+	{ "priority 0 on one, no channel: after skew",
+	  { BACKUP, .n_expired = 1, .n_zero = 1, .n_hearing = 1 },
+	  GROUP_TAKE,
+	  ROLE_R_PRIORITY_ZERO,
+	  false },
+	{ "priority 0 on one, the channel says healthy master",
+	  { BACKUP, .n_expired = 1, .n_zero = 1, .n_hearing = 1, .channel_up = true, .peer = GROUP_PEER_MASTER },
+	  GROUP_STAY,
+	  ROLE_R_NONE,
+	  true },
+	{ "priority 0, but this peer does not group its members",
+	  { BACKUP, .n_expired = 1, .n_zero = 1, .n_hearing = 1, .not_grouped = true },
+	  GROUP_STAY,
+	  ROLE_R_NONE,
+	  true },
+	{ "only the channel is lost", { BACKUP, .n_hearing = 2 }, GROUP_STAY, ROLE_R_NONE, false },
+	{ "process death proven",
+	  { BACKUP, .n_hearing = 2, .peer_dead = true },
+	  GROUP_TAKE,
+	  ROLE_R_PROCESS_DEATH,
+	  false },
+	{ "own link down, peer ready",
+	  { MASTER, .n_down = 1, .channel_up = true, .peer_ready = true },
+	  GROUP_FAULT,
+	  ROLE_R_LINK,
+	  false },
+	{ "own link down, no channel", { MASTER, .n_down = 1 }, GROUP_FAULT, ROLE_R_LINK, false },
+	{ "own link down, degrade, nobody else",
+	  { MASTER, .n_down = 1, .fault_degrade = true },
+	  GROUP_STAY,
+	  ROLE_R_NONE,
+	  false },
+	{ "own link down, degrade, but the peer is ready",
+	  { MASTER, .n_down = 1, .fault_degrade = true, .channel_up = true, .peer_ready = true },
+	  GROUP_FAULT,
+	  ROLE_R_LINK,
+	  false },
+	{ "all links down, degrade", { MASTER, .n_down = 2, .fault_degrade = true }, GROUP_FAULT, ROLE_R_LINK, false },
+	{ "master hears a higher one on any member", { MASTER, .n_higher = 1 }, GROUP_YIELD, ROLE_R_HIGHER, false },
+	{ "crossed: only the first member decides",
+	  { MASTER, .n_higher = 1, .first_decides = true },
+	  GROUP_STAY,
+	  ROLE_R_NONE,
+	  false },
+	{ "crossed: the first member hears a higher one",
+	  { MASTER, .n_higher = 1, .first_decides = true, .first_member_higher = true },
+	  GROUP_YIELD,
+	  ROLE_R_HIGHER,
+	  false },
+	{ "lower master on every member, gate open, on the channel",
+	  { BACKUP, .n_lower = 2, .n_hearing = 2, .preempt = true, .gate_open = true, .channel_up = true,
+	    .peer = GROUP_PEER_MASTER },
+	  GROUP_TAKE_PLANNED,
+	  ROLE_R_PREEMPTED,
+	  false },
+	{ "lower master on every member, no channel",
+	  { BACKUP, .n_lower = 2, .n_hearing = 2, .preempt = true, .gate_open = true },
+	  GROUP_TAKE,
+	  ROLE_R_PREEMPTED,
+	  false },
+	{ "lower master on one member only",
+	  { BACKUP, .n_lower = 1, .n_hearing = 2, .preempt = true, .gate_open = true },
+	  GROUP_STAY,
+	  ROLE_R_NONE,
+	  false },
+	{ "lower master, gate closed",
+	  { BACKUP, .n_lower = 2, .n_hearing = 2, .preempt = true },
+	  GROUP_STAY,
+	  ROLE_R_NONE,
+	  false },
+	{ "lower master, nopreempt",
+	  { BACKUP, .n_lower = 2, .n_hearing = 2, .gate_open = true },
+	  GROUP_STAY,
+	  ROLE_R_NONE,
+	  false },
+	{ "maintenance stays out", { BACKUP, .n_expired = 2, .maintenance = true }, GROUP_STAY, ROLE_R_NONE, false },
+	{ "hold after failed promotions", { BACKUP, .n_expired = 2, .holding = true }, GROUP_STAY, ROLE_R_NONE, false },
+	{ "fault, link still down", { .is = ROLE_FAULT, .n = 2, .n_down = 1 }, GROUP_STAY, ROLE_R_NONE, false },
+	{ "fault, link back", { .is = ROLE_FAULT, .n = 2 }, GROUP_CLEAR, ROLE_R_LINK, false },
+	{ "fault, hold not over", { .is = ROLE_FAULT, .n = 2, .holding = true }, GROUP_STAY, ROLE_R_NONE, false },
+	{ "not started", { .is = ROLE_INIT, .n = 2, .n_expired = 2 }, GROUP_STAY, ROLE_R_NONE, false },
+};
+
+START_TEST(table_row)
+{
+	const struct row *r = &rows[_i];
+	struct group_decision d = group_decide(&r->v);
+	ck_assert_msg(d.verdict == r->verdict, "%s: verdict %d, expected %d", r->name, d.verdict, r->verdict);
+	ck_assert_msg(r->verdict == GROUP_STAY || d.reason == r->reason, "%s: reason %s", r->name,
+		      role_reason_text((uint8_t)d.reason));
+	ck_assert_msg(d.deaf == r->deaf, "%s: deaf %d", r->name, d.deaf);
+}
+END_TEST
+
+/* Readiness never blocks taking over a missing master. */
+START_TEST(readiness_never_blocks_takeover)
+{
+	for (unsigned bits = 0; bits < 64; bits++) {
+		struct group_view v = backup();
+		v.n_expired = 2;
+		v.n_hearing = 0;
+		v.gate_open = bits & 1;
+		v.preempt = bits & 2;
+		v.channel_up = bits & 4;
+		v.peer_ready = bits & 8;
+		v.not_grouped = bits & 16;
+		v.peer = bits & 32 ? GROUP_PEER_MASTER : GROUP_PEER_UNKNOWN;
+		ck_assert_int_eq(group_decide(&v).verdict, GROUP_TAKE);
+	}
+}
+END_TEST
+
+/* Whatever the channel says, a MASTER without faults that hears nobody higher stays. */
+START_TEST(channel_alone_never_demotes)
+{
+	for (unsigned bits = 0; bits < 32; bits++) {
+		struct group_view v = master();
+		v.channel_up = bits & 1;
+		v.peer_ready = bits & 2;
+		v.peer_dead = bits & 4;
+		v.gate_open = bits & 8;
+		v.peer = bits & 16 ? GROUP_PEER_MASTER : GROUP_PEER_LEAVING;
+		ck_assert_int_eq(group_decide(&v).verdict, GROUP_STAY);
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("group");
+	TCase *tc = tcase_create("table");
+	tcase_add_loop_test(tc, table_row, 0, (int)(sizeof(rows) / sizeof(rows[0])));
+	tcase_add_test(tc, readiness_never_blocks_takeover);
+	tcase_add_test(tc, channel_alone_never_demotes);
+	suite_add_tcase(s, tc);
+	SRunner *sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	int failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
