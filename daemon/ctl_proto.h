@@ -1,0 +1,142 @@
+/*
+ * Purpose: the control protocol that the daemon and ktsh share: its limits, its codes and the one table of commands.
+ * Owns:    nothing; static const data.
+ * Thread:  any (pure).
+ * In/Out:  newline-delimited JSON over a Unix stream socket; docs/control-protocol.md describes every reply.
+ * Errors:  a lookup that finds nothing returns -1.
+ *
+ * Request:  {"v":1,"id":N,"cmd":"show vrrp","args":{"detail":true}}
+ * Answer:   {"v":1,"id":N,"data":{...}}   any number, then
+ *           {"v":1,"id":N,"end":true,"status":"ok","code":0}   or   ..."status":"error","code":C,"message":"..."}
+ */
+#ifndef KT_CTL_PROTO_H
+#define KT_CTL_PROTO_H
+
+#include <stdint.h>
+
+#define CTL_VERSION     1
+#define CTL_LINE_MAX    (64u << 10) /* bytes of a request, its line feed included */
+#define CTL_CLIENTS_MAX 32u
+#define CTL_OUT_MAX     (16u << 20)                /* bytes that may wait for one reader */
+#define CTL_STALL_NS    (10 * INT64_C(1000000000)) /* a reader that takes nothing for so long is cut */
+#define CTL_SOCKET      "/run/keeptrackd/ctl.sock"
+
+/* Codes of an end record; ktsh ends with them. */
+enum ctl_code {
+	CTL_OK = 0,
+	CTL_FAILED = 1,
+	CTL_UNKNOWN = 2,
+	CTL_AMBIGUOUS = 3,
+	CTL_INCOMPLETE = 4,
+	CTL_CONFIG = 13,      /* configuration failed */
+	CTL_UNREACHABLE = 20, /* the daemon is not reachable */
+	CTL_DENIED = 21,
+};
+
+enum ctl_class { CTL_VIEW = 0, CTL_ADMIN };
+/* SESSION: answered by SYNC, which takes the connection over; such a command is the last one on its connection. */
+enum ctl_thread { CTL_ON_CONTROL = 0, CTL_ON_SESSION, CTL_ON_CLIENT };
+/* What the command may do to the service. */
+enum ctl_impact { CTL_IMPACT_NONE = 0, CTL_IMPACT_COUNTERS, CTL_IMPACT_LOG, CTL_IMPACT_ROLE, CTL_IMPACT_TEST };
+
+/* id, path, class, thread, impact, help. CTL_ON_CLIENT commands never reach the daemon. */
+#define CTL_CMD_TABLE(X)                                                                                             \
+	X(CTL_SHOW_VRRP, "show vrrp", CTL_VIEW, CTL_ON_CONTROL, CTL_IMPACT_NONE,                                     \
+	  "Virtual routers and their addresses")                                                                     \
+	X(CTL_SHOW_SYNC_STATISTICS, "show conntrack-sync statistics", CTL_VIEW, CTL_ON_SESSION, CTL_IMPACT_NONE,     \
+	  "Counters of session replication")                                                                         \
+	X(CTL_SHOW_SYNC_STATUS, "show conntrack-sync status", CTL_VIEW, CTL_ON_SESSION, CTL_IMPACT_NONE,             \
+	  "State of session replication and of its peers")                                                           \
+	X(CTL_SHOW_FAILOVER_HISTORY, "show failover history", CTL_VIEW, CTL_ON_CONTROL, CTL_IMPACT_NONE,             \
+	  "Role changes, the newest first")                                                                          \
+	X(CTL_SHOW_FAILOVER_TIMELINE, "show failover timeline", CTL_VIEW, CTL_ON_CONTROL, CTL_IMPACT_NONE,           \
+	  "The phases of one role change on all nodes")                                                              \
+	X(CTL_SHOW_FAILOVER_STATUS, "show failover status", CTL_VIEW, CTL_ON_CONTROL, CTL_IMPACT_NONE,               \
+	  "Groups, peers, and whether a switch would lose anything now")                                             \
+	X(CTL_SHOW_IPSEC, "show ipsec", CTL_VIEW, CTL_ON_CONTROL, CTL_IMPACT_NONE,                                   \
+	  "Tunnels, dead peer detection, hooks")                                                                     \
+	X(CTL_SHOW_INTERFACES, "show interfaces", CTL_VIEW, CTL_ON_CONTROL, CTL_IMPACT_NONE,                         \
+	  "Interfaces that instances use")                                                                           \
+	X(CTL_SHOW_LOG, "show log", CTL_VIEW, CTL_ON_CONTROL, CTL_IMPACT_NONE, "Newest lines of the log")            \
+	X(CTL_SHOW_VERSION, "show version", CTL_VIEW, CTL_ON_CONTROL, CTL_IMPACT_NONE, "Version, uptime, lateness")  \
+	X(CTL_SHOW_CONFIGURATION, "show configuration", CTL_VIEW, CTL_ON_CONTROL, CTL_IMPACT_NONE,                   \
+	  "The running configuration in canonical form")                                                             \
+	X(CTL_FORCE_FAILOVER, "force failover", CTL_ADMIN, CTL_ON_CONTROL, CTL_IMPACT_ROLE,                          \
+	  "Give the master role away, or take it")                                                                   \
+	X(CTL_MAINTENANCE_ENTER, "maintenance enter", CTL_ADMIN, CTL_ON_CONTROL, CTL_IMPACT_ROLE,                    \
+	  "Give all roles away and take none until maintenance leave")                                               \
+	X(CTL_MAINTENANCE_LEAVE, "maintenance leave", CTL_ADMIN, CTL_ON_CONTROL, CTL_IMPACT_ROLE,                    \
+	  "Take part in elections again")                                                                            \
+	X(CTL_CLEAR_COUNTERS, "clear counters", CTL_ADMIN, CTL_ON_CONTROL, CTL_IMPACT_COUNTERS,                      \
+	  "Set counters to zero")                                                                                    \
+	X(CTL_DEBUG_VRRP, "debug vrrp", CTL_ADMIN, CTL_ON_CONTROL, CTL_IMPACT_LOG, "Log every step of VRRP")         \
+	X(CTL_DEBUG_SYNC, "debug sync", CTL_ADMIN, CTL_ON_CONTROL, CTL_IMPACT_LOG, "Log every step of replication")  \
+	X(CTL_DEBUG_IKE, "debug ike", CTL_ADMIN, CTL_ON_CONTROL, CTL_IMPACT_LOG, "Log every step of IPsec work")     \
+	X(CTL_DEBUG_ROLE, "debug role", CTL_ADMIN, CTL_ON_CONTROL, CTL_IMPACT_LOG, "Log every step of role changes") \
+	X(CTL_DEBUG_NET, "debug net", CTL_ADMIN, CTL_ON_CONTROL, CTL_IMPACT_LOG, "Log links, addresses and routes")  \
+	X(CTL_NO_DEBUG_VRRP, "no debug vrrp", CTL_ADMIN, CTL_ON_CONTROL, CTL_IMPACT_LOG, "Stop logging every step")  \
+	X(CTL_NO_DEBUG_SYNC, "no debug sync", CTL_ADMIN, CTL_ON_CONTROL, CTL_IMPACT_LOG, "Stop logging every step")  \
+	X(CTL_NO_DEBUG_IKE, "no debug ike", CTL_ADMIN, CTL_ON_CONTROL, CTL_IMPACT_LOG, "Stop logging every step")    \
+	X(CTL_NO_DEBUG_ROLE, "no debug role", CTL_ADMIN, CTL_ON_CONTROL, CTL_IMPACT_LOG, "Stop logging every step")  \
+	X(CTL_NO_DEBUG_NET, "no debug net", CTL_ADMIN, CTL_ON_CONTROL, CTL_IMPACT_LOG, "Stop logging every step")    \
+	X(CTL_DEBUG_SYNC_STALL, "debug sync stall", CTL_ADMIN, CTL_ON_CONTROL, CTL_IMPACT_TEST,                      \
+	  "Make the replication thread deaf for a while, for tests")                                                 \
+	X(CTL_LIST, "list", CTL_VIEW, CTL_ON_CLIENT, CTL_IMPACT_NONE, "All commands")                                \
+	X(CTL_HELP, "help", CTL_VIEW, CTL_ON_CLIENT, CTL_IMPACT_NONE, "How to use this shell")                       \
+	X(CTL_EXIT, "exit", CTL_VIEW, CTL_ON_CLIENT, CTL_IMPACT_NONE, "Leave the shell")
+
+enum ctl_cmd {
+#define CTL_CMD_ENUM(id, path, class, thread, impact, help) id,
+	CTL_CMD_TABLE(CTL_CMD_ENUM)
+#undef CTL_CMD_ENUM
+	    CTL_CMD_N
+};
+
+enum ctl_arg_type {
+	CTL_ARG_FLAG = 0, /* the word itself; true in JSON */
+	CTL_ARG_INT,      /* a whole number from min to max */
+	CTL_ARG_NAME,     /* 1 to max bytes without blanks and control characters */
+	CTL_ARG_EPOCH,    /* COUNTER.NODE, a text in JSON */
+};
+
+/* cmd, key in JSON, word typed before the value (NULL: none), type, min, max, required, help */
+#define CTL_ARG_TABLE(X)                                                                                            \
+	X(CTL_SHOW_VRRP, "detail", NULL, CTL_ARG_FLAG, 0, 0, 0, "Timers, peers and counters")                       \
+	X(CTL_SHOW_FAILOVER_HISTORY, "limit", NULL, CTL_ARG_INT, 1, 1000, 0, "How many (20 if left out)")           \
+	X(CTL_SHOW_FAILOVER_TIMELINE, "epoch", NULL, CTL_ARG_EPOCH, 0, 0, 0, "Which change (the last if left out)") \
+	X(CTL_SHOW_LOG, "limit", NULL, CTL_ARG_INT, 1, 4096, 0, "How many lines (50 if left out)")                  \
+	X(CTL_FORCE_FAILOVER, "group", "group", CTL_ARG_NAME, 1, 31, 0, "Only this group (all if left out)")        \
+	X(CTL_DEBUG_SYNC_STALL, "seconds", NULL, CTL_ARG_INT, 1, 60, 1, "How long")
+
+struct ctl_cmd_def {
+	enum ctl_cmd id;
+	const char *path; /* words with one blank between; this text is "cmd" in a request */
+	enum ctl_class class;
+	enum ctl_thread thread;
+	enum ctl_impact impact;
+	const char *help;
+};
+
+struct ctl_arg_def {
+	enum ctl_cmd cmd;
+	const char *key, *word;
+	enum ctl_arg_type type;
+	int64_t min, max;
+	int required;
+	const char *help;
+};
+
+/* The definition of a command; c < CTL_CMD_N. */
+const struct ctl_cmd_def *ctl_cmd_def(enum ctl_cmd c);
+/* The command of exactly this path, or -1. */
+int ctl_cmd_find(const char *path);
+/* Argument n of a command (from 0), or NULL. */
+const struct ctl_arg_def *ctl_cmd_arg(enum ctl_cmd c, unsigned n);
+/* True for commands that begin with "show": they take a trailing `json` in the shell. */
+int ctl_cmd_is_show(enum ctl_cmd c);
+/* 0 if text is a valid value of a (not for FLAG); *num receives the number of an INT. -1 otherwise. */
+int ctl_arg_parse(const struct ctl_arg_def *a, const char *text, int64_t *num);
+/* "a whole number from 1 to 60"; static words, written to buf. */
+char *ctl_arg_want(const struct ctl_arg_def *a, char *buf, unsigned size);
+
+#endif
