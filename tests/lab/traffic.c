@@ -14,7 +14,7 @@
  * Times are CLOCK_MONOTONIC nanoseconds. The server writes the source it saw into each UDP echo, so that the client
  * notices when its translated port changes.
  */
-#define _GNU_SOURCE /* accept4 */
+#define _GNU_SOURCE 1 /* accept4 */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -27,7 +27,7 @@ def test_traffic_flows_and_is_translated(lab):
     assert report["udp"]["udp"]["moved"] == 0
     assert traffic.check_idle() == {"total": 20, "alive": 20, "reset": 0}
     table = lab["fw-a"].conntrack("-L", "-p", "tcp")
-    assert table.count("dst=203.0.113.1") == 21, table
+    assert table.count("dst=203.0.113.1 ") == 21, table
 
 
 def test_without_replication_connections_die(lab):
