@@ -184,7 +184,7 @@ static void see_frame(int64_t t, const uint8_t *p, size_t n)
 
 int main(int argc, char **argv)
 {
-	int on = 1, buf = 8 << 20, fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_ALL));
+	int on = 1, buf = 8 << 20, fd;
 	struct sockaddr_ll ll = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL) };
 	struct packet_mreq mr = { .mr_type = PACKET_MR_PROMISC };
 
@@ -194,6 +194,7 @@ int main(int argc, char **argv)
 	}
 	if (argc > 2)
 		inet_pton(AF_INET, argv[2], &peer);
+	fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_ALL));
 	ll.sll_ifindex = mr.mr_ifindex = (int)if_nametoindex(argv[1]);
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &buf, sizeof(buf));
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on)) != 0 ||

@@ -11,7 +11,6 @@ from lab import LabError, PEER, ROUTERS, VIP_LAN, VIP_WAN, now_ns, wait_for
 CONF = """# %(name)s of the lab
 node = {
     id = %(id)d;
-    name = "%(name)s";
     priority = %(priority)d;
     run_dir = "/run/keeptrackd";
     state_dir = "%(state)s";
@@ -25,12 +24,12 @@ nodes = (
 channel = { port = 4950; key_file = "%(key)s"; };
 vrrp = {
     instances = (
-        { name = "lan"; interface = "lan0"; vrid = 10; family = "ipv4"; advert_interval = %(advert)s;%(preempt)s
+        { name = "lan"; interface = "lan0"; vrid = 10; family = "ipv4"; advert_interval = %(advert)s;
           virtual_addresses = ( "10.0.1.1/24" ); },
-        { name = "wan"; interface = "wan0"; vrid = 20; family = "ipv4"; advert_interval = %(advert)s;%(preempt)s
+        { name = "wan"; interface = "wan0"; vrid = 20; family = "ipv4"; advert_interval = %(advert)s;
           virtual_addresses = ( "203.0.113.1/24" ); }
     );
-    groups = ( { name = "edge"; members = ( "lan", "wan" ); } );
+    groups = ( { name = "edge"; members = ( "lan", "wan" );%(preempt)s } );
 };
 sync = { replicate = %(replicate)s; };
 %(ipsec)s
