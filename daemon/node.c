@@ -32,7 +32,7 @@ void node_init(struct node *n, const struct node_conf *c, mono_t now)
 	for (uint16_t g = 0; g < n->n_groups; g++) {
 		struct node_group *grp = &n->group[g];
 		role_init(&grp->role, g, n->id);
-		grp->stall_until = grp->plan_retry_at = MONO_NEVER;
+		grp->stall_until = grp->plan_retry_at = grp->deaf_since = MONO_NEVER;
 		grp->yielded_at = grp->took_on_zero_at = MONO_NEVER;
 		for (uint16_t m = 0; m < grp->n_members; m++) {
 			struct node_member *mem = &n->member[grp->members[m]];
@@ -338,7 +338,7 @@ static void sync_watch(struct node_run *r)
 static void vrrp_timers(struct node_run *r)
 {
 	struct node *n = r->n;
-	bool expiry = false;
+	bool expiry = false, any = false;
 	for (uint16_t i = 0; i < n->n_inst; i++) {
 		struct vrrp *v = &n->inst[i];
 		struct node_group *grp = &n->group[n->member[i].group];
@@ -367,8 +367,10 @@ static void vrrp_timers(struct node_run *r)
 			a->late_ns = late;
 		}
 		node_vrrp(r, i, &tick);
-		node_evaluate(r, n->member[i].group);
+		any = true;
 	}
+	if (any) /* members that fell silent together are judged together */
+		node_evaluate_all(r);
 	if (expiry && !n->draining) {
 		n->draining = true;
 		node_emit(r, NODE_ACT_DRAIN);

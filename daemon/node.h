@@ -54,6 +54,7 @@ struct node_group {
 	mono_t took_on_zero_at;  /* took the role because of priority 0 without a channel */
 	uint16_t tunnels_due;    /* purge answers awaited */
 	uint16_t tunnels_up_due; /* child SAs awaited for the timeline */
+	mono_t deaf_since; /* a member hears no master while others do; told when it lasts */
 	bool deaf_told;
 	enum role_is told_role; /* of the last heartbeat */
 	bool told_ready;

@@ -184,6 +184,25 @@ static void note_yield(struct node_run *r, uint16_t group, const struct group_de
 	node_wish(r, group, ROLE_BACKUP, ROLE_K_FORCED, d->reason, r->now);
 }
 
+/* A member alone is deaf: worth a line when it lasts, not when the others are just about to expire as well. */
+static void note_deaf(struct node_run *r, uint16_t group, const struct group_decision *d)
+{
+	struct node_group *grp = &r->n->group[group];
+	if (!d->deaf) {
+		grp->deaf_since = MONO_NEVER;
+		grp->deaf_told = false;
+		return;
+	}
+	if (mono_is_never(grp->deaf_since))
+		grp->deaf_since = r->now;
+	if (grp->deaf_told || mono_sub(r->now, grp->deaf_since) < r->n->inst[d->member].master_adv_ns)
+		return;
+	grp->deaf_told = true;
+	struct node_act *a = node_tell(r, NODE_TOLD_DEAF);
+	a->group = group;
+	a->inst = d->member;
+}
+
 void node_evaluate(struct node_run *r, uint16_t group)
 {
 	struct node *n = r->n;
@@ -192,14 +211,7 @@ void node_evaluate(struct node_run *r, uint16_t group)
 		return;
 	struct group_view v = view(n, group, r->now);
 	struct group_decision d = group_decide(&v);
-	if (d.deaf != grp->deaf_told && v.is == ROLE_BACKUP) {
-		grp->deaf_told = d.deaf;
-		if (d.deaf) {
-			struct node_act *a = node_tell(r, NODE_TOLD_DEAF);
-			a->group = group;
-			a->inst = d.member;
-		}
-	}
+	note_deaf(r, group, &d);
 	switch (d.verdict) {
 	case GROUP_STAY:
 		return;
