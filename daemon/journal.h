@@ -25,13 +25,14 @@ struct journal_stats {
 
 /* Reads the file (blocking: at start only). Never NULL except without memory. */
 struct journal *journal_open(const char *path);
+/* After kernel_thread_stop: writes under way refer to the journal. */
 void journal_close(struct journal *j);
 /* Keeps a copy and has it written by kt (NULL: written here and now, for tools). */
 void journal_add(struct journal *j, struct kernel_thread *kt, const struct journal_entry *e);
 uint32_t journal_count(const struct journal *j);
 /* newest = 0 is the last one added; NULL past the oldest. */
 const struct journal_entry *journal_get(const struct journal *j, uint32_t newest);
-/* The newest entry of this node and epoch for this group; NULL if none. Joins both nodes' timelines. */
+/* The newest entry of that node and epoch for this group; NULL if none. Joins both nodes' timelines. */
 const struct journal_entry *journal_find(const struct journal *j, struct epoch epoch, const char *group, uint32_t node);
 const struct journal_stats *journal_stats(const struct journal *j);
 

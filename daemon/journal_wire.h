@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include "daemon/base/epoch.h"
 
-#define JOURNAL_PHASES_MAX 18
+#define JOURNAL_PHASES_MAX 19
 #define JOURNAL_GROUP_MAX  32 /* with NUL */
 #define JOURNAL_DETAIL_MAX 48 /* with NUL */
 #define JOURNAL_ENTRY_MAX  250

@@ -33,3 +33,12 @@ check_role_SOURCES = tests/unit/check_role.c
 check_role_LDADD = libdaemon_core.a libbase_core.a $(UNIT_LIBS)
 check_group_SOURCES = tests/unit/check_group.c
 check_group_LDADD = libdaemon_core.a libbase_core.a $(UNIT_LIBS)
+
+# Addresses, links, the KERNEL thread, journal, guardian, process.
+libdaemon_core_a_SOURCES += daemon/netstate.h daemon/netstate_priv.h daemon/netstate.c daemon/netstate_conf.c \
+	daemon/netstate_obs.c daemon/rtnl_wire.h daemon/rtnl_wire.c daemon/ownfile.h daemon/ownfile.c \
+	daemon/journal_wire.h daemon/journal_wire.c
+libdaemon_io_a_SOURCES += daemon/netapply.h daemon/netapply.c daemon/rtnl_io.h daemon/rtnl_io.c \
+	daemon/kernel_thread.h daemon/kernel_thread.c daemon/journal.h daemon/journal.c daemon/guardian.h \
+	daemon/guardian.c daemon/sandbox.h daemon/sandbox.c daemon/sdnotify.h daemon/sdnotify.c daemon/file_io.h \
+	daemon/file_io.c

@@ -26,8 +26,8 @@ struct netapply_hooks {
 	void (*synced)(void *arg);
 	/* state, name, MAC, MTU or local addresses of a link changed, or it is gone */
 	void (*link)(void *arg, const struct net_link *l);
-	/* the kernel answered an operation: release this address's GARP when ADD and result is 0 or an own address was
-	   there already (-EEXIST with a present object). result is 0 or -errno */
+	/* the kernel answered an operation; result is 0 or -errno. After an ADD with 0 (or -EEXIST: it is there) this
+	   address's announcements may go out */
 	void (*acked)(void *arg, const struct net_op *op, int result, mono_t when);
 	/* the status of a group changed */
 	void (*group)(void *arg, uint16_t group, const struct net_status *st);

@@ -113,31 +113,37 @@ struct net_counters {
 
 struct net_iface { /* an interface name that somebody refers to */
 	char name[IFNAMSIZ];
-	int index; /* 0: absent */
+	int index;    /* 0: absent */
+	bool changed; /* state or index; its objects are to be looked at */
 };
+
+#define NET_NEEDS_MAX 16
 
 struct net_group {
 	enum net_mode mode;
-	uint32_t first;     /* list of objects through net_obj.next */
-	uint16_t needs[16]; /* interfaces needed beside those of the addresses */
+	uint32_t first, last;          /* list of objects */
+	uint16_t needs[NET_NEEDS_MAX]; /* interfaces needed beside those of the addresses */
 	uint8_t n_needs;
 	uint8_t dirty; /* bit per net_op_kind */
+	bool touched;  /* its status may have changed */
+	mono_t retry;  /* earliest instant at which one of its objects is to be tried or asked for again */
 };
 
 struct netstate {
 	bool marks;  /* the kernel keeps IFA_PROTO */
 	bool synced; /* at least one dump was complete */
-	bool own_dirty, dump_wanted, orphans_dirty;
+	bool own_dirty, own_stale, dump_wanted, ifaces_changed, declaring;
 	uint32_t dump_gen, conf_gen, op_seq;
-	uint32_t scan_group, dirty_groups;
+	uint32_t tick_group, n_groups, n_dirty[2], n_touched;
 	mono_t next_tick, next_retry;
 	struct slab objs, obs, links;
 	struct tbl obj_by_addr, obs_by_addr, link_by_index;
 	struct net_iface *ifaces; /* NET_LINKS_MAX */
-	uint16_t n_ifaces;
-	struct net_group *groups; /* NET_GROUPS_MAX + 1, the last one holds objects that are configured no longer */
-	uint32_t n_groups;
-	uint32_t changed_obj, changed_link; /* heads of the lists of changes */
+	uint32_t n_ifaces;
+	struct net_group *groups;     /* NET_GROUPS_MAX and one more for objects that are configured no longer */
+	uint32_t all_objs, all_links; /* heads of the lists of everything */
+	uint32_t changed_objs;        /* list of changes, any order */
+	uint32_t changed_links, changed_links_last; /* list of changes, oldest first */
 	struct net_counters count;
 };
 
@@ -188,8 +194,10 @@ void netstate_tick(struct netstate *ns, mono_t now);
 /* When netstate_tick has work next. */
 mono_t netstate_deadline(const struct netstate *ns);
 
-/* Ownership list. dirty: the file has to be written before operations go out; the call clears it. */
+/* Ownership list. True when the file has to be written before operations go out; the call clears it. */
 bool netstate_own_dirty(struct netstate *ns);
+/* True when the file names more than it needs to: rewrite it when nothing else is to do; the call clears it. */
+bool netstate_own_stale(struct netstate *ns);
 /* Fills out[cap] with the objects that may be ours in the kernel; returns their number, at most cap. */
 uint32_t netstate_own_list(const struct netstate *ns, struct own_entry *out, uint32_t cap);
 /* Entries of a previous process, before the first dump. Undeclared ones are deleted once they are seen marked. */
@@ -205,11 +213,13 @@ const struct net_link *netstate_link_by_name(const struct netstate *ns, const ch
  * the first usable link-local IPv6 address that is not ours (section 5.1.2.1). False when there is none.
  */
 bool netstate_source(const struct netstate *ns, int ifindex, uint8_t af, struct addr *out);
-/* True when the address is configured on this box by anybody. */
+/* True when the address is configured on this box by anybody; walks all addresses. */
 bool netstate_is_local(const struct netstate *ns, const struct addr *a);
 /* Addresses of the box, one after the other: *iter starts at 0; false at the end. */
 bool netstate_addr_next(const struct netstate *ns, uint32_t *iter, struct net_addr *out);
 
+/* Takes the next group whose status may have changed; false when there is none. After netstate_diff. */
+bool netstate_touched_group(struct netstate *ns, uint16_t *group);
 /* Takes the next changed link (state, name, MAC, MTU, local addresses or gone); false when there is none. */
 bool netstate_changed_link(struct netstate *ns, struct net_link *out);
 /* Takes the next object that became ours in the kernel, or stopped to be. */

@@ -1,0 +1,310 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "daemon/base/clock.h"
+#include "daemon/base/err.h"
+#include "daemon/base/log.h"
+#include "daemon/base/loop.h"
+#include "daemon/base/require.h"
+#include "daemon/file_io.h"
+#include "daemon/guardian.h"
+#include "daemon/kernel_thread.h"
+#include "daemon/netapply.h"
+
+struct netapply {
+	struct netapply_conf conf;
+	struct netstate ns;
+	struct rtnl_io *io;
+	struct loop_timer *timer;
+	uint32_t batches; /* on their way through KERNEL */
+	bool told_synced;
+	bool running, again; /* a hook called back into us */
+	bool own_failed;     /* the file on disk is not the list */
+	int own_err;
+	struct own_entry *own; /* room for the list, NET_OBJECTS_MAX */
+	struct net_status last[NET_GROUPS_MAX];
+};
+
+static void run(struct netapply *na);
+
+/* Work that follows from events is done once per pass of the loop, however many events there were. */
+static void run_soon(struct netapply *na)
+{
+	loop_timer_set(na->timer, clock_mono());
+}
+
+/* ---- ownership file ---- */
+
+static void own_done(struct kt_job *job)
+{
+	struct netapply *na = job->arg;
+	if (job->result < 0 && na->own_err == 0)
+		log_err(LOG_NET,
+			"%s: %s: after a crash nobody could tell which addresses are ours; check the run directory",
+			job->file.path, err_text(job->result));
+	else if (job->result == 0 && na->own_err < 0)
+		log_notice(LOG_NET, "%s: written again", job->file.path);
+	na->own_err = job->result;
+	na->own_failed |= job->result < 0;
+}
+
+/* Always of the highest priority: two writes of different priority could end in the wrong order. */
+static void own_write(struct netapply *na)
+{
+	uint32_t n = netstate_own_list(&na->ns, na->own, NET_OBJECTS_MAX);
+	size_t size = ownfile_size(na->own, n);
+	struct kt_job *job = kt_job_new(KT_FILE, KT_PROMOTE, own_done, na);
+	uint8_t *data = malloc(size);
+	na->own_failed = true;
+	if (!job || !data) {
+		kt_job_free(job);
+		free(data);
+		return;
+	}
+	memcpy(job->file.path, na->conf.own_path, sizeof(job->file.path));
+	job->file.data = data;
+	job->file.len = ownfile_encode(na->own, n, data, size);
+	job->file.mode = 0600;
+	require(job->file.len == size);
+	if (kernel_thread_submit(na->conf.kt, job) == 0)
+		na->own_failed = false;
+	else
+		kt_job_free(job);
+}
+
+static const char *own_read(struct netapply *na)
+{
+	uint8_t *data = NULL;
+	size_t len = 0;
+	uint32_t n = 0;
+	int rc = file_io_read(na->conf.own_path, OWNFILE_BYTES_MAX, &data, &len);
+	if (rc < 0)
+		return rc == -ENOENT ? NULL : err_text(rc);
+	enum ownfile_drop d = ownfile_decode(data, len, na->own, NET_OBJECTS_MAX, &n);
+	free(data);
+	if (d != OWNFILE_OK)
+		return ownfile_text(d);
+	netstate_own_load(&na->ns, na->own, n);
+	return NULL;
+}
+
+/* ---- operations ---- */
+
+static void batch_done(struct kt_job *job)
+{
+	struct netapply *na = job->arg;
+	struct kt_rtnl *b = job->rtnl;
+	na->batches--;
+	for (unsigned i = 0; i < b->n; i++) {
+		netstate_done(&na->ns, &b->op[i], b->result[i], clock_mono());
+		if (na->conf.hooks.acked)
+			na->conf.hooks.acked(na->conf.hooks.arg, &b->op[i], b->result[i], job->ended);
+	}
+	run_soon(na);
+}
+
+static void send_chunk(struct netapply *na, enum net_op_kind kind, const struct net_op *op, unsigned n)
+{
+	struct kt_job *job = kt_job_new(KT_RTNL, kind == NET_OP_ADD ? KT_PROMOTE : KT_DEMOTE, batch_done, na);
+	for (unsigned i = 0; job && i < n; i++)
+		kt_job_add_addr(job, &op[i], na->ns.marks);
+	if (job && kernel_thread_submit(na->conf.kt, job) == 0) {
+		na->batches++;
+		return;
+	}
+	kt_job_free(job);
+	for (unsigned i = 0; i < n; i++) /* not sent: again after the back-off */
+		netstate_done(&na->ns, &op[i], -EAGAIN, clock_mono());
+}
+
+static void send_kind(struct netapply *na, enum net_op_kind kind)
+{
+	struct net_op op[NET_CHUNK];
+	unsigned n;
+	while ((n = netstate_diff(&na->ns, kind, clock_mono(), op)) > 0) {
+		/* Ahead of the addition: the queue keeps the order. */
+		if (netstate_own_dirty(&na->ns))
+			own_write(na);
+		send_chunk(na, kind, op, n);
+	}
+}
+
+/* ---- telling others ---- */
+
+static void tell_guardian(struct netapply *na)
+{
+	struct net_owned o;
+	uint8_t msg[RTNL_MSG_MAX];
+	while (netstate_changed_owned(&na->ns, &o)) {
+		if (!na->conf.guardian)
+			continue;
+		if (!o.ours) {
+			guardian_object_withdraw(na->conf.guardian, o.obj);
+			continue;
+		}
+		size_t len = rtnl_wire_addr(msg, sizeof(msg), &o.del, o.obj, false, false);
+		require(guardian_object_set(na->conf.guardian, o.obj, msg, len) == 0);
+	}
+}
+
+static void tell_links(struct netapply *na)
+{
+	struct net_link l;
+	while (netstate_changed_link(&na->ns, &l))
+		if (na->conf.hooks.link)
+			na->conf.hooks.link(na->conf.hooks.arg, &l);
+}
+
+static bool status_eq(const struct net_status *a, const struct net_status *b)
+{
+	return a->state == b->state && a->total == b->total && a->present == b->present && a->foreign == b->foreign &&
+	       a->failed == b->failed && a->waiting == b->waiting && a->err == b->err && a->plen == b->plen &&
+	       addr_eq(&a->addr, &b->addr) && strcmp(a->ifname, b->ifname) == 0;
+}
+
+static void tell_groups(struct netapply *na)
+{
+	uint16_t g;
+	while (netstate_touched_group(&na->ns, &g)) {
+		struct net_status st = netstate_status(&na->ns, g);
+		if (status_eq(&st, &na->last[g]))
+			continue;
+		na->last[g] = st;
+		if (na->conf.hooks.group)
+			na->conf.hooks.group(na->conf.hooks.arg, g, &st);
+	}
+}
+
+static void pass(struct netapply *na)
+{
+	netstate_tick(&na->ns, clock_mono());
+	if (na->ns.synced && !na->told_synced) {
+		na->told_synced = true;
+		tell_links(na);
+		if (na->conf.hooks.synced)
+			na->conf.hooks.synced(na->conf.hooks.arg);
+	}
+	tell_links(na);
+	send_kind(na, NET_OP_ADD);
+	send_kind(na, NET_OP_DEL);
+	tell_guardian(na);
+	if (netstate_own_dirty(&na->ns) || na->own_failed ||
+	    (na->batches == 0 && na->ns.synced && netstate_own_stale(&na->ns)))
+		own_write(na);
+	tell_groups(na);
+	if (netstate_dump_wanted(&na->ns))
+		rtnl_io_dump(na->io);
+}
+
+static void run(struct netapply *na)
+{
+	if (na->ns.declaring)
+		return; /* the caller is not done; it kicks us when it is */
+	if (na->running) {
+		na->again = true;
+		return;
+	}
+	na->running = true;
+	/* Hooks may change what is wanted; a second pass serves that, a third one comes with the timer. */
+	for (unsigned i = 0; i < 2; i++) {
+		na->again = false;
+		pass(na);
+		if (!na->again)
+			break;
+	}
+	na->running = false;
+	loop_timer_set(na->timer, na->again ? clock_mono() : netstate_deadline(&na->ns));
+}
+
+static void on_timer(void *arg, mono_t deadline)
+{
+	(void)deadline;
+	run(arg);
+}
+
+static void on_burst(void *arg)
+{
+	run_soon(arg);
+}
+
+/* ---- public ---- */
+
+struct netapply *netapply_new(const struct netapply_conf *c, const char **why)
+{
+	struct netapply *na = calloc(1, sizeof(*na));
+	*why = NULL;
+	if (!na)
+		return NULL;
+	na->conf = *c;
+	na->own = calloc(NET_OBJECTS_MAX, sizeof(*na->own));
+	int rc = na->own ? netstate_init(&na->ns, rtnl_io_marks_supported()) : -ENOMEM;
+	if (rc < 0) {
+		free(na->own);
+		free(na);
+		errno = -rc;
+		return NULL;
+	}
+	if (!na->ns.marks)
+		log_warn(LOG_NET,
+			 "this kernel keeps no mark on addresses (IFA_PROTO, Linux 5.18): the ownership file alone "
+			 "tells which ones are ours");
+	*why = own_read(na);
+	na->timer = loop_timer_new(c->loop, LOOP_NORMAL, on_timer, na);
+	if (na->timer)
+		na->io = rtnl_io_new(c->loop, &na->ns, on_burst, na);
+	if (na->io)
+		return na;
+	int err = errno;
+	netapply_free(na);
+	errno = err;
+	return NULL;
+}
+
+void netapply_free(struct netapply *na)
+{
+	if (!na)
+		return;
+	rtnl_io_free(na->io);
+	loop_timer_free(na->timer);
+	netstate_free(&na->ns);
+	free(na->own);
+	free(na);
+}
+
+struct netstate *netapply_state(struct netapply *na)
+{
+	return &na->ns;
+}
+
+void netapply_prepare(struct netapply *na, uint16_t group)
+{
+	netstate_group_prepare(&na->ns, group);
+	if (netstate_own_dirty(&na->ns))
+		own_write(na);
+}
+
+void netapply_set(struct netapply *na, uint16_t group, enum net_mode mode)
+{
+	netstate_group_set(&na->ns, group, mode);
+	run(na);
+}
+
+struct net_status netapply_status(const struct netapply *na, uint16_t group)
+{
+	return netstate_status(&na->ns, group);
+}
+
+void netapply_kick(struct netapply *na)
+{
+	run(na);
+}
+
+struct rtnl_io *netapply_rtnl(struct netapply *na)
+{
+	return na->io;
+}
+
+int netapply_own_err(const struct netapply *na)
+{
+	return na->own_err;
+}

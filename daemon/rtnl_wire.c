@@ -1,0 +1,305 @@
+/*
+ * The kernel's own structures are used for reading and writing; every access goes through memcpy, so that no alignment
+ * of the buffer is assumed.
+ */
+#include <errno.h>
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <string.h>
+#include "daemon/rtnl_wire.h"
+
+_Static_assert(NET_A_SECONDARY == IFA_F_SECONDARY && NET_A_NODAD == IFA_F_NODAD && NET_A_DADFAILED == IFA_F_DADFAILED &&
+		   NET_A_TENTATIVE == IFA_F_TENTATIVE,
+	       "flags as in linux/if_addr.h");
+
+/* linux/if.h and net/if.h cannot be included together. */
+#define LINK_UP       0x1u
+#define LINK_LOWER_UP 0x10000u
+#define KERNEL_AF_V4  2  /* AF_INET */
+#define KERNEL_AF_V6  10 /* AF_INET6 */
+#define KERNEL_AF_BR  7  /* AF_BRIDGE */
+
+const char *rtnl_drop_text(enum rtnl_drop d)
+{
+	static const char *const text[] = {
+#define RTNL_TEXT(name, t) [name] = (t),
+		RTNL_DROP_TABLE(RTNL_TEXT)
+#undef RTNL_TEXT
+	};
+	return d >= 0 && d < RTNL_DROP_N ? text[d] : "unknown";
+}
+
+/* ---- reading ---- */
+
+struct attr {
+	uint16_t type;
+	const uint8_t *data;
+	size_t len;
+};
+
+/* Next attribute of *p..end. 1: found, 0: end, -1: wrong length. */
+static int attr_next(const uint8_t **p, const uint8_t *end, struct attr *a)
+{
+	struct nlattr h;
+	size_t left = (size_t)(end - *p);
+	if (left < sizeof(h))
+		return 0; /* padding of the last attribute */
+	memcpy(&h, *p, sizeof(h));
+	if (h.nla_len < sizeof(h) || h.nla_len > left)
+		return -1;
+	*a = (struct attr){ h.nla_type & NLA_TYPE_MASK, *p + NLA_HDRLEN, h.nla_len - (size_t)NLA_HDRLEN };
+	size_t step = NLA_ALIGN((size_t)h.nla_len);
+	*p += step < left ? step : left;
+	return 1;
+}
+
+static bool attr_u32(const struct attr *a, uint32_t *out)
+{
+	if (a->len != sizeof(*out))
+		return false;
+	memcpy(out, a->data, sizeof(*out));
+	return true;
+}
+
+static bool link_attr(const struct attr *a, struct net_link *l)
+{
+	switch (a->type) {
+	case IFLA_IFNAME: {
+		size_t n = strnlen((const char *)a->data, a->len);
+		if (n == a->len || n >= IFNAMSIZ)
+			return false;
+		memset(l->name, 0, sizeof(l->name));
+		memcpy(l->name, a->data, n);
+		return true;
+	}
+	case IFLA_ADDRESS:
+		l->mac_len = a->len == sizeof(l->mac) ? (uint8_t)a->len : 0;
+		if (l->mac_len)
+			memcpy(l->mac, a->data, a->len);
+		return true;
+	case IFLA_MTU:
+		return attr_u32(a, &l->mtu);
+	default:
+		return true;
+	}
+}
+
+static enum rtnl_drop read_link(const uint8_t *p, const uint8_t *end, bool gone, struct rtnl_event *out)
+{
+	struct ifinfomsg ifi;
+	if ((size_t)(end - p) < sizeof(ifi))
+		return RTNL_D_SHORT;
+	memcpy(&ifi, p, sizeof(ifi));
+	if (ifi.ifi_family == KERNEL_AF_BR) {
+		out->kind = RTNL_OTHER; /* a port of a bridge, not the link's own life */
+		return RTNL_OK;
+	}
+	if (ifi.ifi_index <= 0)
+		return RTNL_D_RANGE;
+	struct net_link *l = &out->link;
+	out->kind = gone ? RTNL_LINK_GONE : RTNL_LINK_SET;
+	l->index = ifi.ifi_index;
+	l->up = (ifi.ifi_flags & LINK_UP) != 0;
+	l->carrier = (ifi.ifi_flags & LINK_LOWER_UP) != 0;
+	l->type = ifi.ifi_type;
+	p += NLMSG_ALIGN(sizeof(ifi));
+	struct attr a;
+	int rc;
+	while ((rc = attr_next(&p, end, &a)) > 0)
+		if (!link_attr(&a, l))
+			return RTNL_D_ATTR;
+	if (rc < 0)
+		return RTNL_D_ATTR;
+	return l->name[0] || gone ? RTNL_OK : RTNL_D_NO_NAME;
+}
+
+/* IFA_LOCAL is the address of this box; IFA_ADDRESS the other end of a point-to-point link, or the same. */
+static bool addr_attr(const struct attr *a, struct net_addr *n, bool *local)
+{
+	switch (a->type) {
+	case IFA_LOCAL:
+	case IFA_ADDRESS:
+		if (a->len != addr_len(n->addr.af))
+			return false;
+		if (a->type == IFA_LOCAL || !*local)
+			memcpy(n->addr.b, a->data, a->len);
+		*local |= a->type == IFA_LOCAL;
+		return true;
+	case IFA_FLAGS:
+		return attr_u32(a, &n->flags);
+	case IFA_PROTO:
+		if (a->len != 1)
+			return false;
+		n->proto = a->data[0];
+		return true;
+	default:
+		return true;
+	}
+}
+
+static enum rtnl_drop read_addr(const uint8_t *p, const uint8_t *end, bool gone, struct rtnl_event *out)
+{
+	struct ifaddrmsg ifa;
+	if ((size_t)(end - p) < sizeof(ifa))
+		return RTNL_D_SHORT;
+	memcpy(&ifa, p, sizeof(ifa));
+	if (ifa.ifa_family != KERNEL_AF_V4 && ifa.ifa_family != KERNEL_AF_V6)
+		return RTNL_D_FAMILY;
+	struct net_addr *n = &out->addr;
+	out->kind = gone ? RTNL_ADDR_GONE : RTNL_ADDR_SET;
+	n->addr.af = ifa.ifa_family == KERNEL_AF_V4 ? ADDR_V4 : ADDR_V6;
+	n->plen = ifa.ifa_prefixlen;
+	n->flags = ifa.ifa_flags;
+	if (ifa.ifa_index == 0 || ifa.ifa_index > INT32_MAX || n->plen > addr_len(n->addr.af) * 8)
+		return RTNL_D_RANGE;
+	n->ifindex = (int)ifa.ifa_index;
+	p += NLMSG_ALIGN(sizeof(ifa));
+	bool local = false, any = false;
+	struct attr a;
+	int rc;
+	while ((rc = attr_next(&p, end, &a)) > 0) {
+		if (!addr_attr(&a, n, &local))
+			return RTNL_D_ATTR;
+		any |= a.type == IFA_LOCAL || a.type == IFA_ADDRESS;
+	}
+	if (rc < 0)
+		return RTNL_D_ATTR;
+	return any ? RTNL_OK : RTNL_D_NO_ADDR;
+}
+
+/* NLMSG_ERROR and NLMSG_DONE begin with a code: 0 or -errno. */
+static enum rtnl_drop read_code(const uint8_t *p, const uint8_t *end, enum rtnl_event_kind kind, struct rtnl_event *out)
+{
+	int32_t code;
+	if ((size_t)(end - p) < sizeof(code))
+		return RTNL_D_SHORT;
+	memcpy(&code, p, sizeof(code));
+	if (code > 0 || code < -4095)
+		return RTNL_D_RANGE;
+	out->kind = kind;
+	out->err = code;
+	return RTNL_OK;
+}
+
+enum rtnl_drop rtnl_wire_parse(const uint8_t *buf, size_t len, struct rtnl_event *out, size_t *used)
+{
+	struct nlmsghdr h;
+	*out = (struct rtnl_event){ .kind = RTNL_OTHER };
+	*used = len;
+	if (len < sizeof(h))
+		return RTNL_D_SHORT;
+	memcpy(&h, buf, sizeof(h));
+	if (h.nlmsg_len < sizeof(h) || h.nlmsg_len > len)
+		return RTNL_D_LENGTH;
+	size_t step = NLMSG_ALIGN((size_t)h.nlmsg_len);
+	*used = step < len ? step : len;
+	out->seq = h.nlmsg_seq;
+	out->interrupted = (h.nlmsg_flags & NLM_F_DUMP_INTR) != 0;
+	const uint8_t *p = buf + NLMSG_HDRLEN, *end = buf + h.nlmsg_len;
+	switch (h.nlmsg_type) {
+	case RTM_NEWLINK:
+	case RTM_DELLINK:
+		return read_link(p, end, h.nlmsg_type == RTM_DELLINK, out);
+	case RTM_NEWADDR:
+	case RTM_DELADDR:
+		return read_addr(p, end, h.nlmsg_type == RTM_DELADDR, out);
+	case NLMSG_ERROR:
+		return read_code(p, end, RTNL_RESULT, out);
+	case NLMSG_DONE:
+		return read_code(p, end, RTNL_DONE, out);
+	case NLMSG_OVERRUN:
+		out->kind = RTNL_OVERRUN;
+		return RTNL_OK;
+	default:
+		return RTNL_OK;
+	}
+}
+
+/* ---- writing ---- */
+
+struct msg {
+	uint8_t *buf;
+	size_t len, cap;
+	bool full;
+};
+
+static void put(struct msg *m, const void *data, size_t n, size_t padded)
+{
+	if (m->full || m->cap - m->len < padded) {
+		m->full = true;
+		return;
+	}
+	memset(m->buf + m->len, 0, padded);
+	memcpy(m->buf + m->len, data, n);
+	m->len += padded;
+}
+
+static void put_attr(struct msg *m, uint16_t type, const void *data, size_t n)
+{
+	struct nlattr a = { .nla_len = (uint16_t)(NLA_HDRLEN + n), .nla_type = type };
+	put(m, &a, sizeof(a), NLA_HDRLEN);
+	put(m, data, n, NLA_ALIGN(n));
+}
+
+static void put_header(struct msg *m, uint16_t type, uint16_t flags, uint32_t seq)
+{
+	struct nlmsghdr h = { .nlmsg_type = type, .nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags), .nlmsg_seq = seq };
+	put(m, &h, sizeof(h), NLMSG_HDRLEN);
+}
+
+static size_t finish(struct msg *m)
+{
+	if (m->full)
+		return 0;
+	uint32_t len = (uint32_t)m->len;
+	memcpy(m->buf + offsetof(struct nlmsghdr, nlmsg_len), &len, sizeof(len));
+	return m->len;
+}
+
+size_t rtnl_wire_addr(uint8_t *buf, size_t cap, const struct net_op *op, uint32_t seq, bool mark, bool ack)
+{
+	bool add = op->kind == NET_OP_ADD;
+	struct msg m = { .buf = buf, .cap = cap };
+	uint16_t flags = (uint16_t)((add ? NLM_F_CREATE | NLM_F_EXCL : 0) | (ack ? NLM_F_ACK : 0));
+	put_header(&m, add ? RTM_NEWADDR : RTM_DELADDR, flags, seq);
+	bool v6 = op->addr.af == ADDR_V6;
+	struct ifaddrmsg ifa = { .ifa_family = v6 ? KERNEL_AF_V6 : KERNEL_AF_V4,
+				 .ifa_prefixlen = op->plen,
+				 .ifa_flags = add && v6 ? IFA_F_NODAD : 0,
+				 .ifa_index = (uint32_t)op->ifindex };
+	put(&m, &ifa, sizeof(ifa), NLMSG_ALIGN(sizeof(ifa)));
+	put_attr(&m, IFA_LOCAL, op->addr.b, addr_len(op->addr.af));
+	put_attr(&m, IFA_ADDRESS, op->addr.b, addr_len(op->addr.af));
+	if (add && mark) {
+		uint8_t proto = NET_MARK;
+		put_attr(&m, IFA_PROTO, &proto, sizeof(proto));
+	}
+	return finish(&m);
+}
+
+size_t rtnl_wire_link_up(uint8_t *buf, size_t cap, int ifindex, bool up, uint32_t seq, bool ack)
+{
+	struct msg m = { .buf = buf, .cap = cap };
+	put_header(&m, RTM_NEWLINK, ack ? NLM_F_ACK : 0, seq);
+	struct ifinfomsg ifi = { .ifi_index = ifindex, .ifi_flags = up ? LINK_UP : 0, .ifi_change = LINK_UP };
+	put(&m, &ifi, sizeof(ifi), NLMSG_ALIGN(sizeof(ifi)));
+	return finish(&m);
+}
+
+size_t rtnl_wire_dump(uint8_t *buf, size_t cap, bool addresses, uint32_t seq)
+{
+	struct msg m = { .buf = buf, .cap = cap };
+	put_header(&m, addresses ? RTM_GETADDR : RTM_GETLINK, NLM_F_DUMP, seq);
+	if (addresses) {
+		struct ifaddrmsg ifa = { 0 };
+		put(&m, &ifa, sizeof(ifa), NLMSG_ALIGN(sizeof(ifa)));
+	} else {
+		struct ifinfomsg ifi = { 0 };
+		put(&m, &ifi, sizeof(ifi), NLMSG_ALIGN(sizeof(ifi)));
+		uint32_t mask = RTEXT_FILTER_SKIP_STATS;
+		put_attr(&m, IFLA_EXT_MASK, &mask, sizeof(mask));
+	}
+	return finish(&m);
+}

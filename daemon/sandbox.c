@@ -1,0 +1,106 @@
+#include <cap-ng.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include "daemon/sandbox.h"
+
+static int keep_caps(const int *caps, unsigned n)
+{
+	if (capng_get_caps_process() < 0)
+		return -EPERM;
+	bool had[CAP_LAST_CAP + 1] = { false };
+	for (unsigned i = 0; i < n; i++)
+		had[caps[i]] = capng_have_capability(CAPNG_PERMITTED, (unsigned)caps[i]) != 0;
+	capng_clear(CAPNG_SELECT_CAPS);
+	/* capng_clear emptied the bounding set as well; only CAPNG_SELECT_CAPS is applied, so the kernel's stays. */
+	for (unsigned i = 0; i < n; i++)
+		if (had[caps[i]])
+			capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, (unsigned)caps[i]);
+	if (capng_apply(CAPNG_SELECT_CAPS) < 0)
+		return -EPERM;
+	for (unsigned i = 0; i < n; i++)
+		if (!had[caps[i]])
+			return -ENOTSUP; /* something we wish for was not there to keep */
+	return 0;
+}
+
+int sandbox_caps(void)
+{
+	static const int caps[] = { CAP_NET_ADMIN, CAP_NET_RAW, CAP_NET_BIND_SERVICE, CAP_SYS_NICE, CAP_IPC_LOCK,
+				    CAP_CHOWN,     CAP_KILL };
+	return keep_caps(caps, sizeof(caps) / sizeof(*caps));
+}
+
+int sandbox_caps_guardian(void)
+{
+	static const int caps[] = { CAP_NET_ADMIN, CAP_NET_RAW };
+	return keep_caps(caps, sizeof(caps) / sizeof(*caps));
+}
+
+int sandbox_rlimits(void)
+{
+	struct rlimit r;
+	int rc = 0;
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
+		r.rlim_cur = r.rlim_max;
+		rc = setrlimit(RLIMIT_NOFILE, &r) < 0 ? -errno : rc;
+	}
+	r = (struct rlimit){ RLIM_INFINITY, RLIM_INFINITY };
+	if (setrlimit(RLIMIT_MEMLOCK, &r) < 0)
+		rc = -errno;
+	/* Microseconds of real-time CPU without a blocking call: a thread that spins must not take the box with it. */
+	r = (struct rlimit){ 1000000, 2000000 };
+	if (setrlimit(RLIMIT_RTTIME, &r) < 0)
+		rc = -errno;
+	return rc;
+}
+
+int sandbox_memory(void)
+{
+	return mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0 ? -errno : 0;
+}
+
+int sandbox_realtime(int prio)
+{
+	struct sched_param sp = { .sched_priority = prio };
+	return sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &sp) < 0 ? -errno : 0;
+}
+
+int sandbox_thread_attr(pthread_attr_t *attr)
+{
+	int rc = pthread_attr_init(attr);
+	if (rc)
+		return -rc;
+	struct sched_param sp = { 0 };
+	size_t size = SANDBOX_STACK_BYTES;
+#ifdef KT_SANITIZED
+	size *= 8; /* instrumented frames are several times larger */
+#endif
+	rc = pthread_attr_setstacksize(attr, size);
+	if (rc == 0)
+		rc = pthread_attr_setinheritsched(attr, PTHREAD_EXPLICIT_SCHED);
+	if (rc == 0)
+		rc = pthread_attr_setschedpolicy(attr, SCHED_OTHER);
+	if (rc == 0)
+		rc = pthread_attr_setschedparam(attr, &sp);
+	if (rc)
+		pthread_attr_destroy(attr);
+	return -rc;
+}
+
+int sandbox_oom(int score_adj)
+{
+	char text[16];
+	int len = snprintf(text, sizeof(text), "%d", score_adj);
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	int rc = write(fd, text, (size_t)len) < 0 ? -errno : 0;
+	close(fd);
+	return rc;
+}
