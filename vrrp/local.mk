@@ -8,3 +8,9 @@ libvrrp_core_a_SOURCES = \
 libvrrp_io_a_SOURCES = \
 	vrrp/vrrp_io.c vrrp/vrrp_io.h
 
+
+check_PROGRAMS += check_vrrp_wire check_garp
+check_vrrp_wire_SOURCES = tests/unit/check_vrrp_wire.c
+check_vrrp_wire_LDADD = libvrrp_core.a libbase_core.a $(UNIT_LIBS)
+check_garp_SOURCES = tests/unit/check_garp.c
+check_garp_LDADD = libvrrp_core.a libbase_core.a $(UNIT_LIBS)

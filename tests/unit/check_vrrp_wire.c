@@ -1,0 +1,527 @@
+/* VRRP codec: byte vectors made by another implementation, every drop reason, truncation and bit errors everywhere. */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+#include "daemon/base/err.h"
+#include "vrrp/vrrp_wire.h"
+
+/* 192.0.2.2 -> 224.0.0.18, VRID 51, priority 100, 100 cs, 192.0.2.1 and 198.51.100.1; checksum with pseudo-header. */
+static const uint8_t v4[] = { 0x31, 0x33, 0x64, 0x02, 0x00, 0x64, 0xdb, 0x99,
+			      0xc0, 0x00, 0x02, 0x01, 0xc6, 0x33, 0x64, 0x01 };
+/* The same as RFC 9568 5.2.8 wants it. */
+static const uint8_t v4_plain[] = { 0x31, 0x33, 0x64, 0x02, 0x00, 0x64, 0x7e, 0x2f,
+				    0xc0, 0x00, 0x02, 0x01, 0xc6, 0x33, 0x64, 0x01 };
+static const uint8_t v4_ip[] = { 0x45, 0x00, 0x00, 0x24, 0x00, 0x01, 0x00, 0x00, 0xff, 0x70,
+				 0x19, 0x54, 0xc0, 0x00, 0x02, 0x02, 0xe0, 0x00, 0x00, 0x12 };
+/* fe80::2 -> ff02::12, VRID 7, priority 255, 1 cs, fe80::1:1 and 2001:db8::1. */
+static const uint8_t v6[] = { 0x31, 0x07, 0xff, 0x02, 0x00, 0x01, 0xa5, 0x87, 0xfe, 0x80, 0x00, 0x00, 0x00, 0x00,
+			      0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01, 0x00, 0x01, 0x20, 0x01, 0x0d, 0xb8,
+			      0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01 };
+
+static struct vrrp_vip vips4[300], vips6[300];
+static struct vrrp_conf conf4, conf6;
+static struct addr own4, own6;
+
+static void vip(struct vrrp_vip *v, const char *text)
+{
+	*v = (struct vrrp_vip){ .plen = 24 };
+	ck_assert(addr_parse(text, &v->addr));
+}
+
+static void setup(void)
+{
+	vip(&vips4[0], "192.0.2.1");
+	vip(&vips4[1], "198.51.100.1");
+	vip(&vips6[0], "fe80::1:1");
+	vip(&vips6[1], "2001:db8::1");
+	conf4 = (struct vrrp_conf){ .name = "four",
+				    .vrid = 51,
+				    .af = ADDR_V4,
+				    .priority = 100,
+				    .vips = vips4,
+				    .n_vips = 2,
+				    .adv_ns = NS_PER_SEC };
+	conf6 = (struct vrrp_conf){ .name = "six",
+				    .vrid = 7,
+				    .af = ADDR_V6,
+				    .priority = 255,
+				    .vips = vips6,
+				    .n_vips = 2,
+				    .adv_ns = 10 * NS_PER_MS };
+	ck_assert(addr_parse("192.0.2.3", &own4) && addr_parse("fe80::3", &own6));
+}
+
+static struct vrrp_rx rx4(const uint8_t *pdu, size_t len)
+{
+	return (struct vrrp_rx){ .af = ADDR_V4,
+				 .src = addr_v4(192, 0, 2, 2),
+				 .dst = vrrp_wire_group(ADDR_V4),
+				 .ttl = 255,
+				 .pdu = pdu,
+				 .len = len };
+}
+
+static struct vrrp_rx rx6(const uint8_t *pdu, size_t len)
+{
+	struct vrrp_rx rx = { .af = ADDR_V6, .dst = vrrp_wire_group(ADDR_V6), .ttl = 255, .pdu = pdu, .len = len };
+	ck_assert(addr_parse("fe80::2", &rx.src));
+	return rx;
+}
+
+/* Sets the checksum (with pseudo-header) of a changed message, by the plain definition. */
+static void seal(struct vrrp_rx *rx, uint8_t *pdu)
+{
+	uint32_t sum = VRRP_PROTO + (uint32_t)rx->len;
+	pdu[6] = pdu[7] = 0;
+	for (size_t i = 0; i < addr_len(rx->af); i++)
+		sum += (uint32_t)(rx->src.b[i] + rx->dst.b[i]) << (i % 2 ? 0 : 8);
+	for (size_t i = 0; i < rx->len; i++)
+		sum += (uint32_t)pdu[i] << (i % 2 ? 0 : 8);
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	pdu[6] = (uint8_t)(~sum >> 8);
+	pdu[7] = (uint8_t)~sum;
+}
+
+START_TEST(parses_ipv4_in_both_forms)
+{
+	struct vrrp_msg m;
+	struct vrrp_rx rx = rx4(_i ? v4_plain : v4, sizeof(v4));
+	ck_assert_int_eq(vrrp_wire_parse(&rx, &conf4, &own4, &m), VRRP_OK);
+	ck_assert_uint_eq(m.vrid, 51);
+	ck_assert_uint_eq(m.priority, 100);
+	ck_assert_uint_eq(m.n_addrs, 2);
+	ck_assert_int_eq(m.adv_ns, NS_PER_SEC);
+	ck_assert_int_eq(m.sum, _i ? VRRP_SUM_PLAIN : VRRP_SUM_PSEUDO);
+	ck_assert_uint_eq(m.odd, 0);
+	ck_assert(addr_eq(&m.src, &rx.src));
+	ck_assert_mem_eq(m.addrs, vips4[0].addr.b, 4);
+	ck_assert_uint_eq(vrrp_wire_vrid(&rx), 51);
+}
+END_TEST
+
+START_TEST(parses_ipv6)
+{
+	struct vrrp_msg m;
+	struct vrrp_rx rx = rx6(v6, sizeof(v6));
+	ck_assert_int_eq(vrrp_wire_parse(&rx, &conf6, &own6, &m), VRRP_OK);
+	ck_assert_uint_eq(m.vrid, 7);
+	ck_assert_uint_eq(m.priority, 255);
+	ck_assert_int_eq(m.adv_ns, 10 * NS_PER_MS);
+	ck_assert_int_eq(m.sum, VRRP_SUM_PSEUDO);
+	ck_assert_uint_eq(m.odd, 0);
+}
+END_TEST
+
+START_TEST(ipv6_needs_the_pseudo_header)
+{
+	struct vrrp_msg m;
+	uint8_t pdu[sizeof(v6)];
+	uint32_t sum = 0;
+	memcpy(pdu, v6, sizeof(v6));
+	pdu[6] = pdu[7] = 0;
+	for (size_t i = 0; i < sizeof(pdu); i++)
+		sum += (uint32_t)pdu[i] << (i % 2 ? 0 : 8);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = ~((sum & 0xffff) + (sum >> 16));
+	pdu[6] = (uint8_t)(sum >> 8);
+	pdu[7] = (uint8_t)sum;
+	struct vrrp_rx rx = rx6(pdu, sizeof(pdu));
+	ck_assert_int_eq(vrrp_wire_parse(&rx, &conf6, &own6, &m), VRRP_DROP_CHECKSUM);
+}
+END_TEST
+
+START_TEST(builds_the_vectors)
+{
+	uint8_t buf[VRRP_MSG_MAX];
+	struct addr src = addr_v4(192, 0, 2, 2), src6;
+	ck_assert(addr_parse("fe80::2", &src6));
+	ck_assert_int_eq(vrrp_wire_build(&conf4, 100, &src, buf, sizeof(buf)), sizeof(v4));
+	ck_assert_mem_eq(buf, v4, sizeof(v4));
+	conf4.checksum_rfc9568 = true;
+	ck_assert_int_eq(vrrp_wire_build(&conf4, 100, &src, buf, sizeof(buf)), sizeof(v4));
+	ck_assert_mem_eq(buf, v4_plain, sizeof(v4));
+	conf6.checksum_rfc9568 = true; /* means IPv4 only */
+	ck_assert_int_eq(vrrp_wire_build(&conf6, 255, &src6, buf, sizeof(buf)), sizeof(v6));
+	ck_assert_mem_eq(buf, v6, sizeof(v6));
+}
+END_TEST
+
+START_TEST(truncated_everywhere)
+{
+	/* On the heap, so that sanitizers see a read too far. */
+	const uint8_t *full = _i < (int)sizeof(v4) ? v4 : v6;
+	size_t cut = _i < (int)sizeof(v4) ? (size_t)_i : (size_t)_i - sizeof(v4);
+	uint8_t *pdu = malloc(cut + 1);
+	struct vrrp_msg m = { .vrid = 99 };
+	memcpy(pdu, full, cut);
+	struct vrrp_rx rx = full == v4 ? rx4(pdu, cut) : rx6(pdu, cut);
+	enum vrrp_drop want = cut < VRRP_HDR_LEN ? VRRP_DROP_SHORT : VRRP_DROP_LENGTH;
+	ck_assert_int_eq(vrrp_wire_parse(&rx, full == v4 ? &conf4 : &conf6, &own4, &m), want);
+	ck_assert_uint_eq(m.vrid, 99); /* untouched */
+	ck_assert_uint_eq(vrrp_wire_vrid(&rx), cut >= 2 ? full[1] : 0);
+	free(pdu);
+}
+END_TEST
+
+START_TEST(no_bit_error_passes)
+{
+	uint8_t pdu[sizeof(v6)];
+	struct vrrp_msg m;
+	for (int form = 0; form < 3; form++) {
+		const uint8_t *full = form == 0 ? v4 : form == 1 ? v4_plain : v6;
+		size_t len = form == 2 ? sizeof(v6) : sizeof(v4);
+		for (size_t bit = 0; bit < len * 8; bit++) {
+			memcpy(pdu, full, len);
+			pdu[bit / 8] ^= (uint8_t)(1 << bit % 8);
+			struct vrrp_rx rx = form == 2 ? rx6(pdu, len) : rx4(pdu, len);
+			enum vrrp_drop d = vrrp_wire_parse(&rx, form == 2 ? &conf6 : &conf4, NULL, &m);
+			ck_assert_msg(d != VRRP_OK, "form %d bit %zu", form, bit);
+		}
+	}
+}
+END_TEST
+
+/* One row: what is changed in a good packet, and the reason it must be dropped for. */
+enum change {
+	TTL_254,
+	TTL_UNKNOWN,
+	VERSION_2,
+	VERSION_4,
+	TYPE_2,
+	NO_ADDRESS,
+	ONE_ADDRESS_TOO_MANY,
+	ONE_ADDRESS_TOO_FEW,
+	TRAILING_BYTE,
+	BAD_SUM,
+	OTHER_SOURCE_UNDER_THE_SUM,
+	INTERVAL_0,
+	RESERVED_BITS_ONLY,
+	FROM_MULTICAST,
+	FROM_ZERO,
+	FROM_BROADCAST,
+	TO_UNICAST,
+	OWN_SOURCE,
+	OTHER_VRID,
+	NO_CONF,
+	CONF_OF_OTHER_FAMILY,
+	NO_FAMILY,
+	CHANGES
+};
+
+static const enum vrrp_drop expected[CHANGES] = {
+	[TTL_254] = VRRP_DROP_TTL,
+	[TTL_UNKNOWN] = VRRP_DROP_TTL,
+	[VERSION_2] = VRRP_DROP_VERSION,
+	[VERSION_4] = VRRP_DROP_VERSION,
+	[TYPE_2] = VRRP_DROP_TYPE,
+	[NO_ADDRESS] = VRRP_DROP_COUNT_ZERO,
+	[ONE_ADDRESS_TOO_MANY] = VRRP_DROP_LENGTH,
+	[ONE_ADDRESS_TOO_FEW] = VRRP_DROP_LENGTH,
+	[TRAILING_BYTE] = VRRP_DROP_LENGTH,
+	[BAD_SUM] = VRRP_DROP_CHECKSUM,
+	[OTHER_SOURCE_UNDER_THE_SUM] = VRRP_DROP_CHECKSUM,
+	[INTERVAL_0] = VRRP_DROP_INTERVAL,
+	[RESERVED_BITS_ONLY] = VRRP_DROP_INTERVAL,
+	[FROM_MULTICAST] = VRRP_DROP_SOURCE,
+	[FROM_ZERO] = VRRP_DROP_SOURCE,
+	[FROM_BROADCAST] = VRRP_DROP_SOURCE,
+	[TO_UNICAST] = VRRP_DROP_DEST,
+	[OWN_SOURCE] = VRRP_DROP_OWN,
+	[OTHER_VRID] = VRRP_DROP_VRID,
+	[NO_CONF] = VRRP_DROP_VRID,
+	[CONF_OF_OTHER_FAMILY] = VRRP_DROP_FAMILY,
+	[NO_FAMILY] = VRRP_DROP_FAMILY,
+};
+
+static void apply(enum change c, struct vrrp_rx *rx, uint8_t *pdu, const struct vrrp_conf **conf)
+{
+	bool resum = true;
+	switch (c) {
+	case TTL_254:
+		rx->ttl = 254;
+		break;
+	case TTL_UNKNOWN:
+		rx->ttl = -1;
+		break;
+	case VERSION_2:
+		pdu[0] = 0x21;
+		break;
+	case VERSION_4:
+		pdu[0] = 0x41;
+		break;
+	case TYPE_2:
+		pdu[0] = 0x32;
+		break;
+	case NO_ADDRESS:
+		pdu[3] = 0;
+		break;
+	case ONE_ADDRESS_TOO_MANY:
+		pdu[3] = 3;
+		break;
+	case ONE_ADDRESS_TOO_FEW:
+		pdu[3] = 1;
+		break;
+	case TRAILING_BYTE:
+		pdu[rx->len++] = 0;
+		break;
+	case BAD_SUM:
+		pdu[6] ^= 0x40;
+		resum = false;
+		break;
+	case OTHER_SOURCE_UNDER_THE_SUM:
+		rx->src = addr_v4(192, 0, 2, 77);
+		resum = false;
+		break;
+	case INTERVAL_0:
+		pdu[4] = pdu[5] = 0;
+		break;
+	case RESERVED_BITS_ONLY:
+		pdu[4] = 0xf0;
+		pdu[5] = 0;
+		break;
+	case FROM_MULTICAST:
+		rx->src = addr_v4(224, 0, 0, 5);
+		break;
+	case FROM_ZERO:
+		rx->src = addr_v4(0, 0, 0, 0);
+		break;
+	case FROM_BROADCAST:
+		rx->src = addr_v4(255, 255, 255, 255);
+		break;
+	case TO_UNICAST:
+		rx->dst = addr_v4(192, 0, 2, 3);
+		break;
+	case OWN_SOURCE:
+		rx->src = own4;
+		break;
+	case OTHER_VRID:
+		pdu[1] = 52;
+		break;
+	case NO_CONF:
+		*conf = NULL;
+		break;
+	case CONF_OF_OTHER_FAMILY:
+		conf6.vrid = 51;
+		*conf = &conf6;
+		break;
+	case NO_FAMILY:
+		rx->af = ADDR_NONE;
+		break;
+	case CHANGES:
+		break;
+	}
+	if (resum)
+		seal(rx, pdu);
+}
+
+START_TEST(drops_by_name)
+{
+	uint8_t pdu[sizeof(v4) + 1];
+	const struct vrrp_conf *conf = &conf4;
+	struct vrrp_msg m;
+	memcpy(pdu, v4, sizeof(v4));
+	struct vrrp_rx rx = rx4(pdu, sizeof(v4));
+	apply((enum change)_i, &rx, pdu, &conf);
+	ck_assert_int_eq(vrrp_wire_parse(&rx, conf, &own4, &m), expected[_i]);
+}
+END_TEST
+
+START_TEST(reserved_bits_are_ignored)
+{
+	uint8_t pdu[sizeof(v4)];
+	struct vrrp_msg m;
+	memcpy(pdu, v4, sizeof(v4));
+	pdu[4] |= 0xf0;
+	struct vrrp_rx rx = rx4(pdu, sizeof(v4));
+	seal(&rx, pdu);
+	ck_assert_int_eq(vrrp_wire_parse(&rx, &conf4, &own4, &m), VRRP_OK);
+	ck_assert_int_eq(m.adv_ns, NS_PER_SEC);
+}
+END_TEST
+
+START_TEST(ipv6_source_must_be_link_local)
+{
+	uint8_t pdu[sizeof(v6)];
+	struct vrrp_msg m;
+	memcpy(pdu, v6, sizeof(v6));
+	struct vrrp_rx rx = rx6(pdu, sizeof(v6));
+	ck_assert(addr_parse("2001:db8::2", &rx.src));
+	seal(&rx, pdu);
+	ck_assert_int_eq(vrrp_wire_parse(&rx, &conf6, &own6, &m), VRRP_DROP_SOURCE);
+}
+END_TEST
+
+START_TEST(another_list_is_a_remark)
+{
+	struct vrrp_msg m;
+	struct vrrp_rx rx = rx4(v4, sizeof(v4));
+	struct vrrp_vip keep = vips4[0];
+	vips4[0] = vips4[1];
+	vips4[1] = keep;
+	ck_assert_int_eq(vrrp_wire_parse(&rx, &conf4, &own4, &m), VRRP_OK);
+	ck_assert_uint_eq(m.odd, 0); /* the order means nothing */
+	vip(&vips4[1], "192.0.2.9");
+	ck_assert_int_eq(vrrp_wire_parse(&rx, &conf4, &own4, &m), VRRP_OK);
+	ck_assert_uint_eq(m.odd, VRRP_ODD_VIPS);
+	setup();
+	conf4.n_vips = 1;
+	ck_assert_int_eq(vrrp_wire_parse(&rx, &conf4, &own4, &m), VRRP_OK);
+	ck_assert_uint_eq(m.odd, VRRP_ODD_VIPS);
+}
+END_TEST
+
+START_TEST(a_doubled_address_does_not_pass_for_two)
+{
+	uint8_t pdu[sizeof(v4)];
+	struct vrrp_msg m;
+	memcpy(pdu, v4, sizeof(v4));
+	memcpy(pdu + 12, pdu + 8, 4);
+	struct vrrp_rx rx = rx4(pdu, sizeof(pdu));
+	seal(&rx, pdu);
+	ck_assert_int_eq(vrrp_wire_parse(&rx, &conf4, &own4, &m), VRRP_OK);
+	ck_assert_uint_eq(m.odd, VRRP_ODD_VIPS);
+}
+END_TEST
+
+START_TEST(first_ipv6_address_not_link_local)
+{
+	uint8_t buf[VRRP_MSG_MAX];
+	struct vrrp_msg m;
+	struct addr src;
+	ck_assert(addr_parse("fe80::2", &src));
+	conf6.vips = &vips6[1];
+	conf6.n_vips = 1;
+	int len = vrrp_wire_build(&conf6, 10, &src, buf, sizeof(buf));
+	struct vrrp_rx rx = rx6(buf, (size_t)len);
+	ck_assert_int_eq(vrrp_wire_parse(&rx, &conf6, &own6, &m), VRRP_OK);
+	ck_assert_uint_eq(m.odd, VRRP_ODD_NOT_LINK_LOCAL);
+}
+END_TEST
+
+/* Every number of addresses, priority and interval that matters, out and in again. */
+START_TEST(round_trip)
+{
+	static const int64_t cs[] = { 1, 2, 100, 4095 };
+	static const uint8_t prio[] = { 0, 1, 100, 254, 255 };
+	uint8_t buf[VRRP_MSG_MAX];
+	struct vrrp_conf *c = _i ? &conf6 : &conf4;
+	struct vrrp_vip *list = _i ? vips6 : vips4;
+	struct vrrp_msg m;
+	for (unsigned n = 1; n <= 300; n++) {
+		list[n - 1] = list[0];
+		list[n - 1].addr.b[_i ? 14 : 2] = (uint8_t)(n >> 8);
+		list[n - 1].addr.b[_i ? 15 : 3] = (uint8_t)n;
+		c->n_vips = (uint16_t)n;
+		c->adv_ns = cs[n % 4] * 10 * NS_PER_MS;
+		unsigned fits = n < (_i ? 90 : 255) ? n : _i ? 90 : 255;
+		struct vrrp_rx rx = _i ? rx6(buf, 0) : rx4(buf, 0);
+		rx.len = (size_t)vrrp_wire_build(c, prio[n % 5], &rx.src, buf, sizeof(buf));
+		ck_assert_uint_eq(rx.len, VRRP_HDR_LEN + fits * (_i ? 16 : 4));
+		ck_assert_int_eq(vrrp_wire_parse(&rx, c, &own4, &m), VRRP_OK);
+		ck_assert_uint_eq(m.n_addrs, fits);
+		ck_assert_uint_eq(m.priority, prio[n % 5]);
+		ck_assert_int_eq(m.adv_ns, c->adv_ns);
+		ck_assert_uint_eq(m.odd, 0);
+	}
+}
+END_TEST
+
+START_TEST(a_small_buffer_is_refused)
+{
+	uint8_t *buf = malloc((size_t)_i + 1);
+	struct addr src = addr_v4(192, 0, 2, 2);
+	int want = _i < (int)sizeof(v4) ? ERR_FULL : (int)sizeof(v4);
+	ck_assert_int_eq(vrrp_wire_build(&conf4, 100, &src, buf, (size_t)_i), want);
+	free(buf);
+}
+END_TEST
+
+START_TEST(ip_header_with_options_and_padding)
+{
+	uint8_t pkt[60 + sizeof(v4) + 30] = { 0 };
+	struct vrrp_msg m;
+	struct vrrp_rx rx = { 0 };
+	for (size_t ihl = 5; ihl <= 15; ihl++) {
+		size_t total = ihl * 4 + sizeof(v4);
+		memcpy(pkt, v4_ip, sizeof(v4_ip));
+		memset(pkt + sizeof(v4_ip), 1, ihl * 4 - sizeof(v4_ip));
+		memcpy(pkt + ihl * 4, v4, sizeof(v4));
+		memset(pkt + total, 0xee, 30); /* Ethernet padding: no part of the packet */
+		pkt[0] = (uint8_t)(0x40 | ihl);
+		pkt[3] = (uint8_t)total;
+		ck_assert_int_eq(vrrp_wire_ip4(pkt, total + 30, &rx), VRRP_OK);
+		ck_assert_uint_eq(rx.len, sizeof(v4));
+		ck_assert_int_eq(rx.ttl, 255);
+		ck_assert_int_eq(vrrp_wire_parse(&rx, &conf4, &own4, &m), VRRP_OK);
+	}
+}
+END_TEST
+
+START_TEST(ip_header_truncated_or_wrong)
+{
+	uint8_t whole[sizeof(v4_ip) + sizeof(v4)];
+	struct vrrp_rx rx;
+	memcpy(whole, v4_ip, sizeof(v4_ip));
+	memcpy(whole + sizeof(v4_ip), v4, sizeof(v4));
+	for (size_t cut = 0; cut < sizeof(whole); cut++) {
+		uint8_t *p = malloc(cut + 1);
+		memcpy(p, whole, cut);
+		ck_assert_int_eq(vrrp_wire_ip4(p, cut, &rx), VRRP_DROP_IP);
+		free(p);
+	}
+	static const struct {
+		unsigned at;
+		uint8_t value;
+	} bad[] = { { 0, 0x65 }, { 0, 0x44 }, { 3, 19 }, { 3, 0x25 }, { 2, 1 }, { 9, 17 } };
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		uint8_t keep = whole[bad[i].at];
+		whole[bad[i].at] = bad[i].value;
+		ck_assert_int_eq(vrrp_wire_ip4(whole, sizeof(whole), &rx), VRRP_DROP_IP);
+		whole[bad[i].at] = keep;
+	}
+	ck_assert_int_eq(vrrp_wire_ip4(whole, sizeof(whole), &rx), VRRP_OK);
+}
+END_TEST
+
+START_TEST(every_reason_has_texts)
+{
+	for (int d = 0; d < VRRP_DROP_N; d++) {
+		ck_assert_uint_gt(strlen(vrrp_drop_text((enum vrrp_drop)d)), 5);
+		for (int other = 0; other < d; other++)
+			ck_assert_str_ne(vrrp_drop_name((enum vrrp_drop)d), vrrp_drop_name((enum vrrp_drop)other));
+	}
+	ck_assert_str_eq(vrrp_drop_name(VRRP_DROP_N), "unknown");
+	ck_assert_str_eq(vrrp_drop_text(VRRP_DROP_N), "unknown reason");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("vrrp wire");
+	TCase *tc = tcase_create("all");
+	tcase_add_checked_fixture(tc, setup, NULL);
+	tcase_add_loop_test(tc, parses_ipv4_in_both_forms, 0, 2);
+	tcase_add_test(tc, parses_ipv6);
+	tcase_add_test(tc, ipv6_needs_the_pseudo_header);
+	tcase_add_test(tc, builds_the_vectors);
+	tcase_add_loop_test(tc, truncated_everywhere, 0, (int)(sizeof(v4) + sizeof(v6)));
+	tcase_add_test(tc, no_bit_error_passes);
+	tcase_add_loop_test(tc, drops_by_name, 0, CHANGES);
+	tcase_add_test(tc, reserved_bits_are_ignored);
+	tcase_add_test(tc, ipv6_source_must_be_link_local);
+	tcase_add_test(tc, another_list_is_a_remark);
+	tcase_add_test(tc, a_doubled_address_does_not_pass_for_two);
+	tcase_add_test(tc, first_ipv6_address_not_link_local);
+	tcase_add_loop_test(tc, round_trip, 0, 2);
+	tcase_add_loop_test(tc, a_small_buffer_is_refused, 0, (int)sizeof(v4) + 1);
+	tcase_add_test(tc, ip_header_with_options_and_padding);
+	tcase_add_test(tc, ip_header_truncated_or_wrong);
+	tcase_add_test(tc, every_reason_has_texts);
+	suite_add_tcase(s, tc);
+	SRunner *sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	int failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
