@@ -513,7 +513,7 @@ static void ev_reply(struct ike_tunnel *t, const struct ike_ev *ev, mono_t now, 
 			attempt_failed(t, o, IKE_WHY_REFUSED, now);
 		return;
 	case IKE_REQ_LIST:
-		if (t->state == IKE_CHECKING && !ev->ok)
+		if (t->state == IKE_CHECKING) /* an answer without a sample */
 			check_missed(t, o, false, now);
 		return;
 	case IKE_REQ_REKEY: /* refused or not, child-rekey or its deadline decides */

@@ -17,3 +17,11 @@ IKE_IO_LIBS = libike_io.a libike_core.a $(BASE_LIBS)
 noinst_PROGRAMS += vici_probe
 vici_probe_SOURCES = tests/netns/vici_probe.c
 vici_probe_LDADD = $(IKE_IO_LIBS)
+
+check_PROGRAMS += check_ike_fsm check_vici_wire check_xfrm_wire
+check_vici_wire_SOURCES = tests/unit/check_vici_wire.c
+check_vici_wire_LDADD = $(IKE_CORE_LIBS) $(UNIT_LIBS)
+check_xfrm_wire_SOURCES = tests/unit/check_xfrm_wire.c
+check_xfrm_wire_LDADD = $(IKE_CORE_LIBS) $(UNIT_LIBS)
+check_ike_fsm_SOURCES = tests/unit/check_ike_fsm.c
+check_ike_fsm_LDADD = $(IKE_CORE_LIBS) $(UNIT_LIBS)

@@ -1,0 +1,1090 @@
+/* The tunnel machine: every state with every event, and the stories behind the rules. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "ike-hooks/ike_fsm.h"
+
+#define MS NS_PER_MS
+
+static mono_t now;
+static struct ike_tunnel t;
+static struct ike_acts acts;
+
+static struct epoch E(uint64_t counter) {
+	return (struct epoch){ counter, 1 };
+}
+
+static void
+step(const struct ike_ev *ev)
+{
+	ike_step(&t, ev, now, &acts);
+	ck_assert_uint_le(acts.n, IKE_ACTS_MAX);
+}
+
+#define STEP(...) step(&(struct ike_ev){ __VA_ARGS__ })
+
+/* One letter per action, in order: what the shell is told to do. Traces are left out. */
+static const char *letters(void)
+{
+	static const char letter[] = { 'T', 'I', 'R', 'L', 'S', 'P', 'U', 'D', 'X', 'F', 'h', '\0' };
+	static char text[IKE_ACTS_MAX + 1];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < acts.n; i++)
+		if (letter[acts.a[i].kind])
+			text[n++] = letter[acts.a[i].kind];
+	text[n] = '\0';
+	return text;
+}
+
+static const struct ike_act *find(enum ike_act_kind kind)
+{
+	for (unsigned i = 0; i < acts.n; i++)
+		if (acts.a[i].kind == kind)
+			return &acts.a[i];
+	return NULL;
+}
+
+#define EXPECT(want_state, want_acts)                                                                         \
+	do {                                                                                                  \
+		ck_assert_msg(t.state == (want_state) && strcmp(letters(), want_acts) == 0,                   \
+			      "line %d: state %s, actions %s", __LINE__, ike_state_name(t.state), letters()); \
+	} while (0)
+
+static void fresh(void)
+{
+	struct ike_tunnel_conf c = { .name = "t", .ike = "hq", .child = "net", .initiate = true };
+
+	c.vip = addr_v4(192, 0, 2, 1);
+	c.peer = addr_v4(192, 0, 2, 2);
+	c.dpd = (struct ike_dpd_conf){ true, 3000 * MS, 1000 * MS, 3, IKE_DPD_RESET };
+	now = (mono_t){ 1000 * NS_PER_SEC };
+	ike_init(&t, &c, false, now);
+	acts.n = 0;
+}
+
+static void reply(enum ike_req req, bool ok)
+{
+	STEP(.kind = IKE_EV_REPLY, .req = req, .seq = t.req_seq, .epoch = t.req_epoch, .ok = ok);
+}
+
+static void swept(bool ok)
+{
+	STEP(.kind = IKE_EV_SWEPT, .seq = t.sweep_seq, .epoch = t.sweep_epoch, .ok = ok);
+}
+
+static void listed(bool established, uint32_t child, uint64_t in, uint64_t out)
+{
+	STEP(.kind = IKE_EV_SA_LIST, .seq = t.req_seq, .epoch = t.req_epoch,
+	     .sample = { .present = established || child,
+			 .established = established || child,
+			 .child = child != 0,
+			 .sa_id = child,
+			 .in_packets = in,
+			 .out_packets = out });
+}
+
+static void child(bool up, uint32_t id)
+{
+	STEP(.kind = IKE_EV_CHILD_UPDOWN, .up = up, .sa_id = id);
+}
+
+/* To the machine's own next deadline. */
+static void tick(void)
+{
+	ck_assert(!mono_is_never(ike_deadline(&t)));
+	now = mono_max(now, ike_deadline(&t));
+	STEP(.kind = IKE_EV_TICK);
+}
+
+static void to_idle(void)
+{
+	fresh();
+	STEP(.kind = IKE_EV_BACKEND_UP);
+	EXPECT(IKE_PURGING, "T");
+	reply(IKE_REQ_TERMINATE, true);
+	EXPECT(IKE_PURGING, "S");
+	swept(true);
+	EXPECT(IKE_IDLE, "");
+	now = mono_add(now, 10 * NS_PER_SEC);
+	STEP(.kind = IKE_EV_PURGE, .epoch = E(5));
+	EXPECT(IKE_PURGING, "T");
+	reply(IKE_REQ_TERMINATE, true);
+	swept(true);
+	EXPECT(IKE_IDLE, "P");
+	ck_assert(!ike_needs_purge(&t));
+}
+
+static void to_initiating(void)
+{
+	to_idle();
+	now = mono_add(now, 10 * NS_PER_SEC);
+	STEP(.kind = IKE_EV_INITIATE, .epoch = E(6));
+	EXPECT(IKE_INITIATING, "I");
+}
+
+static void to_up(void)
+{
+	to_initiating();
+	reply(IKE_REQ_INITIATE, true);
+	EXPECT(IKE_INITIATING, "");
+	now = mono_add(now, 8 * MS);
+	child(true, 7);
+	EXPECT(IKE_UP, "Uh");
+}
+
+/* ---- every state with every event ---- */
+
+enum ev_id {
+	X_PURGE,
+	X_PURGE_OLD,
+	X_INITIATE,
+	X_INITIATE_OLD,
+	X_INITIATE_SAME,
+	X_BACKEND_UP,
+	X_BACKEND_DOWN,
+	X_REPLY_OK,
+	X_REPLY_BAD,
+	X_REPLY_LATE,
+	X_SWEPT,
+	X_SWEPT_LATE,
+	X_CHILD_UP,
+	X_CHILD_DOWN,
+	X_IKE_UP,
+	X_IKE_DOWN,
+	X_REKEY,
+	X_LIST_CHILD,
+	X_LIST_NONE,
+	X_TICK,
+	X_KIND_N,
+	X_N
+};
+
+/* The starting points: the states, and PURGING and ABSENT in each of their meanings. */
+enum start_id {
+	S_ABSENT,
+	S_ABSENT_ACTIVE,
+	S_ABSENT_SWEEPING,
+	S_IDLE,
+	S_PURGING_ROLE,
+	S_PURGING_SWEEP,
+	S_PURGING_ACTIVE,
+	S_CHECKING,
+	S_INITIATING,
+	S_UP,
+	S_UP_LISTING,
+	S_FAILED,
+	S_WAITING,
+	S_N
+};
+
+static void start(enum start_id s)
+{
+	switch (s) {
+	case S_ABSENT:
+		fresh();
+		return;
+	case S_ABSENT_ACTIVE:
+		fresh();
+		STEP(.kind = IKE_EV_INITIATE, .epoch = E(6));
+		return;
+	case S_ABSENT_SWEEPING:
+		fresh();
+		STEP(.kind = IKE_EV_PURGE, .epoch = E(6));
+		return;
+	case S_IDLE:
+		to_idle();
+		return;
+	case S_PURGING_ROLE:
+	case S_PURGING_SWEEP:
+		to_up();
+		STEP(.kind = IKE_EV_PURGE, .epoch = E(7));
+		EXPECT(IKE_PURGING, "DhT");
+		if (s == S_PURGING_SWEEP)
+			reply(IKE_REQ_TERMINATE, true);
+		return;
+	case S_PURGING_ACTIVE:
+	case S_FAILED:
+		to_initiating();
+		tick();
+		EXPECT(IKE_FAILED, "");
+		if (s == S_PURGING_ACTIVE)
+			tick();
+		return;
+	case S_CHECKING:
+		to_up();
+		STEP(.kind = IKE_EV_BACKEND_DOWN);
+		STEP(.kind = IKE_EV_BACKEND_UP);
+		return;
+	case S_INITIATING:
+		to_initiating();
+		return;
+	case S_UP:
+	case S_UP_LISTING:
+		to_up();
+		if (s == S_UP_LISTING)
+			tick();
+		return;
+	case S_WAITING:
+		to_idle();
+		t.conf.initiate = false;
+		STEP(.kind = IKE_EV_INITIATE, .epoch = E(6));
+		return;
+	case S_N:
+		break;
+	}
+}
+
+static void apply(enum ev_id e)
+{
+	switch (e) {
+	case X_PURGE:
+		STEP(.kind = IKE_EV_PURGE, .epoch = E(9));
+		return;
+	case X_PURGE_OLD:
+		t.epoch = E(6);
+		STEP(.kind = IKE_EV_PURGE, .epoch = E(5));
+		return;
+	case X_INITIATE:
+		STEP(.kind = IKE_EV_INITIATE, .epoch = E(9));
+		return;
+	case X_INITIATE_OLD:
+		t.epoch = E(6);
+		STEP(.kind = IKE_EV_INITIATE, .epoch = E(5));
+		return;
+	case X_INITIATE_SAME:
+		STEP(.kind = IKE_EV_INITIATE, .epoch = t.epoch);
+		return;
+	case X_BACKEND_UP:
+		STEP(.kind = IKE_EV_BACKEND_UP);
+		return;
+	case X_BACKEND_DOWN:
+		STEP(.kind = IKE_EV_BACKEND_DOWN);
+		return;
+	case X_REPLY_OK:
+	case X_REPLY_BAD:
+		reply(t.req, e == X_REPLY_OK);
+		return;
+	case X_REPLY_LATE:
+		STEP(.kind = IKE_EV_REPLY, .req = IKE_REQ_TERMINATE, .seq = t.req_seq - 1, .epoch = t.epoch,
+		     .ok = true);
+		return;
+	case X_SWEPT:
+		swept(true);
+		return;
+	case X_SWEPT_LATE:
+		STEP(.kind = IKE_EV_SWEPT, .seq = t.sweep_seq, .epoch = E(1), .ok = true);
+		return;
+	case X_CHILD_UP:
+		child(true, 70);
+		return;
+	case X_CHILD_DOWN:
+		child(false, t.sa_id);
+		return;
+	case X_IKE_UP:
+		STEP(.kind = IKE_EV_IKE_UPDOWN, .up = true);
+		return;
+	case X_IKE_DOWN:
+		STEP(.kind = IKE_EV_IKE_UPDOWN);
+		return;
+	case X_REKEY:
+		STEP(.kind = IKE_EV_CHILD_REKEY, .sa_id = 71);
+		return;
+	case X_LIST_CHILD:
+		listed(true, 7, 1, 1);
+		return;
+	case X_LIST_NONE:
+		listed(false, 0, 0, 0);
+		return;
+	case X_TICK:
+		if (mono_is_never(ike_deadline(&t)))
+			STEP(.kind = IKE_EV_TICK);
+		else
+			tick();
+		return;
+	case X_KIND_N:
+		STEP(.kind = IKE_EV_N);
+		return;
+	case X_N:
+		break;
+	}
+}
+
+/* What happens, as "state actions". A pair that is not listed changes no state and tells the shell nothing. */
+static const struct {
+	enum start_id start;
+	enum ev_id ev;
+	const char *want;
+} effect[] = {
+	{ S_ABSENT, X_PURGE, "absent S" },
+	{ S_ABSENT, X_BACKEND_UP, "purging T" },
+	{ S_ABSENT_ACTIVE, X_PURGE, "absent S" },
+	{ S_ABSENT_ACTIVE, X_BACKEND_UP, "checking L" },
+	{ S_ABSENT_SWEEPING, X_PURGE, "absent S" },
+	{ S_ABSENT_SWEEPING, X_BACKEND_UP, "purging T" },
+	{ S_ABSENT_SWEEPING, X_SWEPT, "absent P" },
+	{ S_ABSENT_SWEEPING, X_TICK, "absent P" },
+	{ S_IDLE, X_PURGE, "purging T" },
+	{ S_IDLE, X_INITIATE, "initiating I" },
+	{ S_IDLE, X_INITIATE_SAME, "initiating I" },
+	{ S_IDLE, X_BACKEND_DOWN, "absent " },
+	{ S_PURGING_ROLE, X_PURGE, "purging T" },
+	{ S_PURGING_ROLE, X_BACKEND_DOWN, "absent S" },
+	{ S_PURGING_ROLE, X_REPLY_OK, "purging S" },
+	{ S_PURGING_ROLE, X_REPLY_BAD, "purging S" },
+	{ S_PURGING_ROLE, X_TICK, "purging S" },
+	{ S_PURGING_SWEEP, X_PURGE, "purging T" },
+	{ S_PURGING_SWEEP, X_BACKEND_DOWN, "absent " },
+	{ S_PURGING_SWEEP, X_SWEPT, "idle P" },
+	{ S_PURGING_SWEEP, X_TICK, "idle P" },
+	{ S_PURGING_ACTIVE, X_PURGE, "purging T" },
+	{ S_PURGING_ACTIVE, X_BACKEND_DOWN, "absent " },
+	{ S_PURGING_ACTIVE, X_REPLY_OK, "initiating I" },
+	{ S_PURGING_ACTIVE, X_REPLY_BAD, "initiating I" },
+	{ S_PURGING_ACTIVE, X_TICK, "initiating I" },
+	{ S_CHECKING, X_PURGE, "purging T" },
+	{ S_CHECKING, X_INITIATE, "checking L" },
+	{ S_CHECKING, X_BACKEND_DOWN, "absent " },
+	{ S_CHECKING, X_CHILD_UP, "up Uh" },
+	{ S_CHECKING, X_LIST_CHILD, "up Uh" },
+	{ S_INITIATING, X_PURGE, "purging T" },
+	{ S_INITIATING, X_INITIATE, "purging T" },
+	{ S_INITIATING, X_BACKEND_DOWN, "absent " },
+	{ S_INITIATING, X_REPLY_BAD, "failed " },
+	{ S_INITIATING, X_CHILD_UP, "up Uh" },
+	{ S_INITIATING, X_TICK, "failed " },
+	{ S_UP, X_PURGE, "purging DhT" },
+	{ S_UP, X_INITIATE, "up U" },
+	{ S_UP, X_BACKEND_DOWN, "absent Dh" },
+	{ S_UP, X_CHILD_DOWN, "checking Dh" },
+	{ S_UP, X_IKE_DOWN, "up L" },
+	{ S_UP, X_TICK, "up L" },
+	{ S_UP_LISTING, X_PURGE, "purging DhT" },
+	{ S_UP_LISTING, X_INITIATE, "up U" },
+	{ S_UP_LISTING, X_BACKEND_DOWN, "absent Dh" },
+	{ S_UP_LISTING, X_CHILD_DOWN, "checking Dh" },
+	{ S_FAILED, X_PURGE, "purging T" },
+	{ S_FAILED, X_INITIATE, "purging T" },
+	{ S_FAILED, X_BACKEND_DOWN, "absent " },
+	{ S_FAILED, X_CHILD_UP, "up Uh" },
+	{ S_FAILED, X_TICK, "purging T" },
+	{ S_WAITING, X_PURGE, "purging T" },
+	{ S_WAITING, X_BACKEND_DOWN, "absent " },
+	{ S_WAITING, X_CHILD_UP, "up Uh" },
+};
+
+START_TEST(every_state_with_every_event)
+{
+	for (enum start_id s = S_ABSENT; s < S_N; s++) {
+		for (enum ev_id e = X_PURGE; e < X_N; e++) {
+			char got[64], want[64];
+			start(s);
+			snprintf(want, sizeof(want), "%s ", ike_state_name(t.state));
+			for (size_t i = 0; i < sizeof(effect) / sizeof(effect[0]); i++)
+				if (effect[i].start == s && effect[i].ev == e)
+					snprintf(want, sizeof(want), "%s", effect[i].want);
+			apply(e);
+			snprintf(got, sizeof(got), "%s %s", ike_state_name(t.state), letters());
+			ck_assert_msg(strcmp(got, want) == 0, "start %d event %d: got '%s', want '%s'", (int)s, (int)e,
+				      got, want);
+		}
+	}
+}
+END_TEST
+
+/* ---- stories ---- */
+
+START_TEST(promotion_without_leftovers_initiates_at_once)
+{
+	to_initiating();
+	ck_assert_int_eq(find(IKE_ACT_INITIATE)->epoch.counter, 6);
+	ck_assert(t.left_ike && t.left_kernel); /* from now on a purge is needed */
+	child(true, 7);
+	ck_assert_int_eq(find(IKE_ACT_UP)->epoch.counter, 6);
+	ck_assert_int_eq(find(IKE_ACT_HOOK)->hook, HOOK_TUNNEL_UP);
+}
+END_TEST
+
+START_TEST(up_tells_the_time_since_initiate)
+{
+	to_up();
+	ck_assert_int_eq(find(IKE_ACT_UP)->took_ns, 8 * MS);
+	ck_assert_int_eq(t.last_up_ns, 8 * MS);
+}
+END_TEST
+
+START_TEST(initiate_with_leftovers_purges_first)
+{
+	fresh();
+	STEP(.kind = IKE_EV_BACKEND_UP);
+	reply(IKE_REQ_TERMINATE, false);
+	swept(true);
+	EXPECT(IKE_IDLE, "");
+	ck_assert(ike_needs_purge(&t));
+	STEP(.kind = IKE_EV_INITIATE, .epoch = E(6));
+	EXPECT(IKE_PURGING, "T");
+	reply(IKE_REQ_TERMINATE, true);
+	EXPECT(IKE_PURGING, "S");
+	/* The VIP is ours by now: only this peer's SAs may go. */
+	ck_assert(addr_eq(&find(IKE_ACT_SWEEP)->peer, &t.conf.peer));
+	swept(true);
+	EXPECT(IKE_INITIATING, "I");
+}
+END_TEST
+
+START_TEST(demotion_sweeps_the_whole_address)
+{
+	to_up();
+	STEP(.kind = IKE_EV_PURGE, .epoch = E(7));
+	ck_assert_int_eq(find(IKE_ACT_HOOK)->hook, HOOK_TUNNEL_DOWN);
+	reply(IKE_REQ_TERMINATE, true);
+	ck_assert(addr_eq(&find(IKE_ACT_SWEEP)->vip, &t.conf.vip));
+	ck_assert_int_eq(find(IKE_ACT_SWEEP)->peer.af, ADDR_NONE);
+	swept(true);
+	ck_assert(!find(IKE_ACT_PURGED)->leftovers);
+	ck_assert_int_eq(find(IKE_ACT_PURGED)->epoch.counter, 7);
+}
+END_TEST
+
+START_TEST(failed_purge_is_known_and_repeated)
+{
+	to_up();
+	STEP(.kind = IKE_EV_PURGE, .epoch = E(7));
+	reply(IKE_REQ_TERMINATE, false);
+	swept(true);
+	EXPECT(IKE_IDLE, "P");
+	ck_assert(find(IKE_ACT_PURGED)->leftovers && ike_needs_purge(&t));
+	tick();
+	EXPECT(IKE_PURGING, "T");
+	reply(IKE_REQ_TERMINATE, true);
+	swept(true);
+	EXPECT(IKE_IDLE, "");
+	ck_assert(!ike_needs_purge(&t));
+	ck_assert(mono_is_never(ike_deadline(&t)));
+}
+END_TEST
+
+START_TEST(failed_sweep_is_known)
+{
+	to_up();
+	STEP(.kind = IKE_EV_PURGE, .epoch = E(7));
+	reply(IKE_REQ_TERMINATE, true);
+	swept(false);
+	EXPECT(IKE_IDLE, "P");
+	ck_assert(find(IKE_ACT_PURGED)->leftovers && ike_needs_purge(&t));
+}
+END_TEST
+
+START_TEST(silent_purge_ends_by_itself)
+{
+	to_up();
+	STEP(.kind = IKE_EV_PURGE, .epoch = E(7));
+	mono_t begun = now;
+	tick();
+	EXPECT(IKE_PURGING, "S");
+	tick();
+	EXPECT(IKE_IDLE, "P");
+	ck_assert_int_eq(mono_sub(now, begun), 2 * IKE_PURGE_NS);
+	ck_assert(find(IKE_ACT_PURGED)->leftovers);
+	/* The answers come after all: counted, without effect. */
+	uint64_t late = t.count.late;
+	STEP(.kind = IKE_EV_REPLY, .req = IKE_REQ_TERMINATE, .seq = 1, .epoch = E(7), .ok = true);
+	STEP(.kind = IKE_EV_SWEPT, .seq = t.sweep_seq, .epoch = E(7), .ok = true);
+	ck_assert_uint_eq(t.count.late, late + 2);
+	EXPECT(IKE_IDLE, "");
+}
+END_TEST
+
+START_TEST(answers_of_an_old_epoch_are_dropped)
+{
+	to_initiating();
+	uint32_t old_seq = t.req_seq;
+	STEP(.kind = IKE_EV_PURGE, .epoch = E(8));
+	uint64_t late = t.count.late;
+	STEP(.kind = IKE_EV_REPLY, .req = IKE_REQ_INITIATE, .seq = old_seq, .epoch = E(6), .ok = true);
+	STEP(.kind = IKE_EV_REPLY, .req = IKE_REQ_TERMINATE, .seq = t.req_seq, .epoch = E(6), .ok = true);
+	STEP(.kind = IKE_EV_SA_LIST, .seq = t.req_seq, .epoch = E(8));
+	ck_assert_uint_eq(t.count.late, late + 3);
+	EXPECT(IKE_PURGING, "");
+	STEP(.kind = IKE_EV_INITIATE, .epoch = E(7));
+	STEP(.kind = IKE_EV_PURGE, .epoch = E(7));
+	ck_assert_uint_eq(t.count.stale, 2);
+	ck_assert(!t.active);
+}
+END_TEST
+
+START_TEST(attempts_back_off_and_their_time_grows)
+{
+	static const int64_t soft[] = { 300, 600, 1200, 2400, 4800, 5000, 5000 };
+	static const int64_t pause[] = { 500, 1000, 2000, 5000, 5000, 5000, 5000 };
+
+	to_initiating();
+	for (unsigned i = 0; i < 7; i++) {
+		reply(IKE_REQ_INITIATE, true);
+		mono_t begun = now;
+		tick();
+		EXPECT(IKE_FAILED, i == 2 ? "Fh" : "");
+		ck_assert_int_eq(mono_sub(now, begun), soft[i] * MS);
+		if (i == 2)
+			ck_assert_int_eq(find(IKE_ACT_HOOK)->hook, HOOK_RESET_FAILED);
+		begun = now;
+		tick();
+		ck_assert_int_eq(mono_sub(now, begun), pause[i] * MS);
+		EXPECT(IKE_PURGING, "T"); /* what the last attempt left must go first */
+		reply(IKE_REQ_TERMINATE, true);
+		EXPECT(IKE_INITIATING, "I");
+	}
+	child(true, 9);
+	EXPECT(IKE_UP, "Uh");
+	ck_assert_uint_eq(t.fails, 0);
+}
+END_TEST
+
+START_TEST(slow_peer_counts_during_the_pause)
+{
+	to_initiating();
+	tick();
+	EXPECT(IKE_FAILED, "");
+	now = mono_add(now, 100 * MS);
+	child(true, 7);
+	EXPECT(IKE_UP, "Uh");
+	ck_assert_int_eq(find(IKE_ACT_UP)->took_ns, 400 * MS);
+}
+END_TEST
+
+START_TEST(ike_sa_up_gives_the_child_more_time)
+{
+	to_initiating();
+	now = mono_add(now, 290 * MS);
+	STEP(.kind = IKE_EV_IKE_UPDOWN, .up = true);
+	ck_assert_int_eq(mono_sub(ike_deadline(&t), now), 300 * MS);
+	mono_t until = ike_deadline(&t);
+	now = mono_add(now, 100 * MS);
+	STEP(.kind = IKE_EV_IKE_UPDOWN, .up = true); /* once only */
+	ck_assert_int_eq(ike_deadline(&t).ns, until.ns);
+}
+END_TEST
+
+START_TEST(refused_initiate_fails_at_once)
+{
+	to_initiating();
+	reply(IKE_REQ_INITIATE, false);
+	EXPECT(IKE_FAILED, "");
+	ck_assert_int_eq(t.why, IKE_WHY_REFUSED);
+	/* A new role change does not wait for the pause. */
+	STEP(.kind = IKE_EV_INITIATE, .epoch = E(7));
+	EXPECT(IKE_PURGING, "T");
+}
+END_TEST
+
+START_TEST(sa_that_comes_up_while_passive_is_purged_once_a_second)
+{
+	to_idle();
+	now = mono_add(now, 400 * MS);
+	child(true, 3);
+	EXPECT(IKE_IDLE, "");
+	ck_assert(ike_needs_purge(&t));
+	ck_assert_int_eq(mono_sub(ike_deadline(&t), now), 600 * MS);
+	tick();
+	EXPECT(IKE_PURGING, "T");
+	STEP(.kind = IKE_EV_IKE_UPDOWN, .up = true); /* and another one meanwhile */
+	reply(IKE_REQ_TERMINATE, true);
+	swept(true);
+	EXPECT(IKE_IDLE, "");
+	ck_assert_int_eq(mono_sub(ike_deadline(&t), now), 1000 * MS);
+	tick();
+	EXPECT(IKE_PURGING, "T");
+	reply(IKE_REQ_TERMINATE, true);
+	swept(true);
+	now = mono_add(now, 5000 * MS);
+	STEP(.kind = IKE_EV_IKE_UPDOWN, .up = true);
+	EXPECT(IKE_PURGING, "T"); /* long ago: at once */
+}
+END_TEST
+
+START_TEST(backend_back_while_active_asks_then_initiates)
+{
+	to_up();
+	STEP(.kind = IKE_EV_BACKEND_DOWN);
+	EXPECT(IKE_ABSENT, "Dh");
+	STEP(.kind = IKE_EV_BACKEND_UP);
+	EXPECT(IKE_CHECKING, "L");
+	listed(false, 0, 0, 0);
+	EXPECT(IKE_CHECKING, "");
+	tick();
+	EXPECT(IKE_CHECKING, "L"); /* noblock leaves out busy SAs: asked twice */
+	listed(false, 0, 0, 0);
+	EXPECT(IKE_PURGING, "T");
+	reply(IKE_REQ_TERMINATE, true);
+	EXPECT(IKE_INITIATING, "I"); /* nothing is swept: the VIP serves other tunnels */
+}
+END_TEST
+
+START_TEST(check_finds_child_or_only_the_ike_sa)
+{
+	to_up();
+	child(false, 7);
+	EXPECT(IKE_CHECKING, "Dh");
+	tick();
+	listed(true, 8, 0, 0);
+	EXPECT(IKE_UP, "Uh");
+	ck_assert_int_eq(find(IKE_ACT_UP)->took_ns, 0);
+
+	child(false, 8);
+	for (unsigned i = 0; i < 2; i++) {
+		tick();
+		EXPECT(IKE_CHECKING, "L");
+		listed(true, 0, 0, 0);
+	}
+	EXPECT(IKE_INITIATING, "I"); /* an established IKE SA needs only the child */
+
+	to_up();
+	child(false, 7);
+	tick();
+	reply(IKE_REQ_LIST, false);
+	tick();
+	tick(); /* no answer at all */
+	EXPECT(IKE_PURGING, "T");
+}
+END_TEST
+
+START_TEST(checking_without_initiate_waits)
+{
+	to_up();
+	t.conf.initiate = false;
+	child(false, 7);
+	tick();
+	listed(false, 0, 0, 0);
+	tick();
+	listed(false, 0, 0, 0);
+	EXPECT(IKE_WAITING, "");
+	child(true, 9);
+	EXPECT(IKE_UP, "Uh");
+}
+END_TEST
+
+START_TEST(older_child_going_away_is_ignored)
+{
+	to_up();
+	child(false, 5);
+	EXPECT(IKE_UP, "");
+	child(true, 8); /* a second one takes over */
+	child(false, 7);
+	EXPECT(IKE_UP, "");
+	child(false, 8);
+	EXPECT(IKE_CHECKING, "Dh");
+	to_up();
+	child(false, 0); /* unknown: taken seriously */
+	EXPECT(IKE_CHECKING, "Dh");
+}
+END_TEST
+
+START_TEST(child_missing_in_three_lists_is_gone)
+{
+	to_up();
+	for (unsigned i = 0; i < 3; i++) {
+		EXPECT(IKE_UP, i ? "" : "Uh");
+		tick();
+		EXPECT(IKE_UP, "L");
+		listed(true, 0, 0, 0);
+	}
+	EXPECT(IKE_CHECKING, "Dh");
+	ck_assert_int_eq(t.why, IKE_WHY_CHILD_GONE);
+}
+END_TEST
+
+START_TEST(list_period)
+{
+	to_up();
+	ck_assert_int_eq(mono_sub(ike_deadline(&t), now), 1000 * MS);
+	t.conf.dpd.enabled = false;
+	tick();
+	ck_assert_int_eq(mono_sub(t.timer, now), IKE_LIST_GAP_NS);
+	t.conf.dpd = (struct ike_dpd_conf){ true, 1, 1, 1, IKE_DPD_RESET };
+	listed(true, 7, 0, 0);
+	tick();
+	ck_assert_int_eq(mono_sub(t.timer, now), 50 * MS);
+}
+END_TEST
+
+START_TEST(backend_none_only_sweeps)
+{
+	fresh();
+	t.conf.backend = IKE_BACKEND_NONE;
+	ike_init(&t, &t.conf, false, now);
+	STEP(.kind = IKE_EV_BACKEND_UP);
+	EXPECT(IKE_ABSENT, "");
+	STEP(.kind = IKE_EV_PURGE, .epoch = E(1));
+	EXPECT(IKE_ABSENT, "S");
+	swept(true);
+	EXPECT(IKE_ABSENT, "P");
+	ck_assert(!find(IKE_ACT_PURGED)->leftovers && !ike_needs_purge(&t));
+	STEP(.kind = IKE_EV_INITIATE, .epoch = E(2));
+	EXPECT(IKE_ABSENT, "");
+	ck_assert(ike_needs_purge(&t));
+}
+END_TEST
+
+START_TEST(purge_while_the_backend_dies)
+{
+	to_up();
+	STEP(.kind = IKE_EV_PURGE, .epoch = E(7));
+	STEP(.kind = IKE_EV_BACKEND_DOWN);
+	EXPECT(IKE_ABSENT, "S");
+	/* It comes back before the sweep is done: the purge begins anew, and is answered once. */
+	STEP(.kind = IKE_EV_BACKEND_UP);
+	EXPECT(IKE_PURGING, "T");
+	reply(IKE_REQ_TERMINATE, true);
+	swept(true);
+	EXPECT(IKE_IDLE, "P");
+}
+END_TEST
+
+START_TEST(backend_back_while_sweeping_for_an_active_tunnel)
+{
+	fresh();
+	STEP(.kind = IKE_EV_PURGE, .epoch = E(3));
+	STEP(.kind = IKE_EV_INITIATE, .epoch = E(3));
+	STEP(.kind = IKE_EV_BACKEND_UP);
+	EXPECT(IKE_CHECKING, "L");
+	swept(true);
+	EXPECT(IKE_CHECKING, "P"); /* answers the purge, initiates nothing by itself */
+	listed(true, 4, 0, 0);
+	EXPECT(IKE_UP, "Uh");
+}
+END_TEST
+
+/* ---- dead peer detection ---- */
+
+/* Runs the machine for ms with lists answered; per second out grows by out_rate, in by in_rate. */
+static uint64_t in_packets, out_packets;
+static uint32_t listed_child = 7;
+
+static bool run_until(enum ike_act_kind what, int64_t ms, unsigned in_rate, unsigned out_rate)
+{
+	mono_t end = mono_add(now, ms * MS), last = now;
+
+	while (mono_before(ike_deadline(&t), end)) {
+		tick();
+		if (find(what))
+			return true;
+		if (!find(IKE_ACT_LIST))
+			continue;
+		int64_t s = mono_sub(now, last) / NS_PER_SEC;
+		last = mono_add(last, s * NS_PER_SEC);
+		in_packets += (uint64_t)s * in_rate;
+		out_packets += (uint64_t)s * out_rate;
+		listed(true, listed_child, in_packets, out_packets);
+		if (find(what))
+			return true;
+	}
+	now = end;
+	return false;
+}
+
+static void to_traffic(void)
+{
+	to_up();
+	in_packets = out_packets = 0;
+	listed_child = 7;
+	ck_assert(!run_until(IKE_ACT_REKEY, 5500, 10, 10));
+	ck_assert(!t.dpd.doubt);
+}
+
+START_TEST(dpd_silence_rekey_reset)
+{
+	to_traffic();
+	mono_t begun = now;
+	ck_assert(run_until(IKE_ACT_REKEY, 20000, 0, 10));
+	/* 3 s of silence and 3 retries of 1 s, seen by samples 1 s apart. */
+	ck_assert_int_ge(mono_sub(now, begun), 6000 * MS);
+	ck_assert_int_le(mono_sub(now, begun), 8000 * MS);
+	reply(IKE_REQ_REKEY, true);
+	EXPECT(IKE_UP, "");
+	begun = now;
+	ck_assert(run_until(IKE_ACT_DPD_DEAD, 5000, 0, 10));
+	ck_assert_int_eq(mono_sub(now, begun), IKE_REKEY_NS);
+	EXPECT(IKE_PURGING, "XhDhT");
+	ck_assert_int_eq(find(IKE_ACT_HOOK)->hook, HOOK_DPD_DEAD);
+	child(false, 7); /* our own doing */
+	reply(IKE_REQ_TERMINATE, true);
+	EXPECT(IKE_PURGING, "S");
+	ck_assert_int_eq(find(IKE_ACT_SWEEP)->peer.af, ADDR_V4);
+	swept(true);
+	EXPECT(IKE_INITIATING, "I");
+	child(true, 8);
+	EXPECT(IKE_UP, "Uh");
+	ck_assert_uint_eq(t.count.dpd_dead, 1);
+	ck_assert_uint_eq(t.count.resets, 1);
+}
+END_TEST
+
+START_TEST(dpd_reset_spares_a_sibling_of_the_same_peer)
+{
+	to_traffic();
+	t.shares_peer = true;
+	ck_assert(run_until(IKE_ACT_DPD_DEAD, 20000, 0, 10));
+	reply(IKE_REQ_TERMINATE, true);
+	EXPECT(IKE_INITIATING, "I");
+}
+END_TEST
+
+START_TEST(dpd_one_reset_in_ten_seconds)
+{
+	to_traffic();
+	t.conf.dpd.interval_ns = 200 * MS;
+	t.conf.dpd.retry_ns = 1000 * MS;
+	t.conf.dpd.retries = 1;
+	ck_assert(run_until(IKE_ACT_DPD_DEAD, 20000, 0, 10));
+	mono_t first = now;
+	reply(IKE_REQ_TERMINATE, true);
+	swept(true);
+	listed_child = 8;
+	child(true, 8);
+	EXPECT(IKE_UP, "Uh");
+	ck_assert(run_until(IKE_ACT_DPD_DEAD, 20000, 0, 10));
+	EXPECT(IKE_UP, "Xh"); /* told, but not reset yet */
+	ck_assert_int_lt(mono_sub(now, first), IKE_RESET_GAP_NS);
+	ck_assert_uint_eq(t.count.resets_held, 1);
+	ck_assert(run_until(IKE_ACT_TERMINATE, 20000, 0, 10));
+	ck_assert_int_eq(mono_sub(now, first), IKE_RESET_GAP_NS);
+	ck_assert_uint_eq(t.count.resets, 2);
+	ck_assert_uint_eq(t.count.dpd_dead, 2);
+}
+END_TEST
+
+START_TEST(dpd_answered_rekey_proves_a_one_way_tunnel)
+{
+	to_traffic();
+	ck_assert(run_until(IKE_ACT_REKEY, 20000, 0, 10));
+	STEP(.kind = IKE_EV_CHILD_REKEY, .sa_id = 8);
+	EXPECT(IKE_UP, "");
+	ck_assert(!t.dpd.rekeying && !t.dpd.doubt);
+	listed_child = 8;
+	mono_t proved = now;
+	ck_assert(run_until(IKE_ACT_REKEY, 200000, 0, 10));
+	ck_assert_int_ge(mono_sub(now, proved), IKE_PROVED_NS);
+	ck_assert_uint_eq(t.count.dpd_dead, 0);
+}
+END_TEST
+
+START_TEST(dpd_rekey_seen_only_in_the_list)
+{
+	to_traffic();
+	ck_assert(run_until(IKE_ACT_REKEY, 20000, 0, 10));
+	reply(IKE_REQ_REKEY, true);
+	STEP(.kind = IKE_EV_TICK);
+	listed_child = 9;
+	t.timer = now; /* the next list comes before the rekey's limit */
+	ck_assert(!run_until(IKE_ACT_DPD_DEAD, 3000, 0, 10));
+	ck_assert_uint_eq(t.sa_id, 9);
+	ck_assert(!t.dpd.rekeying);
+}
+END_TEST
+
+START_TEST(dpd_traffic_ends_the_doubt)
+{
+	to_traffic();
+	ck_assert(!run_until(IKE_ACT_REKEY, 5200, 0, 10));
+	ck_assert(t.dpd.doubt);
+	ck_assert(!run_until(IKE_ACT_REKEY, 20000, 1, 10));
+	ck_assert(!t.dpd.doubt);
+	ck_assert(run_until(IKE_ACT_REKEY, 20000, 0, 10));
+	ck_assert(!run_until(IKE_ACT_DPD_DEAD, 990, 0, 10));
+	t.req = IKE_REQ_NONE;
+	t.timer = now;
+	tick();
+	listed(true, 7, in_packets + 1, out_packets);
+	ck_assert(!t.dpd.rekeying);
+	ck_assert(!run_until(IKE_ACT_DPD_DEAD, 3000, 10, 10));
+}
+END_TEST
+
+START_TEST(dpd_idle_tunnel_is_not_dead)
+{
+	to_traffic();
+	ck_assert(!run_until(IKE_ACT_REKEY, 600000, 0, 0));
+	ck_assert(!run_until(IKE_ACT_REKEY, 600000, 10, 0));
+	out_packets++; /* one packet without an answer is no doubt yet */
+	ck_assert(!run_until(IKE_ACT_REKEY, 600000, 0, 0));
+}
+END_TEST
+
+START_TEST(dpd_counters_that_start_anew_are_a_new_base)
+{
+	to_traffic();
+	in_packets = out_packets = 1;
+	ck_assert(!run_until(IKE_ACT_REKEY, 3000, 0, 0));
+	ck_assert_uint_eq(t.dpd.out, 1);
+	ck_assert(mono_is_never(t.dpd.out_at));
+}
+END_TEST
+
+START_TEST(dpd_notify_only_tells_once_per_silence)
+{
+	to_traffic();
+	t.conf.dpd.action = IKE_DPD_NOTIFY;
+	ck_assert(run_until(IKE_ACT_DPD_DEAD, 20000, 0, 10));
+	EXPECT(IKE_UP, "Xh");
+	ck_assert(!run_until(IKE_ACT_DPD_DEAD, 60000, 0, 10));
+	ck_assert(!run_until(IKE_ACT_DPD_DEAD, 3000, 10, 10));
+	ck_assert(run_until(IKE_ACT_DPD_DEAD, 20000, 0, 10));
+	ck_assert_uint_eq(t.count.rekeys, 0);
+}
+END_TEST
+
+START_TEST(dpd_rekey_does_not_reset)
+{
+	to_traffic();
+	t.conf.dpd.action = IKE_DPD_REKEY;
+	ck_assert(run_until(IKE_ACT_REKEY, 20000, 0, 10));
+	reply(IKE_REQ_REKEY, true);
+	ck_assert(run_until(IKE_ACT_DPD_DEAD, 3000, 0, 10));
+	EXPECT(IKE_UP, "Xh");
+	ck_assert(!run_until(IKE_ACT_TERMINATE, 60000, 0, 10));
+	ck_assert_uint_eq(t.count.dpd_dead, 1);
+}
+END_TEST
+
+START_TEST(dpd_child_down_in_doubt_is_the_verdict)
+{
+	to_traffic();
+	ck_assert(!run_until(IKE_ACT_REKEY, 5200, 0, 10));
+	ck_assert(t.dpd.doubt);
+	child(false, 7);
+	EXPECT(IKE_PURGING, "XhDhT");
+	ck_assert_int_eq(find(IKE_ACT_DPD_DEAD)->reason, IKE_WHY_DPD_EVENT);
+
+	to_traffic();
+	t.conf.dpd.action = IKE_DPD_NOTIFY;
+	ck_assert(!run_until(IKE_ACT_DPD_DEAD, 5200, 0, 10));
+	child(false, 7);
+	EXPECT(IKE_CHECKING, "XhDh");
+}
+END_TEST
+
+START_TEST(dpd_off_never_asks)
+{
+	to_traffic();
+	t.conf.dpd.enabled = false;
+	ck_assert(!run_until(IKE_ACT_REKEY, 600000, 0, 10));
+	child(false, 7);
+	EXPECT(IKE_CHECKING, "Dh");
+}
+END_TEST
+
+START_TEST(texts)
+{
+	for (enum ike_reason r = IKE_WHY_NONE; r < IKE_REASON_N; r++)
+		ck_assert_uint_gt(strlen(ike_reason_text(r)), 3);
+	ck_assert_str_eq(ike_state_name(IKE_UP), "up");
+	ck_assert_str_eq(ike_state_name(IKE_STATE_N), "?");
+	ck_assert_str_eq(ike_reason_text(IKE_REASON_N), "?");
+	ck_assert_str_eq(ike_req_name(IKE_REQ_LIST), "list");
+	ck_assert_str_eq(ike_req_name(IKE_REQ_N), "?");
+}
+END_TEST
+
+/* A long random walk: actions stay within their array, requests are answered or abandoned, epochs never go back. */
+START_TEST(random_walk)
+{
+	uint32_t seed = (uint32_t)_i * 2654435761u + 1;
+	uint64_t newest = 0, purged = 0;
+
+	fresh();
+	for (unsigned i = 0; i < 20000; i++) {
+		seed = seed * 1664525u + 1013904223u;
+		uint32_t r = seed >> 8;
+		struct ike_ev ev = { .kind = (enum ike_ev_kind)(r % IKE_EV_N),
+				     .ok = r >> 5 & 1,
+				     .up = r >> 6 & 1,
+				     .sa_id = r >> 7 & 3,
+				     .req = t.req,
+				     .epoch = t.req_epoch,
+				     .seq = t.req_seq };
+		now = mono_add(now, (int64_t)(r >> 9 & 0xff) * 3 * MS);
+		ev.sample = (struct ike_sample){ .present = ev.ok,
+						 .established = ev.up,
+						 .child = r >> 10 & 1,
+						 .sa_id = r >> 11 & 3,
+						 .out_packets = i };
+		if (ev.kind == IKE_EV_SWEPT) {
+			ev.seq = t.sweep_seq;
+			ev.epoch = t.sweep_epoch;
+		} else if (ev.kind <= IKE_EV_INITIATE) {
+			if (r >> 12 & 7)
+				continue;
+			ev.epoch = E(t.epoch.counter + (r >> 15 & 3) - (t.epoch.counter ? 1 : 0));
+		}
+		step(&ev);
+		ck_assert_uint_ge(t.epoch.counter, newest);
+		newest = t.epoch.counter;
+		const struct ike_act *p = find(IKE_ACT_PURGED);
+		if (p) {
+			ck_assert_uint_ge(p->epoch.counter, purged);
+			purged = p->epoch.counter;
+		}
+		/* Whoever is in a passing state has an end in sight. */
+		if (t.state == IKE_PURGING || t.state == IKE_CHECKING || t.state == IKE_INITIATING ||
+		    t.state == IKE_FAILED || t.purge_asked)
+			ck_assert_msg(mono_sub(ike_deadline(&t), now) <= 15 * NS_PER_SEC, "event %u (%d): %s", i,
+				      (int)ev.kind, ike_state_name(t.state));
+		if (t.state == IKE_UP)
+			ck_assert(t.active && t.backend && ike_needs_purge(&t));
+		if (find(IKE_ACT_INITIATE))
+			ck_assert(t.active && t.backend);
+	}
+	ck_assert_uint_gt(t.count.initiates, 10);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("ike_fsm");
+	TCase *c = tcase_create("all");
+
+	tcase_add_test(c, every_state_with_every_event);
+	tcase_add_test(c, promotion_without_leftovers_initiates_at_once);
+	tcase_add_test(c, up_tells_the_time_since_initiate);
+	tcase_add_test(c, initiate_with_leftovers_purges_first);
+	tcase_add_test(c, demotion_sweeps_the_whole_address);
+	tcase_add_test(c, failed_purge_is_known_and_repeated);
+	tcase_add_test(c, failed_sweep_is_known);
+	tcase_add_test(c, silent_purge_ends_by_itself);
+	tcase_add_test(c, answers_of_an_old_epoch_are_dropped);
+	tcase_add_test(c, attempts_back_off_and_their_time_grows);
+	tcase_add_test(c, slow_peer_counts_during_the_pause);
+	tcase_add_test(c, ike_sa_up_gives_the_child_more_time);
+	tcase_add_test(c, refused_initiate_fails_at_once);
+	tcase_add_test(c, sa_that_comes_up_while_passive_is_purged_once_a_second);
+	tcase_add_test(c, backend_back_while_active_asks_then_initiates);
+	tcase_add_test(c, check_finds_child_or_only_the_ike_sa);
+	tcase_add_test(c, checking_without_initiate_waits);
+	tcase_add_test(c, older_child_going_away_is_ignored);
+	tcase_add_test(c, child_missing_in_three_lists_is_gone);
+	tcase_add_test(c, list_period);
+	tcase_add_test(c, backend_none_only_sweeps);
+	tcase_add_test(c, purge_while_the_backend_dies);
+	tcase_add_test(c, backend_back_while_sweeping_for_an_active_tunnel);
+	tcase_add_test(c, dpd_silence_rekey_reset);
+	tcase_add_test(c, dpd_reset_spares_a_sibling_of_the_same_peer);
+	tcase_add_test(c, dpd_one_reset_in_ten_seconds);
+	tcase_add_test(c, dpd_answered_rekey_proves_a_one_way_tunnel);
+	tcase_add_test(c, dpd_rekey_seen_only_in_the_list);
+	tcase_add_test(c, dpd_traffic_ends_the_doubt);
+	tcase_add_test(c, dpd_idle_tunnel_is_not_dead);
+	tcase_add_test(c, dpd_counters_that_start_anew_are_a_new_base);
+	tcase_add_test(c, dpd_notify_only_tells_once_per_silence);
+	tcase_add_test(c, dpd_rekey_does_not_reset);
+	tcase_add_test(c, dpd_child_down_in_doubt_is_the_verdict);
+	tcase_add_test(c, dpd_off_never_asks);
+	tcase_add_test(c, texts);
+	tcase_add_loop_test(c, random_walk, 0, 20);
+	suite_add_tcase(s, c);
+	SRunner *r = srunner_create(s);
+	srunner_run_all(r, CK_NORMAL);
+	int failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
