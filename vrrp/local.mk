@@ -14,3 +14,7 @@ check_vrrp_wire_SOURCES = tests/unit/check_vrrp_wire.c
 check_vrrp_wire_LDADD = libvrrp_core.a libbase_core.a $(UNIT_LIBS)
 check_garp_SOURCES = tests/unit/check_garp.c
 check_garp_LDADD = libvrrp_core.a libbase_core.a $(UNIT_LIBS)
+
+check_PROGRAMS += check_vrrp_fsm
+check_vrrp_fsm_SOURCES = tests/unit/check_vrrp_fsm.c
+check_vrrp_fsm_LDADD = libvrrp_core.a libbase_core.a $(UNIT_LIBS)
