@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 
@@ -33,7 +34,6 @@ vrrp = {
 };
 sync = { replicate = %(replicate)s; };
 %(ipsec)s
-control = { socket = "/run/keeptrackd/control.sock"; };
 """
 
 IPSEC = """ipsec = {
@@ -44,7 +44,7 @@ IPSEC = """ipsec = {
     );
 };""" % (VIP_WAN, PEER)
 
-SOCKET = "/run/keeptrackd/control.sock"
+SOCKET = "/run/keeptrackd/ctl.sock"
 
 
 class Daemon:
@@ -129,6 +129,23 @@ class Daemon:
             raise LabError("ktsh %s: status %d: %s" % (" ".join(words), status, out.strip()))
         return json.loads(out)
 
+    def ask(self, command, **args):
+        """The same answer over the control socket itself (docs/control-protocol.md); cheaper than a process."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
+            s.settimeout(3)
+            s.connect("/proc/%d/root%s" % (self.machine.holder.pid, SOCKET))
+            s.sendall(json.dumps({"v": 1, "id": 1, "cmd": command, "args": args}).encode() + b"\n")
+            data = None
+            for line in s.makefile(encoding="utf-8"):
+                answer = json.loads(line)
+                if not answer.get("end"):
+                    data = answer["data"]
+                elif answer["status"] == "ok":
+                    return data
+                else:
+                    raise LabError("%s: %s" % (command, answer.get("message")))
+        raise LabError("%s: the answer has no end" % command)
+
     def has_vips(self):
         return self.machine.has_ip4(VIP_LAN, VIP_WAN)
 
@@ -151,7 +168,7 @@ class Keeptrackd:
 
     def __init__(self, lab, charons, **options):
         self.lab, self.charons, self.options = lab, charons, options
-        self.daemons = {}
+        self.daemons, self.remarks = {}, {}
 
     def start(self, router):
         self.daemons[router] = Daemon(self.lab, router, **self.options).start()
@@ -202,21 +219,31 @@ class Keeptrackd:
         """Nothing to do: the router that gave its role away runs on as the standby."""
 
     def remark(self, router):
-        return ""
+        """What the daemon says about itself, asked twice a second at most."""
+        at, text = self.remarks.get(router, (0.0, ""))
+        if time.monotonic() - at < 0.5:
+            return text
+        try:
+            status = self.daemons[router].ask("show failover status")
+            group = status["groups"][0]
+            text = "ready" if group["ready"] else "not ready: " + ", ".join(group["not_ready_because"])
+            if status.get("replication"):
+                text = "%d own, %d copies, %s" % (status["replication"]["own"], status["replication"]["copies"], text)
+        except (OSError, LabError, KeyError, IndexError, ValueError):
+            text = ""
+        self.remarks[router] = (time.monotonic(), text)
+        return text
 
     def timeline(self, router, since_ns):
-        """The newest finished promotion in a router's journal: {phase: instant in ns}, and the whole entry."""
+        """The promotion of a router as its journal has it: {phase: instant in ns}, and the entry; None if it has none."""
         real_minus_mono = time.clock_gettime_ns(time.CLOCK_REALTIME) - now_ns()
-        best = None
-        for entry in entries_of(self.daemons[router].ktsh("show", "failover", "timeline")):
-            begin = entry["begin_wall_us"] * 1000 - real_minus_mono
-            own = entry.get("node_name", entry.get("node")) in (router, ROUTERS.index(router) + 1)
-            if not own or str(entry.get("to", "")).upper() != "MASTER" or begin < since_ns - 2_000_000_000:
-                continue
-            at = {p["phase"]: begin + p["offset_us"] * 1000 for p in entry["phases"]}
-            if best is None or begin > best["begin_ns"]:
-                best = {"begin_ns": int(begin), "at_ns": at, "entry": entry}
-        return best
+        answer = self.daemons[router].ktsh("show", "failover", "timeline")
+        for entry in answer["transactions"]:
+            begin = entry["wall_us"] * 1000 - real_minus_mono
+            if entry["node"] == router and entry["to"] == "MASTER" and begin > since_ns:
+                return {"at_ns": {p["phase"]: begin + p["offset_us"] * 1000 for p in entry["phases"]},
+                        "entry": entry}
+        return None
 
     def stop(self):
         for daemon in self.daemons.values():
@@ -224,13 +251,3 @@ class Keeptrackd:
                 daemon.stop()
             except subprocess.TimeoutExpired:
                 daemon.kill()
-
-
-def entries_of(answer):
-    """Journal entries in a ktsh answer, whatever object wraps the list."""
-    if isinstance(answer, list):
-        return answer
-    for key in ("entries", "timeline", "transactions"):
-        if isinstance(answer.get(key), list):
-            return answer[key]
-    raise LabError("no list of entries in: %.200s" % json.dumps(answer))
