@@ -212,6 +212,10 @@ class Incumbent:
             self.sync[router].kill()
             self.sync[router].wait()
 
+    def restart_dead(self, router):
+        self.clear_dead(router)
+        self.start(router)
+
     def planned(self, router):
         """What an operator does without a better word for it: stop keepalived on the master."""
         self.vrrp[router].terminate()

@@ -118,7 +118,7 @@ class Daemon:
 
     def ktsh_raw(self, *words, timeout=10):
         """(exit status, standard output) of ktsh."""
-        argv = self.machine.command([self.lab.tool("ktsh"), "-s", SOCKET] + list(words))
+        argv = self.machine.command([self.lab.tool("ktsh")] + list(words))
         p = subprocess.run(argv, capture_output=True, text=True, timeout=timeout, check=False)
         return p.returncode, p.stdout + p.stderr
 
@@ -209,6 +209,10 @@ class Keeptrackd:
                         os.kill(pid, signal.SIGKILL)
             except (FileNotFoundError, ProcessLookupError):
                 pass
+
+    def restart_dead(self, router):
+        """As a service manager does. What the dead process and its guardian left is the new one's to find."""
+        self.start(router)
 
     def planned(self, router):
         status, out = self.daemons[router].ktsh_raw("force", "failover")

@@ -238,8 +238,7 @@ def scene_death(run):
     run.wait("%s to be master" % new, lambda: run.stack.is_master(new), 10)
     run.settled()
     result = run.judge(run.measure("process death", since, old, new))
-    run.stack.clear_dead(old)
-    run.stack.start(old)
+    run.stack.restart_dead(old)
     run.wait("%s to have joined again" % old, lambda: run.stack.is_ready(old) or run.master() == old, 20, 0.1)
     return result
 
