@@ -51,7 +51,8 @@ struct ct_io {
 	struct ct_event in_batch[CT_IO_BATCH];
 	uint8_t tx[CT_IO_BATCH * CT_WIRE_OP_MAX] __attribute__((aligned(8)));
 
-	int dump_fd; /* -1: no dump runs */
+	int dump_fd;       /* -1: no dump runs */
+	unsigned dump_gen; /* tells a dump from the next one, which may get the same descriptor */
 	struct loop_timer *dump_timer;
 	uint32_t dump_rate;
 	int64_t dump_credit_ns; /* time bought by not reading; negative: owed */
@@ -363,6 +364,7 @@ static int dump_open(struct ct_io *io)
 		io->dump_fd = -1;
 		return err;
 	}
+	io->dump_gen++;
 	io->dump_n = 0;
 	io->dump_intr = false;
 	return 0;
@@ -375,6 +377,7 @@ void ct_io_dump_stop(struct ct_io *io)
 	/* closing is the only way to end a dump that the kernel has begun */
 	close(io->dump_fd);
 	io->dump_fd = -1;
+	io->dump_gen++;
 	loop_timer_set(io->dump_timer, MONO_NEVER);
 }
 
@@ -390,8 +393,9 @@ static void dump_flush(struct ct_io *io)
 
 static void dump_finish(struct ct_io *io, int result)
 {
+	unsigned gen = io->dump_gen;
 	dump_flush(io);
-	if (io->dump_fd < 0)
+	if (io->dump_gen != gen)
 		return; /* the callback stopped it */
 	ct_io_dump_stop(io);
 	if (!result && io->dump_intr) {
@@ -424,8 +428,8 @@ static void dump_entry(struct ct_io *io, const struct ct_wire_msg *m)
 /* One answer of the kernel. Returns the entries read, or -1 when this dump is over (finished or stopped). */
 static int dump_read(struct ct_io *io)
 {
-	int fd = io->dump_fd;
-	ssize_t len = recv(fd, io->dump_rx, io->dump_read, MSG_DONTWAIT);
+	unsigned gen = io->dump_gen;
+	ssize_t len = recv(io->dump_fd, io->dump_rx, io->dump_read, MSG_DONTWAIT);
 	if (len < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
 	if (len <= 0) {
@@ -450,7 +454,7 @@ static int dump_read(struct ct_io *io)
 			continue;
 		n++;
 		dump_entry(io, &m);
-		if (io->dump_fd != fd)
+		if (io->dump_gen != gen)
 			return -1;
 	}
 	return n;
@@ -488,9 +492,9 @@ static void dump_timer(void *arg, mono_t deadline)
 		io->dump_credit_ns -= n * dump_price(io);
 		now = clock_mono();
 	}
-	int fd = io->dump_fd;
+	unsigned gen = io->dump_gen;
 	dump_flush(io);
-	if (io->dump_fd < 0 || io->dump_fd != fd)
+	if (io->dump_gen != gen)
 		return;
 	mono_t next = now;
 	if (io->dump_rate && io->dump_credit_ns < 0)

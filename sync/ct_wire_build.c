@@ -225,7 +225,9 @@ static void put_create(struct wire_wr *w, const struct ct_entry *e, const struct
 	uint32_t st = e->has & CT_HAS_STATUS ? e->status & CT_ST_CREATE : 0;
 	attr_be32(w, CTA_STATUS, st | CT_ST_CONFIRMED);
 	attr_be32(w, CTA_TIMEOUT, e->timeout_s);
-	if (p->src) {
+	/* a source manipulation always: left out beside CTA_NAT_DST, the kernel moves the port of a reply tuple that is
+	 * taken, instead of answering EEXIST. One that changes nothing leaves SRC_NAT unset. */
+	if (p->src || p->dst) {
 		const uint16_t *port = has_ports(r->l4) ? &r->dport : is_icmp(r->l4) ? &r->sport : NULL;
 		put_nat(w, CTA_NAT_SRC, r->l3, r->dst, port);
 	}

@@ -7,6 +7,23 @@ libsync_io_a_SOURCES =
 libsync_core_a_SOURCES += sync/ct_wire.c sync/ct_wire_build.c
 libsync_io_a_SOURCES += sync/ct_io.c sync/ct_sysctl.c
 
+check_PROGRAMS += check_ct_wire check_fake_ct fuzz_ct_wire
+check_ct_wire_SOURCES = tests/unit/check_ct_wire.c
+check_ct_wire_LDADD = libsync_core.a $(BASE_LIBS) $(NFCT_LIBS) $(UNIT_LIBS)
+check_fake_ct_SOURCES = tests/unit/check_fake_ct.c
+check_fake_ct_LDADD = libfake_ct.a libsync_core.a $(BASE_LIBS) $(NFCT_LIBS) $(UNIT_LIBS)
+fuzz_ct_wire_SOURCES = tests/fuzz/fuzz_ct_wire.c
+fuzz_ct_wire_LDADD = libsync_core.a libbase_core.a $(FUZZ_LIBS)
+
+# the fake conntrack table and the script that it and the real kernel pass; the latter needs root
+noinst_LIBRARIES += libfake_ct.a
+libfake_ct_a_SOURCES = tests/sim/fake_ct.c tests/sim/fake_ct_req.c tests/sim/ct_script.c
+noinst_PROGRAMS += ct_script_real ct_io_real
+ct_script_real_SOURCES = tests/netns/ct_script_real.c
+ct_script_real_LDADD = libfake_ct.a libsync_io.a libsync_core.a $(BASE_LIBS) $(NFCT_LIBS)
+ct_io_real_SOURCES = tests/netns/ct_io_real.c
+ct_io_real_LDADD = libsync_io.a libsync_core.a $(BASE_LIBS) $(NFCT_LIBS)
+
 # channel: codec, key file, TLS, connections
 libsync_core_a_SOURCES += sync/sync_wire.c sync/peer_why.c sync/peer_hello.c
 libsync_io_a_SOURCES += sync/key_file.c sync/peer_tls.c sync/peer_conn.c sync/peer_sock.c sync/peer_io.c sync/peer_listen.c

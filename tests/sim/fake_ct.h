@@ -11,6 +11,7 @@
 #define KT_TESTS_FAKE_CT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include "daemon/base/mono.h"
 #include "sync/ct.h"
@@ -27,13 +28,20 @@ void fake_ct_listen(struct fake_ct *f, bool new_update, bool destroy, uint32_t o
 /* The daemon's sockets are closed: nothing is joined, the queue is emptied. */
 void fake_ct_close(struct fake_ct *f);
 
+/* net.netfilter.nf_conntrack_events: 1 (how it starts) or 2: entries made while nobody listens stay mute for life. */
+void fake_ct_sysctl_events(struct fake_ct *f, int mode);
+
 /* Moves the clock; entries that expire on the way go in order of expiry, as DESTROY with port id 0. */
 void fake_ct_run(struct fake_ct *f, mono_t now);
 /* When the next entry expires; MONO_NEVER if none. */
 mono_t fake_ct_next(const struct fake_ct *f);
 
-/* One operation as a socket with that port id (never 0). op->e is read as ct_wire_build reads it. GET fills *got
- * (may be NULL otherwise) with a DUMP event. 0 or -errno. */
+/* A ctnetlink request as bytes (one message), as a socket with that port id. 0 or -errno; GET fills *got if not NULL.
+ */
+int fake_ct_msg(struct fake_ct *f, uint32_t portid, const void *msg, size_t len, struct ct_event *got);
+
+/* One operation as a socket with that port id (never 0). Goes through ct_wire_build and fake_ct_msg, so
+ * that the codec is part of every simulation. 0 or -errno. */
 int fake_ct_op(struct fake_ct *f, uint32_t portid, const struct ct_op *op, struct ct_event *got);
 
 /* Takes up to cap events from the queue, oldest first. *overrun (may be NULL) becomes true if events were lost since
