@@ -122,6 +122,12 @@ static void stranger_accept(struct stranger *s)
 	p->cb.on_peer(p->arg, fd, ssl, node, link, data);
 }
 
+static void wake_above(int fd, int n)
+{
+	int want = n + 1;
+	setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &want, sizeof(want));
+}
+
 /* First line of a plaintext connection: "ALPN identity\n". */
 static void plain_pass(struct stranger *s)
 {
@@ -138,6 +144,8 @@ static void plain_pass(struct stranger *s)
 		if (buf[0] == 22 /* TLS handshake record */ || n == (ssize_t)sizeof(buf))
 			refuse_plain(s, buf[0] == 22 ? PEER_WHY_NOT_TLS : PEER_WHY_MALFORMED,
 				     "plaintext is configured here (insecure = true)");
+		else
+			wake_above(s->fd, (int)n); /* what was peeked at must not wake us again and again */
 		return;
 	}
 	size_t line = (size_t)(nl - buf);
@@ -159,6 +167,7 @@ static void plain_pass(struct stranger *s)
 		stranger_refuse(s, PEER_WHY_LOST, "the first line vanished");
 		return;
 	}
+	wake_above(s->fd, 0);
 	stranger_accept(s);
 }
 

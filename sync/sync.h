@@ -54,6 +54,7 @@ struct sync_cmd {
 	enum sync_cmd_type type;
 	struct epoch epoch;
 	uint64_t seq;
+	uint32_t peer_node; /* FLUSH, APPLY: the other end; PEER_ALIVE: who was heard. 0: the only peer, or all */
 	struct sync_authority authority;
 	struct ct_tuple tuple;
 	int fd;

@@ -21,6 +21,7 @@
 #include "daemon/base/epoch.h"
 #include "daemon/base/wire.h"
 #include "sync/peer_msg.h"
+#include "sync/rec.h"
 
 #define SYNC_WIRE_VERSION  1 /* the only one so far: hello carries a range */
 #define SYNC_ENV_LEN       32
@@ -109,6 +110,43 @@ void sync_env_end(struct wire_wr *w, size_t off);
 int sync_msg_write(uint8_t *buf, size_t cap, uint32_t owner, uint64_t seq, const struct peer_msg *m);
 /* The record as a message. On a drop *out is all zero. st may be NULL; it counts skipped TLVs only. */
 enum sync_drop sync_msg_read(const struct sync_env *env, struct peer_msg *out, struct sync_wire_stats *st);
+
+/*
+ * Data records. A record of the wire holds several objects: consecutive struct sync_rec of one stream share an envelope
+ * while class, owner and epoch stay and numbers follow each other; the envelope has the first one's number. Per object:
+ * a TLV whose type is enum sync_rec_type.
+ */
+struct sync_pack {
+	struct wire_wr w;
+	bool open;
+	size_t env_off;
+	struct sync_env env;
+	uint64_t next_seq;
+	struct flow_version version; /* of the object before: equal ones are not repeated */
+};
+/* cap: at most SYNC_DATA_MAX, so that one TLS record holds all of it. */
+void sync_pack_begin(struct sync_pack *p, uint8_t *buf, size_t cap);
+/* 0, or ERR_FULL: the record did not fit and nothing was added. */
+int sync_pack_add(struct sync_pack *p, const struct sync_rec *rec);
+/* Bytes written so far; the pack must be begun anew after it. */
+size_t sync_pack_end(struct sync_pack *p);
+/* No object is larger than this. */
+#define SYNC_PACK_OBJ_MAX 768
+
+struct sync_unpack {
+	struct sync_env env;
+	struct wire_rd r;
+	uint64_t seq;
+	struct flow_version version;
+	bool version_lost; /* an object was refused before its version was read: the next may not refer to it */
+};
+void sync_unpack_begin(struct sync_unpack *u, const struct sync_env *env);
+/* The next object. SYNC_OK; SYNC_MORE: there is none left; a drop: this object is refused, go on with the next one. */
+enum sync_drop sync_unpack_next(struct sync_unpack *u, struct sync_rec *out, struct sync_wire_stats *st);
+/* Stream control beside the objects of the core: which of several data connections of a peer carries the stream. */
+#define SYNC_STREAM_ACTIVATE 0x40
+int sync_activate_write(uint8_t *buf, size_t cap, uint32_t owner);
+bool sync_activate_is(const struct sync_env *env);
 
 /* Counts one outcome. */
 void sync_wire_count(struct sync_wire_stats *st, enum sync_drop d);

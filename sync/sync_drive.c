@@ -1,0 +1,296 @@
+/*
+ * Drives the pure core: what the kernel and the peers say goes in, what the core wants goes out. One entrance,
+ * drive_pump, does everything that is due; it runs after each batch of input and at the core's deadline.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "daemon/base/clock.h"
+#include "daemon/base/err.h"
+#include "daemon/base/log.h"
+#include "sync/sync_run.h"
+
+enum { PUMP_BATCHES = 8 };
+#define PUMP_NS (2 * NS_PER_MS)
+
+static void on_events(void *arg, const struct ct_event *ev, unsigned n)
+{
+	struct sync_run *r = arg;
+	mono_t now = clock_mono();
+	for (unsigned i = 0; i < n; i++) {
+		/* A dump entry outside of an injection comes from the sweep; inside it answers a GET. */
+		if (ev[i].type == CT_EV_DUMP && !r->injecting)
+			sync_on_sweep_entry(r->core, &ev[i].e, now);
+		else
+			sync_on_ct_event(r->core, &ev[i], now);
+	}
+	if (!r->injecting)
+		drive_pump(r);
+}
+
+static void on_overrun(void *arg)
+{
+	struct sync_run *r = arg;
+	log_warn(LOG_SYNC, "conntrack events were lost: the receive buffer was full; a sweep repairs");
+	sync_on_overrun(r->core, clock_mono());
+	drive_kick(r);
+}
+
+static void on_dump_restart(void *arg)
+{
+	struct sync_run *r = arg;
+	sync_sweep_begin(r->core, clock_mono());
+}
+
+static void on_dump_end(void *arg, int result)
+{
+	struct sync_run *r = arg;
+	if (result != 0)
+		log_warn(LOG_SYNC, "the walk over the conntrack table failed: %s", err_text(result));
+	sync_sweep_end(r->core, result == 0, clock_mono());
+	drive_kick(r);
+}
+
+static void set_timeouts(struct sync_run *r)
+{
+	struct ct_timeouts from;
+	struct sync_timeouts to;
+	int rc = ct_io_timeouts(&from);
+	if (rc != 0)
+		log_warn(LOG_SYNC, "a conntrack timeout cannot be read, the kernel's default is assumed: %s",
+			 err_text(rc));
+	sync_timeouts_default(&to);
+	memcpy(to.tcp, from.tcp, sizeof(to.tcp));
+	to.udp = from.udp;
+	to.udp_stream = from.udp_stream;
+	to.icmp = from.icmp;
+	to.icmpv6 = from.icmpv6;
+	to.generic = from.generic;
+	sync_set_timeouts(r->core, &to);
+}
+
+static void on_tick(void *arg, mono_t deadline)
+{
+	(void)deadline;
+	drive_pump(arg);
+}
+
+int drive_init(struct sync_run *r, const uint8_t key[16])
+{
+	static const struct ct_io_cb cb = {
+		.events = on_events, .overrun = on_overrun, .dump_end = on_dump_end, .dump_restart = on_dump_restart
+	};
+	struct ct_io_conf cc = { .rcvbuf = r->conf->rcvbuf_bytes };
+	r->tick = loop_timer_new(r->loop, LOOP_NORMAL, on_tick, r);
+	if (!r->tick)
+		return -ENOMEM;
+	if (r->conf->replicate) {
+		r->core = calloc(1, sizeof(*r->core));
+		if (!r->core)
+			return -ENOMEM;
+		int rc = sync_init(r->core, r->conf, r->self.boot_nonce, key, clock_mono());
+		if (rc != 0) {
+			free(r->core);
+			r->core = NULL;
+			return rc;
+		}
+	}
+	r->ct = ct_io_new(r->loop, &cc, &cb, r);
+	if (!r->ct) {
+		int rc = -errno;
+		log_err(LOG_SYNC, "conntrack cannot be reached through netlink: %s", err_text(rc));
+		return rc;
+	}
+	if (!r->core)
+		return 0;
+	int was = 0, rc = ct_io_events_on(&was);
+	if (rc != 0)
+		log_warn(LOG_SYNC, "nf_conntrack_events cannot be set to 1: %s; flows may stay unobserved",
+			 err_text(rc));
+	sync_own_portid(r->core, ct_io_stats(r->ct)->portid);
+	set_timeouts(r);
+	return 0;
+}
+
+void drive_done(struct sync_run *r)
+{
+	loop_timer_free(r->tick);
+	r->tick = NULL;
+	ct_io_free(r->ct);
+	r->ct = NULL;
+	if (r->core) {
+		sync_free(r->core);
+		free(r->core);
+		r->core = NULL;
+	}
+}
+
+void drive_kick(struct sync_run *r)
+{
+	if (r->tick)
+		loop_timer_set(r->tick, clock_mono());
+}
+
+/* One batch into the kernel. False: there was nothing to do. */
+static bool inject(struct sync_run *r)
+{
+	struct ct_op ops[CT_IO_BATCH];
+	int results[CT_IO_BATCH];
+	unsigned n = sync_pull_ops(r->core, ops, CT_IO_BATCH, clock_mono());
+	if (n == 0)
+		return false;
+	r->injecting = true;
+	int rc = ct_io_inject(r->ct, ops, n, results);
+	r->injecting = false;
+	r->st.inject_calls++;
+	r->st.injected += n;
+	if (rc < 0)
+		r->st.inject_errors++;
+	mono_t now = clock_mono();
+	for (unsigned i = 0; i < n; i++)
+		sync_on_op_result(r->core, ops[i].cookie, results[i], now);
+	return true;
+}
+
+/* Live operations first: the core hands them out in this order. True when more may wait. */
+static bool inject_some(struct sync_run *r, unsigned batches, mono_t until)
+{
+	for (unsigned i = 0; i < batches; i++) {
+		if (!inject(r))
+			return false;
+		if (mono_due(until, clock_mono()))
+			break;
+	}
+	return true;
+}
+
+static void listen_as_wanted(struct sync_run *r)
+{
+	int rc = ct_io_listen(r->ct, sync_wants_events(r->core, clock_mono()));
+	static struct log_rate rate;
+	unsigned held;
+	if (rc != 0 && log_rate_ok(&rate, 1, &held))
+		log_err(LOG_SYNC, "conntrack events cannot be subscribed to: %s", err_text(rc));
+}
+
+static void sweep_as_wanted(struct sync_run *r)
+{
+	mono_t now = clock_mono();
+	uint32_t rate = sync_sweep_rate(r->core);
+	if (ct_io_dump_running(r->ct)) {
+		ct_io_dump_rate(r->ct, rate);
+		return;
+	}
+	if (!sync_sweep_wanted(r->core, now))
+		return;
+	sync_sweep_begin(r->core, now);
+	int rc = ct_io_dump_start(r->ct, rate);
+	if (rc != 0) {
+		log_warn(LOG_SYNC, "the conntrack table cannot be walked: %s", err_text(rc));
+		sync_sweep_end(r->core, false, now);
+	}
+}
+
+/* Flags at once, table sizes once a second. */
+static void tell_state(struct sync_run *r)
+{
+	struct sync_report rep = { .type = SYNC_REP_STATE };
+	mono_t now = clock_mono();
+	sync_state_get(r->core, &rep.state);
+	const struct sync_state *a = &rep.state, *b = &r->told;
+	bool flags = a->data_up != b->data_up || a->peer_has_all != b->peer_has_all || a->have_all != b->have_all ||
+		     a->equal != b->equal;
+	bool counts =
+	    a->own != b->own || a->copies != b->copies || a->dirty != b->dirty || a->equal_at.ns != b->equal_at.ns;
+	if (!flags && !r->state_unsent && !(counts && mono_due(r->counts_at, now)))
+		return;
+	r->told = rep.state;
+	r->counts_at = mono_add(now, SYNC_COUNTS_NS);
+	r->state_unsent = false;
+	sync_run_report(r, &rep); /* sets state_unsent again when the mailbox is full */
+}
+
+static uint32_t peer_or_only(const struct sync_run *r, uint32_t node)
+{
+	return node != 0 || r->n_peers == 0 ? node : r->peers[0]->node;
+}
+
+static void answer_waits(struct sync_run *r)
+{
+	if (r->flush.on) {
+		struct sync_report rep = { .type = SYNC_REP_FLUSHED, .epoch = r->flush.epoch };
+		rep.peer_node = peer_or_only(r, r->flush.node);
+		if (sync_flushed(r->core, rep.peer_node, &rep.seq)) {
+			r->flush.on = false;
+			sync_run_report(r, &rep);
+		}
+	}
+	if (r->apply.on) {
+		struct sync_report rep = { .type = SYNC_REP_APPLIED, .epoch = r->apply.epoch, .seq = r->apply.seq };
+		rep.peer_node = peer_or_only(r, r->apply.node);
+		if (sync_applied(r->core, rep.peer_node, rep.seq, clock_mono())) {
+			r->apply.on = false;
+			sync_run_report(r, &rep);
+		}
+	}
+}
+
+void drive_pump(struct sync_run *r)
+{
+	if (!r->core || !r->tick || r->pumping)
+		return;
+	r->pumping = true;
+	mono_t now = clock_mono();
+	if (mono_due(sync_deadline(r->core, now), now))
+		sync_tick(r->core, now);
+	bool more = inject_some(r, PUMP_BATCHES, mono_add(now, PUMP_NS));
+	for (unsigned i = 0; i < r->n_peers; i++)
+		data_flush(r, r->peers[i]);
+	listen_as_wanted(r);
+	sweep_as_wanted(r);
+	answer_waits(r);
+	tell_state(r);
+	now = clock_mono();
+	loop_timer_set(r->tick, more ? now : mono_max(sync_deadline(r->core, now), mono_add(now, 100 * NS_PER_US)));
+	r->pumping = false;
+}
+
+void drive_fence(struct sync_run *r, struct epoch epoch)
+{
+	struct sync_report rep = { .type = SYNC_REP_FENCED, .epoch = epoch };
+	r->st.fences++;
+	if (r->core) {
+		mono_t now = clock_mono();
+		sync_join(r->core, now);
+		listen_as_wanted(r);
+		r->pumping = true; /* records that are read here are applied here */
+		rep.degraded = !data_drain(r, mono_add(now, SYNC_FENCE_READ_NS));
+		(void)inject_some(r, UINT32_MAX, mono_add(clock_mono(), SYNC_FENCE_WRITE_NS));
+		r->pumping = false;
+		sync_fence(r->core, epoch, clock_mono());
+		rep.applied_late = (uint32_t)r->core->stats.refused_epoch;
+	}
+	if (rep.degraded)
+		r->st.fences_degraded++;
+	sync_run_report(r, &rep);
+	drive_kick(r);
+}
+
+void drive_delete(struct sync_run *r, const struct ct_tuple *tuple)
+{
+	if (r->core) {
+		int rc = sync_delete_ct(r->core, tuple, clock_mono());
+		if (rc != 0)
+			log_warn(LOG_SYNC, "an entry is not deleted: %s", err_text(rc));
+		drive_kick(r);
+		return;
+	}
+	struct ct_op op = { .type = CT_OP_DELETE };
+	int result = 0;
+	op.e.orig = *tuple;
+	(void)ct_io_inject(r->ct, &op, 1, &result);
+	r->st.inject_calls++;
+	r->st.injected++;
+	if (result != 0 && result != -ENOENT)
+		log_warn(LOG_SYNC, "an entry is not deleted: %s", err_text(result));
+}

@@ -1,0 +1,166 @@
+/*
+ * Purpose: the inside of the SYNC thread, shared by its source files only (sync_thread, sync_drive, sync_data,
+ *          sync_addr, sync_client).
+ * Owns:    struct sync_run: loop, listener, data connections, replication core, conntrack sockets, clients.
+ * Thread:  SYNC; made and freed on CONTROL while the thread does not run.
+ * In:      commands, kernel events, records, readiness.   Out: reports, records, kernel operations, answers.
+ * Errors:  counted and logged; reports never wait (a full mailbox drops them and counts).
+ */
+#ifndef KT_SYNC_SYNC_RUN_H
+#define KT_SYNC_SYNC_RUN_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include "daemon/base/loop.h"
+#include "daemon/base/ring.h"
+#include "sync/ct_io.h"
+#include "sync/peer_conn.h"
+#include "sync/peer_hello.h"
+#include "sync/peer_listen.h"
+#include "sync/sync.h"
+#include "sync/sync_fsm.h"
+#include "sync/sync_wire.h"
+
+#define SYNC_CLIENTS_MAX    8
+#define SYNC_CLIENT_IDLE_NS (10 * NS_PER_SEC) /* a reader that takes nothing for this long is cut */
+#define SYNC_FENCE_READ_NS  (5 * NS_PER_MS)
+#define SYNC_FENCE_WRITE_NS (5 * NS_PER_MS)
+#define SYNC_COUNTS_NS      NS_PER_SEC /* table sizes are reported at most this often; flags at once */
+
+struct sync_run;
+struct data_peer;
+struct sync_client;
+struct addr_watch;
+
+/* One data connection: this peer, this link. */
+struct data_link {
+	struct sync_run *run;
+	struct data_peer *peer;
+	uint8_t index;
+	bool dials;
+	bool greeted; /* its hello was accepted */
+	bool asked;   /* dialler: ACTIVATE was sent, its echo is awaited */
+	struct peer_conn *conn;
+	struct peer_retry retry;
+	struct loop_timer *retry_timer;
+	uint64_t boot_nonce;
+	uint64_t features;
+	uint8_t digest_key[16];
+	enum peer_why why;
+	char text[PEER_SHAKE_TEXT];
+	mono_t since;
+	uint64_t attempts, connects;
+	struct peer_conn_stats before;
+};
+
+struct data_peer {
+	struct sync_run *run;
+	uint32_t node;
+	struct data_link links[SYNC_LINKS_MAX];
+	uint8_t n_links;
+	struct data_link *active; /* carries the stream, both directions */
+	uint64_t streams;         /* how often one began */
+};
+
+/* A command whose answer needs more than one pass. */
+struct sync_wait {
+	bool on;
+	struct epoch epoch;
+	uint32_t node;
+	uint64_t seq;
+};
+
+struct sync_run_stats {
+	uint64_t flushes, records_sent; /* writes to data connections; objects in them */
+	uint64_t records_read, objects; /* wire records, objects in them */
+	uint64_t inactive;              /* records on a connection that does not carry the stream */
+	uint64_t injected, inject_calls, inject_errors;
+	uint64_t reports_lost;
+	uint64_t fences, fences_degraded;
+	uint64_t held; /* sends held until the newest role epoch was known */
+	uint64_t clients, clients_refused, clients_cut;
+	uint64_t addr_dumps;
+	uint64_t stalls;
+};
+
+struct sync_run {
+	struct sync_thread *t;
+	struct loop *loop;
+	const struct sync_conf *conf;
+	struct sync_conf *owned_conf; /* conf came by SYNC_CMD_CONF */
+	struct peer_self self;
+	struct peer_tls *tls;
+	struct peer_listen *listen;
+	struct ct_io *ct;
+	struct sync *core; /* NULL: replicate = false */
+	struct addr_watch *addrs;
+	struct data_peer *peers[SYNC_NODES_MAX];
+	uint8_t n_peers;
+	struct loop_fd *cmd_fd;
+	struct loop_timer *tick;
+	bool injecting, pumping, in_commands;
+	struct sync_wait flush, apply;
+	struct sync_state told;
+	mono_t counts_at;
+	bool state_unsent;
+	struct sync_client *clients[SYNC_CLIENTS_MAX];
+	struct sync_wire_stats wire;
+	struct sync_run_stats st;
+	uint8_t buf[SYNC_DATA_MAX];
+};
+
+/* The mailbox pair and what both threads may touch. */
+struct sync_thread {
+	struct loop *control;
+	struct ring cmds, reps;
+	struct loop_fd *rep_fd;
+	sync_report_fn fn;
+	void *arg;
+	pthread_t thread;
+	bool running;
+	atomic_bool stopping, ended;
+	/* Role epoch: sequence lock, one writer (CONTROL). Odd: being written. */
+	_Atomic uint32_t epoch_seq;
+	_Atomic uint64_t epoch_counter;
+	_Atomic uint32_t epoch_node;
+	struct sync_run *run;
+};
+
+/* sync_thread.c */
+void sync_run_report(struct sync_run *r, const struct sync_report *rep);
+struct epoch sync_run_role_epoch(const struct sync_run *r);
+/* Handles every command that waits. */
+void sync_run_commands(struct sync_run *r);
+
+/* sync_drive.c: the core and the kernel */
+int drive_init(struct sync_run *r, const uint8_t key[16]);
+void drive_done(struct sync_run *r);
+/* Does what the core wants done now: injects, sends, listens, sweeps, reports; arms the tick. */
+void drive_pump(struct sync_run *r);
+/* Makes drive_pump run in the next pass of the loop. */
+void drive_kick(struct sync_run *r);
+/* SYNC_CMD_FENCE in one go, at most about 10 ms. */
+void drive_fence(struct sync_run *r, struct epoch epoch);
+void drive_delete(struct sync_run *r, const struct ct_tuple *tuple);
+
+/* sync_data.c: data connections */
+int data_conf(struct sync_run *r, const struct sync_conf *old, bool tls_changed);
+void data_done(struct sync_run *r, const char *text);
+/* An accepted, authenticated connection; fd and ssl pass. */
+void data_adopt(struct sync_run *r, int fd, struct ssl_st *ssl, uint32_t node, unsigned link);
+struct data_peer *data_peer_find(struct sync_run *r, uint32_t node);
+/* Sends what the core has for this peer as far as the socket takes it. */
+void data_flush(struct sync_run *r, struct data_peer *p);
+/* Reads all streams until empty, at most until the deadline. False: time ran out. */
+bool data_drain(struct sync_run *r, mono_t until);
+
+/* sync_addr.c: this node's addresses */
+struct addr_watch *addr_watch_new(struct sync_run *r);
+void addr_watch_free(struct addr_watch *w);
+
+/* sync_client.c: answers to session commands */
+void client_new(struct sync_run *r, const struct sync_cmd *cmd);
+void client_free_all(struct sync_run *r);
+
+#endif
