@@ -26,5 +26,6 @@ ct_io_real_LDADD = libsync_io.a libsync_core.a $(BASE_LIBS) $(NFCT_LIBS)
 
 # channel: codec, key file, TLS, connections
 libsync_core_a_SOURCES += sync/sync_wire.c sync/sync_wire_data.c sync/peer_why.c sync/peer_hello.c
-libsync_io_a_SOURCES += sync/key_file.c sync/peer_tls.c sync/peer_conn.c sync/peer_sock.c sync/peer_io.c sync/peer_listen.c
+libsync_io_a_SOURCES += sync/key_file.c sync/peer_tls.c sync/peer_conn.c sync/peer_sock.c sync/peer_io.c sync/peer_listen.c \
+	sync/sync_thread.c sync/sync_drive.c sync/sync_data.c sync/sync_client.c sync/sync_addr.c
 SYNC_LIBS = libsync_io.a libsync_core.a $(SSL_LIBS) $(JANSSON_LIBS)

@@ -210,6 +210,18 @@ static void tell_state(struct sync_run *r)
 	sync_run_report(r, &rep); /* sets state_unsent again when the mailbox is full */
 }
 
+/* Everything that the peers have sent goes into the kernel; then older epochs end. False: time ran out. */
+static bool fence(struct sync_run *r, struct epoch epoch)
+{
+	mono_t now = clock_mono();
+	sync_join(r->core, now);
+	listen_as_wanted(r);
+	bool all = data_drain(r, mono_add(now, SYNC_FENCE_READ_NS));
+	(void)inject_some(r, UINT32_MAX, mono_add(clock_mono(), SYNC_FENCE_WRITE_NS));
+	sync_fence(r->core, epoch, clock_mono());
+	return all;
+}
+
 static uint32_t peer_or_only(const struct sync_run *r, uint32_t node)
 {
 	return node != 0 || r->n_peers == 0 ? node : r->peers[0]->node;
@@ -227,9 +239,14 @@ static void answer_waits(struct sync_run *r)
 	}
 	if (r->apply.on) {
 		struct sync_report rep = { .type = SYNC_REP_APPLIED, .epoch = r->apply.epoch, .seq = r->apply.seq };
+		mono_t now = clock_mono();
 		rep.peer_node = peer_or_only(r, r->apply.node);
-		if (sync_applied(r->core, rep.peer_node, rep.seq, clock_mono())) {
+		bool done = sync_applied(r->core, rep.peer_node, rep.seq, now);
+		if (done || mono_due(r->apply.until, now)) {
 			r->apply.on = false;
+			bool empty = fence(r, rep.epoch);
+			rep.degraded = !done || !empty;
+			rep.applied_late = (uint32_t)r->core->stats.refused_epoch;
 			sync_run_report(r, &rep);
 		}
 	}
@@ -251,7 +268,8 @@ void drive_pump(struct sync_run *r)
 	answer_waits(r);
 	tell_state(r);
 	now = clock_mono();
-	loop_timer_set(r->tick, more ? now : mono_max(sync_deadline(r->core, now), mono_add(now, 100 * NS_PER_US)));
+	mono_t next = more ? now : mono_max(sync_deadline(r->core, now), mono_add(now, 100 * NS_PER_US));
+	loop_timer_set(r->tick, r->apply.on ? mono_min(next, r->apply.until) : next);
 	r->pumping = false;
 }
 
@@ -260,14 +278,10 @@ void drive_fence(struct sync_run *r, struct epoch epoch)
 	struct sync_report rep = { .type = SYNC_REP_FENCED, .epoch = epoch };
 	r->st.fences++;
 	if (r->core) {
-		mono_t now = clock_mono();
-		sync_join(r->core, now);
-		listen_as_wanted(r);
+		bool outer = r->pumping;
 		r->pumping = true; /* records that are read here are applied here */
-		rep.degraded = !data_drain(r, mono_add(now, SYNC_FENCE_READ_NS));
-		(void)inject_some(r, UINT32_MAX, mono_add(clock_mono(), SYNC_FENCE_WRITE_NS));
-		r->pumping = false;
-		sync_fence(r->core, epoch, clock_mono());
+		rep.degraded = !fence(r, epoch);
+		r->pumping = outer;
 		rep.applied_late = (uint32_t)r->core->stats.refused_epoch;
 	}
 	if (rep.degraded)

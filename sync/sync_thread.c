@@ -125,6 +125,7 @@ static void wait_for(struct sync_run *r, struct sync_wait *w, const struct sync_
 		return;
 	}
 	*w = (struct sync_wait){ .on = true, .epoch = c->epoch, .node = c->peer_node, .seq = c->seq };
+	w->until = mono_add(clock_mono(), SYNC_APPLY_NS);
 	drive_pump(r);
 	drive_kick(r); /* pump does nothing when it is what led here */
 }
@@ -147,6 +148,8 @@ static void command_role(struct sync_run *r, const struct sync_cmd *c)
 	} else if (c->type == SYNC_CMD_APPLY) {
 		(void)data_drain(r, mono_add(now, SYNC_FENCE_READ_NS));
 		wait_for(r, &r->apply, c, SYNC_REP_APPLIED);
+	} else if (r->core && c->type == SYNC_CMD_JOIN) {
+		sync_join(r->core, now);
 	} else if (r->core && c->type == SYNC_CMD_DEMOTING) {
 		sync_demoting(r->core, now);
 	} else if (r->core && c->type == SYNC_CMD_STABLE) {
@@ -169,6 +172,7 @@ static void command(struct sync_run *r, const struct sync_cmd *c)
 		drive_fence(r, c->epoch);
 		break;
 	case SYNC_CMD_AUTHORITY:
+	case SYNC_CMD_JOIN:
 	case SYNC_CMD_FLUSH:
 	case SYNC_CMD_APPLY:
 	case SYNC_CMD_DEMOTING:
