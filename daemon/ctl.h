@@ -45,11 +45,12 @@ struct ctl_request {
 typedef int (*ctl_handle_fn)(void *app, struct ctl_request *req, json_t **reply);
 
 struct ctl_conf {
-	const char *path;
+	const char *path; /* NULL: no listening socket, clients come by ctl_add_client */
 	/* -1: no such group, root only */
 	gid_t view_gid, admin_gid;
 	ctl_handle_fn handle;
 	void *app;
+	int64_t stall_ns; /* 0: CTL_STALL_NS */
 };
 
 struct ctl_stats {
@@ -77,6 +78,10 @@ void ctl_refuse(int fd, uint32_t id, int code, const char *message);
 
 /* Answers a request for which the handler returned CTL_LATER. A client that went away meanwhile is no error. */
 void ctl_answer(struct ctl *c, uint64_t token, json_t *data, int code, const char *message);
+
+enum ctl_grade { CTL_GRADE_NONE = 0, CTL_GRADE_VIEW, CTL_GRADE_ADMIN };
+/* What a user with these groups may do. Root and the daemon's own user are admins. */
+enum ctl_grade ctl_grade(uid_t uid, const gid_t *gids, unsigned n, const struct ctl_conf *conf);
 
 /* The gid of a group in /etc/group (no name service is asked, CONTROL must not wait); (gid_t)-1 if there is none. */
 gid_t ctl_group_id(const char *name);

@@ -42,3 +42,12 @@ libdaemon_io_a_SOURCES += daemon/netapply.h daemon/netapply.c daemon/rtnl_io.h d
 	daemon/kernel_thread.h daemon/kernel_thread.c daemon/journal.h daemon/journal.c daemon/guardian.h \
 	daemon/guardian.c daemon/sandbox.h daemon/sandbox.c daemon/sdnotify.h daemon/sdnotify.c daemon/file_io.h \
 	daemon/file_io.c
+
+# Control socket: the command table is pure and shared with ktsh.
+libdaemon_core_a_SOURCES += daemon/ctl_proto.h daemon/ctl_proto.c
+libdaemon_io_a_SOURCES += daemon/ctl.h daemon/ctl.c daemon/ctl_msg.c
+check_PROGRAMS += check_ctl fuzz_ctl
+check_ctl_SOURCES = tests/unit/check_ctl.c
+check_ctl_LDADD = libdaemon_io.a libdaemon_core.a $(BASE_LIBS) $(JANSSON_LIBS) $(UNIT_LIBS)
+fuzz_ctl_SOURCES = tests/fuzz/fuzz_ctl.c
+fuzz_ctl_LDADD = libdaemon_io.a libdaemon_core.a $(BASE_LIBS) $(JANSSON_LIBS) $(FUZZ_LIBS)
