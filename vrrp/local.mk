@@ -18,3 +18,7 @@ check_garp_LDADD = libvrrp_core.a libbase_core.a $(UNIT_LIBS)
 check_PROGRAMS += check_vrrp_fsm
 check_vrrp_fsm_SOURCES = tests/unit/check_vrrp_fsm.c
 check_vrrp_fsm_LDADD = libvrrp_core.a libbase_core.a $(UNIT_LIBS)
+
+check_PROGRAMS += fuzz_vrrp_wire
+fuzz_vrrp_wire_SOURCES = tests/fuzz/fuzz_vrrp_wire.c
+fuzz_vrrp_wire_LDADD = libvrrp_core.a libbase_core.a $(FUZZ_LIBS)
