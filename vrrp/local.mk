@@ -22,3 +22,7 @@ check_vrrp_fsm_LDADD = libvrrp_core.a libbase_core.a $(UNIT_LIBS)
 check_PROGRAMS += fuzz_vrrp_wire
 fuzz_vrrp_wire_SOURCES = tests/fuzz/fuzz_vrrp_wire.c
 fuzz_vrrp_wire_LDADD = libvrrp_core.a libbase_core.a $(FUZZ_LIBS)
+
+check_PROGRAMS += check_vrrp_io
+check_vrrp_io_SOURCES = tests/unit/check_vrrp_io.c
+check_vrrp_io_LDADD = libvrrp_io.a libvrrp_core.a $(BASE_LIBS) $(UNIT_LIBS)

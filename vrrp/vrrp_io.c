@@ -122,8 +122,9 @@ static int setup_v4(int fd, unsigned ifindex)
 	int rc = set_options(fd, row, sizeof(row) / sizeof(row[0]));
 	if (rc)
 		return rc;
-	if (setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &m, sizeof(m)) != 0 ||
-	    setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &m, sizeof(m)) != 0)
+	/* The membership first: it is the one that says ENODEV for a missing interface. */
+	if (setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &m, sizeof(m)) != 0 ||
+	    setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &m, sizeof(m)) != 0)
 		return -errno;
 	return 0;
 }
