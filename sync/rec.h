@@ -42,7 +42,8 @@ enum sync_rec_type {
 	SYNC_REC_ACK = 11,            /* ack_seq, refused, digest_seq, equal */
 	SYNC_REC_FLOOR =
 	    12, /* version: flows below it are version.node's; first record of every stream (may be zero) */
-	SYNC_REC_REFUSED = 13,	      /* full: e.orig, version, err: the kernel here refuses your session; err 0: not any more */
+	SYNC_REC_REFUSED =
+	    13, /* full: e.orig, version, err: the kernel here refuses your session; err 0: not any more */
 };
 
 struct sync_bucket {

@@ -7,8 +7,8 @@
 #include "daemon/base/require.h"
 #include "sync/sess_tbl.h"
 
-#define V6_BIT	 UINT32_C(0x80000000)
-#define KEY_MAX	 40
+#define V6_BIT   UINT32_C(0x80000000)
+#define KEY_MAX  40
 #define EPOCH_HI 32
 
 int sess_tbl_init(struct sess_tbl *t, uint32_t limit, const uint8_t *key)

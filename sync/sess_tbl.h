@@ -44,8 +44,8 @@ enum sess_flag {
 	SESS_REPLACE = 1 << 17,  /* the kernel's entry has another NAT mapping: delete it first */
 	SESS_REFUSED = 1 << 18,  /* counted among its owner's refused entries */
 	SESS_ONLY_NEW = 1 << 19, /* may be created, an entry that exists must not be touched */
-	SESS_TELL = 1 << 20,	 /* the owner is to be told whether the kernel refuses it (REFUSED) */
-	SESS_GONE = 1 << 21,	 /* not there any more; only the injector still holds the record */
+	SESS_TELL = 1 << 20,     /* the owner is to be told whether the kernel refuses it (REFUSED) */
+	SESS_GONE = 1 << 21,     /* not there any more; only the injector still holds the record */
 };
 
 /* Which list the queue links belong to. */
@@ -69,10 +69,10 @@ struct sess {
 				when it ended */
 	uint32_t evidence_s; /* when traffic was last seen here, 0: never */
 	uint16_t sport[2], dport[2]; /* original, reply */
-	uint32_t flags : 22; /* enum sess_flag */
-	uint32_t list : 2; /* enum sess_list */
-	uint32_t queue : 2; /* enum sess_queue: waits there, or was taken from there and is in flight */
-	uint32_t want : 3, fly : 3; /* enum sess_op: still to be done; in flight */
+	uint32_t flags : 22;         /* enum sess_flag */
+	uint32_t list : 2;           /* enum sess_list */
+	uint32_t queue : 2;          /* enum sess_queue: waits there, or was taken from there and is in flight */
+	uint32_t want : 3, fly : 3;  /* enum sess_op: still to be done; in flight */
 	uint16_t zone;
 	uint16_t status;
 	uint8_t l4;

@@ -130,12 +130,14 @@ struct sync_bulk_tx {
 	bool wanted, running;
 	uint8_t mask[SYNC_BUCKETS / 8];
 	struct sess_walk walk;
-	uint64_t end_seq; /* sequence of the last full BULK_END, 0: none yet */
-	bool full;        /* all buckets */
+	uint64_t end_seq;  /* sequence of the last full BULK_END, 0: none yet */
+	bool full;         /* all buckets */
+	unsigned n_differ; /* buckets found different so far */
 };
 
 struct sync_bulk_rx {
-	bool open, clean; /* clean: no SEEN mark of an earlier bulk is left */
+	bool open, clean; /* clean: it began with no SEEN mark of an earlier one left */
+	bool marks_clean; /* the walk after the last one is done */
 	bool walking;
 	uint8_t mask[SYNC_BUCKETS / 8];
 	struct sess_walk walk;
@@ -165,8 +167,8 @@ struct sync_peer {
 	uint64_t barrier_seq, barrier_at[SESS_QUEUES];
 	bool barrier, ack_due;
 	mono_t ack_at;
-	bool have_all; /* its first full bulk is complete */
-	uint64_t digest_seq;
+	bool have_all;                    /* its first full bulk is complete */
+	uint64_t digest_seq, digest_told; /* last compared, last published */
 	bool digest_equal; /* the last comparison of its DIGEST, published when what came before it is stored */
 	bool equal;
 	mono_t equal_at;

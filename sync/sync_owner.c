@@ -20,7 +20,8 @@ void sync_owner_fence(struct sync_owner *o, struct epoch e)
 
 bool sync_owner_authority(struct sync_owner *o, const struct sync_authority *a)
 {
-	/* Taken back: a floor that no peer has read yet was never there. One that was read stays, evidence settles it. */
+	/* Taken back: a floor that no peer has read yet was never there. One that was read stays, evidence settles it.
+	 */
 	if (epoch_cmp(a->epoch, o->auth.epoch) < 0) {
 		bool undo = epoch_cmp(o->floor_authority, o->auth.epoch) == 0 && !o->floor_told;
 
@@ -78,7 +79,8 @@ struct flow_version sync_owner_claim(const struct sync_owner *o, struct flow_ver
 	/* At the end of the count the flow stays where it is until the next role change brings a new epoch. */
 	if (v.node == o->self || (v.claim == SYNC_CLAIM_MAX && epoch_cmp(o->seen, v.epoch) <= 0))
 		return v;
-	return (struct flow_version){ epoch_max(v.epoch, o->seen), v.claim == SYNC_CLAIM_MAX ? 0 : v.claim + 1, o->self };
+	return (struct flow_version){ epoch_max(v.epoch, o->seen), v.claim == SYNC_CLAIM_MAX ? 0 : v.claim + 1,
+				      o->self };
 }
 
 bool sync_owner_may_end(const struct sync_owner *o, struct flow_version stored)
@@ -91,7 +93,8 @@ bool sync_owner_may_end(const struct sync_owner *o, struct flow_version stored)
 	return o->auth.any || epoch_cmp(v.epoch, o->auth.epoch) >= 0;
 }
 
-enum sync_destroy sync_owner_destroy(const struct sync_owner *o, struct flow_version stored, bool closing, uint32_t portid)
+enum sync_destroy sync_owner_destroy(const struct sync_owner *o, struct flow_version stored, bool closing,
+				     uint32_t portid)
 {
 	struct flow_version v = sync_owner_effective(o, stored);
 

@@ -44,7 +44,10 @@ int sync_locals_set(struct sync_locals *l, const struct addr *addrs, uint32_t n)
 {
 	if (n > SYNC_LOCAL_MAX)
 		return ERR_FULL;
-	memcpy(l->own, addrs, n * sizeof(*addrs));
+	memcpy(l->before, l->own, l->n_own * sizeof(*l->own));
+	l->n_before = l->n_own;
+	if (n > 0)
+		memcpy(l->own, addrs, n * sizeof(*addrs));
 	l->n_own = n;
 	qsort(l->own, n, sizeof(*l->own), by_addr);
 	return 0;
@@ -60,6 +63,14 @@ void sync_locals_vips(struct sync_locals *l, const struct sync_conf *conf)
 static bool found(const struct addr *sorted, uint32_t n, const struct addr *a)
 {
 	return n > 0 && bsearch(a, sorted, n, sizeof(*sorted), by_addr) != NULL;
+}
+
+bool sync_locals_vanished(const struct sync_locals *l)
+{
+	for (uint32_t i = 0; i < l->n_before; i++)
+		if (!found(l->own, l->n_own, &l->before[i]))
+			return true;
+	return false;
 }
 
 bool sync_local_is_vip(const struct sync_locals *l, uint8_t l3, const uint8_t addr[16])
@@ -160,7 +171,8 @@ uint32_t sync_policy_full_timeout(const struct sync_timeouts *t, const struct ct
 {
 	switch (e->orig.l4) {
 	case IPPROTO_TCP:
-		return t->tcp[e->has & CT_HAS_TCP && e->tcp_state <= CT_TCP_SYN_SENT2 ? e->tcp_state : CT_TCP_ESTABLISHED];
+		return t
+		    ->tcp[e->has & CT_HAS_TCP && e->tcp_state <= CT_TCP_SYN_SENT2 ? e->tcp_state : CT_TCP_ESTABLISHED];
 	case IPPROTO_UDP:
 		/* nf_conntrack_proto_udp.c: a stream once it is assured. */
 		return e->status & CT_ST_ASSURED ? t->udp_stream : t->udp;

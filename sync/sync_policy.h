@@ -26,7 +26,7 @@ enum sync_disposition { SYNC_DISP_SYNCED = 0, SYNC_DISP_PENDING, SYNC_DISP_SKIPP
 	X(SYNC_WHY_PROTO_OTHER, SYNC_DISP_SKIPPED, "protocol-other", "neither TCP, UDP nor ICMP")                    \
 	X(SYNC_WHY_NODE_ADDR, SYNC_DISP_SKIPPED, "node-address", "translated to an address that does not move")      \
 	X(SYNC_WHY_OFF, SYNC_DISP_SKIPPED, "replication-off", "replicate = false")                                   \
-	X(SYNC_WHY_PEER_LOCAL, SYNC_DISP_SKIPPED, "peer-local", "the peer itself opens or answers it") \
+	X(SYNC_WHY_PEER_LOCAL, SYNC_DISP_SKIPPED, "peer-local", "the peer itself opens or answers it")               \
 	X(SYNC_WHY_HALF_OPEN, SYNC_DISP_PENDING, "half-open", "TCP is not established yet")                          \
 	X(SYNC_WHY_CLOSING, SYNC_DISP_PENDING, "closing", "TCP was closing when it was first seen")                  \
 	X(SYNC_WHY_UNREPLIED, SYNC_DISP_PENDING, "unreplied", "no answer was seen yet")                              \
@@ -55,12 +55,16 @@ const char *sync_disposition_word(enum sync_disposition d);
 struct sync_locals {
 	struct addr own[SYNC_LOCAL_MAX]; /* interface addresses, sorted */
 	uint32_t n_own;
+	struct addr before[SYNC_LOCAL_MAX]; /* the set before that */
+	uint32_t n_before;
 	struct addr vips[SYNC_LOCALS_MAX]; /* sorted */
 	uint32_t n_vips;
 };
 
 /* n interface addresses of this node (VIPs among them do no harm). 0 or ERR_FULL. */
 int sync_locals_set(struct sync_locals *l, const struct addr *addrs, uint32_t n);
+/* Did the last sync_locals_set take an address away? */
+bool sync_locals_vanished(const struct sync_locals *l);
 void sync_locals_vips(struct sync_locals *l, const struct sync_conf *conf);
 bool sync_local_is_vip(const struct sync_locals *l, uint8_t l3, const uint8_t addr[16]);
 /* Own, VIP or loopback. */

@@ -1,0 +1,568 @@
+/*
+ * One flow's life. A record is ours or a copy by its effective version; whether it counts in a digest follows from that
+ * and its flags in one place (counts()), so every change of content or owner stands between flow_uncount and
+ * flow_count.
+ */
+#include <errno.h>
+#include <string.h>
+#include "daemon/base/err.h"
+#include "daemon/base/require.h"
+#include "sync/sync_int.h"
+
+#define FIRST_SEC 10
+#define DEAD      (SESS_DEAD_DEL | SESS_DEAD_EXP)
+
+uint32_t sync_sec(const struct sync *s, mono_t now)
+{
+	return (uint32_t)((now.ns - s->t0.ns) / NS_PER_SEC) + FIRST_SEC;
+}
+
+mono_t sync_sec_at(const struct sync *s, uint32_t sec)
+{
+	return mono_add(s->t0, ((int64_t)sec - FIRST_SEC) * NS_PER_SEC);
+}
+
+uint32_t sync_lease_s(const struct sync *s)
+{
+	int64_t sec = s->conf->lease_ns / NS_PER_SEC;
+
+	return sec < 10 ? 10 : (uint32_t)sec;
+}
+
+struct flow flow_at(const struct sync *s, uint32_t id)
+{
+	struct sess *x = sess_at(&s->tbl, id);
+
+	return (struct flow){ id, x && !(x->flags & SESS_GONE) ? x : NULL };
+}
+
+struct flow flow_find(const struct sync *s, const struct ct_tuple *orig)
+{
+	struct flow f = { 0 };
+
+	f.x = sess_find(&s->tbl, orig, &f.id);
+	if (f.x && f.x->flags & SESS_GONE)
+		f.x = NULL;
+	return f;
+}
+
+struct flow flow_new(struct sync *s, const struct ct_tuple *orig)
+{
+	struct flow f = { 0 };
+
+	f.x = sess_find(&s->tbl, orig, &f.id);
+	if (!f.x) {
+		f.x = sess_add(&s->tbl, orig, &f.id);
+		if (!f.x)
+			s->stats.table_full++;
+		return f;
+	}
+	require(f.x->flags & SESS_GONE);
+	/* The injector holds it: what is in the kernel stays known, all else begins anew. */
+	f.x->flags &= SESS_USED | SESS_KERN | SESS_SWEPT;
+	f.x->want = SESS_OP_NONE;
+	f.x->mark = 0;
+	f.x->evidence_s = 0;
+	f.x->told = 0;
+	f.x->why = SYNC_WHY_NONE;
+	f.x->err = 0;
+	require(sess_set_version(&s->tbl, f.x, (struct flow_version){ 0 }));
+	return f;
+}
+
+struct flow_version flow_version_of(const struct sync *s, struct flow f)
+{
+	return sync_owner_effective(&s->owner, sess_version(&s->tbl, f.x));
+}
+
+bool flow_mine(const struct sync *s, struct flow f)
+{
+	return flow_version_of(s, f).node == s->conf->self;
+}
+
+unsigned flow_owner(const struct sync *s, struct flow f)
+{
+	return sess_node_slot(&s->tbl, flow_version_of(s, f).node);
+}
+
+struct sync_peer *sync_peer_slot(struct sync *s, unsigned slot)
+{
+	if (slot == 0 || slot == s->self_slot || s->peers[slot - 1].node == 0)
+		return NULL;
+	return &s->peers[slot - 1];
+}
+
+struct sync_peer *sync_peer_node(struct sync *s, uint32_t node)
+{
+	return sync_peer_slot(s, sess_node_slot(&s->tbl, node));
+}
+
+static unsigned up_mask(const struct sync *s)
+{
+	unsigned m = 0;
+
+	for (unsigned i = 0; i < SESS_NODES; i++)
+		if (s->peers[i].up)
+			m |= 1u << i;
+	return m;
+}
+
+bool sync_any_up(const struct sync *s)
+{
+	return up_mask(s) != 0;
+}
+
+bool sync_owner_lives(const struct sync *s, unsigned slot, mono_t now)
+{
+	if (slot == 0 || slot == s->self_slot)
+		return false;
+	const struct sync_peer *p = &s->peers[slot - 1];
+	return p->up || mono_before(now, mono_add(p->heard_at, SYNC_ALIVE_NS));
+}
+
+/* What its owner told, or is about to tell, its peers. A flow that the owner ended does not count at a copy's holder.
+ */
+static bool counts(const struct sync *s, struct flow f)
+{
+	unsigned owner = flow_owner(s, f);
+
+	if (f.x->why != SYNC_WHY_NONE || f.x->flags & (DEAD | SESS_GONE) || owner == 0)
+		return false;
+	return owner == s->self_slot || !(f.x->flags & SESS_ASK);
+}
+
+static void count_item(struct sync *s, struct flow f, bool in)
+{
+	struct digest_set *d = &s->sets[flow_owner(s, f) - 1];
+	struct ct_entry e;
+
+	sess_entry(&s->tbl, f.id, &e);
+	struct digest_item it = digest_entry(d->key, &e);
+	if (in)
+		digest_add(d, &it);
+	else
+		digest_del(d, &it);
+}
+
+/* While counting anew, only what the walk has passed is part of a set. */
+static bool in_set(const struct sync *s, uint32_t id)
+{
+	return !s->recounting || sess_walk_passed(&s->recount, id);
+}
+
+void flow_uncount(struct sync *s, struct flow f)
+{
+	if (!(f.x->flags & SESS_COUNTED))
+		return;
+	if (in_set(s, f.id))
+		count_item(s, f, false);
+	f.x->flags &= ~SESS_COUNTED;
+}
+
+void flow_count(struct sync *s, struct flow f)
+{
+	if (f.x->flags & SESS_COUNTED || !counts(s, f))
+		return;
+	if (in_set(s, f.id))
+		count_item(s, f, true);
+	f.x->flags |= SESS_COUNTED;
+}
+
+void sync_recount(struct sync *s)
+{
+	if (!s->recounting) {
+		s->own_before = (uint32_t)s->sets[s->self_slot - 1].count;
+		s->copies_before = 0;
+		for (unsigned i = 0; i < SESS_NODES; i++)
+			if (i + 1 != s->self_slot)
+				s->copies_before += (uint32_t)s->sets[i].count;
+	}
+	for (unsigned i = 0; i < SESS_NODES; i++) {
+		uint8_t key[16];
+		s->peers[i].refused = 0;
+		memcpy(key, s->sets[i].key, sizeof(key));
+		digest_init(&s->sets[i], key);
+	}
+	s->recounting = true;
+	sess_walk_start(&s->recount);
+}
+
+void sync_recount_step(struct sync *s, unsigned budget)
+{
+	struct flow f;
+
+	while (s->recounting && (f.id = sess_walk_next(&s->tbl, &s->recount, &budget)) != 0) {
+		f.x = sess_at(&s->tbl, f.id);
+		f.x->flags &= ~SESS_COUNTED;
+		flow_count(s, f);
+		unsigned owner = f.x->flags & SESS_REFUSED ? flow_owner(s, f) : 0;
+		if (owner != 0)
+			s->peers[owner - 1].refused++;
+	}
+	if (!s->recount.active)
+		s->recounting = false;
+}
+
+static bool merge_tcp(struct sess *x, const struct ct_entry *e)
+{
+	bool changed = false;
+
+	if (e->has & CT_HAS_TCP) {
+		changed = !(x->flags & SESS_TCP) || x->tcp_state != e->tcp_state;
+		x->flags |= SESS_TCP;
+		x->tcp_state = e->tcp_state & 0xf;
+	}
+	if (e->has & CT_HAS_TCP_WIN) {
+		uint8_t flags = (uint8_t)((e->tcp_flags[0] & CT_TCP_KEEP) | (e->tcp_flags[1] & CT_TCP_KEEP) << 4);
+		uint8_t scale = (uint8_t)((e->tcp_wscale[0] & 0xf) | (e->tcp_wscale[1] & 0xf) << 4);
+		/* BE_LIBERAL is ours on copies and says nothing about the flow. */
+		uint8_t ours = (uint8_t)(CT_TCP_BE_LIBERAL | CT_TCP_BE_LIBERAL << 4);
+		flags &= (uint8_t)~ours;
+		changed |= !(x->flags & SESS_WIN) || x->tcp_flags != flags || x->tcp_scale != scale;
+		x->flags |= SESS_WIN;
+		x->tcp_flags = flags;
+		x->tcp_scale = scale;
+	}
+	return changed;
+}
+
+/* Status bits that are kept: what a copy may carry or must show. */
+#define STATUS_KEEP (SYNC_STATUS_STABLE | CT_ST_CONFIRMED | CT_ST_OFFLOAD)
+
+bool flow_merge(struct sync *s, struct flow f, const struct ct_entry *e, bool delta)
+{
+	struct ct_tuple reply;
+	bool changed = false;
+
+	flow_uncount(s, f);
+	sess_reply(&s->tbl, f.id, &reply);
+	if (e->has & CT_HAS_REPLY && memcmp(&reply, &e->reply, sizeof(reply)) != 0) {
+		sess_set_reply(&s->tbl, f.id, &e->reply);
+		f.x->told = 0;
+		changed = true;
+	}
+	if (!delta) {
+		changed |= (f.x->flags & SESS_WIN) && !(e->has & CT_HAS_TCP_WIN);
+		f.x->flags &= ~(SESS_TCP | SESS_WIN);
+	}
+	if (e->has & CT_HAS_STATUS) {
+		uint16_t status = e->status & STATUS_KEEP;
+		changed |= f.x->status != status;
+		f.x->status = status;
+		/* A mark that is not zero comes with every message. */
+		uint32_t mark = e->has & CT_HAS_MARK ? e->mark : 0;
+		changed |= f.x->mark != mark;
+		f.x->mark = mark;
+	}
+	uint8_t state = f.x->tcp_state, flags = f.x->tcp_flags, scale = f.x->tcp_scale;
+	bool tcp = merge_tcp(f.x, e);
+	changed |= delta ? tcp : state != f.x->tcp_state || flags != f.x->tcp_flags || scale != f.x->tcp_scale;
+	if (e->has & (CT_HAS_MASTER | CT_HAS_HELPER)) {
+		const struct sess_side *sd = sess_side(&s->tbl, f.x);
+		changed |= !sd || (e->has & (CT_HAS_MASTER | CT_HAS_HELPER) & ~sd->has) != 0;
+		if (!sess_set_side(&s->tbl, f.x, e))
+			s->stats.table_full++;
+	}
+	flow_count(s, f);
+	return changed;
+}
+
+bool flow_same_nat(const struct sync *s, struct flow f, const struct ct_entry *e)
+{
+	struct ct_tuple reply;
+	uint32_t nat = CT_ST_SRC_NAT | CT_ST_DST_NAT;
+
+	sess_reply(&s->tbl, f.id, &reply);
+	if (e->has & CT_HAS_REPLY && memcmp(&reply, &e->reply, sizeof(reply)) != 0)
+		return false;
+	return !(e->has & CT_HAS_STATUS) || (f.x->status & nat) == (e->status & nat);
+}
+
+void flow_judge(struct sync *s, struct flow f)
+{
+	struct ct_entry e;
+
+	bool before = f.x->why == SYNC_WHY_NONE && (f.x->told != 0 || f.x->flags & SESS_FOREIGN);
+	if (f.x->why == SYNC_WHY_PEER_LOCAL)
+		return;
+	flow_uncount(s, f);
+	sess_entry(&s->tbl, f.id, &e);
+	f.x->why = (uint8_t)sync_policy_judge(s->conf, &s->locals, &e, before);
+	/* Found, not told: a peer's floor does not make it that peer's copy. */
+	if (f.x->why == SYNC_WHY_NONE && f.x->node == 0 && !flow_mine(s, f))
+		f.x->why = SYNC_WHY_ORPHAN;
+	flow_count(s, f);
+}
+
+bool flow_is_short(const struct sync *s, struct flow f)
+{
+	struct ct_entry e;
+
+	sess_entry(&s->tbl, f.id, &e);
+	return sync_policy_short(&e);
+}
+
+bool flow_closing(struct flow f, const struct ct_entry *e)
+{
+	uint8_t state = e && e->has & CT_HAS_TCP ? e->tcp_state : f.x->tcp_state;
+
+	return f.x->l4 == 6 && (f.x->flags & SESS_TCP || (e && e->has & CT_HAS_TCP)) && state >= CT_TCP_LAST_ACK &&
+	       state <= CT_TCP_CLOSE;
+}
+
+static void list_append(struct sync *s, struct flow f, enum sess_list which)
+{
+	uint32_t *head = which == SESS_LIST_DIRTY ? &s->dirty_head : &s->expiry_head;
+	uint32_t *tail = which == SESS_LIST_DIRTY ? &s->dirty_tail : &s->expiry_tail;
+
+	f.x->list = which & 3;
+	f.x->q_next = 0;
+	f.x->q_prev = *tail;
+	if (*tail)
+		sess_at(&s->tbl, *tail)->q_next = f.id;
+	else
+		*head = f.id;
+	*tail = f.id;
+	if (which != SESS_LIST_DIRTY)
+		return;
+	s->n_dirty++;
+	for (unsigned i = 0; i < SESS_NODES; i++)
+		if (s->peers[i].cursor == 0)
+			s->peers[i].cursor = f.id;
+}
+
+void flow_unlist(struct sync *s, struct flow f)
+{
+	bool dirty = f.x->list == SESS_LIST_DIRTY;
+	uint32_t *head = dirty ? &s->dirty_head : &s->expiry_head;
+	uint32_t *tail = dirty ? &s->dirty_tail : &s->expiry_tail;
+
+	if (f.x->list == SESS_LIST_NONE)
+		return;
+	if (f.x->q_prev)
+		sess_at(&s->tbl, f.x->q_prev)->q_next = f.x->q_next;
+	else
+		*head = f.x->q_next;
+	if (f.x->q_next)
+		sess_at(&s->tbl, f.x->q_next)->q_prev = f.x->q_prev;
+	else
+		*tail = f.x->q_prev;
+	if (dirty) {
+		s->n_dirty--;
+		f.x->dirty = 0;
+		for (unsigned i = 0; i < SESS_NODES; i++)
+			if (s->peers[i].cursor == f.id)
+				s->peers[i].cursor = f.x->q_next;
+	}
+	f.x->list = SESS_LIST_NONE;
+	f.x->q_next = f.x->q_prev = 0;
+}
+
+/* A peer's cursor may have passed the flow's place: with a new bit it goes to the end, where every cursor comes by. */
+void flow_dirty(struct sync *s, struct flow f, unsigned mask)
+{
+	unsigned bits = mask & up_mask(s);
+
+	if (f.x->list == SESS_LIST_EXPIRY)
+		flow_unlist(s, f);
+	if (bits == 0 || (f.x->list == SESS_LIST_DIRTY && (f.x->dirty | bits) == f.x->dirty))
+		return;
+	bits |= f.x->dirty;
+	flow_unlist(s, f);
+	f.x->dirty = bits & 0xf;
+	list_append(s, f, SESS_LIST_DIRTY);
+}
+
+void flow_clean(struct sync *s, struct flow f, unsigned slot)
+{
+	unsigned left = f.x->dirty & ~(1u << (slot - 1));
+
+	if (left) {
+		f.x->dirty = left & 0xf;
+		return;
+	}
+	flow_unlist(s, f);
+}
+
+void flow_to_expiry(struct sync *s, struct flow f, mono_t now)
+{
+	flow_unlist(s, f);
+	f.x->expire_s = sync_sec(s, now);
+	list_append(s, f, SESS_LIST_EXPIRY);
+}
+
+void flow_in_kernel(struct sync *s, struct flow f)
+{
+	f.x->flags |= SESS_KERN;
+	if (s->sweep_parity)
+		f.x->flags |= SESS_SWEPT;
+	else
+		f.x->flags &= ~SESS_SWEPT;
+}
+
+void flow_born(struct sync *s, struct flow f)
+{
+	flow_uncount(s, f);
+	if (!sess_set_version(&s->tbl, f.x, sync_owner_born(&s->owner)))
+		s->stats.refused_range++;
+	f.x->flags &= ~(SESS_LEASED | SESS_FRESH | SESS_WANT | SESS_ASK | SESS_ONLY_NEW);
+	flow_judge(s, f);
+	if (f.x->why == SYNC_WHY_NONE)
+		flow_dirty(s, f, ALL_PEERS);
+}
+
+bool flow_claim(struct sync *s, struct flow f, mono_t now)
+{
+	f.x->evidence_s = sync_sec(s, now);
+	if (flow_mine(s, f))
+		return true;
+	if (s->owner.muted)
+		return false;
+	struct flow_version v = sync_owner_claim(&s->owner, sess_version(&s->tbl, f.x));
+	flow_uncount(s, f);
+	flow_refused(s, f, 0);
+	flow_unlist(s, f);
+	if (!sess_set_version(&s->tbl, f.x, v) || !flow_mine(s, f)) {
+		s->stats.refused_range++;
+		flow_count(s, f);
+		return false;
+	}
+	s->stats.claims++;
+	f.x->flags &=
+	    ~(SESS_LEASED | SESS_FRESH | SESS_WANT | SESS_ASK | SESS_CURRENT | SESS_REPLACE | SESS_TELL | DEAD);
+	f.x->want = SESS_OP_NONE;
+	f.x->told = 0;
+	f.x->flags |= SESS_CLAIM;
+	s->join_until = mono_max(s->join_until, mono_add(now, SYNC_JOIN_NS));
+	flow_judge(s, f);
+	if (f.x->why == SYNC_WHY_HALF_OPEN || f.x->why == SYNC_WHY_CLOSING || f.x->why == SYNC_WHY_UNREPLIED)
+		f.x->why = SYNC_WHY_NONE; /* it was replicated already */
+	flow_count(s, f);
+	flow_dirty(s, f, ALL_PEERS);
+	return true;
+}
+
+/* Nobody but this node has heard of it. */
+static bool untold(struct flow f)
+{
+	return f.x->told == 0 && !(f.x->flags & SESS_FOREIGN);
+}
+
+void flow_end(struct sync *s, struct flow f, uint32_t flag)
+{
+	if (untold(f)) {
+		s->stats.cancelled += f.x->why == SYNC_WHY_NONE;
+		flow_drop(s, f, false);
+		return;
+	}
+	flow_uncount(s, f);
+	f.x->flags &= ~(SESS_CLAIM | SESS_CURRENT | DEAD | SESS_LEASED);
+	f.x->flags |= flag & DEAD;
+	f.x->want = SESS_OP_NONE;
+	flow_dirty(s, f, ALL_PEERS);
+	if (f.x->list != SESS_LIST_DIRTY)
+		flow_drop(s, f, false);
+}
+
+void flow_drop(struct sync *s, struct flow f, bool kernel)
+{
+	flow_uncount(s, f);
+	f.x->flags |= SESS_GONE;
+	flow_refused(s, f, 0);
+	flow_unlist(s, f);
+	f.x->flags &= SESS_USED | SESS_KERN | SESS_SWEPT | SESS_GONE;
+	f.x->want = SESS_OP_NONE;
+	if (kernel && (f.x->flags & SESS_KERN || f.x->fly == SESS_OP_PUT))
+		flow_want(s, f, SESS_OP_DELETE, SESS_QUEUE_LIVE);
+	if (f.x->queue == SESS_QUEUE_NONE)
+		sess_del(&s->tbl, f.id);
+}
+
+void flow_settle(struct sync *s, struct flow f)
+{
+	if (f.x->list != SESS_LIST_NONE)
+		return;
+	if (f.x->flags & DEAD) {
+		flow_drop(s, f, false);
+		return;
+	}
+	if (f.x->flags & SESS_KERN || f.x->want != SESS_OP_NONE || f.x->fly != SESS_OP_NONE)
+		return;
+	/* Not in our kernel and nothing to be done: a refused copy stays, its owner counts it; so does one asked for.
+	 */
+	unsigned owner = flow_owner(s, f);
+	if (owner != 0 && owner != s->self_slot && s->peers[owner - 1].up && f.x->why == SYNC_WHY_NONE)
+		return;
+	flow_drop(s, f, false);
+}
+
+static void lost(struct sync *s, struct flow f)
+{
+	unsigned owner = flow_owner(s, f);
+
+	if (f.x->flags & SESS_ASK) {
+		flow_drop(s, f, false);
+		return;
+	}
+	/* About to be written anyway. */
+	if (f.x->want == SESS_OP_PUT || f.x->fly == SESS_OP_PUT)
+		return;
+	f.x->want = SESS_OP_NONE;
+	if (f.x->why != SYNC_WHY_NONE || !s->peers[owner - 1].up) {
+		flow_drop(s, f, false);
+		return;
+	}
+	s->stats.lost++;
+	f.x->flags |= SESS_WANT;
+	flow_dirty(s, f, 1u << (owner - 1));
+}
+
+void flow_kernel_end(struct sync *s, struct flow f, bool closing, uint32_t portid, mono_t now)
+{
+	bool told = f.x->why == SYNC_WHY_NONE;
+
+	f.x->flags &= ~(SESS_KERN | SESS_LEASED | SESS_FRESH);
+	switch (sync_owner_destroy(&s->owner, sess_version(&s->tbl, f.x), closing, portid)) {
+	case SYNC_DESTROY_FORGET:
+		s->stats.destroy_forgotten += told;
+		flow_drop(s, f, false);
+		break;
+	case SYNC_DESTROY_LOST:
+		lost(s, f);
+		break;
+	case SYNC_DESTROY_DELETE:
+		flow_end(s, f, SESS_DEAD_DEL);
+		break;
+	case SYNC_DESTROY_EXPIRE:
+		if (untold(f))
+			flow_end(s, f, SESS_DEAD_EXP);
+		else
+			flow_to_expiry(s, f, now);
+		break;
+	}
+}
+
+/* err 0: not refused any more. The owner is told either way, once. */
+void flow_refused(struct sync *s, struct flow f, int err)
+{
+	unsigned owner = flow_owner(s, f);
+	bool was = f.x->flags & SESS_REFUSED, is = err != 0;
+	int num = err < 0 ? -err : err;
+
+	f.x->err = (uint8_t)(num > 0 && num < 256 ? num : is ? EINVAL : 0);
+	if (was == is)
+		return;
+	s->n_failed += is ? 1 : UINT32_MAX;
+	if (is)
+		f.x->flags |= SESS_REFUSED;
+	else
+		f.x->flags &= ~SESS_REFUSED;
+	if (owner == 0 || owner == s->self_slot)
+		return;
+	if (in_set(s, f.id))
+		s->peers[owner - 1].refused += is ? 1 : UINT32_MAX;
+	if (f.x->flags & SESS_GONE)
+		return;
+	f.x->flags |= SESS_TELL;
+	flow_dirty(s, f, 1u << (owner - 1));
+}

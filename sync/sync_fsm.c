@@ -1,0 +1,412 @@
+/* Commands, peers and time. Commands touch no session: what follows from them for sessions is done by walks in ticks.
+ */
+#include <errno.h>
+#include <string.h>
+#include "daemon/base/err.h"
+#include "sync/sync_int.h"
+
+#define POLL_NS NS_PER_MS /* how soon to look again at what is paced */
+
+static bool peers_from_conf(struct sync *s, const struct sync_conf *conf)
+{
+	for (unsigned i = 0; i < conf->n_nodes && i < SYNC_NODES_MAX; i++) {
+		unsigned slot = sess_node_add(&s->tbl, conf->nodes[i].id);
+		if (slot == 0)
+			return false;
+		if (conf->nodes[i].id == conf->self || s->peers[slot - 1].node != 0)
+			continue;
+		struct sync_peer *p = &s->peers[slot - 1];
+		p->node = conf->nodes[i].id;
+		p->slot = slot;
+		p->gen = 1;
+		p->rx_bulk.marks_clean = true;
+		p->buckets_next = SYNC_BUCKETS;
+		p->heard_at = (mono_t){ INT64_MIN / 2 };
+		slab_init(&p->handles.pages, 4096, UINT32_C(1) << 22);
+	}
+	return true;
+}
+
+int sync_init(struct sync *s, const struct sync_conf *conf, uint64_t boot_nonce, const uint8_t key[16], mono_t now)
+{
+	memset(s, 0, sizeof(*s));
+	int rc = sess_tbl_init(&s->tbl, conf->entries_max, key);
+	if (rc != 0)
+		return rc;
+	s->conf = conf;
+	s->boot_nonce = boot_nonce;
+	s->t0 = now;
+	s->bulk_at = now;
+	s->sweep_at = now;
+	s->join_until = now;
+	s->retry_at = MONO_NEVER;
+	s->self_slot = sess_node_add(&s->tbl, conf->self);
+	if (s->self_slot == 0 || !peers_from_conf(s, conf) || sess_node_slot(&s->tbl, conf->self) == 0) {
+		sync_free(s);
+		return ERR_CONFIG;
+	}
+	for (unsigned i = 0; i < SESS_NODES; i++)
+		digest_init(&s->sets[i], key);
+	sync_owner_init(&s->owner, conf->self);
+	sync_timeouts_default(&s->timeouts);
+	sync_locals_vips(&s->locals, conf);
+	return 0;
+}
+
+void sync_free(struct sync *s)
+{
+	for (unsigned i = 0; i < SESS_NODES; i++)
+		if (s->peers[i].node != 0)
+			handles_free(&s->peers[i].handles);
+	sess_tbl_free(&s->tbl);
+}
+
+static void rejudge(struct sync *s)
+{
+	s->policy_walking = true;
+	sess_walk_start(&s->policy_walk);
+}
+
+int sync_reconf(struct sync *s, const struct sync_conf *conf, mono_t now)
+{
+	unsigned fresh = 0, room = 0;
+
+	for (unsigned i = 0; i < conf->n_nodes && i < SYNC_NODES_MAX; i++)
+		fresh += sess_node_slot(&s->tbl, conf->nodes[i].id) == 0;
+	for (unsigned i = 0; i < SESS_NODES; i++)
+		room += s->tbl.nodes[i] == 0;
+	if (conf->self != s->conf->self || fresh > room)
+		return ERR_STATE;
+	peers_from_conf(s, conf);
+	for (unsigned i = 0; i < SESS_NODES; i++) {
+		bool listed = false;
+		for (unsigned k = 0; k < conf->n_nodes && k < SYNC_NODES_MAX; k++)
+			listed |= conf->nodes[k].id == s->peers[i].node;
+		if (s->peers[i].node != 0 && s->peers[i].up && !listed)
+			sync_peer_down(s, s->peers[i].node, now);
+	}
+	s->conf = conf;
+	sync_locals_vips(&s->locals, conf);
+	rejudge(s);
+	return 0;
+}
+
+void sync_own_portid(struct sync *s, uint32_t portid)
+{
+	s->portid = portid;
+}
+
+void sync_set_timeouts(struct sync *s, const struct sync_timeouts *t)
+{
+	s->timeouts = *t;
+}
+
+int sync_peer_up(struct sync *s, uint32_t node, uint64_t boot_nonce, const uint8_t digest_key[16], mono_t now)
+{
+	struct sync_peer *p = sync_peer_node(s, node);
+
+	if (!p)
+		return -ENOENT;
+	if (p->up)
+		sync_peer_down(s, node, now);
+	p->up = true;
+	p->boot_nonce = boot_nonce;
+	p->up_at = p->heard_at = now;
+	p->gen = p->gen % 3 + 1;
+	p->tx_seq = p->rx_seq = p->data_seq = p->stored_seq = p->acked = 0;
+	p->cursor = s->dirty_head;
+	p->floor_due = true;
+	p->floor_heard = p->has_all = p->have_all = p->barrier = p->ack_due = false;
+	p->bulk = (struct sync_bulk_tx){ .wanted = true, .full = true };
+	p->equal = p->their_equal = p->digest_equal = false;
+	p->digest_seq = p->digest_told = 0;
+	p->digest_at = p->ack_at = p->repair_until = now;
+	p->buckets_next = SYNC_BUCKETS;
+	p->n_unknown = 0;
+	p->rx_bulk.marks_clean &= !p->rx_bulk.open && !p->rx_bulk.walking;
+	p->rx_bulk.open = p->rx_bulk.walking = false;
+	handles_free(&p->handles);
+	if (memcmp(s->sets[p->slot - 1].key, digest_key, 16) != 0) {
+		memcpy(s->sets[p->slot - 1].key, digest_key, 16);
+		sync_recount(s);
+	}
+	return 0;
+}
+
+void sync_peer_down(struct sync *s, uint32_t node, mono_t now)
+{
+	struct sync_peer *p = sync_peer_node(s, node);
+
+	if (!p || !p->up)
+		return;
+	p->up = false;
+	p->down_at = now;
+	p->has_all = p->have_all = p->equal = p->their_equal = false;
+	p->bulk.running = p->bulk.wanted = false;
+	p->cursor = s->dirty_head;
+	/* A hole in the marks: see on_bulk. */
+	if (p->rx_bulk.open || p->rx_bulk.walking)
+		p->rx_bulk.marks_clean = false;
+	p->rx_bulk.open = p->rx_bulk.walking = false;
+}
+
+void sync_peer_alive(struct sync *s, uint32_t node, mono_t now)
+{
+	for (unsigned i = 0; i < SESS_NODES; i++)
+		if (s->peers[i].node != 0 && (node == 0 || s->peers[i].node == node))
+			s->peers[i].heard_at = now;
+}
+
+/* What waited for a peer that went away: its next bulk tells it. */
+void sync_purge_step(struct sync *s, struct sync_peer *p, unsigned budget)
+{
+	unsigned bit = 1u << (p->slot - 1);
+
+	while (!p->up && p->cursor != 0 && budget-- > 0) {
+		struct flow f = { p->cursor, sess_at(&s->tbl, p->cursor) };
+		p->cursor = f.x->q_next;
+		if (!(f.x->dirty & bit))
+			continue;
+		flow_clean(s, f, p->slot);
+		flow_settle(s, f);
+	}
+}
+
+void sync_fence(struct sync *s, struct epoch epoch, mono_t now)
+{
+	sync_owner_fence(&s->owner, epoch);
+	sync_join(s, now);
+}
+
+void sync_join(struct sync *s, mono_t now)
+{
+	s->join_until = mono_max(s->join_until, mono_add(now, SYNC_JOIN_NS));
+}
+
+void sync_authority(struct sync *s, const struct sync_authority *a, mono_t now)
+{
+	bool had = s->owner.auth.any;
+
+	if (sync_owner_authority(&s->owner, a)) {
+		for (unsigned i = 0; i < SESS_NODES; i++)
+			s->peers[i].floor_due = true;
+		sync_recount(s);
+	}
+	if (had && !a->any) {
+		s->lost_at = now;
+		s->join_until = mono_add(now, SYNC_LEAVE_NS);
+	}
+	if (a->any != had || a->all)
+		rejudge(s);
+}
+
+void sync_flush_begin(struct sync *s, mono_t now)
+{
+	(void)now;
+	s->owner.muted = true;
+}
+
+bool sync_flushed(const struct sync *s, uint32_t node, uint64_t *seq)
+{
+	const struct sync_peer *p = sync_peer_get(s, node);
+
+	*seq = p ? p->tx_seq : 0;
+	return !p || !p->up || p->cursor == 0;
+}
+
+bool sync_applied(struct sync *s, uint32_t node, uint64_t seq, mono_t now)
+{
+	struct sync_peer *p = sync_peer_node(s, node);
+
+	if (p && p->up) {
+		sync_settle_peer(s, p, now);
+		return p->stored_seq >= seq;
+	}
+	/* Nothing more can come: what came is applied when the queues are empty. */
+	for (unsigned q = SESS_QUEUE_LIVE; q < SESS_QUEUES; q++)
+		if (s->queues[q].done != s->queues[q].put)
+			return false;
+	return true;
+}
+
+void sync_demoting(struct sync *s, mono_t now)
+{
+	s->owner.muted = true;
+	s->lost_at = now;
+}
+
+void sync_stable(struct sync *s, mono_t now)
+{
+	(void)now;
+	s->owner.muted = false;
+}
+
+int sync_delete_ct(struct sync *s, const struct ct_tuple *orig, mono_t now)
+{
+	(void)now;
+	if (s->n_raw == SYNC_RAW_MAX)
+		return ERR_FULL;
+	s->raw[s->n_raw++] = *orig;
+	return 0;
+}
+
+int sync_local_addrs(struct sync *s, const struct addr *addrs, uint32_t n, mono_t now)
+{
+	int rc = sync_locals_set(&s->locals, addrs, n);
+
+	if (rc != 0)
+		return rc;
+	if (sync_locals_vanished(&s->locals))
+		sync_net_lost(s, now);
+	rejudge(s);
+	return 0;
+}
+
+void sync_net_lost(struct sync *s, mono_t now)
+{
+	s->lost_at = now;
+}
+
+/* Own sessions by today's addresses and configuration; entries nobody owned may have become ours. */
+void sync_policy_step(struct sync *s, unsigned budget)
+{
+	struct flow f;
+
+	if (!s->policy_walking)
+		return;
+	while ((f.id = sess_walk_next(&s->tbl, &s->policy_walk, &budget)) != 0) {
+		f.x = sess_at(&s->tbl, f.id);
+		if (f.x->flags & (SESS_GONE | SESS_DEAD_DEL | SESS_DEAD_EXP) || f.x->list == SESS_LIST_EXPIRY ||
+		    (f.x->why == SYNC_WHY_NONE && !flow_mine(s, f)))
+			continue;
+		bool was = f.x->why == SYNC_WHY_NONE;
+		flow_judge(s, f);
+		if (was != (f.x->why == SYNC_WHY_NONE) && flow_mine(s, f))
+			flow_dirty(s, f, ALL_PEERS);
+	}
+	s->policy_walking = s->policy_walk.active;
+}
+
+/* Seconds are whole: the delay is at least the full one. */
+static mono_t expiry_due(const struct sync *s, uint32_t marked)
+{
+	return mono_add(sync_sec_at(s, marked + 1), SYNC_EXPIRE_DELAY_NS);
+}
+
+void sync_expiry_step(struct sync *s, unsigned budget, mono_t now)
+{
+	while (s->expiry_head != 0 && budget-- > 0) {
+		struct flow f = { s->expiry_head, sess_at(&s->tbl, s->expiry_head) };
+		uint32_t marked = f.x->expire_s;
+		if (!mono_due(expiry_due(s, marked), now))
+			return;
+		flow_unlist(s, f);
+		/* The loss may have been seen a moment before the kernel's clean-up, or after it. */
+		bool lost = s->lost_at.ns != 0 && !mono_before(s->lost_at, sync_sec_at(s, marked - 1));
+		if (lost || !sync_owner_may_end(&s->owner, sess_version(&s->tbl, f.x))) {
+			s->stats.expire_forgotten++;
+			flow_drop(s, f, false);
+			continue;
+		}
+		flow_end(s, f, SESS_DEAD_EXP);
+	}
+}
+
+void sync_tick(struct sync *s, mono_t now)
+{
+	sync_recount_step(s, SYNC_WALK_BUDGET);
+	sync_expiry_step(s, SYNC_WALK_BUDGET, now);
+	sync_policy_step(s, SYNC_WALK_BUDGET);
+	sync_missing_step(s, SYNC_WALK_BUDGET);
+	sync_retry_step(s, SYNC_WALK_BUDGET, now);
+	for (unsigned slot = 1; slot <= SESS_NODES; slot++) {
+		struct sync_peer *p = sync_peer_slot(s, slot);
+		if (!p)
+			continue;
+		sync_extra_step(s, p, SYNC_WALK_BUDGET);
+		sync_purge_step(s, p, SYNC_WALK_BUDGET);
+		if (p->up)
+			sync_settle_peer(s, p, now);
+	}
+}
+
+static mono_t peer_deadline(const struct sync *s, const struct sync_peer *p, mono_t now)
+{
+	mono_t t = MONO_NEVER;
+
+	if (p->rx_bulk.walking || (!p->up && p->cursor != 0))
+		return now;
+	if (!p->up)
+		return t;
+	if (p->ack_due)
+		t = mono_min(t, p->ack_at);
+	if (p->bulk.running || p->bulk.wanted || p->barrier || p->buckets_next < SYNC_BUCKETS)
+		t = mono_min(t, mono_add(now, POLL_NS));
+	/* A digest that is due but not possible yet is looked for again when something changes, or now and then. */
+	t = mono_min(t, mono_max(p->digest_at, mono_add(now, 20 * POLL_NS)));
+	return s->owner.muted && mono_is_never(t) ? mono_add(now, NS_PER_SEC) : t;
+}
+
+mono_t sync_deadline(const struct sync *s, mono_t now)
+{
+	mono_t t = mono_add(now, NS_PER_SEC);
+
+	if (s->recounting || s->policy_walking || s->missing_walking || s->retry_walking || s->n_raw > 0 ||
+	    s->queues[SESS_QUEUE_LIVE].head != 0 || s->queues[SESS_QUEUE_RENEW].head != 0)
+		return now;
+	if (s->queues[SESS_QUEUE_BULK].head != 0)
+		t = mono_add(now, POLL_NS);
+	if (s->expiry_head != 0)
+		t = mono_min(t, expiry_due(s, sess_at(&s->tbl, s->expiry_head)->expire_s));
+	t = mono_min(t, s->retry_at);
+	if (!s->sweeping)
+		t = mono_min(t, s->sweep_at);
+	if (mono_before(now, s->join_until))
+		t = mono_min(t, s->join_until);
+	for (unsigned i = 0; i < SESS_NODES; i++)
+		if (s->peers[i].node != 0)
+			t = mono_min(t, peer_deadline(s, &s->peers[i], now));
+	return t;
+}
+
+void sync_state_get(const struct sync *s, struct sync_state *out)
+{
+	bool all = true, had = true, equal = true;
+	unsigned up = 0;
+
+	memset(out, 0, sizeof(*out));
+	out->equal_at = MONO_NEVER;
+	for (unsigned i = 0; i < SESS_NODES; i++) {
+		const struct sync_peer *p = &s->peers[i];
+		if (!p->up)
+			continue;
+		up++;
+		all &= p->has_all;
+		had &= p->have_all;
+		equal &= p->equal && p->their_equal;
+		out->equal_at = mono_min(out->equal_at, p->equal_at);
+	}
+	out->data_up = up > 0;
+	out->peer_has_all = up > 0 && all;
+	out->have_all = up > 0 && had;
+	out->equal = up > 0 && equal;
+	out->dirty = s->n_dirty;
+	out->own = s->own_before;
+	out->copies = s->copies_before;
+	if (s->recounting)
+		return;
+	out->own = out->copies = 0;
+	for (unsigned i = 0; i < SESS_NODES; i++) {
+		if (i + 1 == s->self_slot)
+			out->own = (uint32_t)s->sets[i].count;
+		else
+			out->copies += (uint32_t)s->sets[i].count;
+	}
+}
+
+const struct sync_peer *sync_peer_get(const struct sync *s, uint32_t node)
+{
+	unsigned slot = sess_node_slot(&s->tbl, node);
+
+	return slot == 0 || slot == s->self_slot || s->peers[slot - 1].node == 0 ? NULL : &s->peers[slot - 1];
+}

@@ -1,0 +1,98 @@
+/*
+ * Purpose: what the parts of the replication machine share; nobody else includes it.
+ * Owns:    nothing.
+ * Thread:  SYNC only.
+ * In/Out:  struct sync, record ids with their records.
+ * Errors:  none.
+ *
+ * sync_flow.c: one flow's life (lists, counting, ownership, its end); sync_kern.c: the kernel's side in;
+ * sync_ops.c: operations out and their results; sync_rx.c, sync_tx.c: records in and out; sync_fsm.c: commands, peers,
+ * time; sync_view.c: for `show`.
+ */
+#ifndef KT_SYNC_SYNC_INT_H
+#define KT_SYNC_SYNC_INT_H
+
+#include "sync/sync_fsm.h"
+
+/* A flow in hand: both change together. */
+struct flow {
+	uint32_t id;
+	struct sess *x; /* NULL: none */
+};
+
+/* Seconds of the table's clock; starts above 0 so that 0 can mean "never". */
+uint32_t sync_sec(const struct sync *s, mono_t now);
+mono_t sync_sec_at(const struct sync *s, uint32_t sec);
+uint32_t sync_lease_s(const struct sync *s);
+
+/* NULL x: not known, or only held by the injector any more. */
+struct flow flow_find(const struct sync *s, const struct ct_tuple *orig);
+struct flow flow_at(const struct sync *s, uint32_t id);
+/* A new record, or one that the injector still holds, made new. NULL x: the table is full (counted). */
+struct flow flow_new(struct sync *s, const struct ct_tuple *orig);
+struct flow_version flow_version_of(const struct sync *s, struct flow f);
+bool flow_mine(const struct sync *s, struct flow f);
+/* Slot of its owner, 0: nobody's. */
+unsigned flow_owner(const struct sync *s, struct flow f);
+struct sync_peer *sync_peer_slot(struct sync *s, unsigned slot);
+struct sync_peer *sync_peer_node(struct sync *s, uint32_t node);
+bool sync_any_up(const struct sync *s);
+/* The copies of this owner are to be kept: channel up, or its adverts heard. */
+bool sync_owner_lives(const struct sync *s, unsigned slot, mono_t now);
+
+/* Digest bookkeeping: out before a change of content or owner, in after it. */
+void flow_uncount(struct sync *s, struct flow f);
+void flow_count(struct sync *s, struct flow f);
+void sync_recount(struct sync *s);
+void sync_recount_step(struct sync *s, unsigned budget);
+
+/* Takes over content; delta: absent parts keep their value. True when something that travels changed. */
+bool flow_merge(struct sync *s, struct flow f, const struct ct_entry *e, bool delta);
+bool flow_same_nat(const struct sync *s, struct flow f, const struct ct_entry *e);
+void flow_judge(struct sync *s, struct flow f);
+bool flow_is_short(const struct sync *s, struct flow f);
+bool flow_closing(struct flow f, const struct ct_entry *e);
+
+/* Dirty set: mask = bits of slots, cut to connected peers. */
+void flow_dirty(struct sync *s, struct flow f, unsigned mask);
+#define ALL_PEERS 0xfu
+void flow_clean(struct sync *s, struct flow f, unsigned slot);
+void flow_unlist(struct sync *s, struct flow f);
+void flow_to_expiry(struct sync *s, struct flow f, mono_t now);
+
+/* Traffic was seen: the flow becomes ours (unless muted: then it is remembered only). True when it is ours now. */
+bool flow_claim(struct sync *s, struct flow f, mono_t now);
+/* The end of an own flow is told (flag SESS_DEAD_DEL or _EXP), or, if nobody knows it, forgotten. */
+void flow_end(struct sync *s, struct flow f, uint32_t flag);
+/* The flow is gone here; kernel: and shall be gone in the kernel too. */
+void flow_drop(struct sync *s, struct flow f, bool kernel);
+/* Called when nothing is left to be told: frees what has no other reason to stay. */
+void flow_settle(struct sync *s, struct flow f);
+/* Our entry ended in the kernel, whoever told us. */
+void flow_kernel_end(struct sync *s, struct flow f, bool closing, uint32_t portid, mono_t now);
+void flow_refused(struct sync *s, struct flow f, int err);
+/* Sets it in the kernel, with the current parity of the sweep. */
+void flow_in_kernel(struct sync *s, struct flow f);
+
+/* Asks the injector; q is the queue if it is in none yet. */
+void flow_want(struct sync *s, struct flow f, enum sess_op op, enum sess_queue q);
+
+/* Handles of a peer. */
+uint32_t handle_get(const struct sync_handles *h, uint32_t handle);
+bool handle_set(struct sync_handles *h, uint32_t handle, uint32_t id);
+void handles_free(struct sync_handles *h);
+
+/* Everything the peer sent up to some point is in the kernel: moves stored_seq. */
+void sync_settle_peer(struct sync *s, struct sync_peer *p, mono_t now);
+/* Walks in sync_tick. */
+void sync_policy_step(struct sync *s, unsigned budget);
+void sync_retry_step(struct sync *s, unsigned budget, mono_t now);
+void sync_missing_step(struct sync *s, unsigned budget);
+void sync_extra_step(struct sync *s, struct sync_peer *p, unsigned budget);
+void sync_expiry_step(struct sync *s, unsigned budget, mono_t now);
+void sync_purge_step(struct sync *s, struct sync_peer *p, unsigned budget);
+
+/* A reply to a NEW or unexplained entry: whose is it? */
+void flow_born(struct sync *s, struct flow f);
+
+#endif

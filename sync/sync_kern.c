@@ -1,0 +1,461 @@
+/*
+ * The kernel's side: events, answers to GET, and the sweep that compares table and kernel. A copy's timer that is not
+ * where its lease would be is evidence of traffic; it is read in the same pass that renews, since a renewal erases it.
+ */
+#include <string.h>
+#include "sync/sync_int.h"
+
+static uint32_t left_of(const struct sync *s, struct flow f, mono_t now)
+{
+	uint32_t sec = sync_sec(s, now);
+
+	return f.x->expire_s > sec ? f.x->expire_s - sec : 0;
+}
+
+static void set_timer(struct sync *s, struct flow f, const struct ct_entry *e, mono_t now)
+{
+	if (e->has & CT_HAS_TIMEOUT)
+		f.x->expire_s = sync_sec(s, now) + e->timeout_s;
+}
+
+static bool all_heard(const struct sync *s)
+{
+	for (unsigned i = 0; i < SESS_NODES; i++)
+		if (s->peers[i].up && !s->peers[i].have_all)
+			return false;
+	return true;
+}
+
+/* An entry nobody has claimed becomes ours if we have a role and every peer that could know better has spoken. */
+static bool may_adopt(const struct sync *s)
+{
+	return s->owner.auth.any && !s->owner.muted && all_heard(s);
+}
+
+/* TCP without flags and scales would be useless as a copy: ask for the whole entry. */
+static void ask_if_partial(struct sync *s, struct flow f)
+{
+	if (f.x->l4 == 6 && !(f.x->flags & SESS_WIN))
+		flow_want(s, f, SESS_OP_GET, SESS_QUEUE_LIVE);
+}
+
+static struct flow begin(struct sync *s, const struct ct_entry *e, mono_t now)
+{
+	struct flow f = flow_new(s, &e->orig);
+
+	if (!f.x)
+		return f;
+	flow_in_kernel(s, f);
+	flow_merge(s, f, e, false);
+	set_timer(s, f, e, now);
+	return f;
+}
+
+static void on_new(struct sync *s, const struct ct_event *ev, mono_t now)
+{
+	struct flow f = flow_find(s, &ev->e.orig);
+
+	s->stats.events_new++;
+	if (!f.x) {
+		f = begin(s, &ev->e, now);
+		if (!f.x)
+			return;
+		f.x->evidence_s = sync_sec(s, now);
+		flow_born(s, f);
+		return;
+	}
+	flow_in_kernel(s, f);
+	if (flow_mine(s, f) || f.x->why != SYNC_WHY_NONE || ev->portid == 0) {
+		bool mine = flow_mine(s, f) || f.x->why != SYNC_WHY_NONE;
+		/* The end of its predecessor went unseen. */
+		if (!mine && s->owner.muted) {
+			flow_claim(s, f, now);
+			return;
+		}
+		flow_uncount(s, f);
+		f.x->flags &= ~(SESS_DEAD_DEL | SESS_DEAD_EXP | SESS_ASK | SESS_LEASED);
+		f.x->want = SESS_OP_NONE;
+		f.x->told = 0;
+		flow_merge(s, f, &ev->e, false);
+		set_timer(s, f, &ev->e, now);
+		f.x->evidence_s = sync_sec(s, now);
+		if (mine)
+			flow_born(s, f);
+		else
+			flow_claim(s, f, now);
+		return;
+	}
+	/* A tool made an entry where our copy should be: the copy's state is set right. */
+	flow_want(s, f, SESS_OP_PUT, SESS_QUEUE_LIVE);
+}
+
+static void update_own(struct sync *s, struct flow f, const struct ct_event *ev, mono_t now)
+{
+	bool was = f.x->why == SYNC_WHY_NONE;
+	/* It ended for us, and lives: the end is not told. */
+	bool revived = f.x->flags & (SESS_DEAD_DEL | SESS_DEAD_EXP) || f.x->list == SESS_LIST_EXPIRY;
+
+	f.x->flags &= ~(SESS_DEAD_DEL | SESS_DEAD_EXP);
+	if (f.x->list == SESS_LIST_EXPIRY)
+		flow_unlist(s, f);
+	flow_in_kernel(s, f);
+	if (ev->portid == 0) {
+		f.x->flags &= ~(SESS_LEASED | SESS_FRESH);
+		f.x->evidence_s = sync_sec(s, now);
+	}
+	bool changed = flow_merge(s, f, &ev->e, true);
+	set_timer(s, f, &ev->e, now);
+	flow_judge(s, f);
+	if (f.x->why == SYNC_WHY_NONE && (changed || !was || revived))
+		flow_dirty(s, f, ALL_PEERS);
+	else if (was && f.x->why != SYNC_WHY_NONE && f.x->told)
+		flow_dirty(s, f, ALL_PEERS);
+	ask_if_partial(s, f);
+}
+
+static void on_update(struct sync *s, const struct ct_event *ev, mono_t now)
+{
+	struct flow f = flow_find(s, &ev->e.orig);
+
+	s->stats.events_update++;
+	if (!f.x) {
+		f = begin(s, &ev->e, now);
+		if (!f.x)
+			return;
+		f.x->evidence_s = sync_sec(s, now);
+		flow_born(s, f);
+		ask_if_partial(s, f);
+	} else if (flow_mine(s, f)) {
+		update_own(s, f, ev, now);
+	} else if (f.x->why != SYNC_WHY_NONE) {
+		/* Never replicated: not a copy, whoever the floor gives it to. */
+		flow_in_kernel(s, f);
+		flow_merge(s, f, &ev->e, true);
+		set_timer(s, f, &ev->e, now);
+		f.x->evidence_s = sync_sec(s, now);
+		flow_born(s, f);
+	} else if (ev->portid == 0) {
+		flow_in_kernel(s, f);
+		if (s->owner.muted) {
+			flow_claim(s, f, now);
+			return;
+		}
+		flow_merge(s, f, &ev->e, true);
+		set_timer(s, f, &ev->e, now);
+		flow_claim(s, f, now);
+	}
+}
+
+static void on_destroy(struct sync *s, const struct ct_event *ev, mono_t now)
+{
+	struct ct_entry e = ev->e;
+	uint32_t id;
+	struct sess *x = sess_find(&s->tbl, &e.orig, &id);
+
+	s->stats.events_destroy++;
+	if (!x)
+		return;
+	if (x->flags & SESS_GONE) {
+		x->flags &= ~SESS_KERN;
+		return;
+	}
+	struct flow f = { id, x };
+	if (!(x->flags & SESS_KERN) && (x->list == SESS_LIST_EXPIRY || x->flags & (SESS_DEAD_DEL | SESS_DEAD_EXP)))
+		return;
+	flow_kernel_end(s, f, flow_closing(f, &e), ev->portid, now);
+}
+
+/* What a copy's kernel entry lacks, or has otherwise. Bits that only traffic sets may be more than we know of. */
+static bool differs(const struct sync *s, struct flow f, const struct ct_entry *e)
+{
+	uint32_t both = CT_ST_SEEN_REPLY | CT_ST_ASSURED;
+
+	if (!flow_same_nat(s, f, e))
+		return true;
+	return (f.x->status & both & ~e->status) != 0 || f.x->mark != (e->has & CT_HAS_MARK ? e->mark : 0) ||
+	       (e->has & CT_HAS_TCP && f.x->flags & SESS_TCP && e->tcp_state != f.x->tcp_state);
+}
+
+static bool renew_due(const struct sync *s, struct flow f, uint32_t left)
+{
+	uint32_t lease = sync_lease_s(s), jitter = (f.id * UINT32_C(2654435761) >> 24) * (lease / 8) / 256;
+
+	return left <= lease / 2 + jitter;
+}
+
+static bool has_evidence(const struct sync *s, struct flow f, const struct ct_entry *e, mono_t now)
+{
+	return e->has & CT_HAS_TIMEOUT && sync_owner_evidence(left_of(s, f, now), e->timeout_s);
+}
+
+static void read_own(struct sync *s, struct flow f, const struct ct_entry *e, mono_t now)
+{
+	uint32_t sec = sync_sec(s, now);
+	bool traffic = has_evidence(s, f, e, now), asked = f.x->flags & SESS_ASK;
+
+	if (f.x->flags & (SESS_DEAD_DEL | SESS_DEAD_EXP))
+		return;
+	if (f.x->list == SESS_LIST_EXPIRY)
+		flow_unlist(s, f);
+	if (f.x->flags & SESS_LEASED && traffic && f.x->flags & SESS_FRESH) {
+		f.x->flags &= ~SESS_FRESH;
+	} else if (traffic) {
+		f.x->flags &= ~(SESS_LEASED | SESS_FRESH);
+		f.x->evidence_s = sec;
+	}
+	if (f.x->flags & SESS_LEASED) {
+		/* Taken over and idle since: it lives on by what its state gives, not by our lease. */
+		if (!flow_is_short(s, f) && renew_due(s, f, e->timeout_s))
+			flow_want(s, f, SESS_OP_RENEW, SESS_QUEUE_RENEW);
+	} else {
+		set_timer(s, f, e, now);
+	}
+	/* A dump read ahead is older than the events of the last seconds. */
+	bool changed = asked || f.x->evidence_s + 2 < sec || traffic ? flow_merge(s, f, e, false) : false;
+	bool was = f.x->why == SYNC_WHY_NONE;
+	f.x->flags &= ~SESS_ASK;
+	flow_judge(s, f);
+	if (changed || asked || was != (f.x->why == SYNC_WHY_NONE))
+		flow_dirty(s, f, ALL_PEERS);
+}
+
+/* An entry without owner: ours when traffic is seen or nobody can know better. */
+static void read_orphan(struct sync *s, struct flow f, const struct ct_entry *e, mono_t now)
+{
+	bool traffic = has_evidence(s, f, e, now);
+
+	flow_merge(s, f, e, false);
+	set_timer(s, f, e, now);
+	if (traffic)
+		f.x->evidence_s = sync_sec(s, now);
+	flow_judge(s, f);
+	if (f.x->why != SYNC_WHY_ORPHAN)
+		return;
+	if (traffic)
+		s->join_until = mono_max(s->join_until, mono_add(now, SYNC_JOIN_NS));
+	if ((traffic && !s->owner.muted) || may_adopt(s))
+		flow_born(s, f);
+}
+
+/* The owner says that it ended. What we saw decides: evidence now, or remembered and younger than the state's timer. */
+static void answer(struct sync *s, struct flow f, const struct ct_entry *e, mono_t now)
+{
+	struct ct_entry full;
+	uint32_t sec = sync_sec(s, now);
+	bool traffic = f.x->flags & SESS_LEASED && has_evidence(s, f, e, now);
+
+	if (s->owner.muted)
+		return;
+	sess_entry(&s->tbl, f.id, &full);
+	if (traffic ||
+	    (f.x->evidence_s != 0 && sec - f.x->evidence_s < sync_policy_full_timeout(&s->timeouts, &full))) {
+		flow_merge(s, f, e, false);
+		set_timer(s, f, e, now);
+		uint32_t evidence = f.x->evidence_s;
+		if (flow_claim(s, f, now)) {
+			f.x->evidence_s = traffic ? sec : evidence;
+			return;
+		}
+	}
+	flow_drop(s, f, true);
+}
+
+static void claim_read(struct sync *s, struct flow f, const struct ct_entry *e, mono_t now)
+{
+	s->stats.evidence++;
+	s->join_until = mono_max(s->join_until, mono_add(now, SYNC_JOIN_NS));
+	if (s->owner.muted) {
+		flow_claim(s, f, now);
+		return;
+	}
+	flow_merge(s, f, e, false);
+	set_timer(s, f, e, now);
+	flow_claim(s, f, now);
+}
+
+static void read_copy(struct sync *s, struct flow f, const struct ct_entry *e, bool sweep, mono_t now)
+{
+	unsigned owner = flow_owner(s, f);
+
+	if (f.x->flags & SESS_ASK) {
+		answer(s, f, e, now);
+		return;
+	}
+	/* What is about to be written says nothing yet. */
+	if (f.x->want == SESS_OP_PUT || f.x->fly != SESS_OP_NONE)
+		return;
+	/* Ours until a moment ago, or found: its timer was never set by us. It becomes a leased copy first. */
+	if (!(f.x->flags & SESS_LEASED)) {
+		if (!sync_owner_lives(s, owner, now))
+			return;
+		if (differs(s, f, e)) {
+			if (!flow_same_nat(s, f, e))
+				f.x->flags |= SESS_REPLACE;
+			f.x->expire_s = sync_sec(s, now) + e->timeout_s;
+			s->stats.repaired++;
+			flow_want(s, f, SESS_OP_PUT, SESS_QUEUE_RENEW);
+		} else if (!flow_is_short(s, f)) {
+			flow_want(s, f, SESS_OP_RENEW, SESS_QUEUE_RENEW);
+		}
+		return;
+	}
+	bool traffic = has_evidence(s, f, e, now), fresh = f.x->flags & SESS_FRESH;
+	f.x->flags &= ~SESS_FRESH;
+	if (traffic && !(fresh && sweep)) {
+		claim_read(s, f, e, now);
+		return;
+	}
+	if (traffic)
+		return;
+	if (differs(s, f, e)) {
+		if (!flow_same_nat(s, f, e))
+			f.x->flags |= SESS_REPLACE;
+		f.x->expire_s = sync_sec(s, now) + e->timeout_s;
+		s->stats.repaired++;
+		flow_want(s, f, SESS_OP_PUT, SESS_QUEUE_RENEW);
+		return;
+	}
+	if (!flow_is_short(s, f) && renew_due(s, f, e->timeout_s) && sync_owner_lives(s, owner, now))
+		flow_want(s, f, SESS_OP_RENEW, SESS_QUEUE_RENEW);
+}
+
+static void read_unknown(struct sync *s, const struct ct_entry *e, mono_t now)
+{
+	uint32_t id;
+	struct sess *x = sess_find(&s->tbl, &e->orig, &id);
+
+	/* On its way out. */
+	if (x)
+		return;
+	struct flow f = begin(s, e, now);
+	if (!f.x)
+		return;
+	flow_judge(s, f);
+	/* Local, excluded or not yet worth it: nothing to explain. */
+	if (f.x->why != SYNC_WHY_ORPHAN && f.x->why != SYNC_WHY_NONE)
+		return;
+	s->stats.found++;
+	s->join_until = mono_max(s->join_until, mono_add(now, SYNC_JOIN_NS));
+	if (f.x->why == SYNC_WHY_NONE || may_adopt(s))
+		flow_born(s, f);
+}
+
+static void read_entry(struct sync *s, const struct ct_entry *e, bool sweep, mono_t now)
+{
+	struct flow f = flow_find(s, &e->orig);
+
+	if (!f.x) {
+		read_unknown(s, e, now);
+		return;
+	}
+	bool lost = !(f.x->flags & SESS_KERN) && f.x->flags & SESS_WANT;
+	flow_in_kernel(s, f);
+	if (lost)
+		f.x->flags &= ~SESS_WANT;
+	unsigned owner = flow_owner(s, f);
+	if (owner == s->self_slot)
+		read_own(s, f, e, now);
+	else if (owner == 0 || f.x->why != SYNC_WHY_NONE)
+		read_orphan(s, f, e, now);
+	else
+		read_copy(s, f, e, sweep, now);
+}
+
+void sync_on_ct_event(struct sync *s, const struct ct_event *ev, mono_t now)
+{
+	if (ev->portid != 0 && ev->portid == s->portid && ev->type != CT_EV_DUMP) {
+		s->stats.events_own++;
+		return;
+	}
+	switch (ev->type) {
+	case CT_EV_NEW:
+		on_new(s, ev, now);
+		break;
+	case CT_EV_UPDATE:
+		on_update(s, ev, now);
+		break;
+	case CT_EV_DESTROY:
+		on_destroy(s, ev, now);
+		break;
+	case CT_EV_DUMP:
+		s->stats.events_dump++;
+		read_entry(s, &ev->e, false, now);
+		break;
+	}
+}
+
+void sync_on_overrun(struct sync *s, mono_t now)
+{
+	s->stats.overruns++;
+	s->sweep_hurry = true;
+	s->sweep_at = now;
+}
+
+bool sync_sweep_wanted(const struct sync *s, mono_t now)
+{
+	return !s->sweeping && mono_due(s->sweep_at, now);
+}
+
+#define SWEEP_HURRY_RATE 20000
+
+/* The whole table within a quarter of a lease: renewals are due at half. */
+uint32_t sync_sweep_rate(const struct sync *s)
+{
+	uint32_t need = sess_count(&s->tbl) / (sync_lease_s(s) / 4 > 0 ? sync_lease_s(s) / 4 : 1);
+	uint32_t rate = need > SYNC_SWEEP_RATE ? need : SYNC_SWEEP_RATE;
+
+	if (s->stats.sweeps == 0)
+		return 0;
+	return s->sweep_hurry && rate < SWEEP_HURRY_RATE ? SWEEP_HURRY_RATE : rate;
+}
+
+void sync_sweep_begin(struct sync *s, mono_t now)
+{
+	s->sweeping = true;
+	s->sweep_parity = !s->sweep_parity;
+	s->sweep_at = now;
+	/* The marks of the last sweep are about to change their meaning. */
+	s->missing_walking = false;
+}
+
+void sync_on_sweep_entry(struct sync *s, const struct ct_entry *e, mono_t now)
+{
+	read_entry(s, e, true, now);
+}
+
+void sync_sweep_end(struct sync *s, bool complete, mono_t now)
+{
+	s->sweeping = false;
+	s->sweep_at = mono_add(now, complete ? SYNC_SWEEP_NS : NS_PER_SEC);
+	if (!complete)
+		return;
+	s->stats.sweeps++;
+	s->sweep_hurry = false;
+	s->missing_walking = true;
+	sess_walk_start(&s->missing_walk);
+}
+
+/* Entries that the sweep did not show are asked for one by one: a dump may miss what moves. */
+void sync_missing_step(struct sync *s, unsigned budget)
+{
+	struct flow f;
+
+	if (!s->missing_walking)
+		return;
+	while ((f.id = sess_walk_next(&s->tbl, &s->missing_walk, &budget)) != 0) {
+		f.x = sess_at(&s->tbl, f.id);
+		bool swept = f.x->flags & SESS_SWEPT;
+		if (!(f.x->flags & SESS_KERN) || f.x->flags & SESS_GONE || swept == s->sweep_parity ||
+		    f.x->queue != SESS_QUEUE_NONE)
+			continue;
+		flow_want(s, f, SESS_OP_GET, SESS_QUEUE_RENEW);
+	}
+	s->missing_walking = s->missing_walk.active;
+}
+
+bool sync_wants_events(const struct sync *s, mono_t now)
+{
+	uint64_t own = s->recounting ? s->own_before : s->sets[s->self_slot - 1].count;
+
+	return s->owner.auth.any || own > 0 || mono_before(now, s->join_until);
+}

@@ -1,0 +1,524 @@
+/* Records in. Whether a record about a flow may be applied is sync_owner_judge's decision alone. */
+#include <errno.h>
+#include <string.h>
+#include "sync/sync_int.h"
+
+#define PAGE_BITS 10
+#define PAGE      (1u << PAGE_BITS)
+#define REPAIR_NS (2 * NS_PER_SEC)
+
+static uint32_t *page_at(const struct sync_handles *h, uint32_t page)
+{
+	return slab_at(&h->pages, page);
+}
+
+uint32_t handle_get(const struct sync_handles *h, uint32_t handle)
+{
+	uint32_t mid = h->top[handle >> (2 * PAGE_BITS)];
+	uint32_t leaf = mid ? page_at(h, mid)[handle >> PAGE_BITS & (PAGE - 1)] : 0;
+
+	return leaf ? page_at(h, leaf)[handle & (PAGE - 1)] : 0;
+}
+
+bool handle_set(struct sync_handles *h, uint32_t handle, uint32_t id)
+{
+	uint32_t *mid = &h->top[handle >> (2 * PAGE_BITS)];
+
+	if (*mid == 0)
+		*mid = slab_alloc(&h->pages);
+	if (*mid == 0)
+		return false;
+	uint32_t *leaf = &page_at(h, *mid)[handle >> PAGE_BITS & (PAGE - 1)];
+	if (*leaf == 0)
+		*leaf = slab_alloc(&h->pages);
+	if (*leaf == 0)
+		return false;
+	page_at(h, *leaf)[handle & (PAGE - 1)] = id;
+	return true;
+}
+
+void handles_free(struct sync_handles *h)
+{
+	slab_free_all(&h->pages);
+	memset(h->top, 0, sizeof(h->top));
+}
+
+static bool valid_tuple(const struct ct_tuple *t)
+{
+	return t->l3 == 4 || t->l3 == 6;
+}
+
+/* The flow a record means. False: the record cannot be used (counted). f->x NULL: not known here. */
+static bool resolve(struct sync *s, struct sync_peer *p, const struct sync_rec *rec, struct flow *f)
+{
+	struct ct_tuple orig;
+
+	if (rec->full) {
+		if (!valid_tuple(&rec->e.orig)) {
+			s->stats.refused_range++;
+			return false;
+		}
+		*f = flow_find(s, &rec->e.orig);
+		return true;
+	}
+	*f = flow_at(s, handle_get(&p->handles, rec->handle));
+	if (f->x) {
+		/* The record's place may have another tenant since. */
+		sess_orig(&s->tbl, f->id, &orig);
+		if (digest_key(s->sets[p->slot - 1].key, &orig).check == rec->check)
+			return true;
+	}
+	s->stats.rx_unknown++;
+	bool end = rec->type == SYNC_REC_DELETE || rec->type == SYNC_REC_EXPIRED;
+	if (!end && p->n_unknown < SYNC_UNKNOWN_MAX)
+		p->unknown[p->n_unknown++] = rec->handle;
+	return false;
+}
+
+static void refuse(struct sync *s, struct sync_peer *p, struct flow f, enum sync_verdict v)
+{
+	if (v == SYNC_NOT_SENDERS) {
+		s->stats.refused_sender++;
+		return;
+	}
+	s->stats.refused_epoch += v == SYNC_OLD_EPOCH;
+	s->stats.refused_version += v == SYNC_OLD_VERSION;
+	/* About to be told as expired: that is the current state. */
+	if (f.x->list == SESS_LIST_EXPIRY)
+		return;
+	f.x->flags |= SESS_CURRENT;
+	flow_dirty(s, f, 1u << (p->slot - 1));
+}
+
+/* The flow begins or ends at this very box: a peer has no say in it. The peer is told, and stops. */
+static bool refuse_local(struct sync *s, struct sync_peer *p, struct flow f, const struct sync_rec *rec)
+{
+	bool known = f.x != NULL;
+
+	if (known ? f.x->why != SYNC_WHY_LOCAL_ORIGIN && f.x->why != SYNC_WHY_LOCAL_DEST
+		  : !sync_local_is_own(&s->locals, rec->e.orig.l3, rec->e.orig.src) &&
+			!sync_local_is_own(&s->locals, rec->e.orig.l3, rec->e.reply.src))
+		return false;
+	s->stats.refused_local++;
+	if (!known) {
+		f = flow_new(s, &rec->e.orig);
+		if (!f.x)
+			return true;
+		flow_merge(s, f, &rec->e, false);
+		flow_judge(s, f);
+	}
+	f.x->flags |= SESS_TELL;
+	f.x->err = EADDRNOTAVAIL;
+	flow_dirty(s, f, 1u << (p->slot - 1));
+	return true;
+}
+
+static void copy_new(struct sync *s, struct sync_peer *p, const struct sync_rec *rec, bool only_new, mono_t now)
+{
+	struct flow f = flow_new(s, &rec->e.orig);
+
+	if (!f.x) {
+		s->stats.refused_full++;
+		return;
+	}
+	if (!sess_set_version(&s->tbl, f.x, rec->version)) {
+		s->stats.refused_range++;
+		flow_drop(s, f, false);
+		return;
+	}
+	f.x->flags |= SESS_FOREIGN;
+	if (only_new) {
+		s->stats.only_create++;
+		f.x->flags |= SESS_ONLY_NEW;
+	}
+	if (f.x->flags & SESS_KERN && !flow_same_nat(s, f, &rec->e))
+		f.x->flags |= SESS_REPLACE;
+	flow_merge(s, f, &rec->e, false);
+	f.x->expire_s = sync_sec(s, now) + rec->e.timeout_s;
+	if (p->rx_bulk.open)
+		f.x->flags |= SESS_SEEN;
+	flow_count(s, f);
+	s->stats.rx_created++;
+	if (!handle_set(&p->handles, rec->handle, f.id))
+		s->stats.refused_full++;
+	flow_want(s, f, SESS_OP_PUT, rec->bulk ? SESS_QUEUE_BULK : SESS_QUEUE_LIVE);
+}
+
+/* Applies a peer's state to a flow that is known here; the version is at least ours. */
+static void copy_update(struct sync *s, struct sync_peer *p, const struct sync_rec *rec, struct flow f, mono_t now)
+{
+	bool was_mine = flow_mine(s, f), kern = f.x->flags & SESS_KERN;
+	bool nat = rec->full && !flow_same_nat(s, f, &rec->e);
+
+	flow_uncount(s, f);
+	flow_refused(s, f, 0);
+	flow_unlist(s, f);
+	if (!sess_set_version(&s->tbl, f.x, rec->version)) {
+		s->stats.refused_range++;
+		flow_count(s, f);
+		return;
+	}
+	f.x->flags &= ~(SESS_DEAD_DEL | SESS_DEAD_EXP | SESS_CLAIM | SESS_CURRENT | SESS_WANT | SESS_ASK | SESS_TELL);
+	f.x->flags |= SESS_FOREIGN;
+	if (p->rx_bulk.open)
+		f.x->flags |= SESS_SEEN;
+	if (kern && nat)
+		f.x->flags |= SESS_REPLACE;
+	f.x->why = SYNC_WHY_NONE;
+	bool changed = flow_merge(s, f, &rec->e, !rec->full);
+	flow_count(s, f);
+	if (was_mine)
+		f.x->told = 0;
+	s->stats.rx_updated++;
+	if (rec->full && !handle_set(&p->handles, rec->handle, f.id))
+		s->stats.refused_full++;
+	if (kern && !changed && !was_mine && f.x->flags & SESS_LEASED)
+		return;
+	f.x->expire_s = sync_sec(s, now) + rec->e.timeout_s;
+	flow_want(s, f, SESS_OP_PUT, rec->bulk ? SESS_QUEUE_BULK : SESS_QUEUE_LIVE);
+}
+
+/* The answer to something of ours that was refused. */
+static bool on_current(struct sync *s, struct sync_peer *p, const struct sync_rec *rec, struct flow f)
+{
+	if (rec->type != SYNC_REC_CURRENT || !f.x)
+		return false;
+	int c = flow_version_cmp(rec->version, flow_version_of(s, f));
+	if (rec->version.node == s->conf->self && c > 0) {
+		/* Ours, in a version we have forgotten: the state is ours, the number is theirs. */
+		flow_uncount(s, f);
+		if (!sess_set_version(&s->tbl, f.x, rec->version))
+			s->stats.refused_range++;
+		flow_judge(s, f);
+		flow_count(s, f);
+	} else if (c > 0 || (c == 0 && rec->version.node == p->node)) {
+		return false;
+	}
+	/* Refused for its epoch only; by now we know the new one. */
+	if (flow_mine(s, f) && f.x->why == SYNC_WHY_NONE)
+		flow_dirty(s, f, 1u << (p->slot - 1));
+	return true;
+}
+
+static void on_session(struct sync *s, struct sync_peer *p, const struct sync_rec *rec, mono_t now)
+{
+	struct flow f;
+
+	if (!resolve(s, p, rec, &f) || on_current(s, p, rec, f))
+		return;
+	if (refuse_local(s, p, f, rec))
+		return;
+	struct flow_version stored = f.x ? sess_version(&s->tbl, f.x) : (struct flow_version){ 0 };
+	enum sync_verdict v = sync_owner_judge(&s->owner, rec, f.x ? &stored : NULL);
+	switch (v) {
+	case SYNC_APPLY:
+	case SYNC_ONLY_CREATE:
+		s->stats.rx_claims += rec->type == SYNC_REC_CLAIM;
+		if (f.x)
+			copy_update(s, p, rec, f, now);
+		else
+			copy_new(s, p, rec, v == SYNC_ONLY_CREATE, now);
+		break;
+	case SYNC_OLD_EPOCH:
+	case SYNC_OLD_VERSION:
+	case SYNC_NOT_SENDERS:
+		refuse(s, p, f, v);
+		break;
+	}
+}
+
+/* The owner says that its timer ran out: our own copy is read, the answer decides (sync_kern.c). */
+static void ask_kernel(struct sync *s, struct flow f)
+{
+	flow_uncount(s, f);
+	flow_unlist(s, f);
+	f.x->flags &= ~(SESS_WANT | SESS_CURRENT | SESS_CLAIM);
+	if (!(f.x->flags & SESS_KERN) && f.x->fly != SESS_OP_PUT) {
+		flow_drop(s, f, false);
+		return;
+	}
+	f.x->flags |= SESS_ASK;
+	f.x->want = SESS_OP_NONE;
+	flow_want(s, f, SESS_OP_GET, SESS_QUEUE_LIVE);
+}
+
+static void on_end(struct sync *s, struct sync_peer *p, const struct sync_rec *rec)
+{
+	struct flow f;
+
+	if (!resolve(s, p, rec, &f))
+		return;
+	if (!f.x || f.x->why == SYNC_WHY_LOCAL_ORIGIN || f.x->why == SYNC_WHY_LOCAL_DEST) {
+		s->stats.rx_unknown++;
+		return;
+	}
+	struct flow_version stored = sess_version(&s->tbl, f.x);
+	enum sync_verdict v = sync_owner_judge(&s->owner, rec, &stored);
+	if (v != SYNC_APPLY) {
+		refuse(s, p, f, v);
+		return;
+	}
+	flow_uncount(s, f);
+	if (!sess_set_version(&s->tbl, f.x, rec->version)) {
+		s->stats.refused_range++;
+		flow_count(s, f);
+		return;
+	}
+	flow_count(s, f);
+	if (rec->type == SYNC_REC_DELETE) {
+		s->stats.rx_deleted++;
+		flow_drop(s, f, true);
+	} else {
+		s->stats.rx_expired++;
+		ask_kernel(s, f);
+	}
+}
+
+static void on_want(struct sync *s, struct sync_peer *p, const struct sync_rec *rec)
+{
+	struct flow f = rec->full ? flow_find(s, &rec->e.orig) : flow_at(s, rec->handle);
+
+	s->stats.rx_wants++;
+	if (!f.x || !flow_mine(s, f) || f.x->why != SYNC_WHY_NONE || f.x->flags & (SESS_DEAD_DEL | SESS_DEAD_EXP)) {
+		s->stats.rx_unknown++;
+		return;
+	}
+	f.x->told &= (uint8_t) ~(3u << (2 * (p->slot - 1)));
+	/* It waits for its EXPIRED: the peer has no copy that could know better. */
+	if (f.x->list == SESS_LIST_EXPIRY)
+		return;
+	/* A short timer is not known to us after packets without an event: read it before telling. */
+	if (flow_is_short(s, f) && f.x->flags & SESS_KERN) {
+		f.x->flags |= SESS_ASK;
+		flow_want(s, f, SESS_OP_GET, SESS_QUEUE_LIVE);
+		return;
+	}
+	flow_dirty(s, f, 1u << (p->slot - 1));
+}
+
+static void on_refused(struct sync *s, const struct sync_rec *rec)
+{
+	struct flow f = flow_find(s, &rec->e.orig);
+
+	if (!f.x || !flow_mine(s, f) || f.x->why != SYNC_WHY_NONE)
+		return;
+	s->stats.rx_refused += rec->err != 0;
+	if (rec->err != EADDRNOTAVAIL) {
+		f.x->err = rec->err;
+		return;
+	}
+	flow_uncount(s, f);
+	flow_unlist(s, f);
+	f.x->why = SYNC_WHY_PEER_LOCAL;
+	f.x->flags &= ~SESS_FOREIGN;
+	f.x->told = 0;
+}
+
+static bool full_mask(const uint8_t mask[SYNC_BUCKETS / 8])
+{
+	for (unsigned i = 0; i < SYNC_BUCKETS / 8; i++)
+		if (mask[i] != 0xff)
+			return false;
+	return true;
+}
+
+static void on_bulk(struct sync *s, struct sync_peer *p, const struct sync_rec *rec)
+{
+	struct sync_bulk_rx *b = &p->rx_bulk;
+
+	(void)s;
+	if (rec->type == SYNC_REC_BULK_BEGIN) {
+		/* Marks of a bulk that was cut off, or whose walk is not done: this one cannot name the missing. */
+		b->clean = !b->open && !b->walking && b->marks_clean;
+		b->walking = false;
+		b->marks_clean = false;
+		b->open = true;
+		memcpy(b->mask, rec->mask, sizeof(b->mask));
+	} else if (b->open) {
+		b->open = false;
+		b->walking = true;
+		sess_walk_start(&b->walk);
+		p->have_all |= full_mask(b->mask);
+	}
+}
+
+/* After a bulk: copies that their owner did not name ended there unseen; they get the same question as EXPIRED. */
+void sync_extra_step(struct sync *s, struct sync_peer *p, unsigned budget)
+{
+	struct sync_bulk_rx *b = &p->rx_bulk;
+	struct ct_tuple orig;
+	struct flow f;
+
+	if (!b->walking)
+		return;
+	while ((f.id = sess_walk_next(&s->tbl, &b->walk, &budget)) != 0) {
+		f.x = sess_at(&s->tbl, f.id);
+		if (f.x->flags & SESS_GONE || flow_owner(s, f) != p->slot)
+			continue;
+		bool seen = f.x->flags & SESS_SEEN;
+		f.x->flags &= ~SESS_SEEN;
+		if (seen || !b->clean || f.x->why != SYNC_WHY_NONE || f.x->flags & SESS_ASK)
+			continue;
+		sess_orig(&s->tbl, f.id, &orig);
+		if (!digest_in_mask(b->mask, digest_key(s->sets[p->slot - 1].key, &orig).bucket))
+			continue;
+		s->stats.extra++;
+		/* What was seen here before the nodes lost sight of each other, the owner has judged already. */
+		if (sync_sec_at(s, f.x->evidence_s).ns < p->down_at.ns)
+			f.x->evidence_s = 0;
+		ask_kernel(s, f);
+	}
+	if (!b->walk.active) {
+		b->walking = false;
+		b->marks_clean = true;
+	}
+}
+
+static void on_digest(struct sync *s, struct sync_peer *p, const struct sync_rec *rec, mono_t now)
+{
+	const struct digest_set *d = &s->sets[p->slot - 1];
+
+	/* Nothing to compare while counting or while the last repair is being worked in. */
+	if (s->recounting || p->rx_bulk.open || p->rx_bulk.walking)
+		return;
+	p->digest_seq = rec->seq;
+	p->digest_equal = d->count == rec->count && d->root == rec->digest;
+	if (p->digest_equal) {
+		s->stats.digests_equal++;
+		return;
+	}
+	s->stats.digests_differ++;
+	p->equal = false;
+	if (mono_before(now, p->repair_until))
+		return;
+	p->repair_until = mono_add(now, REPAIR_NS);
+	p->buckets_next = 0;
+}
+
+/* How the peer sees our sessions: what differs is told again. */
+static void on_buckets(struct sync *s, struct sync_peer *p, const struct sync_rec *rec)
+{
+	struct sync_bulk_tx *b = &p->bulk;
+
+	if (b->running || (b->wanted && b->full) || s->recounting)
+		return;
+	if (rec->first == 0)
+		memset(b->mask, 0, sizeof(b->mask));
+	b->n_differ = (rec->first == 0 ? 0 : b->n_differ) + digest_differ(&s->sets[s->self_slot - 1], rec, b->mask);
+	if (rec->first + rec->n < SYNC_BUCKETS || b->n_differ == 0)
+		return;
+	s->stats.buckets_resent += b->n_differ;
+	b->wanted = true;
+	b->full = false;
+}
+
+static void on_ack(struct sync_peer *p, const struct sync_rec *rec)
+{
+	if (rec->ack_seq > p->acked && rec->ack_seq <= p->tx_seq)
+		p->acked = rec->ack_seq;
+	if (p->bulk.end_seq != 0 && p->acked >= p->bulk.end_seq)
+		p->has_all = true;
+	p->refusing = rec->refused;
+	if (rec->digest_seq != 0)
+		p->their_equal = rec->equal;
+}
+
+static void on_floor(struct sync *s, struct sync_peer *p, const struct sync_rec *rec)
+{
+	p->floor_heard = true;
+	if (rec->version.node == 0)
+		return;
+	if (sess_node_slot(&s->tbl, rec->version.node) == 0 || sess_node_slot(&s->tbl, rec->version.epoch.node) == 0 ||
+	    rec->version.epoch.counter > SYNC_EPOCH_MAX || rec->version.claim > SYNC_CLAIM_MAX) {
+		s->stats.refused_range++;
+		return;
+	}
+	if (sync_owner_floor(&s->owner, rec->version))
+		sync_recount(s);
+}
+
+void sync_on_record(struct sync *s, uint32_t node, const struct sync_rec *rec, mono_t now)
+{
+	struct sync_peer *p = sync_peer_node(s, node);
+
+	if (!p || !p->up)
+		return;
+	s->stats.rx_records++;
+	p->heard_at = now;
+	p->rx_seq = rec->seq;
+	if (rec->epoch.counter <= SYNC_EPOCH_MAX && sess_node_slot(&s->tbl, rec->epoch.node) != 0)
+		sync_owner_see(&s->owner, rec->epoch);
+	if (rec->type != SYNC_REC_ACK)
+		p->data_seq = rec->seq;
+	switch (rec->type) {
+	case SYNC_REC_SESSION:
+	case SYNC_REC_CLAIM:
+	case SYNC_REC_CURRENT:
+		on_session(s, p, rec, now);
+		break;
+	case SYNC_REC_DELETE:
+	case SYNC_REC_EXPIRED:
+		on_end(s, p, rec);
+		break;
+	case SYNC_REC_WANT:
+		on_want(s, p, rec);
+		break;
+	case SYNC_REC_BULK_BEGIN:
+	case SYNC_REC_BULK_END:
+		on_bulk(s, p, rec);
+		break;
+	case SYNC_REC_DIGEST:
+		on_digest(s, p, rec, now);
+		break;
+	case SYNC_REC_DIGEST_BUCKETS:
+		on_buckets(s, p, rec);
+		break;
+	case SYNC_REC_ACK:
+		on_ack(p, rec);
+		break;
+	case SYNC_REC_FLOOR:
+		on_floor(s, p, rec);
+		break;
+	case SYNC_REC_REFUSED:
+		on_refused(s, rec);
+		break;
+	}
+	sync_settle_peer(s, p, now);
+}
+
+/* The injector keeps order within a queue: everything a record asked for is done when what was put until then is done.
+ */
+void sync_settle_peer(struct sync *s, struct sync_peer *p, mono_t now)
+{
+	bool reached = true;
+
+	for (unsigned q = SESS_QUEUE_LIVE; q < SESS_QUEUES; q++)
+		reached &= s->queues[q].done >= p->barrier_at[q];
+	if (p->barrier && reached) {
+		p->barrier = false;
+		p->stored_seq = p->barrier_seq;
+		p->ack_due = true;
+	}
+	if (!p->barrier && p->stored_seq < p->data_seq) {
+		bool idle = true;
+		for (unsigned q = SESS_QUEUE_LIVE; q < SESS_QUEUES; q++) {
+			p->barrier_at[q] = s->queues[q].put;
+			idle &= s->queues[q].done == s->queues[q].put;
+		}
+		p->barrier_seq = p->rx_seq;
+		p->barrier = !idle;
+		if (idle) {
+			p->stored_seq = p->rx_seq;
+			p->ack_due = true;
+		}
+	}
+	/* ACKs ask for nothing. */
+	if (!p->barrier && p->stored_seq >= p->data_seq)
+		p->stored_seq = p->rx_seq;
+	if (p->digest_seq != 0 && p->digest_seq <= p->stored_seq && p->digest_seq != p->digest_told) {
+		p->digest_told = p->digest_seq;
+		p->equal = p->digest_equal;
+		p->equal_at = now;
+		p->ack_due = true;
+	}
+}
