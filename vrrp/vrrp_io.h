@@ -34,8 +34,8 @@ void vrrp_io_free(struct vrrp_io *io);
 
 /*
  * Opens the receive and send socket of (ifindex, af), joined to the VRRP group; a second open counts a reference.
- * ifname is for messages. -errno: EPERM without CAP_NET_RAW, ENODEV without the interface, EADDRNOTAVAIL when IPv4 has
- * no address or IPv6 is switched off there; the caller tries again when the interface changes.
+ * ifname is for messages. -errno: EPERM without CAP_NET_RAW, ENODEV without the interface; after any error the caller
+ * tries again when the interface changes.
  */
 int vrrp_io_open(struct vrrp_io *io, unsigned ifindex, const char *ifname, uint8_t af);
 /* Gives one reference back; nothing happens when there is none. */

@@ -25,12 +25,13 @@ struct wire_wr {
 
 static inline struct wire_rd wire_rd(const void *buf, size_t len)
 {
-	return (struct wire_rd){ .p = buf, .end = (const uint8_t *)buf + len };
+	/* NULL has no address after it, not even at distance 0. */
+	return (struct wire_rd){ .p = buf, .end = buf ? (const uint8_t *)buf + len : NULL };
 }
 
 static inline struct wire_wr wire_wr(void *buf, size_t len)
 {
-	return (struct wire_wr){ .base = buf, .p = buf, .end = (uint8_t *)buf + len };
+	return (struct wire_wr){ .base = buf, .p = buf, .end = buf ? (uint8_t *)buf + len : NULL };
 }
 
 static inline size_t wire_left(const struct wire_rd *r)
