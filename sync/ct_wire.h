@@ -76,6 +76,9 @@ enum ct_drop ct_wire_next(struct wire_rd *r, struct ct_wire_msg *m);
  * Reads an entry (kind CT_WIRE_ENTRY). ev->type: DUMP for multi-part answers (dump and GET), else NEW, UPDATE, DESTROY
  * from type and flags. Only attributes that were present set a bit in e.has: an UPDATE is a delta. A master's tuple
  * carries no zone of its own and gets the entry's. *ev is undefined unless CT_OK is returned.
+ * What the kernel tells (6.18, tests/sim/ct_script.c): a DESTROY has CT_HAS_TIMEOUT with what was left if the entry was
+ * removed before its time, whoever removed it (masquerade cleanup and early drop have port id 0 too), and lacks it when
+ * it expired; of TCP it has the state alone. An UPDATE never names the master.
  */
 enum ct_drop ct_wire_event(const struct ct_wire_msg *m, struct ct_event *ev);
 

@@ -7,9 +7,11 @@ libsync_io_a_SOURCES =
 libsync_core_a_SOURCES += sync/ct_wire.c sync/ct_wire_build.c
 libsync_io_a_SOURCES += sync/ct_io.c sync/ct_sysctl.c
 
-check_PROGRAMS += check_ct_wire check_fake_ct fuzz_ct_wire
-check_ct_wire_SOURCES = tests/unit/check_ct_wire.c
+check_PROGRAMS += check_ct_wire check_ct_build check_fake_ct fuzz_ct_wire
+check_ct_wire_SOURCES = tests/unit/check_ct_wire.c tests/unit/ct_wire_util.h
 check_ct_wire_LDADD = libsync_core.a $(BASE_LIBS) $(NFCT_LIBS) $(UNIT_LIBS)
+check_ct_build_SOURCES = tests/unit/check_ct_build.c tests/unit/ct_wire_util.h
+check_ct_build_LDADD = libsync_core.a $(BASE_LIBS) $(NFCT_LIBS) $(UNIT_LIBS)
 check_fake_ct_SOURCES = tests/unit/check_fake_ct.c
 check_fake_ct_LDADD = libfake_ct.a libsync_core.a $(BASE_LIBS) $(NFCT_LIBS) $(UNIT_LIBS)
 fuzz_ct_wire_SOURCES = tests/fuzz/fuzz_ct_wire.c
