@@ -14,7 +14,7 @@ FUZZ_LIBS = libfuzzdriver.a $(SODIUM_LIBS)
 endif
 
 EXTRA_DIST += dev README.md HACKING.md LICENSE .clang-format .editorconfig tests/fuzz/corpus tests/lab tests/netns \
-	tests/interop tests/cppcheck.supp
+	tests/interop tests/cppcheck.supp tests/lsan.supp
 
 # Lists for ./dev, which runs tests one by one and measures the pure cores.
 .PHONY: print-check-programs print-core-sources print-core-libraries
