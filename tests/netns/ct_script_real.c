@@ -16,6 +16,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "daemon/base/clock.h"
 #include "sync/ct_io.h"
 #include "sync/ct_wire.h"
 #include "tests/sim/ct_script.h"
@@ -138,16 +139,25 @@ static void real_packet(void *self, uint16_t from, uint16_t to)
 	close(b);
 }
 
-/* --- the fake one --- */
+/* --- the fake one, whose clock follows the real one's --- */
+
+static struct fake_ct *follow(void *fake)
+{
+	static int64_t start;
+	int64_t now = clock_mono().ns;
+	start = start ? start : now;
+	fake_ct_run(fake, (mono_t){ now - start });
+	return fake;
+}
 
 static int fake_msg(void *self, const void *bytes, size_t len, struct ct_event *got)
 {
-	return fake_ct_msg(self, FAKE_PORT, bytes, len, got);
+	return fake_ct_msg(follow(self), FAKE_PORT, bytes, len, got);
 }
 
 static void fake_listen(void *self, bool new_update)
 {
-	fake_ct_listen(self, new_update, true, 0);
+	fake_ct_listen(follow(self), new_update, true, 0);
 }
 
 static bool fake_event(void *self, struct ct_event *ev)
@@ -155,12 +165,11 @@ static bool fake_event(void *self, struct ct_event *ev)
 	return fake_ct_events(self, ev, 1, NULL);
 }
 
-static int64_t fake_now;
-
+/* The real table has waited already. */
 static void fake_wait(void *self, unsigned seconds)
 {
-	fake_now += seconds * NS_PER_SEC + NS_PER_SEC / 2;
-	fake_ct_run(self, (mono_t){ fake_now });
+	(void)seconds;
+	follow(self);
 }
 
 static void fake_packet(void *self, uint16_t from, uint16_t to)
@@ -168,7 +177,7 @@ static void fake_packet(void *self, uint16_t from, uint16_t to)
 	struct ct_tuple t = { .l3 = 4, .l4 = IPPROTO_UDP, .sport = from, .dport = to };
 	memcpy(t.src, (const uint8_t[]){ 127, 0, 0, 1 }, 4);
 	memcpy(t.dst, t.src, 4);
-	fake_ct_packet(self, &t, 0, NULL, NULL);
+	fake_ct_packet(follow(self), &t, 0, NULL, NULL);
 }
 
 /* --- */
@@ -206,7 +215,7 @@ int main(void)
 	struct real real = { .req = nl_socket(), .ev = nl_socket() };
 	group(real.ev, NFNLGRP_CONNTRACK_DESTROY, true);
 	struct fake_ct *fake = fake_ct_new(1000, 1000);
-	fake_ct_listen(fake, false, true, 0);
+	fake_ct_listen(follow(fake), false, true, 0);
 	const struct ct_backend r = { "kernel", &real, real_msg, real_listen, real_event, real_wait, real_packet };
 	const struct ct_backend f = { "fake", fake, fake_msg, fake_listen, fake_event, fake_wait, fake_packet };
 	const struct ct_backend *both[] = { &r, &f };
