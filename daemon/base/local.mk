@@ -25,6 +25,7 @@ check_base_wire_SOURCES = tests/unit/check_base_wire.c
 check_base_wire_LDADD = $(UNIT_LIBS)
 check_base_tbl_SOURCES = tests/unit/check_base_tbl.c
 check_base_tbl_LDADD = $(BASE_LIBS) $(UNIT_LIBS)
+check_base_tbl_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 check_base_ring_SOURCES = tests/unit/check_base_ring.c
 check_base_ring_LDADD = $(BASE_LIBS) $(UNIT_LIBS)
 check_base_log_SOURCES = tests/unit/check_base_log.c

@@ -14,6 +14,39 @@
 			ck_abort_msg("%s", #cond); \
 	} while (0)
 
+/* Allocations are wrapped by the linker: the one after `allocs_left` more fails. */
+static unsigned allocs_left = UINT32_MAX;
+
+void *__wrap_malloc(size_t n);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t n);
+void *__real_malloc(size_t n);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t n);
+
+static bool may_alloc(void)
+{
+	if (allocs_left == 0)
+		return false;
+	allocs_left--;
+	return true;
+}
+
+void *__wrap_malloc(size_t n)
+{
+	return may_alloc() ? __real_malloc(n) : NULL;
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+	return may_alloc() ? __real_calloc(n, size) : NULL;
+}
+
+void *__wrap_realloc(void *p, size_t n)
+{
+	return may_alloc() ? __real_realloc(p, n) : NULL;
+}
+
 static uint64_t rng_state;
 
 static uint32_t rnd(uint32_t below)
@@ -76,6 +109,55 @@ START_TEST(slab_objects_stay_and_come_zeroed)
 	}
 	ck_assert_uint_eq(s.carved, 4001); /* freed objects were used again */
 	slab_free_all(&s);
+}
+END_TEST
+
+/* The _i-th allocation fails: nothing is lost, and it goes on when there is memory again. */
+START_TEST(slab_without_memory)
+{
+	struct slab s;
+	slab_init(&s, 16, 5000);
+	allocs_left = (unsigned)_i;
+	uint32_t n = 0;
+	while (slab_alloc(&s))
+		n++;
+	allocs_left = UINT32_MAX;
+	ck_assert_uint_eq(n, (uint32_t)_i / 2 * 1024); /* a chunk takes two allocations */
+	ck_assert_uint_eq(s.full, 1);
+	ck_assert_uint_eq(s.used, n);
+	ck_assert_uint_eq(slab_alloc(&s), n + 1);
+	slab_free_all(&s);
+}
+END_TEST
+
+START_TEST(tbl_without_memory)
+{
+	static const uint8_t key[16] = "0123456789abcdef";
+	struct tbl t;
+	uint32_t n = 0, h;
+	struct tbl_iter it;
+	/* Check itself allocates: no assertion while memory is short. */
+	allocs_left = 0;
+	int rc = tbl_init(&t, 10, key);
+	allocs_left = UINT32_MAX;
+	ck_assert_int_eq(rc, -ENOMEM);
+	tbl_free(&t);
+	ck_assert_int_eq(tbl_init(&t, 10, key), 0);
+	size_t before = tbl_bytes(&t);
+	allocs_left = 0;
+	for (h = 1; (rc = tbl_add(&t, tbl_hash(&t, &h, sizeof(h)), h)) == 0; h++)
+		n++;
+	allocs_left = UINT32_MAX;
+	ck_assert_int_eq(rc, -ENOMEM);
+	ck_assert_uint_eq(t.live, n);
+	ck_assert_ptr_null(t.old);
+	ck_assert_uint_eq(tbl_bytes(&t), before);
+	for (h = 1; h <= n; h++)
+		ck_assert_uint_eq(tbl_find_first(&t, tbl_hash(&t, &h, sizeof(h)), &it), h);
+	ck_assert_int_eq(tbl_add(&t, tbl_hash(&t, &h, sizeof(h)), h), 0);
+	ck_assert_ptr_nonnull(t.old);
+	ck_assert_uint_eq(tbl_bytes(&t), 3 * before); /* the old array and one of the double size */
+	tbl_free(&t);
 }
 END_TEST
 
@@ -200,6 +282,8 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, slab_gives_every_handle_once);
 	tcase_add_test(tc, slab_objects_stay_and_come_zeroed);
+	tcase_add_loop_test(tc, slab_without_memory, 0, 6);
+	tcase_add_test(tc, tbl_without_memory);
 	tcase_add_test(tc, siphash_vector);
 	tcase_add_test(tc, keys_are_random);
 	tcase_add_loop_test(tc, tbl_against_model, 0, 2);

@@ -113,7 +113,14 @@ START_TEST(err_texts)
 	ck_assert_str_eq(err_text(-ENOENT), "No such file or directory");
 	ck_assert_str_eq(err_name(ERR_CHECKSUM), "ERR_CHECKSUM");
 	ck_assert_str_eq(err_text(ERR_FULL), "the queue or table is at its limit");
+#define ERR_CHECK(name, num, text)             \
+	ck_assert_int_eq(name, num);           \
+	ck_assert_str_eq(err_text(num), text); \
+	ck_assert_str_eq(err_name(num), #name);
+	ERR_TABLE(ERR_CHECK)
+#undef ERR_CHECK
 	ck_assert_str_eq(err_text(-999), "unknown error");
+	ck_assert_str_eq(err_text(5), "unknown error");
 	ck_assert_str_eq(err_name(7), "EUNKNOWN");
 }
 END_TEST
@@ -123,6 +130,9 @@ START_TEST(epoch_order)
 	struct epoch none = { 0 }, a = { 5, 1 }, b = { 5, 2 }, c = { 6, 1 };
 	ck_assert(epoch_is_none(none) && !epoch_is_none(a));
 	ck_assert_int_lt(epoch_cmp(none, a), 0);
+	ck_assert_int_gt(epoch_cmp(a, none), 0);
+	ck_assert_int_gt(epoch_cmp(b, a), 0);
+	ck_assert_int_eq(epoch_cmp(epoch_max(a, b), b), 0);
 	ck_assert_int_lt(epoch_cmp(a, b), 0);
 	ck_assert_int_lt(epoch_cmp(b, c), 0);
 	ck_assert_int_eq(epoch_cmp(c, c), 0);

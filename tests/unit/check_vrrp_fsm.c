@@ -153,7 +153,7 @@ enum what {
 	CONF,
 	SRC_OTHER,
 	SRC_GONE,
-	WHATS
+	WHAT_N
 };
 
 static const char *do_what(enum what w, mono_t now)
@@ -209,7 +209,7 @@ static const char *do_what(enum what w, mono_t now)
 		return src(addr_v4(10, 0, 0, 7), now);
 	case SRC_GONE:
 		return src((struct addr){ 0 }, now);
-	case WHATS:
+	case WHAT_N:
 		break;
 	}
 	ck_abort();
@@ -226,7 +226,7 @@ struct row {
 	unsigned ignored;
 };
 
-static const struct row table[STARTS][WHATS] = {
+static const struct row table[STARTS][WHAT_N] = {
 	[IN_INIT] = {
 		[START] = { ">BACKUP(start)", HALF + DOWN, 0 },
 		[STOP] = { "", NEVER, 1 },
@@ -351,8 +351,8 @@ static const struct row table[STARTS][WHATS] = {
 
 START_TEST(every_state_and_event)
 {
-	enum start s = (enum start)(_i / WHATS);
-	enum what w = (enum what)(_i % WHATS);
+	enum start s = (enum start)(_i / WHAT_N);
+	enum what w = (enum what)(_i % WHAT_N);
 	const struct row *r = &table[s][w];
 	ck_assert_msg(r->out, "no row for state %d, event %d", (int)s, (int)w);
 	bring(s);
@@ -705,7 +705,7 @@ START_TEST(random_walk)
 	for (int n = 0; n < 20000; n++) {
 		rng = rng * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
 		now = mono_add(now, (int64_t)((rng >> 20) % (uint64_t)(2 * ADV)));
-		do_what((enum what)((rng >> 45) % WHATS), now);
+		do_what((enum what)((rng >> 45) % WHAT_N), now);
 		bool ok = (v.state == VRRP_MASTER || mono_is_never(v.advert_at)) &&
 			  (v.state == VRRP_BACKUP || (mono_is_never(v.master_down_at) && !v.expired)) &&
 			  (v.state != VRRP_BACKUP || v.expired == mono_is_never(v.master_down_at)) &&
@@ -747,7 +747,7 @@ int main(void)
 	Suite *s = suite_create("vrrp fsm");
 	TCase *tc = tcase_create("all");
 	tcase_add_checked_fixture(tc, setup, NULL);
-	tcase_add_loop_test(tc, every_state_and_event, 0, STARTS * WHATS);
+	tcase_add_loop_test(tc, every_state_and_event, 0, STARTS * WHAT_N);
 	tcase_add_loop_test(tc, skew_and_master_down, 0, 6);
 	tcase_add_test(tc, waits_for_link_and_source);
 	tcase_add_test(tc, an_owner_listens_first);
