@@ -51,3 +51,12 @@ check_ctl_SOURCES = tests/unit/check_ctl.c
 check_ctl_LDADD = libdaemon_io.a libdaemon_core.a $(BASE_LIBS) $(JANSSON_LIBS) $(UNIT_LIBS)
 fuzz_ctl_SOURCES = tests/fuzz/fuzz_ctl.c
 fuzz_ctl_LDADD = libdaemon_io.a libdaemon_core.a $(BASE_LIBS) $(JANSSON_LIBS) $(FUZZ_LIBS)
+
+# The daemon itself: the shell around the node core.
+libdaemon_io_a_SOURCES += daemon/app.h daemon/app.c daemon/app_node.c daemon/app_net.c daemon/app_peer.c daemon/app_ike.c \
+	daemon/app_tell.c daemon/reload.c daemon/show.h daemon/show.c daemon/show_vrrp.c daemon/show_failover.c \
+	daemon/show_ipsec.c
+sbin_PROGRAMS += keeptrackd
+keeptrackd_SOURCES = daemon/main.c
+keeptrackd_LDADD = libdaemon_io.a libdaemon_core.a libike_io.a libike_core.a libsync_io.a libsync_core.a libvrrp_io.a \
+	libvrrp_core.a $(BASE_LIBS) $(SSL_LIBS) $(NL_LIBS) $(NFCT_LIBS) $(CONFIG_LIBS) $(JANSSON_LIBS) $(CAPNG_LIBS) -lm

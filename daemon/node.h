@@ -54,7 +54,7 @@ struct node_group {
 	mono_t took_on_zero_at;  /* took the role because of priority 0 without a channel */
 	uint16_t tunnels_due;    /* purge answers awaited */
 	uint16_t tunnels_up_due; /* child SAs awaited for the timeline */
-	mono_t deaf_since; /* a member hears no master while others do; told when it lasts */
+	mono_t deaf_since;       /* a member hears no master while others do; told when it lasts */
 	bool deaf_told;
 	enum role_is told_role; /* of the last heartbeat */
 	bool told_ready;
@@ -232,6 +232,8 @@ mono_t node_deadline(const struct node *n);
 bool node_group_ready(const struct node *n, uint16_t group, mono_t now);
 bool node_channel_up(const struct node_peer *p, mono_t now);
 bool node_gate_open(const struct node *n, mono_t now);
+/* Another node said within the last second that it could take this group. */
+bool node_group_peer_ready(const struct node *n, uint16_t group, mono_t now);
 bool node_sync_late(const struct node *n, mono_t now);
 
 #endif

@@ -30,6 +30,11 @@ const struct node_peer *node_ready_peer(const struct node *n, uint16_t group, mo
 	return NULL;
 }
 
+bool node_group_peer_ready(const struct node *n, uint16_t group, mono_t now)
+{
+	return node_ready_peer(n, group, now) != NULL;
+}
+
 static struct peer_msg *new_msg(struct node_run *r, enum peer_msg_type type, uint32_t peer)
 {
 	require(r->out->n_msgs < r->out->cap_msgs);

@@ -1,0 +1,415 @@
+/*
+ * Start and stop, written out in order; the loop's events fed to the node core.
+ */
+#include "daemon/app.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "daemon/base/clock.h"
+#include "daemon/base/log.h"
+#include "daemon/base/require.h"
+#include "daemon/sandbox.h"
+#include "daemon/sdnotify.h"
+
+#define STOP_NS  (2 * NS_PER_SEC)
+#define FEED_MAX 4096
+
+/* ---- events to the node core ---- */
+
+/* An event that came up while actions were being carried out: it waits, with what it points to. */
+struct fed {
+	struct fed *next;
+	struct node_ev ev;
+	union {
+		struct vrrp_ev advert;
+		struct sync_report report;
+		struct peer_msg msg;
+		struct ike_ev ike;
+	} u;
+};
+
+static struct fed *fed_first, **fed_last = &fed_first;
+static unsigned fed_n;
+
+static void feed_later(const struct node_ev *ev)
+{
+	require(fed_n < FEED_MAX);
+	struct fed *f = malloc(sizeof(*f));
+	require(f != NULL);
+	f->next = NULL;
+	f->ev = *ev;
+	if (ev->advert) {
+		f->u.advert = *ev->advert;
+		f->ev.advert = &f->u.advert;
+	} else if (ev->report) {
+		f->u.report = *ev->report;
+		f->ev.report = &f->u.report;
+	} else if (ev->msg) {
+		f->u.msg = *ev->msg;
+		f->ev.msg = &f->u.msg;
+	} else if (ev->ike) {
+		f->u.ike = *ev->ike;
+		f->ev.ike = &f->u.ike;
+	}
+	*fed_last = f;
+	fed_last = &f->next;
+	fed_n++;
+}
+
+static void feed_now(struct app *a, const struct node_ev *ev)
+{
+	node_step(&a->node, ev, clock_mono(), &a->acts);
+	for (unsigned i = 0; i < a->acts.n; i++)
+		app_act(a, &a->acts.a[i]);
+}
+
+void app_feed(struct app *a, const struct node_ev *ev)
+{
+	if (a->act_depth) {
+		feed_later(ev);
+		return;
+	}
+	a->act_depth = 1;
+	feed_now(a, ev);
+	while (fed_first) {
+		struct fed *f = fed_first;
+		fed_first = f->next;
+		if (!fed_first)
+			fed_last = &fed_first;
+		fed_n--;
+		feed_now(a, &f->ev);
+		free(f);
+	}
+	a->act_depth = 0;
+	if (a->node_timer)
+		loop_timer_set(a->node_timer, node_deadline(&a->node));
+}
+
+static void on_node_timer(void *arg, mono_t deadline)
+{
+	struct app *a = arg;
+	(void)deadline;
+	struct node_ev ev = { .type = NODE_EV_TICK };
+	app_feed(a, &ev);
+}
+
+/* ---- stop ---- */
+
+static void on_stop_late(void *arg, mono_t deadline)
+{
+	struct app *a = arg;
+	(void)deadline;
+	log_warn(LOG_MAIN, "not everything came to rest in time: ending now");
+	loop_stop(a->loop);
+}
+
+void app_begin_stop(struct app *a)
+{
+	if (a->stopping)
+		return;
+	a->stopping = true;
+	log_notice(LOG_MAIN, "stopping");
+	sdnotify_stopping();
+	struct node_ev ev = { .type = NODE_EV_STOP };
+	if (!a->running) {
+		loop_stop(a->loop);
+		return;
+	}
+	loop_timer_set(a->stop_timer, mono_add(clock_mono(), STOP_NS));
+	app_feed(a, &ev);
+}
+
+_Noreturn void app_abort(struct app *a, const char *why)
+{
+	log_err(LOG_MAIN, "%s: aborting with the flight recorder's last lines", why);
+	if (a->guardian)
+		guardian_panic(a->guardian);
+	log_dump(STDERR_FILENO);
+	abort();
+}
+
+static void on_signal(void *arg, int signo)
+{
+	struct app *a = arg;
+	if (signo == SIGHUP)
+		app_reload(a);
+	else
+		app_begin_stop(a);
+}
+
+static void on_watchdog(void *arg, mono_t deadline)
+{
+	struct app *a = arg;
+	/* A hung SYNC is worth a restart only where nobody depends on this node. */
+	bool master = false;
+	for (uint16_t g = 0; g < a->node.n_groups; g++)
+		master |= a->node.group[g].role.is == ROLE_MASTER;
+	if (master || !node_sync_late(&a->node, clock_mono()))
+		sdnotify_watchdog();
+	loop_timer_set(a->watchdog_timer, mono_add(deadline, sdnotify_watchdog_ns()));
+}
+
+/* ---- start ---- */
+
+static int make_dir(const char *path, mode_t mode)
+{
+	char part[CFG_PATH_MAX];
+	snprintf(part, sizeof(part), "%s", path);
+	for (char *p = part + 1; *p; p++) {
+		if (*p != '/')
+			continue;
+		*p = '\0';
+		if (mkdir(part, 0755) < 0 && errno != EEXIST)
+			return -errno;
+		*p = '/';
+	}
+	return mkdir(part, mode) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+static int take_pid_file(struct app *a, char *path, size_t cap)
+{
+	if (a->opt.pid_file)
+		snprintf(path, cap, "%s", a->opt.pid_file);
+	else
+		snprintf(path, cap, "%s/keeptrackd.pid", a->cfg->run_dir);
+	a->pid_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	if (a->pid_fd < 0) {
+		fprintf(stderr, "keeptrackd: pid file %s: %s\n", path, strerror(errno));
+		return -1;
+	}
+	if (flock(a->pid_fd, LOCK_EX | LOCK_NB) < 0) {
+		fprintf(stderr, "keeptrackd: already running (pid file %s is locked)\n", path);
+		return -1;
+	}
+	char text[24];
+	int len = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+	if (ftruncate(a->pid_fd, 0) < 0 || pwrite(a->pid_fd, text, (size_t)len, 0) != len) {
+		fprintf(stderr, "keeptrackd: pid file %s: %s\n", path, strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
+/* Leaves the terminal; the parent waits for the child's word, so that `start` fails when the start failed. */
+static int detach(void)
+{
+	int ready[2];
+	if (pipe2(ready, O_CLOEXEC) < 0)
+		return -1;
+	pid_t pid = fork();
+	if (pid < 0)
+		return -1;
+	if (pid > 0) {
+		char ok = 0;
+		close(ready[1]);
+		ssize_t n = read(ready[0], &ok, 1);
+		_exit(n == 1 && ok == '+' ? 0 : 1);
+	}
+	close(ready[0]);
+	setsid();
+	if (chdir("/") < 0)
+		return -1;
+	return ready[1];
+}
+
+static void detached(int ready)
+{
+	if (ready < 0)
+		return;
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null >= 0) {
+		dup2(null, STDIN_FILENO);
+		dup2(null, STDOUT_FILENO);
+		dup2(null, STDERR_FILENO);
+		close(null);
+	}
+	if (write(ready, "+", 1) != 1)
+		log_warn(LOG_MAIN, "the starting process is gone");
+	close(ready);
+}
+
+static struct cfg *load_config(const char *path)
+{
+	struct cfg_errors errs = { 0 };
+	struct cfg *c = cfg_load(path, &errs);
+	for (unsigned i = 0; i < errs.n; i++)
+		fprintf(stderr, "%s\n", errs.list[i].text);
+	cfg_errors_free(&errs);
+	return c;
+}
+
+static void lock_down(struct app *a)
+{
+	int rc = sandbox_rlimits();
+	if (rc < 0)
+		log_info(LOG_MAIN, "limits could not be set: %s", strerror(-rc));
+	if (!a->cfg->realtime)
+		return;
+	rc = sandbox_memory();
+	if (rc < 0)
+		log_info(LOG_MAIN, "memory is not locked: %s", strerror(-rc));
+	rc = sandbox_realtime(SANDBOX_RT_PRIO);
+	if (rc < 0)
+		log_warn(LOG_MAIN, "no real-time scheduling (%s): short advert intervals may be late under load",
+			 strerror(-rc));
+}
+
+static void start_guardian(struct app *a)
+{
+	char report[160], line[200];
+	snprintf(report, sizeof(report), "%s/guardian", a->cfg->run_dir);
+	if (guardian_report(report, line, sizeof(line)))
+		log_notice(LOG_MAIN, "the last process died; its guardian says: %s", line);
+	struct guardian_conf gc = { .report_path = report, .rt_prio = a->cfg->realtime ? SANDBOX_RT_PRIO : 0 };
+	a->guardian = guardian_start(&gc);
+	if (!a->guardian)
+		log_warn(LOG_MAIN,
+			 "no guardian (%s): if this process is killed, its addresses stay until the next start",
+			 strerror(errno));
+}
+
+static int start_parts(struct app *a)
+{
+	char path[160];
+	a->loop = loop_new("control");
+	if (!a->loop)
+		return -errno;
+	a->node_timer = loop_timer_new(a->loop, LOOP_LATENCY, on_node_timer, a);
+	a->stop_timer = loop_timer_new(a->loop, LOOP_NORMAL, on_stop_late, a);
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
+	for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		a->sig[i] = loop_signal_new(a->loop, signals[i], on_signal, a);
+	a->kt = kernel_thread_start(a->loop, a->cfg->realtime ? SANDBOX_RT_PRIO : 0);
+	if (!a->node_timer || !a->stop_timer || !a->kt)
+		return -errno;
+	snprintf(path, sizeof(path), "%s/journal", a->cfg->state_dir);
+	a->journal = journal_open(path);
+	if (!a->journal)
+		return -ENOMEM;
+	if (journal_stats(a->journal)->err)
+		log_warn(LOG_MAIN, "journal %s: %s; history is kept in memory only", path,
+			 strerror(-journal_stats(a->journal)->err));
+	if (journal_stats(a->journal)->lost_slots)
+		log_warn(LOG_MAIN, "journal %s: %llu damaged entries were left out", path,
+			 (unsigned long long)journal_stats(a->journal)->lost_slots);
+	snprintf(a->epoch_path, sizeof(a->epoch_path), "%s/epoch", a->cfg->state_dir);
+	int rc = epoch_store_read(a->epoch_path, &a->epoch_stored);
+	if (rc < 0 && rc != -ENOENT)
+		log_warn(LOG_MAIN, "%s could not be read (%d): the epoch is learnt from the peer", a->epoch_path, rc);
+	if (app_node_build(a, a->epoch_stored) < 0)
+		return -ENOMEM;
+	rc = app_ike_start(a);
+	if (rc < 0)
+		return rc;
+	rc = app_peer_start(a);
+	if (rc < 0)
+		return rc;
+	struct ctl_conf cc = { .path = a->cfg->ctl_socket,
+			       .view_gid = a->cfg->view_group[0] ? ctl_group_id(a->cfg->view_group) : (gid_t)-1,
+			       .admin_gid = a->cfg->admin_group[0] ? ctl_group_id(a->cfg->admin_group) : (gid_t)-1,
+			       .handle = app_ctl,
+			       .app = a };
+	a->ctl = ctl_new(a->loop, &cc);
+	if (!a->ctl)
+		log_err(LOG_CTL, "control socket %s: %s; the shell cannot connect", a->cfg->ctl_socket,
+			strerror(errno));
+	return app_net_start(a);
+}
+
+static void stop_parts(struct app *a)
+{
+	if (a->ctl)
+		ctl_free(a->ctl);
+	app_peer_stop(a);
+	if (a->vici)
+		vici_free(a->vici);
+	if (a->exec)
+		exec_free(a->exec);
+	if (a->kt)
+		kernel_thread_stop(a->kt, 500 * NS_PER_MS);
+	if (a->net)
+		netapply_free(a->net);
+	if (a->vrrp)
+		vrrp_io_free(a->vrrp);
+	if (a->journal)
+		journal_close(a->journal);
+	loop_timer_free(a->node_timer);
+	loop_timer_free(a->garp_timer);
+	loop_timer_free(a->stop_timer);
+	loop_timer_free(a->watchdog_timer);
+	loop_timer_free(a->reload_timer);
+	for (unsigned i = 0; i < sizeof(a->sig) / sizeof(a->sig[0]); i++)
+		loop_signal_free(a->sig[i]);
+	if (a->loop)
+		loop_free(a->loop);
+	if (a->guardian)
+		guardian_goodbye(a->guardian);
+	app_node_free(a);
+}
+
+int app_run(const struct app_options *opt)
+{
+	static struct app a;
+	char pid_path[CFG_PATH_MAX + 32];
+	a.opt = *opt;
+	a.cfg = load_config(opt->config);
+	if (!a.cfg)
+		return 2;
+	int rc = make_dir(a.cfg->run_dir, 0755);
+	rc = rc < 0 ? rc : make_dir(a.cfg->state_dir, 0700);
+	if (rc < 0) {
+		fprintf(stderr, "keeptrackd: run or state directory: %s\n", strerror(-rc));
+		return 1;
+	}
+	int ready = opt->foreground ? -1 : detach();
+	if (!opt->foreground && ready < 0) {
+		fprintf(stderr, "keeptrackd: cannot leave the terminal: %s\n", strerror(errno));
+		return 1;
+	}
+	if (take_pid_file(&a, pid_path, sizeof(pid_path)) < 0)
+		return 1;
+	struct log_conf lc = { .ident = "keeptrackd",
+			       .to_stderr = a.cfg->log_stderr || opt->log_console,
+			       .to_syslog = a.cfg->log_syslog,
+			       .level = (enum log_level)a.cfg->log_level };
+	log_init(&lc);
+	signal(SIGPIPE, SIG_IGN);
+	sdnotify_init();
+	a.started = clock_mono();
+	a.started_wall_us = clock_wall_us();
+	if (getrandom(&a.boot_nonce, sizeof(a.boot_nonce), 0) != sizeof(a.boot_nonce))
+		a.boot_nonce = (uint64_t)a.started_wall_us;
+	log_notice(LOG_MAIN, "keeptrackd starts as node %u (%s) with %u virtual routers in %u groups", a.cfg->node_id,
+		   a.cfg->node_name, a.cfg->n_instances, a.cfg->n_groups);
+	start_guardian(&a);
+	lock_down(&a);
+	rc = start_parts(&a);
+	if (rc < 0) {
+		log_err(LOG_MAIN, "start failed: %s", strerror(-rc));
+		fprintf(stderr, "keeptrackd: start failed: %s\n", strerror(-rc));
+		a.exit_status = 1;
+	} else {
+		if (sdnotify_watchdog_ns()) {
+			a.watchdog_timer = loop_timer_new(a.loop, LOOP_NORMAL, on_watchdog, &a);
+			loop_timer_set(a.watchdog_timer, mono_add(clock_mono(), sdnotify_watchdog_ns()));
+		}
+		sdnotify_ready();
+		detached(ready);
+		loop_run(a.loop);
+	}
+	stop_parts(&a);
+	unlink(pid_path);
+	log_notice(LOG_MAIN, "ended");
+	sdnotify_done();
+	log_done();
+	cfg_free(a.cfg);
+	return a.exit_status;
+}

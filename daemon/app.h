@@ -1,0 +1,138 @@
+/*
+ * Purpose: the running daemon: owns every object, writes out the order of start and stop, and carries the node core's
+ *          actions to sockets, threads and files.
+ * Owns:    struct app and everything in it.
+ * Thread:  CONTROL.
+ * In:      command line options; readiness, timers, reports of the other threads.   Out: an exit status.
+ * Errors:  app_run returns 0, or 1 with the reason in the log.
+ */
+#ifndef KT_APP_H
+#define KT_APP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "daemon/base/log.h"
+#include "daemon/base/loop.h"
+#include "daemon/cfg.h"
+#include "daemon/ctl.h"
+#include "daemon/guardian.h"
+#include "daemon/journal.h"
+#include "daemon/kernel_thread.h"
+#include "daemon/netapply.h"
+#include "daemon/node.h"
+#include "ike-hooks/exec_io.h"
+#include "ike-hooks/vici_io.h"
+#include "sync/peer_io.h"
+#include "sync/sync.h"
+#include "vrrp/vrrp_io.h"
+
+struct app_options {
+	const char *config;
+	const char *pid_file; /* NULL: run_dir/keeptrackd.pid */
+	bool foreground;
+	bool log_console;
+};
+
+/* What the shell keeps for one virtual router. */
+struct app_inst {
+	int ifindex; /* 0: the interface is absent */
+	uint8_t mac[6];
+	bool open; /* receive socket is open */
+	struct addr src;
+	struct log_rate drop_rate, send_rate;
+	mono_t garp_at; /* next round of announcements; MONO_NEVER: none */
+	uint8_t garp_left;
+	uint64_t garps;
+};
+
+/* What the shell keeps for one group. */
+struct app_group {
+	struct epoch epoch; /* of the desired set */
+	enum node_net_mode mode;
+	bool vip_told, garp_told;
+	struct net_status net;
+};
+
+struct app {
+	struct app_options opt;
+	struct cfg *cfg;
+	struct loop *loop;
+	uint64_t boot_nonce;
+	mono_t started;
+	int64_t started_wall_us;
+	int exit_status;
+	bool stopping, running;
+
+	struct node node;
+	struct node_acts acts;
+	unsigned act_depth;
+	struct app_inst *inst;
+	struct app_group *group;
+	struct loop_timer *node_timer, *garp_timer, *stop_timer, *watchdog_timer, *reload_timer;
+	mono_t reload_until;
+	struct loop_signal *sig[4];
+
+	struct guardian *guardian;
+	struct kernel_thread *kt;
+	struct journal *journal;
+	struct netapply *net;
+	struct vrrp_io *vrrp;
+	struct sync_thread *sync;
+	struct sync_conf sync_conf; /* the copy that SYNC and the channel read from the start on */
+	struct peer_ctl *peer;
+	struct vici *vici;
+	struct exec *exec;
+	struct ctl *ctl;
+
+	int pid_fd;
+	char epoch_path[160];
+	struct epoch epoch_stored;
+	uint64_t unknown_vrid;
+	uint64_t reloads, reloads_refused;
+	char reload_error[400];
+};
+
+/* Reads the configuration, starts everything, runs, stops. */
+int app_run(const struct app_options *opt);
+
+/* app.c, for the other files of the shell */
+void app_feed(struct app *a, const struct node_ev *ev);
+void app_begin_stop(struct app *a);
+/* Drops to a flight-recorder dump and abort. */
+_Noreturn void app_abort(struct app *a, const char *why);
+
+/* app_node.c: arrays of the node core from a configuration; actions to the world */
+int app_node_build(struct app *a, struct epoch stored);
+void app_node_free(struct app *a);
+void app_act(struct app *a, const struct node_act *act);
+
+/* app_net.c: links, addresses, adverts, announcements */
+int app_net_start(struct app *a);
+void app_net_declare(struct app *a);
+/* Tells every instance how its link is now. */
+void app_net_relink(struct app *a);
+void app_net_mode(struct app *a, uint16_t group, enum node_net_mode mode, struct epoch epoch);
+void app_net_advert(struct app *a, uint16_t inst, uint8_t priority);
+void app_net_drain(struct app *a);
+void app_net_guardian(struct app *a, uint16_t inst);
+
+/* app_peer.c: SYNC and the ctl channel */
+int app_peer_start(struct app *a);
+void app_peer_stop(struct app *a);
+
+/* app_ike.c: VICI, sweeps, hooks */
+int app_ike_start(struct app *a);
+void app_ike_act(struct app *a, const struct node_act *act);
+void app_ike_hook(struct app *a, const struct node_act *act);
+
+/* app_tell.c: log lines and the journal */
+void app_tell(struct app *a, const struct node_act *act);
+void app_journal(struct app *a, const struct role_record *rec);
+
+/* reload.c */
+void app_reload(struct app *a);
+
+/* show.c */
+int app_ctl(void *app, struct ctl_request *req, json_t **reply);
+
+#endif

@@ -1,0 +1,229 @@
+/*
+ * Tunnels: requests to the IKE daemon, sweeps on KERNEL, hooks.
+ */
+#include "daemon/app.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "daemon/base/log.h"
+#include "ike-hooks/xfrm_io.h"
+
+static void feed(struct app *a, uint16_t tunnel, const struct ike_ev *ike)
+{
+	struct node_ev ev = { .type = NODE_EV_IKE, .tunnel = tunnel, .ike = ike };
+	app_feed(a, &ev);
+}
+
+static void feed_named(struct app *a, const char *ike_name, const char *child, const struct ike_ev *ike)
+{
+	for (uint16_t t = 0; t < a->node.n_tunnels; t++) {
+		const struct ike_tunnel_conf *c = &a->node.tunnel[t].conf;
+		if (strcmp(c->ike, ike_name) == 0 && (!child || strcmp(c->child, child) == 0))
+			feed(a, t, ike);
+	}
+}
+
+static void on_reply(struct app *a, const struct vici_ev *v)
+{
+	struct ike_ev ev = { .kind = IKE_EV_REPLY,
+			     .epoch = v->tag.epoch,
+			     .seq = v->tag.seq,
+			     .req = v->req,
+			     .ok = v->ok,
+			     .matches = v->matches };
+	if (v->tag.tunnel >= a->node.n_tunnels)
+		return;
+	if (v->req == IKE_REQ_LIST && v->ok) {
+		ev.kind = IKE_EV_SA_LIST;
+		ev.sample = v->sample;
+	}
+	if (!v->ok)
+		log_debug(LOG_IKE, "%s: %s refused: %s", a->node.tunnel[v->tag.tunnel].conf.name, ike_req_name(v->req),
+			  v->errmsg);
+	feed(a, (uint16_t)v->tag.tunnel, &ev);
+}
+
+static void on_vici(void *arg, const struct vici_ev *v)
+{
+	struct app *a = arg;
+	struct ike_ev ev = { .kind = IKE_EV_BACKEND_UP, .up = v->up, .sa_id = v->sa_id };
+	switch (v->kind) {
+	case VICI_EV_UP:
+	case VICI_EV_DOWN:
+		ev.kind = v->kind == VICI_EV_UP ? IKE_EV_BACKEND_UP : IKE_EV_BACKEND_DOWN;
+		log_notice(LOG_IKE, "IKE daemon %s%s%s", v->kind == VICI_EV_UP ? "reachable: " : "not reachable",
+			   v->kind == VICI_EV_UP ? vici_version(a->vici) : "", "");
+		for (uint16_t t = 0; t < a->node.n_tunnels; t++)
+			if (a->node.tunnel[t].conf.backend == IKE_BACKEND_VICI)
+				feed(a, t, &ev);
+		return;
+	case VICI_EV_REPLY:
+		on_reply(a, v);
+		return;
+	case VICI_EV_IKE_UPDOWN:
+		ev.kind = IKE_EV_IKE_UPDOWN;
+		feed_named(a, v->ike, NULL, &ev);
+		return;
+	case VICI_EV_CHILD_UPDOWN:
+		ev.kind = IKE_EV_CHILD_UPDOWN;
+		feed_named(a, v->ike, v->child, &ev);
+		return;
+	case VICI_EV_CHILD_REKEY:
+		ev.kind = IKE_EV_CHILD_REKEY;
+		feed_named(a, v->ike, v->child, &ev);
+		return;
+	case VICI_EV_IKE_REKEY:
+		return;
+	case VICI_EV_IKE_UPDATE:
+		log_warn(LOG_IKE,
+			 "connection %s: the IKE daemon moves its addresses (MOBIKE); set mobike = no for tunnels "
+			 "of a virtual address",
+			 v->ike);
+		return;
+	}
+}
+
+/* ---- sweep ---- */
+
+struct sweep {
+	struct app *app;
+	uint16_t tunnel;
+	struct epoch epoch;
+	uint32_t seq;
+	struct addr vip, peer;
+	struct xfrm_sweep_result result;
+};
+
+static int sweep_run(void *ctx)
+{
+	struct sweep *s = ctx;
+	return s->peer.af ? xfrm_sweep_pair(&s->vip, &s->peer, &s->result) : xfrm_sweep(&s->vip, &s->result);
+}
+
+static void sweep_done(struct kt_job *job)
+{
+	struct sweep *s = job->call.ctx;
+	struct app *a = s->app;
+	struct ike_ev ev = { .kind = IKE_EV_SWEPT,
+			     .epoch = s->epoch,
+			     .seq = s->seq,
+			     .ok = job->result == 0 || job->result == -EPROTONOSUPPORT,
+			     .matches = s->result.deleted };
+	if (s->result.deleted)
+		log_info(LOG_IKE, "%s: %u kernel SAs removed", a->node.tunnel[s->tunnel].conf.name, s->result.deleted);
+	feed(a, s->tunnel, &ev);
+	free(s);
+}
+
+static void sweep(struct app *a, uint16_t tunnel, const struct ike_act *act)
+{
+	struct sweep *s = calloc(1, sizeof(*s));
+	struct kt_job *job = s ? kt_job_new(KT_CALL, KT_DEMOTE, sweep_done, a) : NULL;
+	if (job) {
+		*s = (struct sweep){ .app = a,
+				     .tunnel = tunnel,
+				     .epoch = act->epoch,
+				     .seq = act->seq,
+				     .vip = act->vip,
+				     .peer = act->peer };
+		job->call.fn = sweep_run;
+		job->call.ctx = s;
+		if (kernel_thread_submit(a->kt, job) == 0)
+			return;
+		kt_job_free(job);
+	}
+	free(s);
+	struct ike_ev ev = { .kind = IKE_EV_SWEPT, .epoch = act->epoch, .seq = act->seq };
+	feed(a, tunnel, &ev);
+}
+
+void app_ike_act(struct app *a, const struct node_act *act)
+{
+	const struct ike_act *ia = &act->ike;
+	const struct ike_tunnel_conf *c = &a->node.tunnel[act->tunnel].conf;
+	struct vici_tag tag = { .tunnel = act->tunnel, .seq = ia->seq, .epoch = ia->epoch };
+	struct ike_ev refused = { .kind = IKE_EV_REPLY, .epoch = ia->epoch, .seq = ia->seq };
+	int rc = -ENOTCONN;
+	switch (ia->kind) {
+	case IKE_ACT_TERMINATE:
+		refused.req = IKE_REQ_TERMINATE;
+		rc = a->vici ? vici_terminate(a->vici, c->ike, tag) : rc;
+		break;
+	case IKE_ACT_INITIATE:
+		refused.req = IKE_REQ_INITIATE;
+		rc = a->vici ? vici_initiate(a->vici, c->ike, c->child, tag) : rc;
+		break;
+	case IKE_ACT_REKEY:
+		refused.req = IKE_REQ_REKEY;
+		rc = a->vici ? vici_rekey(a->vici, c->ike, c->child, tag) : rc;
+		break;
+	case IKE_ACT_LIST:
+		refused.req = IKE_REQ_LIST;
+		rc = a->vici ? vici_list(a->vici, c->ike, c->child, tag) : rc;
+		break;
+	case IKE_ACT_SWEEP:
+		sweep(a, act->tunnel, ia);
+		return;
+	case IKE_ACT_PURGED:
+	case IKE_ACT_UP:
+	case IKE_ACT_DOWN:
+	case IKE_ACT_DPD_DEAD:
+	case IKE_ACT_RESET_FAILED:
+	case IKE_ACT_HOOK:
+	case IKE_ACT_TRACE:
+	case IKE_ACT_N:
+		return; /* the node core keeps these */
+	}
+	if (rc < 0)
+		feed(a, act->tunnel, &refused);
+}
+
+/* ---- hooks ---- */
+
+static void on_hook_result(void *arg, const struct exec_result *r)
+{
+	(void)arg;
+	if (r->outcome == EXEC_EXITED && r->code == 0)
+		log_info(LOG_MAIN, "hook %s (%s %s) ended well after %lld ms", r->program, exec_event_name(r->event),
+			 r->subject, (long long)(r->took_ns / NS_PER_MS));
+	else
+		log_warn(LOG_MAIN, "hook %s (%s %s) %s with %d after %lld ms: %s", r->program,
+			 exec_event_name(r->event), r->subject, exec_outcome_name(r->outcome), r->code,
+			 (long long)(r->took_ns / NS_PER_MS), r->line);
+}
+
+void app_ike_hook(struct app *a, const struct node_act *act)
+{
+	if (!a->exec || !a->cfg->n_hooks)
+		return;
+	char vip[ADDR_TEXT_MAX] = "", peer[ADDR_TEXT_MAX] = "";
+	struct exec_env env = { .group = a->cfg->groups[act->group].name, .epoch = act->epoch };
+	const char *subject = env.group;
+	if (act->hook == HOOK_ROLE) {
+		env.role_old = role_is_text(act->from);
+		env.role_new = role_is_text(act->to);
+		env.reason = role_reason_text(act->reason);
+	} else {
+		const struct ike_tunnel_conf *c = &a->node.tunnel[act->tunnel].conf;
+		subject = env.tunnel = c->name;
+		env.vip = addr_text(&c->vip, vip);
+		env.peer = addr_text(&c->peer, peer);
+		env.reason = ike_reason_text((enum ike_reason)act->reason);
+	}
+	exec_event(a->exec, a->cfg->hooks, a->cfg->n_hooks, act->hook, subject, &env);
+}
+
+int app_ike_start(struct app *a)
+{
+	a->exec = exec_new(a->loop, on_hook_result, a);
+	if (!a->exec)
+		return -errno;
+	bool wanted = false;
+	for (uint16_t t = 0; t < a->cfg->n_tunnels; t++)
+		wanted |= a->cfg->tunnels[t].backend == IKE_BACKEND_VICI;
+	if (!wanted)
+		return 0;
+	a->vici = vici_new(a->loop, a->cfg->vici_socket, on_vici, a);
+	return a->vici ? 0 : -ENOMEM;
+}

@@ -1,0 +1,372 @@
+/*
+ * Links, addresses, adverts and announcements: between netapply, vrrp_io and the node core.
+ */
+#include "daemon/app.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include "daemon/base/clock.h"
+#include "daemon/base/log.h"
+
+#define GARP_GAP_NS (20 * NS_PER_MS) /* between the rounds of one burst */
+#define GARP_ROUND  50               /* announcements per timer pass, so that adverts never wait */
+
+/* ---- receive ---- */
+
+static void on_packet(void *arg, unsigned ifindex, const struct vrrp_rx *rx)
+{
+	struct app *a = arg;
+	uint8_t vrid = vrrp_wire_vrid(rx);
+	for (uint16_t i = 0; i < a->node.n_inst; i++) {
+		struct vrrp *v = &a->node.inst[i];
+		if ((unsigned)a->inst[i].ifindex != ifindex || v->conf->vrid != vrid || v->conf->af != rx->af)
+			continue;
+		struct vrrp_msg msg;
+		enum vrrp_drop drop = vrrp_wire_parse(rx, v->conf, &v->src, &msg);
+		if (drop != VRRP_OK) {
+			v->stats.drop[drop]++;
+			unsigned held;
+			if (log_rate_ok(&a->inst[i].drop_rate, 1, &held)) {
+				char text[ADDR_TEXT_MAX];
+				log_warn(LOG_VRRP, "%s: packet from %s refused: %s (%u more not told)", v->conf->name,
+					 addr_text(&rx->src, text), vrrp_drop_text(drop), held);
+			}
+			struct node_ev ev = { .type = NODE_EV_DROPPED, .inst = i };
+			app_feed(a, &ev);
+			return;
+		}
+		v->stats.sum[msg.sum]++;
+		struct vrrp_ev adv = { .type = VRRP_EV_ADVERT };
+		adv.u.advert.priority = msg.priority;
+		adv.u.advert.adv_ns = msg.adv_ns;
+		adv.u.advert.src = msg.src;
+		adv.u.advert.vip_list_differs = msg.odd & VRRP_ODD_VIPS;
+		struct node_ev ev = { .type = NODE_EV_ADVERT, .inst = i, .advert = &adv };
+		app_feed(a, &ev);
+		return;
+	}
+	a->unknown_vrid++;
+}
+
+void app_net_drain(struct app *a)
+{
+	vrrp_io_drain(a->vrrp, 0, 4096);
+}
+
+/* ---- send ---- */
+
+void app_net_advert(struct app *a, uint16_t inst, uint8_t priority)
+{
+	struct app_inst *ai = &a->inst[inst];
+	struct vrrp *v = &a->node.inst[inst];
+	uint8_t buf[VRRP_MSG_MAX];
+	if (!ai->ifindex || !ai->open)
+		return;
+	int len = vrrp_wire_build(v->conf, priority, &v->src, buf, sizeof(buf));
+	int rc = len < 0 ? len : vrrp_io_send(a->vrrp, (unsigned)ai->ifindex, v->conf->af, &v->src, buf, (size_t)len);
+	unsigned held;
+	if (rc < 0 && log_rate_ok(&ai->send_rate, 1, &held))
+		log_warn(LOG_VRRP, "%s: an advertisement could not be sent on %s: %s (%u more not told)", v->conf->name,
+			 v->conf->interface, strerror(-rc), held);
+}
+
+/* The guardian's farewell: a priority-0 advert, ready to be sent, while this instance is MASTER. */
+void app_net_guardian(struct app *a, uint16_t inst)
+{
+	struct vrrp *v = &a->node.inst[inst];
+	if (!a->guardian || inst >= GUARDIAN_ADVERTS)
+		return;
+	if (v->state != VRRP_MASTER || !a->inst[inst].ifindex) {
+		guardian_advert_set(a->guardian, inst, NULL);
+		return;
+	}
+	struct guardian_advert ga = { .ifindex = a->inst[inst].ifindex,
+				      .src = v->src,
+				      .dst = vrrp_wire_group(v->conf->af) };
+	int len = vrrp_wire_build(v->conf, 0, &v->src, ga.bytes, sizeof(ga.bytes));
+	if (len > 0) {
+		ga.len = (uint16_t)len;
+		guardian_advert_set(a->guardian, inst, &ga);
+	}
+}
+
+static void announce(struct app *a, uint16_t inst, int ifindex, const struct addr *vip)
+{
+	const struct net_link *l = netstate_link(netapply_state(a->net), ifindex);
+	if (!l || l->mac_len != 6)
+		return;
+	if (vrrp_io_announce(a->vrrp, (unsigned)ifindex, l->mac, vip) == 0)
+		a->inst[inst].garps++;
+}
+
+static int vip_ifindex(struct app *a, uint16_t inst, const struct vrrp_vip *vip)
+{
+	if (!vip->interface[0])
+		return a->inst[inst].ifindex;
+	const struct net_link *l = netstate_link_by_name(netapply_state(a->net), vip->interface);
+	return l ? l->index : 0;
+}
+
+/* One round for one instance. */
+static void announce_all(struct app *a, uint16_t inst)
+{
+	const struct vrrp_conf *c = a->node.inst[inst].conf;
+	for (uint16_t k = 0; k < c->n_vips; k++) {
+		int ifindex = vip_ifindex(a, inst, &c->vips[k]);
+		if (ifindex)
+			announce(a, inst, ifindex, &c->vips[k].addr);
+	}
+}
+
+static void arm_garps(struct app *a, uint16_t inst, mono_t now)
+{
+	const struct vrrp_conf *c = a->node.inst[inst].conf;
+	a->inst[inst].garp_left = (uint8_t)(2 * c->garp_repeat - 1); /* the first round goes out with each address */
+	a->inst[inst].garp_at = mono_add(now, GARP_GAP_NS);
+	loop_timer_set(a->garp_timer, mono_add(now, GARP_GAP_NS));
+}
+
+static void on_garp_timer(void *arg, mono_t deadline)
+{
+	struct app *a = arg;
+	mono_t now = clock_mono(), next = MONO_NEVER;
+	unsigned spent = 0;
+	(void)deadline;
+	for (uint16_t i = 0; i < a->node.n_inst; i++) {
+		struct app_inst *ai = &a->inst[i];
+		if (a->node.inst[i].state != VRRP_MASTER)
+			ai->garp_at = MONO_NEVER;
+		if (mono_due(ai->garp_at, now) && spent < GARP_ROUND) {
+			const struct vrrp_conf *c = a->node.inst[i].conf;
+			announce_all(a, i);
+			spent += c->n_vips;
+			ai->garp_left--;
+			int64_t gap = ai->garp_left == c->garp_repeat ? c->garp_delay_ns : GARP_GAP_NS;
+			ai->garp_at = ai->garp_left && gap ? mono_add(now, gap) : MONO_NEVER;
+		}
+		next = mono_min(next, ai->garp_at);
+	}
+	loop_timer_set(a->garp_timer, mono_is_never(next) ? next : mono_max(next, mono_add(now, NS_PER_MS)));
+}
+
+/* ---- netapply ---- */
+
+static void feed_group(struct app *a, uint16_t group, enum node_ev_type type, enum role_net net, int err)
+{
+	struct node_ev ev = { .type = type, .group = group, .epoch = a->group[group].epoch, .net = net, .err = err };
+	app_feed(a, &ev);
+}
+
+static void first_signs(struct app *a, uint16_t group)
+{
+	struct app_group *g = &a->group[group];
+	if (!g->vip_told) {
+		g->vip_told = true;
+		feed_group(a, group, NODE_EV_VIP_UP, ROLE_NET_PENDING, 0);
+	}
+	if (!g->garp_told) {
+		g->garp_told = true;
+		feed_group(a, group, NODE_EV_GARP, ROLE_NET_PENDING, 0);
+	}
+}
+
+static void on_acked(void *arg, const struct net_op *op, int result, mono_t when)
+{
+	struct app *a = arg;
+	(void)when;
+	if (op->kind != NET_OP_ADD || op->group >= a->node.n_groups)
+		return;
+	struct app_group *g = &a->group[op->group];
+	if (g->mode != NODE_NET_UP || (result != 0 && result != -EEXIST) || op->tag >= a->node.n_inst)
+		return;
+	announce(a, (uint16_t)op->tag, op->ifindex, &op->addr);
+	if (mono_is_never(a->inst[op->tag].garp_at))
+		arm_garps(a, (uint16_t)op->tag, clock_mono());
+	first_signs(a, op->group);
+}
+
+static void tell_status(struct app *a, uint16_t group, const struct net_status *st)
+{
+	struct app_group *g = &a->group[group];
+	char text[ADDR_TEXT_MAX];
+	if (st->state == NET_PARTIAL && (g->net.state != NET_PARTIAL || st->failed != g->net.failed))
+		log_err(LOG_NET, "group %s: %u of %u addresses could not be set, first %s/%u on %s: %s", //
+			a->cfg->groups[group].name, st->failed, st->total, addr_text(&st->addr, text), st->plen,
+			st->ifname, strerror(st->err));
+	if (st->foreign && st->foreign != g->net.foreign)
+		log_warn(
+		    LOG_NET,
+		    "group %s: %u of %u addresses were set by somebody else (first %s/%u on %s); they are used and "
+		    "never deleted by this node",
+		    a->cfg->groups[group].name, st->foreign, st->total, addr_text(&st->addr, text), st->plen,
+		    st->ifname);
+	g->net = *st;
+}
+
+static void on_group(void *arg, uint16_t group, const struct net_status *st)
+{
+	struct app *a = arg;
+	if (group >= a->node.n_groups)
+		return;
+	tell_status(a, group, st);
+	switch (st->state) {
+	case NET_EQUAL:
+		if (a->group[group].mode == NODE_NET_UP)
+			first_signs(a, group);
+		feed_group(a, group, NODE_EV_NET, ROLE_NET_EQUAL, 0);
+		return;
+	case NET_PARTIAL:
+		feed_group(a, group, NODE_EV_NET, ROLE_NET_PARTIAL, -st->err);
+		return;
+	case NET_PENDING:
+		return;
+	case NET_LINK_DOWN:
+		/* A link that is down holds no address of ours back on the way down; on the way up the members say so.
+		 */
+		if (a->group[group].mode == NODE_NET_DOWN)
+			feed_group(a, group, NODE_EV_NET, ROLE_NET_EQUAL, 0);
+		return;
+	}
+}
+
+void app_net_mode(struct app *a, uint16_t group, enum node_net_mode mode, struct epoch epoch)
+{
+	struct app_group *g = &a->group[group];
+	static const enum net_mode map[] = {
+		[NODE_NET_DOWN] = NET_DOWN, [NODE_NET_UP] = NET_UP, [NODE_NET_KEEP] = NET_KEEP
+	};
+	bool again = g->mode == mode && mode == NODE_NET_UP && epoch_cmp(g->epoch, epoch) == 0;
+	g->epoch = epoch;
+	g->mode = mode;
+	if (!again)
+		g->vip_told = g->garp_told = false;
+	netapply_set(a->net, group, map[mode]);
+	struct net_status st = netapply_status(a->net, group);
+	if (mode == NODE_NET_UP && st.state == NET_EQUAL && !g->garp_told) {
+		/* Everything was there already (adopted, or the role came back): tell the neighbours all the same. */
+		for (uint16_t m = 0; m < a->node.group[group].n_members; m++) {
+			uint16_t inst = a->node.group[group].members[m];
+			announce_all(a, inst);
+			arm_garps(a, inst, clock_mono());
+		}
+	}
+	if (st.state != NET_PENDING && mode != NODE_NET_KEEP)
+		on_group(a, group, &st);
+}
+
+static void inst_link(struct app *a, uint16_t inst, const struct net_link *l)
+{
+	struct app_inst *ai = &a->inst[inst];
+	const struct vrrp_conf *c = a->node.inst[inst].conf;
+	int index = l->gone ? 0 : l->index;
+	if (ai->ifindex != index && ai->open) {
+		vrrp_io_close(a->vrrp, (unsigned)ai->ifindex, c->af);
+		ai->open = false;
+	}
+	ai->ifindex = index;
+	memcpy(ai->mac, l->mac, sizeof(ai->mac));
+	struct addr src = { 0 };
+	bool has_src = index && netstate_source(netapply_state(a->net), index, c->af, &src);
+	bool up = index && l->up && l->carrier && has_src;
+	if (up && !ai->open) {
+		int rc = vrrp_io_open(a->vrrp, (unsigned)index, c->interface, c->af);
+		ai->open = rc == 0;
+		if (rc < 0) {
+			log_warn(LOG_VRRP, "%s: cannot listen on %s: %s; tried again when the interface changes",
+				 c->name, c->interface, strerror(-rc));
+			up = false;
+		}
+	}
+	ai->src = src;
+	struct node_ev ev = { .type = NODE_EV_LINK, .inst = inst, .up = up, .src = src };
+	app_feed(a, &ev);
+	app_net_guardian(a, inst);
+}
+
+static void on_link(void *arg, const struct net_link *l)
+{
+	struct app *a = arg;
+	for (uint16_t i = 0; i < a->node.n_inst; i++) {
+		bool named = strcmp(a->node.inst[i].conf->interface, l->name) == 0;
+		if (named)
+			inst_link(a, i, l);
+		else if (a->inst[i].ifindex == l->index && l->index) { /* renamed away */
+			struct net_link away = *l;
+			away.gone = true;
+			inst_link(a, i, &away);
+		}
+	}
+}
+
+void app_net_relink(struct app *a)
+{
+	struct netstate *ns = netapply_state(a->net);
+	for (uint16_t i = 0; i < a->node.n_inst; i++) {
+		const struct net_link *l = netstate_link_by_name(ns, a->node.inst[i].conf->interface);
+		if (l)
+			inst_link(a, i, l);
+		else
+			log_warn(LOG_NET, "%s: interface %s is absent; it is watched for", a->node.inst[i].conf->name,
+				 a->node.inst[i].conf->interface);
+	}
+}
+
+static void on_synced(void *arg)
+{
+	struct app *a = arg;
+	struct netstate *ns = netapply_state(a->net);
+	uint32_t leftovers = 0;
+	for (uint16_t g = 0; g < a->node.n_groups; g++)
+		leftovers += netstate_leftovers(ns, g);
+	if (leftovers)
+		log_notice(LOG_NET,
+			   "%u addresses of an earlier process are still here: served until it is clear who is master",
+			   leftovers);
+	app_net_relink(a);
+	struct node_ev ev = { .type = NODE_EV_START, .adopting = leftovers > 0 };
+	a->running = true;
+	app_feed(a, &ev);
+}
+
+void app_net_declare(struct app *a)
+{
+	struct netstate *ns = netapply_state(a->net);
+	netstate_conf_begin(ns);
+	for (uint16_t i = 0; i < a->cfg->n_instances; i++) {
+		const struct vrrp_conf *c = &a->cfg->instances[i];
+		netstate_need_link(ns, c->group, c->interface);
+		for (uint16_t k = 0; k < c->n_vips; k++) {
+			const char *dev = c->vips[k].interface[0] ? c->vips[k].interface : c->interface;
+			int rc = netstate_want_addr(ns, c->group, dev, &c->vips[k].addr, c->vips[k].plen, i);
+			if (rc < 0) {
+				char text[ADDR_TEXT_MAX];
+				log_err(LOG_NET, "%s: address %s on %s cannot be managed: %s", c->name,
+					addr_text(&c->vips[k].addr, text), dev, strerror(-rc));
+			}
+		}
+	}
+	netstate_conf_end(ns);
+	netapply_kick(a->net);
+}
+
+int app_net_start(struct app *a)
+{
+	struct netapply_conf nc = { .loop = a->loop, .kt = a->kt, .guardian = a->guardian };
+	snprintf(nc.own_path, sizeof(nc.own_path), "%s/owned", a->cfg->run_dir);
+	nc.hooks.arg = a;
+	nc.hooks.synced = on_synced;
+	nc.hooks.link = on_link;
+	nc.hooks.acked = on_acked;
+	nc.hooks.group = on_group;
+	const char *why = NULL;
+	a->garp_timer = loop_timer_new(a->loop, LOOP_NORMAL, on_garp_timer, a);
+	a->vrrp = vrrp_io_new(a->loop, on_packet, a);
+	a->net = netapply_new(&nc, &why);
+	if (!a->garp_timer || !a->vrrp || !a->net)
+		return -errno;
+	if (why)
+		log_warn(LOG_NET, "%s: %s; addresses of an earlier process are not recognised", nc.own_path, why);
+	app_net_declare(a);
+	return 0;
+}

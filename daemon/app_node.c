@@ -1,0 +1,178 @@
+/*
+ * The node core's arrays from a configuration, and its actions carried to the world.
+ */
+#include "daemon/app.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "daemon/base/clock.h"
+#include "daemon/base/log.h"
+
+static int build_groups(struct app *a, struct node_group *groups)
+{
+	for (uint16_t g = 0; g < a->cfg->n_groups; g++) {
+		const struct cfg_group *cg = &a->cfg->groups[g];
+		groups[g].members = cg->members;
+		groups[g].n_members = cg->n_members;
+		groups[g].fault_degrade = cg->fault == CFG_FAULT_DEGRADE;
+		groups[g].preempt = cg->preempt;
+	}
+	return 0;
+}
+
+static int build_peers(const struct app *a, struct node_peer *peers, uint8_t *n)
+{
+	*n = 0;
+	if (!a->cfg->sync.enabled)
+		return 0;
+	for (uint8_t i = 0; i < a->cfg->sync.n_nodes; i++) {
+		if (a->cfg->sync.nodes[i].id == a->cfg->sync.self)
+			continue;
+		struct node_peer *p = &peers[(*n)++];
+		p->node = a->cfg->sync.nodes[i].id;
+		p->groups = calloc(a->cfg->n_groups ? a->cfg->n_groups : 1, sizeof(*p->groups));
+		if (!p->groups)
+			return -1;
+	}
+	return 0;
+}
+
+static bool shares_peer(const struct cfg *c, uint16_t t)
+{
+	for (uint16_t i = 0; i < c->n_tunnels; i++)
+		if (i != t && addr_eq(&c->tunnels[i].vip, &c->tunnels[t].vip) &&
+		    addr_eq(&c->tunnels[i].peer, &c->tunnels[t].peer))
+			return true;
+	return false;
+}
+
+int app_node_build(struct app *a, struct epoch stored)
+{
+	const struct cfg *c = a->cfg;
+	mono_t now = clock_mono();
+	struct node_conf nc = { .id = c->node_id, .n_inst = c->n_instances, .n_groups = c->n_groups, .stored = stored };
+	nc.inst = calloc(c->n_instances + 1u, sizeof(*nc.inst));
+	nc.member = calloc(c->n_instances + 1u, sizeof(*nc.member));
+	nc.group = calloc(c->n_groups + 1u, sizeof(*nc.group));
+	nc.peer = calloc(SYNC_NODES_MAX, sizeof(*nc.peer));
+	nc.tunnel = calloc(c->n_tunnels + 1u, sizeof(*nc.tunnel));
+	a->inst = calloc(c->n_instances + 1u, sizeof(*a->inst));
+	a->group = calloc(c->n_groups + 1u, sizeof(*a->group));
+	a->acts.cap = NODE_ACTS_FOR(c->n_instances, c->n_groups) + 32u * c->n_tunnels;
+	a->acts.cap_msgs = NODE_MSGS_FOR(c->n_groups);
+	a->acts.a = calloc(a->acts.cap, sizeof(*a->acts.a));
+	a->acts.msgs = calloc(a->acts.cap_msgs, sizeof(*a->acts.msgs));
+	if (!nc.inst || !nc.member || !nc.group || !nc.peer || !nc.tunnel || !a->inst || !a->group || !a->acts.a ||
+	    !a->acts.msgs || build_groups(a, nc.group) < 0 || build_peers(a, nc.peer, &nc.n_peers) < 0)
+		return -1;
+	for (uint16_t i = 0; i < c->n_instances; i++) {
+		vrrp_init(&nc.inst[i], &c->instances[i]);
+		a->inst[i].garp_at = MONO_NEVER;
+	}
+	nc.n_tunnels = c->n_tunnels;
+	for (uint16_t t = 0; t < c->n_tunnels; t++)
+		ike_init(&nc.tunnel[t], &c->tunnels[t], shares_peer(c, t), now);
+	nc.has_sync = c->sync.enabled;
+	nc.sync_gate = c->sync.enabled && c->sync.replicate;
+	memcpy(nc.config_digest, c->digest, sizeof(nc.config_digest));
+	node_init(&a->node, &nc, now);
+	return 0;
+}
+
+void app_node_free(struct app *a)
+{
+	for (uint8_t p = 0; p < a->node.n_peers; p++)
+		free(a->node.peer[p].groups);
+	free(a->node.inst);
+	free(a->node.member);
+	free(a->node.group);
+	free(a->node.peer);
+	free(a->node.tunnel);
+	free(a->inst);
+	free(a->group);
+	free(a->acts.a);
+	free(a->acts.msgs);
+	memset(&a->node, 0, sizeof(a->node));
+}
+
+static void act_epoch(struct app *a, struct epoch e)
+{
+	if (a->sync)
+		sync_thread_role_epoch(a->sync, e);
+	if (a->peer)
+		peer_ctl_epoch(a->peer, a->node.seen);
+	if (epoch_cmp(a->node.seen, a->epoch_stored) > 0 && epoch_store_write(a->kt, a->epoch_path, a->node.seen) == 0)
+		a->epoch_stored = a->node.seen;
+}
+
+static void act_sync(struct app *a, const struct sync_cmd *cmd)
+{
+	if (!a->sync)
+		return;
+	int rc = sync_thread_send(a->sync, cmd);
+	if (rc < 0) {
+		static struct log_rate rate;
+		unsigned held;
+		if (log_rate_ok(&rate, 1, &held))
+			log_warn(LOG_SYNC, "SYNC takes no commands (mailbox full, %u times before)", held);
+	}
+}
+
+void app_act(struct app *a, const struct node_act *act)
+{
+	struct node_ev ev = { .type = NODE_EV_DRAINED };
+	switch (act->type) {
+	case NODE_ACT_ADVERT:
+		app_net_advert(a, act->inst, act->priority);
+		return;
+	case NODE_ACT_SYNC:
+		act_sync(a, &act->cmd);
+		return;
+	case NODE_ACT_ROLE_EPOCH:
+		act_epoch(a, act->epoch);
+		return;
+	case NODE_ACT_NET:
+		app_net_mode(a, act->group, act->net_mode, act->epoch);
+		return;
+	case NODE_ACT_PEER:
+		if (!a->peer)
+			return;
+		if (act->peer)
+			peer_ctl_send(a->peer, act->peer, act->msg);
+		else
+			peer_ctl_broadcast(a->peer, act->msg);
+		return;
+	case NODE_ACT_PROBE:
+		if (a->peer)
+			peer_ctl_probe(a->peer, act->peer);
+		return;
+	case NODE_ACT_IKE:
+		app_ike_act(a, act);
+		return;
+	case NODE_ACT_HOOK:
+		app_ike_hook(a, act);
+		return;
+	case NODE_ACT_JOURNAL:
+		app_journal(a, &act->record);
+		return;
+	case NODE_ACT_DRAIN:
+		app_net_drain(a);
+		if (a->peer)
+			peer_ctl_drain(a->peer);
+		app_feed(a, &ev);
+		return;
+	case NODE_ACT_TOLD:
+		app_tell(a, act);
+		return;
+	case NODE_ACT_GUARDIAN:
+		if (a->guardian)
+			guardian_arm(a->guardian, act->on);
+		return;
+	case NODE_ACT_STOPPED:
+		a->stopping = true;
+		loop_stop(a->loop);
+		return;
+	case NODE_ACT_ABORT:
+		app_abort(a, "SYNC has not answered for 10 s; the role was given away");
+	}
+}

@@ -1,0 +1,86 @@
+/*
+ * SYNC and the ctl channel: reports and messages become events of the node core.
+ */
+#include "daemon/app.h"
+
+#include <errno.h>
+#include <string.h>
+#include "daemon/base/log.h"
+
+static void on_report(void *arg, const struct sync_report *rep)
+{
+	struct app *a = arg;
+	if (rep->type == SYNC_REP_CTL_CONN) {
+		if (a->peer)
+			peer_ctl_adopt(a->peer, rep->fd, rep->ssl, rep->peer_node);
+		return;
+	}
+	struct node_ev ev = { .type = NODE_EV_SYNC, .report = rep };
+	app_feed(a, &ev);
+}
+
+static void on_msg(void *arg, uint32_t node, const struct peer_msg *m)
+{
+	struct app *a = arg;
+	if (m->type == PEER_JOURNAL) {
+		struct journal_entry e;
+		if (journal_entry_decode(m->blob, m->blob_len, &e) == JOURNAL_OK && e.node != a->node.id)
+			journal_add(a->journal, a->kt, &e);
+		return;
+	}
+	struct node_ev ev = { .type = NODE_EV_PEER_MSG, .peer = node, .msg = m };
+	app_feed(a, &ev);
+}
+
+static void on_state(void *arg, uint32_t node, const struct peer_ctl_state *s)
+{
+	struct app *a = arg;
+	log_notice(LOG_SYNC, "channel to node %u %s: %s", node, s->up ? "up" : "down", s->text);
+	/* A clean close is the peer's own doing; everything else may be its death. */
+	bool clean = s->why == PEER_WHY_CLOSED || s->why == PEER_WHY_LOCAL || s->why == PEER_WHY_REPLACED;
+	struct node_ev ev = { .type = s->up ? NODE_EV_PEER_UP : NODE_EV_PEER_DOWN, .peer = node, .lost = !clean };
+	app_feed(a, &ev);
+}
+
+static void on_probe(void *arg, uint32_t node, enum peer_probe r)
+{
+	struct app *a = arg;
+	struct node_ev ev = { .type = NODE_EV_PROBE, .peer = node, .refused = r == PEER_PROBE_REFUSED };
+	app_feed(a, &ev);
+}
+
+int app_peer_start(struct app *a)
+{
+	static const struct peer_ctl_cb cb = { .on_msg = on_msg, .on_state = on_state, .on_probe = on_probe };
+	if (!a->cfg->sync.enabled)
+		return 0;
+	if (a->cfg->sync.insecure)
+		log_warn(LOG_SYNC, "the channel is neither authenticated nor encrypted (insecure = true): anyone who "
+				   "reaches its port can change this node's sessions and roles");
+	a->sync_conf = a->cfg->sync;
+	a->sync = sync_thread_start(a->loop, &a->sync_conf, a->boot_nonce, a->cfg->digest, on_report, a);
+	if (!a->sync) {
+		int err = errno;
+		log_err(LOG_SYNC, "the replication thread could not start: %s", strerror(err));
+		return -err;
+	}
+	sync_thread_role_epoch(a->sync, a->node.seen);
+	char why[256] = "";
+	a->peer = peer_ctl_new(a->loop, &a->sync_conf, a->boot_nonce, a->cfg->digest, &cb, a, why, sizeof(why));
+	if (!a->peer) {
+		log_err(LOG_SYNC, "the channel could not start: %s", why);
+		return -EINVAL;
+	}
+	peer_ctl_epoch(a->peer, a->node.seen);
+	return 0;
+}
+
+void app_peer_stop(struct app *a)
+{
+	if (a->peer)
+		peer_ctl_free(a->peer, "the daemon is ending");
+	a->peer = NULL;
+	if (a->sync)
+		sync_thread_stop(a->sync, 500 * NS_PER_MS);
+	a->sync = NULL;
+}

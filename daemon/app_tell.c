@@ -1,0 +1,140 @@
+/*
+ * What the node core has to say: one log line each, and the journal.
+ */
+#include "daemon/app.h"
+
+#include <stdio.h>
+#include <string.h>
+#include "daemon/base/clock.h"
+#include "daemon/base/log.h"
+
+#define MS(ns) ((double)(ns) / 1e6)
+
+static void tell_instance(struct app *a, const struct node_act *act)
+{
+	const struct vrrp_conf *c = a->node.inst[act->inst].conf;
+	log_info(LOG_VRRP, "%s: vrid %u on %s: %s -> %s (%s)", c->name, c->vrid, c->interface,
+		 vrrp_state_text((enum vrrp_state)act->from), vrrp_state_text((enum vrrp_state)act->to),
+		 vrrp_reason_text((enum vrrp_reason)act->reason));
+	app_net_guardian(a, act->inst);
+}
+
+void app_tell(struct app *a, const struct node_act *act)
+{
+	const struct cfg *c = a->cfg;
+	switch (act->what) {
+	case NODE_TOLD_ROLE:
+		log_notice(LOG_ROLE, "group %s: %s -> %s (%s), epoch %llu.%u", c->groups[act->group].name,
+			   role_is_text(act->from), role_is_text(act->to), role_reason_text(act->reason),
+			   (unsigned long long)act->epoch.counter, act->epoch.node);
+		return;
+	case NODE_TOLD_INSTANCE:
+		tell_instance(a, act);
+		return;
+	case NODE_TOLD_DEAF:
+		log_warn(LOG_ROLE, "group %s stays: %s hears no master on %s while the others do; look at that segment",
+			 c->groups[act->group].name, c->instances[act->inst].name, c->instances[act->inst].interface);
+		return;
+	case NODE_TOLD_CROSSED:
+		log_warn(
+		    LOG_ROLE,
+		    "group %s: both routers yielded to each other: the priorities of its members are crossed; for 60 s "
+		    "its first member alone decides. Give every member the higher priority on the same router",
+		    c->groups[act->group].name);
+		return;
+	case NODE_TOLD_NOT_GROUPED:
+		log_warn(LOG_ROLE,
+			 "group %s: the peer does not move %s together with the others; no further attempt for 60 s",
+			 c->groups[act->group].name, c->instances[act->inst].name);
+		return;
+	case NODE_TOLD_STALL:
+		log_warn(LOG_ROLE,
+			 "group %s: this process did not run for %.0f ms, longer than its neighbours wait: it listens "
+			 "before it speaks",
+			 c->groups[act->group].name, MS(act->late_ns));
+		return;
+	case NODE_TOLD_REARMED:
+		log_warn(LOG_VRRP, "%s: the master-down timer was %.0f ms late: one more skew time",
+			 c->instances[act->inst].name, MS(act->late_ns));
+		return;
+	case NODE_TOLD_PEER_UP:
+	case NODE_TOLD_PEER_DOWN:
+		return; /* the channel has said it, with its reason */
+	case NODE_TOLD_PEER_DEAD:
+		log_warn(LOG_ROLE,
+			 "the process of node %u is dead: its kernel refuses the channel and no advert came since",
+			 act->peer);
+		return;
+	case NODE_TOLD_CONFIG_DIFFERS:
+		log_warn(
+		    LOG_ROLE,
+		    "the vrrp section of node %u differs from ours: groups cannot be moved together until both files "
+		    "agree (everything outside node { } must be equal)",
+		    act->peer);
+		return;
+	case NODE_TOLD_SYNC_SILENT:
+		log_err(LOG_SYNC, "the replication thread has not answered for 1 s: this node is not ready");
+		return;
+	case NODE_TOLD_SYNC_BACK:
+		log_notice(LOG_SYNC, "the replication thread answers again");
+		return;
+	case NODE_TOLD_TUNNEL:
+		log_info(LOG_IKE, "tunnel %s: %s -> %s (%s)", a->node.tunnel[act->tunnel].conf.name,
+			 ike_state_name(act->ike.from), ike_state_name(act->ike.to), ike_reason_text(act->ike.reason));
+		return;
+	case NODE_TOLD_WARN:
+		log_warn(LOG_VRRP, "%s: %s", c->instances[act->inst].name, vrrp_warn_text((enum vrrp_warn)act->reason));
+		return;
+	case NODE_TOLD_GATE_CLOSED:
+		log_notice(LOG_ROLE, "group %s: a higher priority does not preempt before the peer's sessions are here",
+			   c->groups[act->group].name);
+		return;
+	}
+}
+
+static uint8_t phase_flags(uint8_t result)
+{
+	switch ((enum role_result)result) {
+	case ROLE_RES_OK:
+		return 0;
+	case ROLE_RES_DEGRADED:
+	case ROLE_RES_TIMEOUT:
+		return JOURNAL_P_DEGRADED;
+	case ROLE_RES_ERROR:
+		return JOURNAL_P_FAILED;
+	}
+	return 0;
+}
+
+void app_journal(struct app *a, const struct role_record *rec)
+{
+	struct journal_entry e = {
+		.epoch = rec->epoch,
+		.node = a->node.id,
+		.reason = rec->reason,
+		.kind = rec->kind,
+		.from = rec->from,
+		.to = rec->to,
+		.outcome = rec->outcome,
+		.err = rec->err,
+	};
+	snprintf(e.group, sizeof(e.group), "%.*s", (int)sizeof(e.group) - 1, a->cfg->groups[rec->group].name);
+	/* Offsets count from the cause: the last sign of the old master, or the decision. */
+	mono_t base = rec->at[ROLE_PH_DETECT].ns ? rec->at[ROLE_PH_DETECT] : rec->at[ROLE_PH_DECIDE];
+	e.wall_us = clock_wall_us() - mono_sub(clock_mono(), base) / NS_PER_US;
+	if (a->group[rec->group].net.state == NET_PARTIAL) {
+		char text[ADDR_TEXT_MAX];
+		snprintf(e.detail, sizeof(e.detail), "%.40s: %d", addr_text(&a->group[rec->group].net.addr, text),
+			 a->group[rec->group].net.err);
+	}
+	for (unsigned ph = 0; ph < ROLE_PH_N; ph++)
+		if (rec->at[ph].ns)
+			journal_phase_add(&e, (uint8_t)ph, phase_flags(rec->result[ph]), mono_sub(rec->at[ph], base));
+	journal_add(a->journal, a->kt, &e);
+	if (!a->peer)
+		return;
+	struct peer_msg m = { .type = PEER_JOURNAL, .group = rec->group, .epoch = rec->epoch };
+	m.blob_len = (uint16_t)journal_entry_encode(&e, m.blob, sizeof(m.blob));
+	if (m.blob_len)
+		peer_ctl_broadcast(a->peer, &m);
+}

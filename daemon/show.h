@@ -1,0 +1,28 @@
+/*
+ * Purpose: answers of the control socket, filled in from the running objects; docs/control-protocol.md names each key.
+ * Owns:    nothing; every function returns a new JSON value that passes to the caller.
+ * Thread:  CONTROL.
+ * In:      struct app.   Out: jansson values.
+ * Errors:  NULL only without memory.
+ */
+#ifndef KT_SHOW_H
+#define KT_SHOW_H
+
+#include <jansson.h>
+#include "daemon/app.h"
+
+json_t *show_vrrp(struct app *a);
+json_t *show_interfaces(struct app *a);
+json_t *show_failover_status(struct app *a);
+json_t *show_failover_history(struct app *a, unsigned limit);
+/* text: "COUNTER.NODE", or NULL for the last change. NULL with *why when there is no such entry. */
+json_t *show_failover_timeline(struct app *a, const char *text, const char **why);
+json_t *show_ipsec(struct app *a);
+
+/* Small helpers the files share. */
+json_t *show_epoch(struct epoch e);
+/* Age of an instant in microseconds; null for MONO_NEVER. */
+json_t *show_age(mono_t at, mono_t now);
+const char *show_node_name(const struct app *a, uint32_t id);
+
+#endif

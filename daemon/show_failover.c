@@ -1,0 +1,244 @@
+/*
+ * show failover status, history, timeline.
+ */
+#include "daemon/show.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "daemon/base/clock.h"
+#include "daemon/base/err.h"
+
+/* ---- status ---- */
+
+static json_t *why_not_ready(struct app *a, uint16_t g, mono_t now)
+{
+	json_t *why = json_array();
+	const struct node_group *grp = &a->node.group[g];
+	char text[160];
+	for (uint16_t m = 0; m < grp->n_members; m++) {
+		if (!a->node.member[grp->members[m]].down)
+			continue;
+		const struct vrrp_conf *c = a->node.inst[grp->members[m]].conf;
+		snprintf(text, sizeof(text), "%s: interface %s is down or has no address to send from", c->name,
+			 c->interface);
+		json_array_append_new(why, json_string(text));
+	}
+	if (a->node.maintenance)
+		json_array_append_new(why, json_string("maintenance: leave it with 'maintenance leave'"));
+	if (a->stopping)
+		json_array_append_new(why, json_string("the daemon is stopping"));
+	if (node_sync_late(&a->node, now))
+		json_array_append_new(why, json_string("the replication thread does not answer"));
+	if (grp->role.is == ROLE_BACKUP && !node_gate_open(&a->node, now))
+		json_array_append_new(why, json_string("the peer has not yet said that all its sessions are here"));
+	if (!mono_is_never(grp->role.hold_until))
+		json_array_append_new(why, json_string("promotions failed before; the next one waits"));
+	if (grp->role.partial)
+		json_array_append_new(why, json_string("some addresses could not be set"));
+	return why;
+}
+
+static const char *state_text(enum role_state s)
+{
+	static const char *const text[] = { "stable", "preparing", "committing", "demoting" };
+	return text[s];
+}
+
+static json_t *group_json(struct app *a, uint16_t g, mono_t now)
+{
+	const struct node_group *grp = &a->node.group[g];
+	const struct net_status *st = &a->group[g].net;
+	char detail[160] = "", text[ADDR_TEXT_MAX];
+	json_t *members = json_array();
+	for (uint16_t m = 0; m < grp->n_members; m++)
+		json_array_append_new(members, json_string(a->node.inst[grp->members[m]].conf->name));
+	if (grp->role.partial && st->state == NET_PARTIAL)
+		snprintf(detail, sizeof(detail), "%u of %u addresses are missing, first %s/%u on %s: %s", st->failed,
+			 st->total, addr_text(&st->addr, text), st->plen, st->ifname, strerror(st->err));
+	mono_t done = grp->role.rec.at[ROLE_PH_DONE];
+	return json_pack(
+	    "{s:s, s:s, s:s, s:o, s:o, s:s, s:o, s:b, s:o, s:s, s:b, s:s}", "name", a->cfg->groups[g].name, "role",
+	    role_is_text((uint8_t)grp->role.is), "state", state_text(grp->role.state), "members", members, "epoch",
+	    show_epoch(grp->role.epoch), "reason", role_reason_text(grp->role.rec.reason), "since_us",
+	    done.ns ? show_age(done, now) : json_integer(0), "ready", node_group_ready(&a->node, g, now),
+	    "not_ready_because", why_not_ready(a, g, now), "gate", node_gate_open(&a->node, now) ? "open" : "closed",
+	    "degraded", grp->role.partial, "detail", detail);
+}
+
+static const char *peer_role_text(uint8_t role)
+{
+	static const char *const text[] = { "INIT", "BACKUP", "MASTER", "FAULT", "MOVING" };
+	return role < sizeof(text) / sizeof(text[0]) ? text[role] : "?";
+}
+
+static json_t *peer_json(struct app *a, const struct node_peer *p, mono_t now)
+{
+	static const char *const section[] = { "channel", "vrrp", "sync", "ipsec" };
+	struct peer_link_info link[SYNC_LINKS_MAX];
+	unsigned links = peer_ctl_links(a->peer, p->node, link, SYNC_LINKS_MAX);
+	const struct peer_hello *hello = peer_ctl_hello(a->peer, p->node);
+	const char *error = "";
+	char address[ADDR_TEXT_MAX] = "";
+	json_t *differs = json_array(), *groups = json_array();
+	for (unsigned i = 0; hello && i < 4; i++)
+		if (hello->config_digest[i] != a->cfg->digest[i])
+			json_array_append_new(differs, json_string(section[i]));
+	for (uint8_t i = 0; i < a->cfg->sync.n_nodes; i++)
+		if (a->cfg->sync.nodes[i].id == p->node && a->cfg->sync.nodes[i].n_addrs)
+			addr_text(&a->cfg->sync.nodes[i].addrs[0], address);
+	if (!p->up && links)
+		error = link[0].text[0] ? link[0].text : peer_why_text(link[0].why);
+	for (uint16_t g = 0; p->up && p->same_config && g < a->node.n_groups; g++)
+		json_array_append_new(groups,
+				      json_pack("{s:s, s:s, s:b}", "name", a->cfg->groups[g].name, "role",
+						peer_role_text(p->groups[g].role), "ready", p->groups[g].ready));
+	bool equal = hello && !json_array_size(differs);
+	return json_pack("{s:s, s:I, s:s, s:o, s:o, s:s, s:b, s:b, s:o, s:b, s:s, s:o}", "node",
+			 show_node_name(a, p->node), "node_id", (json_int_t)p->node, "channel", p->up ? "up" : "down",
+			 "since_us", links ? show_age(link[0].since, now) : json_null(), "heard_us",
+			 show_age(p->heard_at, now), "address", address, "encrypted", !a->cfg->sync.insecure,
+			 "config_equal", equal, "config_differs", differs, "has_everything",
+			 p->up && a->node.sync.peer_has_all, "error", error, "groups", groups);
+}
+
+/* One sentence: would a switch now lose anything? */
+static void verdict(struct app *a, mono_t now, char *out, size_t cap)
+{
+	bool master = false, ready = true;
+	for (uint16_t g = 0; g < a->node.n_groups; g++) {
+		bool mine = a->node.group[g].role.is == ROLE_MASTER;
+		master |= mine;
+		ready &= mine ? node_group_peer_ready(&a->node, g, now) : node_group_ready(&a->node, g, now);
+	}
+	if (!a->node.n_peers)
+		snprintf(out, cap, "there is no other node in the configuration: sessions are not replicated");
+	else if (!ready)
+		snprintf(out, cap,
+			 master ? "a switch now would interrupt: the other node is not ready"
+				: "a switch now would interrupt: this node is not ready");
+	else if (!a->cfg->sync.replicate)
+		snprintf(out, cap, "a switch now loses every session: replication is switched off");
+	else if (a->node.sync.dirty)
+		snprintf(out, cap, "a planned switch now loses nothing; %u changes are on their way to the other node",
+			 a->node.sync.dirty);
+	else
+		snprintf(out, cap, "a switch now loses nothing");
+}
+
+json_t *show_failover_status(struct app *a)
+{
+	mono_t now = clock_mono();
+	json_t *groups = json_array(), *peers = json_array(), *rep = json_null();
+	const char *role = a->node.n_groups ? role_is_text((uint8_t)a->node.group[0].role.is) : "INIT";
+	char text[200];
+	for (uint16_t g = 0; g < a->node.n_groups; g++) {
+		json_array_append_new(groups, group_json(a, g, now));
+		if (a->node.group[g].role.is != a->node.group[0].role.is)
+			role = "MIXED";
+	}
+	for (uint8_t p = 0; a->peer && p < a->node.n_peers; p++)
+		json_array_append_new(peers, peer_json(a, &a->node.peer[p], now));
+	if (a->sync)
+		rep = json_pack("{s:b, s:b, s:b, s:I, s:I, s:I}", "enabled", a->cfg->sync.replicate, "answers",
+				!node_sync_late(&a->node, now), "equal", a->node.sync.equal, "own",
+				(json_int_t)a->node.sync.own, "copies", (json_int_t)a->node.sync.copies, "dirty",
+				(json_int_t)a->node.sync.dirty);
+	verdict(a, now, text, sizeof(text));
+	return json_pack("{s:s, s:I, s:s, s:b, s:o, s:o, s:o, s:o, s:s}", "node", a->cfg->node_name, "node_id",
+			 (json_int_t)a->cfg->node_id, "role", role, "maintenance", a->node.maintenance, "epoch",
+			 show_epoch(a->node.seen), "groups", groups, "peers", peers, "replication", rep, "verdict",
+			 text);
+}
+
+/* ---- journal ---- */
+
+static json_t *entry_json(struct app *a, const struct journal_entry *e)
+{
+	static const char *const outcome[] = { "ok", "degraded", "timeout", "error" };
+	int64_t longest = 0;
+	for (uint8_t i = 0; i < e->n_phases; i++)
+		if (e->phases[i].offset_ns > longest && e->phases[i].id != ROLE_PH_IKE_UP)
+			longest = e->phases[i].offset_ns;
+	return json_pack("{s:o, s:s, s:I, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I}", "epoch",
+			 show_epoch(e->epoch), "node", show_node_name(a, e->node), "node_id", (json_int_t)e->node,
+			 "group", e->group, "wall_us", (json_int_t)e->wall_us, "kind", role_kind_text(e->kind),
+			 "reason", role_reason_text(e->reason), "from", role_is_text(e->from), "to",
+			 role_is_text(e->to), "outcome", e->outcome < 4 ? outcome[e->outcome] : "?", "error",
+			 e->err ? err_text(e->err) : "", "detail", e->detail, "duration_us",
+			 (json_int_t)(longest / NS_PER_US));
+}
+
+/* A transaction whose tunnel came up later stands in the journal twice: the newer entry counts. */
+static bool superseded(struct app *a, const struct journal_entry *e, uint32_t at)
+{
+	for (uint32_t k = 0; k < at; k++) {
+		const struct journal_entry *n = journal_get(a->journal, k);
+		if (n && n->node == e->node && epoch_cmp(n->epoch, e->epoch) == 0 && n->from == e->from &&
+		    n->to == e->to && strcmp(n->group, e->group) == 0 && llabs(n->wall_us - e->wall_us) < 2000)
+			return true;
+	}
+	return false;
+}
+
+json_t *show_failover_history(struct app *a, unsigned limit)
+{
+	json_t *list = json_array();
+	const struct journal_entry *e;
+	for (uint32_t k = 0; json_array_size(list) < limit && (e = journal_get(a->journal, k)) != NULL; k++)
+		if (!superseded(a, e, k))
+			json_array_append_new(list, entry_json(a, e));
+	return json_pack("{s:o}", "entries", list);
+}
+
+static json_t *phases_json(const struct journal_entry *e)
+{
+	json_t *list = json_array();
+	bool used[JOURNAL_PHASES_MAX] = { false };
+	for (uint8_t round = 0; round < e->n_phases; round++) {
+		int next = -1;
+		for (uint8_t i = 0; i < e->n_phases; i++)
+			if (!used[i] && (next < 0 || e->phases[i].offset_ns < e->phases[next].offset_ns))
+				next = i;
+		const struct journal_phase *p = &e->phases[next];
+		used[next] = true;
+		json_array_append_new(list, json_pack("{s:s, s:I, s:s}", "phase", role_phase_text(p->id), "offset_us",
+						      (json_int_t)(p->offset_ns / NS_PER_US), "result",
+						      p->flags & JOURNAL_P_FAILED     ? "failed"
+						      : p->flags & JOURNAL_P_DEGRADED ? "degraded"
+						      : p->flags & JOURNAL_P_SKIPPED  ? "skipped"
+										      : "ok"));
+	}
+	return list;
+}
+
+json_t *show_failover_timeline(struct app *a, const char *text, const char **why)
+{
+	struct epoch want = { 0 };
+	const struct journal_entry *e;
+	if (text) {
+		char *end;
+		want.counter = strtoull(text, &end, 10);
+		want.node = *end == '.' ? (uint32_t)strtoul(end + 1, NULL, 10) : 0;
+	} else {
+		/* The newest change of a role: starts and aborts bear no epoch of their own. */
+		for (uint32_t k = 0; epoch_is_none(want) && (e = journal_get(a->journal, k)) != NULL; k++)
+			if (e->from != e->to)
+				want = e->epoch;
+	}
+	json_t *list = json_array();
+	for (uint32_t k = 0; (e = journal_get(a->journal, k)) != NULL; k++) {
+		if (epoch_cmp(e->epoch, want) != 0 || epoch_is_none(want) || superseded(a, e, k))
+			continue;
+		json_t *j = entry_json(a, e);
+		json_object_set_new(j, "phases", phases_json(e));
+		json_array_insert_new(list, 0, j);
+	}
+	if (!json_array_size(list)) {
+		json_decref(list);
+		*why = text ? "the journal has no change of this epoch (see show failover history)"
+			    : "no role has changed yet";
+		return NULL;
+	}
+	return json_pack("{s:o, s:o}", "epoch", show_epoch(want), "transactions", list);
+}

@@ -1,0 +1,158 @@
+/*
+ * show vrrp, show interfaces.
+ */
+#include "daemon/show.h"
+
+#include <stdio.h>
+#include <string.h>
+#include "daemon/base/clock.h"
+
+static int vip_ifindex(struct app *a, uint16_t inst, const struct vrrp_vip *vip)
+{
+	const char *name = vip->interface[0] ? vip->interface : a->node.inst[inst].conf->interface;
+	const struct net_link *l = netstate_link_by_name(netapply_state(a->net), name);
+	return l ? l->index : 0;
+}
+
+/* Present on its interface, and by whom. */
+static const char *vip_state(struct app *a, uint16_t inst, const struct vrrp_vip *vip)
+{
+	struct net_addr at;
+	uint32_t it = 0;
+	int ifindex = vip_ifindex(a, inst, vip);
+	bool wanted = a->group[a->node.member[inst].group].mode == NODE_NET_UP;
+	while (netstate_addr_next(netapply_state(a->net), &it, &at))
+		if (at.ifindex == ifindex && at.plen == vip->plen && addr_eq(&at.addr, &vip->addr))
+			return at.proto == NET_MARK ? "up" : "foreign";
+	return wanted ? "missing" : "down";
+}
+
+static json_t *vip_json(struct app *a, uint16_t inst, const struct vrrp_vip *vip)
+{
+	char text[ADDR_TEXT_MAX], full[ADDR_TEXT_MAX + 8];
+	const struct app_group *g = &a->group[a->node.member[inst].group];
+	const char *state = vip_state(a, inst, vip), *error = "";
+	snprintf(full, sizeof(full), "%s/%u", addr_text(&vip->addr, text), vip->plen);
+	if (strcmp(state, "missing") == 0) {
+		if (g->net.state == NET_PARTIAL && addr_eq(&g->net.addr, &vip->addr))
+			error = strerror(g->net.err);
+		else
+			error = g->net.state == NET_LINK_DOWN ? "the link is down" : "not acknowledged by the kernel";
+	}
+	return json_pack("{s:s, s:s, s:s, s:s}", "address", full, "interface",
+			 vip->interface[0] ? vip->interface : a->node.inst[inst].conf->interface, "state", state,
+			 "error", error);
+}
+
+static json_t *counters_json(struct app *a, uint16_t inst)
+{
+	const struct vrrp_stats *s = &a->node.inst[inst].stats;
+	json_t *drops = json_array();
+	for (unsigned d = 1; d < VRRP_DROP_N; d++)
+		if (s->drop[d])
+			json_array_append_new(drops,
+					      json_pack("{s:s, s:I}", "reason", vrrp_drop_name((enum vrrp_drop)d),
+							"count", (json_int_t)s->drop[d]));
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "adverts_sent",
+			 (json_int_t)s->adv_sent, "adverts_received", (json_int_t)s->adv_rcvd, "priority_zero_sent",
+			 (json_int_t)s->zero_sent, "priority_zero_received", (json_int_t)s->zero_rcvd, "became_master",
+			 (json_int_t)s->to_master, "became_backup", (json_int_t)s->to_backup, "became_fault",
+			 (json_int_t)s->to_fault, "announcements_sent", (json_int_t)a->inst[inst].garps,
+			 "other_addresses_heard", (json_int_t)s->vips_differ, "checksums_pseudo_header",
+			 (json_int_t)s->sum[VRRP_SUM_PSEUDO], "checksums_rfc9568", (json_int_t)s->sum[VRRP_SUM_PLAIN],
+			 "drops", drops);
+}
+
+static json_t *peer_json(const struct vrrp *v, mono_t now)
+{
+	char text[ADDR_TEXT_MAX];
+	if (v->peer.src.af == ADDR_NONE)
+		return json_null();
+	return json_pack("{s:s, s:i, s:I, s:o}", "address", addr_text(&v->peer.src, text), "priority",
+			 (int)v->peer.priority, "advert_interval_us", (json_int_t)(v->peer.adv_ns / NS_PER_US),
+			 "heard_us", show_age(v->peer.heard_at, now));
+}
+
+static const char *last_reason(const struct app *a, uint16_t inst)
+{
+	const struct vrrp *v = &a->node.inst[inst];
+	if (v->state == VRRP_MASTER)
+		return vrrp_reason_text(v->master_reason);
+	return role_reason_text(a->node.group[a->node.member[inst].group].role.rec.reason);
+}
+
+static json_t *instance_json(struct app *a, uint16_t i, mono_t now)
+{
+	const struct vrrp *v = &a->node.inst[i];
+	char src[ADDR_TEXT_MAX] = "";
+	json_t *vips = json_array();
+	for (uint16_t k = 0; k < v->conf->n_vips; k++)
+		json_array_append_new(vips, vip_json(a, i, &v->conf->vips[k]));
+	if (v->src.af)
+		addr_text(&v->src, src);
+	json_int_t age_us = mono_sub(now, v->since) / NS_PER_US;
+	json_t *j = json_pack(
+	    "{s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:i, s:i, s:b, s:b, s:s}", "name", v->conf->name, "interface",
+	    v->conf->interface, "vrid", (int)v->conf->vrid, "family", v->conf->af == ADDR_V4 ? "ipv4" : "ipv6", "group",
+	    a->cfg->groups[a->node.member[i].group].name, "state", vrrp_state_text(v->state), "reason",
+	    last_reason(a, i), "priority", (int)v->priority, "priority_configured", (int)v->conf->priority, "preempt",
+	    v->conf->preempt, "link", !a->node.member[i].down, "source", src);
+	json_object_set_new(j, "advert_interval_us", json_integer(v->conf->adv_ns / NS_PER_US));
+	json_object_set_new(j, "master_advert_interval_us", json_integer(v->master_adv_ns / NS_PER_US));
+	json_object_set_new(j, "skew_us", json_integer(vrrp_skew_ns(v->priority, v->master_adv_ns) / NS_PER_US));
+	json_object_set_new(j, "master_down_us",
+			    json_integer(vrrp_master_down_ns(v->priority, v->master_adv_ns) / NS_PER_US));
+	json_object_set_new(j, "since_us", json_integer(age_us));
+	json_object_set_new(j, "transition_wall_us", json_integer(clock_wall_us() - age_us));
+	json_object_set_new(j, "peer", peer_json(v, now));
+	json_object_set_new(j, "addresses", vips);
+	json_object_set_new(j, "counters", counters_json(a, i));
+	return j;
+}
+
+json_t *show_vrrp(struct app *a)
+{
+	mono_t now = clock_mono();
+	json_t *list = json_array();
+	for (uint16_t i = 0; i < a->node.n_inst; i++)
+		json_array_append_new(list, instance_json(a, i, now));
+	return json_pack("{s:s, s:o}", "node", a->cfg->node_name, "instances", list);
+}
+
+static json_t *link_json(struct app *a, const char *name)
+{
+	struct netstate *ns = netapply_state(a->net);
+	const struct net_link *l = netstate_link_by_name(ns, name);
+	char mac[20] = "", text[ADDR_TEXT_MAX], full[ADDR_TEXT_MAX + 8];
+	json_t *addrs = json_array(), *insts = json_array();
+	if (l && l->mac_len == 6)
+		snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", l->mac[0], l->mac[1], l->mac[2], l->mac[3],
+			 l->mac[4], l->mac[5]);
+	struct net_addr at;
+	uint32_t it = 0;
+	while (l && netstate_addr_next(ns, &it, &at)) {
+		if (at.ifindex != l->index)
+			continue;
+		snprintf(full, sizeof(full), "%s/%u", addr_text(&at.addr, text), at.plen);
+		json_array_append_new(addrs, json_string(full));
+	}
+	for (uint16_t i = 0; i < a->cfg->n_instances; i++)
+		if (strcmp(a->cfg->instances[i].interface, name) == 0)
+			json_array_append_new(insts, json_string(a->cfg->instances[i].name));
+	return json_pack("{s:s, s:i, s:b, s:b, s:b, s:s, s:I, s:o, s:o}", "name", name, "index", l ? l->index : 0,
+			 "present", l != NULL, "up", l && l->up, "running", l && l->carrier, "mac", mac, "mtu",
+			 (json_int_t)(l ? l->mtu : 0), "addresses", addrs, "instances", insts);
+}
+
+json_t *show_interfaces(struct app *a)
+{
+	json_t *list = json_array();
+	for (uint16_t i = 0; i < a->cfg->n_instances; i++) {
+		bool seen = false;
+		for (uint16_t k = 0; k < i; k++)
+			seen |= strcmp(a->cfg->instances[k].interface, a->cfg->instances[i].interface) == 0;
+		if (!seen)
+			json_array_append_new(list, link_json(a, a->cfg->instances[i].interface));
+	}
+	return json_pack("{s:o}", "interfaces", list);
+}
