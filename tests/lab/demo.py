@@ -120,6 +120,8 @@ def run_stack(args, screen, make_stack, scenes, results, judged, initiate=False)
             results.append(result)
             show_result(screen, result)
             ok = ok and result["ok"]
+            if result["idle_alive"] < result["idle_total"] or not result["stream_alive"]:
+                run.traffic.reopen()  # each scene is judged for itself
         if args.keep:
             keep(screen, lab)
         stack.stop()
