@@ -256,6 +256,9 @@ int peer_tls_new(const struct sync_conf *conf, struct peer_tls **out, char *err,
 	}
 	t->client = make_ctx(TLS_client_method());
 	t->server = make_ctx(TLS_server_method());
+	/* A server that verifies needs a session context, although it keeps no session; a client must have none. */
+	if (t->server)
+		SSL_CTX_set_session_id_context(t->server, (const unsigned char *)"keeptrackd", 10);
 	if (!t->client || !t->server) {
 		snprintf(err, cap, "this OpenSSL lacks TLS 1.3 with AES-128-GCM and X25519");
 		ERR_clear_error();
