@@ -363,8 +363,12 @@ static void on_exit_of_child(void *arg, int fd, unsigned events)
 	/* While the leader is not reaped yet its number still names the group: its children go now. */
 	if (x->phase == PH_TERM || x->phase == PH_KILL)
 		(void)kill(-x->pid, SIGKILL);
-	if (waitid(P_PID, (id_t)x->pid, &si, WEXITED | WNOHANG) != 0)
-		si = (siginfo_t){ .si_pid = x->pid, .si_code = CLD_KILLED, .si_status = 0 };
+	if (waitid(P_PID, (id_t)x->pid, &si, WEXITED | WNOHANG) != 0) {
+		/* Somebody else reaped it: it is gone, its status with it. */
+		si.si_pid = x->pid;
+		si.si_code = CLD_KILLED;
+		si.si_status = 0;
+	}
 	if (si.si_pid == 0)
 		return;
 	if (x->phase == PH_TERM || x->phase == PH_KILL)

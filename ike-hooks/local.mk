@@ -31,3 +31,9 @@ check_xfrm_io_SOURCES = tests/unit/check_xfrm_io.c
 check_xfrm_io_LDADD = $(IKE_IO_LIBS) $(UNIT_LIBS)
 check_vici_io_SOURCES = tests/unit/check_vici_io.c
 check_vici_io_LDADD = $(IKE_IO_LIBS) $(UNIT_LIBS)
+
+check_PROGRAMS += fuzz_vici_wire fuzz_xfrm_wire
+fuzz_vici_wire_SOURCES = tests/fuzz/fuzz_vici_wire.c
+fuzz_vici_wire_LDADD = $(IKE_CORE_LIBS) $(FUZZ_LIBS)
+fuzz_xfrm_wire_SOURCES = tests/fuzz/fuzz_xfrm_wire.c
+fuzz_xfrm_wire_LDADD = $(IKE_CORE_LIBS) $(FUZZ_LIBS)
