@@ -38,3 +38,11 @@ libsync_core_a_SOURCES += \
 	sync/sync_digest.c sync/sync_digest.h sync/sync_fsm.c sync/sync_fsm.h sync/sync_int.h sync/sync_flow.c sync/sync_kern.c \
 	sync/sync_ops.c sync/sync_rx.c sync/sync_tx.c sync/sync_view.c
 SYNC_CORE_LIBS = libsync_core.a libbase_core.a $(SODIUM_LIBS)
+check_PROGRAMS += check_sync_wire check_key_file fuzz_sync_wire
+check_sync_wire_SOURCES = tests/unit/check_sync_wire.c
+check_sync_wire_LDADD = libsync_core.a $(BASE_LIBS) $(UNIT_LIBS)
+check_key_file_SOURCES = tests/unit/check_key_file.c
+check_key_file_LDADD = $(SYNC_LIBS) $(BASE_LIBS) $(UNIT_LIBS)
+fuzz_sync_wire_SOURCES = tests/fuzz/fuzz_sync_wire.c
+fuzz_sync_wire_LDADD = libsync_core.a libbase_core.a $(FUZZ_LIBS)
+EXTRA_DIST += tests/unit/golden

@@ -146,10 +146,11 @@ static void put_epoch(struct wire_wr *w, struct epoch e)
 	wire_put_u32(w, e.node);
 }
 
-static struct epoch get_epoch(struct wire_rd *r)
+/* Field by field: what was read compares with memcmp, padding included. */
+static void get_epoch(struct wire_rd *r, struct epoch *e)
 {
-	uint64_t counter = wire_u64(r);
-	return (struct epoch){ counter, wire_u32(r) };
+	e->counter = wire_u64(r);
+	e->node = wire_u32(r);
 }
 
 static void put_text(struct wire_wr *w, uint16_t type, const char *text, size_t cap)
@@ -273,7 +274,7 @@ static enum sync_drop get_group_state(struct wire_rd *v, struct peer_msg *m)
 	g->role = wire_u8(v);
 	g->priority = wire_u8(v);
 	uint8_t flags = wire_u8(v);
-	g->epoch = get_epoch(v);
+	get_epoch(v, &g->epoch);
 	if (g->role > PEER_ROLE_MOVING)
 		return SYNC_DROP_TLV_VALUE;
 	g->ready = (flags & GROUP_READY) != 0;
@@ -315,7 +316,7 @@ static enum sync_drop get_hello_tlv(uint16_t type, struct wire_rd *v, struct pee
 		h->record_max = wire_u32(v);
 		return h->record_max >= SYNC_CTL_MAX ? SYNC_OK : SYNC_DROP_TLV_VALUE;
 	case TLV_EPOCH_MAX:
-		h->epoch_max = get_epoch(v);
+		get_epoch(v, &h->epoch_max);
 		return SYNC_OK;
 	case TLV_DIGEST_KEY:
 		wire_bytes(v, h->digest_key, sizeof(h->digest_key));
@@ -433,7 +434,8 @@ enum sync_drop sync_msg_read(const struct sync_env *env, struct peer_msg *out, s
 	if (env->type < PEER_HELLO || env->type > PEER_CLOSE)
 		return SYNC_DROP_TYPE;
 	out->type = (enum peer_msg_type)env->type;
-	out->epoch = env->epoch;
+	out->epoch.counter = env->epoch.counter;
+	out->epoch.node = env->epoch.node;
 	enum sync_drop d = get_body(env, out, st);
 	if (d != SYNC_OK)
 		memset(out, 0, sizeof(*out));

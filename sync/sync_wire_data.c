@@ -3,7 +3,7 @@
  * follow inside the object's value: unknown ones are skipped unless critical.
  *
  * Session object: flags u8, handle u32, check u32, [version 20], has u16, [tuple orig], [tuple reply], [status u16],
- * [timeout u32], [tcp state u8], [tcp flags 2, scales 2], [mark u32], TLVs (helper, master).
+ * [timeout u32], [tcp state u8], [tcp flags 2, scales 2], [mark u32], TLVs (helper, master, errno).
  * Tuple: l3 u8, l4 u8, zone u16, sport u16, dport u16, src, dst (4 or 16 bytes each).
  */
 #include "daemon/base/addr.h"
@@ -14,7 +14,7 @@
 #include "sync/sync_wire_tlv.h"
 
 enum { OBJ_FULL = 1, OBJ_BULK = 2, OBJ_SAME_VERSION = 4, OBJ_PLAIN_REPLY = 8, OBJ_FLAGS = 15 };
-enum { SUB_HELPER = 1, SUB_MASTER = 2 };
+enum { SUB_HELPER = 1, SUB_MASTER = 2, SUB_ERRNO = 3 };
 
 #define HAS_STATE (CT_HAS_STATUS | CT_HAS_TIMEOUT | CT_HAS_TCP | CT_HAS_TCP_WIN | CT_HAS_MARK)
 #define HAS_FULL  (HAS_STATE | CT_HAS_REPLY)
@@ -27,7 +27,7 @@ static bool carries_entry(enum sync_rec_type t)
 
 static bool is_session(enum sync_rec_type t)
 {
-	return t >= SYNC_REC_SESSION && t <= SYNC_REC_WANT;
+	return (t >= SYNC_REC_SESSION && t <= SYNC_REC_WANT) || t == SYNC_REC_REFUSED;
 }
 
 static void put_version(struct wire_wr *w, struct flow_version v)
@@ -38,14 +38,13 @@ static void put_version(struct wire_wr *w, struct flow_version v)
 	wire_put_u32(w, v.node);
 }
 
-static struct flow_version get_version(struct wire_rd *r)
+/* Field by field: what was read compares with memcmp, padding included. */
+static void get_version(struct wire_rd *r, struct flow_version *v)
 {
-	struct flow_version v;
-	v.epoch.counter = wire_u64(r);
-	v.epoch.node = wire_u32(r);
-	v.claim = wire_u32(r);
-	v.node = wire_u32(r);
-	return v;
+	v->epoch.counter = wire_u64(r);
+	v->epoch.node = wire_u32(r);
+	v->claim = wire_u32(r);
+	v->node = wire_u32(r);
 }
 
 static void put_tuple(struct wire_wr *w, const struct ct_tuple *t)
@@ -95,6 +94,8 @@ static void put_entry(struct wire_wr *w, const struct sync_rec *rec, bool plain)
 	}
 	if ((has & CT_HAS_MARK) != 0)
 		wire_put_u32(w, e->mark);
+	if (rec->type == SYNC_REC_REFUSED)
+		tlv_put_uint(w, SUB_ERRNO, rec->err, 1);
 	if (!rec->full || !entry)
 		return;
 	if ((e->has & CT_HAS_HELPER) != 0)
@@ -131,6 +132,7 @@ static void put_object(struct wire_wr *w, const struct sync_rec *rec, const stru
 	case SYNC_REC_CLAIM:
 	case SYNC_REC_CURRENT:
 	case SYNC_REC_WANT:
+	case SYNC_REC_REFUSED:
 		put_session(w, rec, before);
 		break;
 	case SYNC_REC_BULK_BEGIN:
@@ -216,7 +218,10 @@ size_t sync_pack_end(struct sync_pack *p)
 
 void sync_unpack_begin(struct sync_unpack *u, const struct sync_env *env)
 {
-	*u = (struct sync_unpack){ .env = *env, .r = wire_rd(env->body, env->len), .seq = env->seq };
+	memset(u, 0, sizeof(*u));
+	u->env = *env;
+	u->r = wire_rd(env->body, env->len);
+	u->seq = env->seq;
 }
 
 static enum sync_drop get_helper(struct wire_rd *v, struct ct_entry *e)
@@ -248,6 +253,9 @@ static enum sync_drop get_subs(struct wire_rd *r, struct sync_rec *out, struct s
 			if (!get_tuple(&v, &out->e.master) || v.bad)
 				d = SYNC_DROP_TLV_VALUE;
 			out->e.has |= CT_HAS_MASTER;
+		} else if (type == SUB_ERRNO && out->type == SYNC_REC_REFUSED) {
+			out->err = wire_u8(&v);
+			d = v.bad ? SYNC_DROP_TLV_LENGTH : SYNC_OK;
 		} else if ((raw & SYNC_TLV_CRITICAL) != 0) {
 			d = SYNC_DROP_TLV_CRITICAL;
 		} else if (st) {
@@ -305,8 +313,8 @@ static enum sync_drop get_session(struct sync_unpack *u, struct wire_rd *r, stru
 	out->handle = wire_u32(r);
 	out->check = wire_u32(r);
 	if ((flags & OBJ_SAME_VERSION) == 0)
-		u->version = get_version(r);
-	out->version = u->version;
+		get_version(r, &u->version);
+	memcpy(&out->version, &u->version, sizeof(out->version));
 	out->e.has = wire_u16(r);
 	if (r->bad)
 		return SYNC_DROP_TLV_LENGTH;
@@ -361,7 +369,7 @@ static enum sync_drop get_stream(struct wire_rd *r, struct sync_rec *out)
 		out->equal = wire_u8(r) != 0;
 		break;
 	case SYNC_REC_FLOOR:
-		out->version = get_version(r);
+		get_version(r, &out->version);
 		break;
 	case SYNC_REC_SESSION:
 	case SYNC_REC_DELETE:
@@ -369,6 +377,7 @@ static enum sync_drop get_stream(struct wire_rd *r, struct sync_rec *out)
 	case SYNC_REC_CLAIM:
 	case SYNC_REC_CURRENT:
 	case SYNC_REC_WANT:
+	case SYNC_REC_REFUSED:
 		return SYNC_DROP_CHANNEL;
 	}
 	return r->bad ? SYNC_DROP_TLV_LENGTH : SYNC_OK;
@@ -388,10 +397,11 @@ enum sync_drop sync_unpack_next(struct sync_unpack *u, struct sync_rec *out, str
 			return SYNC_DROP_TLV_CUT;
 		}
 		out->owner = u->env.owner;
-		out->epoch = u->env.epoch;
+		out->epoch.counter = u->env.epoch.counter;
+		out->epoch.node = u->env.epoch.node;
 		out->seq = u->seq++;
 		uint16_t type = raw & (uint16_t)~SYNC_TLV_CRITICAL;
-		bool known = type >= SYNC_REC_SESSION && type <= SYNC_REC_FLOOR;
+		bool known = type >= SYNC_REC_SESSION && type <= SYNC_REC_REFUSED;
 		if (known) {
 			out->type = (enum sync_rec_type)type;
 			if (is_session(out->type) != (u->env.type == SYNC_OBJ_SESSION))
