@@ -60,3 +60,16 @@ sbin_PROGRAMS += keeptrackd
 keeptrackd_SOURCES = daemon/main.c
 keeptrackd_LDADD = libdaemon_io.a libdaemon_core.a libike_io.a libike_core.a libsync_io.a libsync_core.a libvrrp_io.a \
 	libvrrp_core.a $(BASE_LIBS) $(SSL_LIBS) $(NL_LIBS) $(NFCT_LIBS) $(CONFIG_LIBS) $(JANSSON_LIBS) $(CAPNG_LIBS) -lm
+# The imagined kernel of the simulation and the address script that it and the real kernel pass; *_real and *_root
+# need root.
+noinst_LIBRARIES += libfake_rtnl.a
+libfake_rtnl_a_SOURCES = tests/sim/fake_rtnl.h tests/sim/fake_rtnl.c tests/sim/rtnl_script.h tests/sim/rtnl_script.c
+NET_TEST_LIBS = libdaemon_io.a libdaemon_core.a $(BASE_LIBS) $(CAPNG_LIBS)
+check_PROGRAMS += check_netstate check_fake_rtnl
+check_netstate_SOURCES = tests/unit/check_netstate.c
+check_netstate_LDADD = libfake_rtnl.a libdaemon_core.a libbase_core.a $(SODIUM_LIBS) $(UNIT_LIBS)
+check_fake_rtnl_SOURCES = tests/unit/check_fake_rtnl.c
+check_fake_rtnl_LDADD = libfake_rtnl.a libdaemon_core.a libbase_core.a $(SODIUM_LIBS) $(UNIT_LIBS)
+noinst_PROGRAMS += rtnl_script_real
+rtnl_script_real_SOURCES = tests/netns/rtnl_script_real.c tests/netns/rtnl_util.h tests/netns/rtnl_util.c
+rtnl_script_real_LDADD = libfake_rtnl.a $(NET_TEST_LIBS)
