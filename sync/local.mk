@@ -46,3 +46,6 @@ check_key_file_LDADD = $(SYNC_LIBS) $(BASE_LIBS) $(UNIT_LIBS)
 fuzz_sync_wire_SOURCES = tests/fuzz/fuzz_sync_wire.c
 fuzz_sync_wire_LDADD = libsync_core.a libbase_core.a $(FUZZ_LIBS)
 EXTRA_DIST += tests/unit/golden
+check_PROGRAMS += check_peer_tls
+check_peer_tls_SOURCES = tests/unit/check_peer_tls.c
+check_peer_tls_LDADD = $(SYNC_LIBS) $(BASE_LIBS) $(UNIT_LIBS)

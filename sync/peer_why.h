@@ -24,8 +24,9 @@
 	X(PEER_WHY_TLS, "tls", "TLS failed")                                                                    \
 	X(PEER_WHY_ALERT, "tls-alert", "the peer ended TLS with an alert")                                      \
 	X(PEER_WHY_NOT_TLS, "not-tls", "the other end does not speak TLS; is 'insecure' set on one node only?") \
-	X(PEER_WHY_WRONG_KEY, "wrong-key", "the keys differ: copy one key file to both nodes")                  \
-	X(PEER_WHY_KEY_ID, "key-id", "the key id is not in the other node's key file")                          \
+	X(PEER_WHY_WRONG_KEY, "wrong-key", "the keys differ: the proof of the key is wrong")                    \
+	X(PEER_WHY_KEY_ID, "key-id",                                                                            \
+	  "the keys differ: this key is not in the other node's key file; copy one file to both")               \
 	X(PEER_WHY_UNKNOWN_NODE, "unknown-node", "the node id is not in the configuration")                     \
 	X(PEER_WHY_OWN_ID, "own-id", "the peer uses this node's own id")                                        \
 	X(PEER_WHY_CLUSTER, "other-cluster", "the peer belongs to another cluster")                             \
