@@ -265,7 +265,6 @@ static void on_sync(struct node_run *r, const struct sync_report *rep)
 	switch (rep->type) {
 	case SYNC_REP_PONG:
 		n->pong_at = r->now;
-		n->sync = rep->state;
 		if (n->sync_silent_told) {
 			n->sync_silent_told = false;
 			node_tell(r, NODE_TOLD_SYNC_BACK);
