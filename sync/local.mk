@@ -49,3 +49,6 @@ EXTRA_DIST += tests/unit/golden
 check_PROGRAMS += check_peer_tls
 check_peer_tls_SOURCES = tests/unit/check_peer_tls.c
 check_peer_tls_LDADD = $(SYNC_LIBS) $(BASE_LIBS) $(UNIT_LIBS)
+noinst_PROGRAMS += sync_node
+sync_node_SOURCES = tests/netns/sync_node.c
+sync_node_LDADD = $(SYNC_LIBS) $(BASE_LIBS) $(NFCT_LIBS)
