@@ -17,6 +17,8 @@ static void on_events(void *arg, const struct ct_event *ev, unsigned n)
 {
 	struct sync_run *r = arg;
 	mono_t now = clock_mono();
+	if (!r->core)
+		return; /* replication is off; the socket is there to delete single entries */
 	for (unsigned i = 0; i < n; i++) {
 		/* A dump entry outside of an injection comes from the sweep; inside it answers a GET. */
 		if (ev[i].type == CT_EV_DUMP && !r->injecting)
@@ -31,6 +33,8 @@ static void on_events(void *arg, const struct ct_event *ev, unsigned n)
 static void on_overrun(void *arg)
 {
 	struct sync_run *r = arg;
+	if (!r->core)
+		return;
 	log_warn(LOG_SYNC, "conntrack events were lost: the receive buffer was full; a sweep repairs");
 	sync_on_overrun(r->core, clock_mono());
 	drive_kick(r);

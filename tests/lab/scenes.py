@@ -132,7 +132,7 @@ class Run:
         if timeline:
             at = timeline["at_ns"]
             decided = at.get("decide", decided)
-            result["timeline"] = sorted(([int(t - decided), name] for name, t in at.items()))
+            result["timeline"] = sorted(([int(t - decided), name] for name, t in at.items()), key=lambda p: p[0])
             if garp is not None and "vip-up" in at:
                 result["garp_offset_ns"] = int(garp - at["vip-up"])
         elif self.stack.journal:
