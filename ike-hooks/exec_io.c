@@ -26,10 +26,11 @@
 #include "daemon/base/log.h"
 #include "daemon/base/ring.h"
 
-#define STACK_BYTES (256u * 1024u)
-#define ENV_N       12 /* PATH, the HA_ variables and NULL */
-#define STOP_MS     100
-#define READS_MAX   16u
+#define STACK_BYTES   (256u * 1024u)
+#define ENV_N         12 /* PATH, the HA_ variables and NULL */
+#define STOP_MS       100
+#define READS_MAX     16u
+#define DRAINS_AT_END 5u
 
 static const char *const event_name[] = { [HOOK_ROLE] = "role",
 					  [HOOK_DPD_DEAD] = "dpd-dead",
@@ -316,8 +317,9 @@ static void finish(struct exec *x, enum exec_outcome outcome, int code)
 {
 	struct exec_result *r = &x->result;
 
-	if (x->pipe_fd >= 0)
-		(void)drain(x); /* a background process may keep the pipe: what is there counts, the rest does not */
+	/* A full pipe is 64 KiB. A background process may keep it and write on: what is there counts, the rest does not. */
+	for (unsigned i = 0; x->pipe_fd >= 0 && i < DRAINS_AT_END && drain(x); i++)
+		;
 	take_output(x, "\n", 1);
 	if (r->output_bytes)
 		r->output_bytes--;

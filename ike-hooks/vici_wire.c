@@ -250,8 +250,12 @@ void vici_begin(struct vici_wr *w, void *buf, size_t cap, enum vici_type type, c
 	w->wr = wire_wr(buf, cap);
 	wire_put_u32(&w->wr, 0);
 	wire_put_u8(&w->wr, (uint8_t)type);
-	if (type_is_named(type))
-		put_name(w, name);
+	if (type_is_named(type)) {
+		if (name)
+			put_name(w, name);
+		else
+			w->wr.bad = true;
+	}
 }
 
 void vici_put_section(struct vici_wr *w, const char *name)

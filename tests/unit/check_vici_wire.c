@@ -45,6 +45,8 @@ START_TEST(encoder_reports_lack_of_room)
 		vici_begin(&w, buf, cap, VICI_CMD_REQUEST, "version");
 		ck_assert_uint_eq(vici_end(&w), 0);
 	}
+	vici_begin(&w, buf, sizeof(buf), VICI_CMD_REQUEST, NULL);
+	ck_assert_uint_eq(vici_end(&w), 0);
 	memset(name, 'n', sizeof(name) - 1);
 	name[sizeof(name) - 1] = '\0';
 	vici_begin(&w, buf, sizeof(buf), VICI_CMD_REQUEST, name);
