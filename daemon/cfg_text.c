@@ -1,5 +1,4 @@
 /* Reading configuration files and their includes. */
-#define _GNU_SOURCE 1 /* strchrnul */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>

@@ -1,0 +1,44 @@
+/*
+ * Purpose: the daemon's replies as text for people. Nothing is computed here that the JSON does not say.
+ * Owns:    nothing.
+ * Thread:  the shell's only one.
+ * In:      a data object of docs/control-protocol.md.   Out: text.
+ * Errors:  a missing key counts as 0, false, "" or an empty list.
+ */
+#ifndef KT_CLI_FMT_TEXT_H
+#define KT_CLI_FMT_TEXT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include "daemon/ctl_proto.h"
+
+/* detail: the argument of show vrrp. */
+void fmt_text(enum ctl_cmd cmd, const json_t *data, bool detail, FILE *out);
+
+/* Parts, each for one command. */
+void fmt_vrrp(const json_t *data, FILE *out);
+void fmt_vrrp_detail(const json_t *data, FILE *out);
+void fmt_failover_status(const json_t *data, FILE *out);
+void fmt_failover_history(const json_t *data, FILE *out);
+void fmt_failover_timeline(const json_t *data, FILE *out);
+void fmt_sync_statistics(const json_t *data, FILE *out);
+void fmt_sync_status(const json_t *data, FILE *out);
+void fmt_ipsec(const json_t *data, FILE *out);
+
+/* Access with a default. */
+json_int_t fmt_int(const json_t *o, const char *key);
+const char *fmt_str(const json_t *o, const char *key);
+bool fmt_bool(const json_t *o, const char *key);
+/* "yes" or "no". */
+const char *fmt_yes(const json_t *o, const char *key);
+/* "a, b" of a list of texts, "-" for an empty one. Returns buf. */
+char *fmt_list(const json_t *list, char *buf, size_t size);
+/* "-" for an empty text. */
+const char *fmt_dash(const char *s);
+/* A duration: "8.200 ms", "1.500 s", "00:12:05", "3d04:10:00". Returns buf. */
+char *fmt_us(json_int_t us, char *buf, size_t size);
+/* Local wall-clock time with milliseconds; "-" for 0. Returns buf. */
+char *fmt_wall(json_int_t us, char *buf, size_t size);
+
+#endif

@@ -1,0 +1,130 @@
+/* show vrrp, show failover ... as text. */
+#include <stdint.h>
+#include <string.h>
+#include "cli/fmt_text.h"
+#include "cli/table.h"
+
+/* Addresses that are not as they should be. */
+static void vrrp_complaints(const json_t *inst, FILE *out)
+{
+	size_t i;
+	json_t *v;
+
+	json_array_foreach(json_object_get(inst, "addresses"), i, v)
+	{
+		const char *state = fmt_str(v, "state");
+		if (strcmp(state, "missing") != 0 && strcmp(state, "foreign") != 0)
+			continue;
+		fprintf(out, "%s: address %s on %s is %s%s%s\n", fmt_str(inst, "name"), fmt_str(v, "address"),
+			fmt_str(v, "interface"), state, *fmt_str(v, "error") ? ": " : "", fmt_str(v, "error"));
+	}
+	if (!fmt_bool(inst, "link"))
+		fprintf(out, "%s: interface %s is down\n", fmt_str(inst, "name"), fmt_str(inst, "interface"));
+}
+
+void fmt_vrrp(const json_t *data, FILE *out)
+{
+	const json_t *list = json_object_get(data, "instances");
+	struct table t;
+	size_t i;
+	json_t *v;
+	char age[40];
+
+	table_begin(&t, "Name", "Interface", ">VRID", "State", ">Priority", "Last Transition", "Why", "Peer", NULL);
+	json_array_foreach((json_t *)(uintptr_t)list, i, v)
+	{
+		table_cell(&t, "%s", fmt_str(v, "name"));
+		table_cell(&t, "%s", fmt_str(v, "interface"));
+		table_cell(&t, "%lld", (long long)fmt_int(v, "vrid"));
+		table_cell(&t, "%s", fmt_str(v, "state"));
+		table_cell(&t, "%lld", (long long)fmt_int(v, "priority"));
+		table_cell(&t, "%s", fmt_us(fmt_int(v, "since_us"), age, sizeof(age)));
+		table_cell(&t, "%s", fmt_dash(fmt_str(v, "reason")));
+		table_cell(&t, "%s", fmt_dash(fmt_str(json_object_get(v, "peer"), "address")));
+	}
+	table_end(&t, out);
+	json_array_foreach((json_t *)(uintptr_t)list, i, v)
+	{
+		vrrp_complaints(v, out);
+	}
+}
+
+static void vrrp_timers(const json_t *v, FILE *out)
+{
+	char a[40], b[40], c[40], d[40];
+
+	fprintf(out, "  Advertisement interval: %s, of the master: %s\n",
+		fmt_us(fmt_int(v, "advert_interval_us"), a, sizeof(a)),
+		fmt_us(fmt_int(v, "master_advert_interval_us"), b, sizeof(b)));
+	fprintf(out, "  Master down after: %s, skew: %s\n", fmt_us(fmt_int(v, "master_down_us"), c, sizeof(c)),
+		fmt_us(fmt_int(v, "skew_us"), d, sizeof(d)));
+}
+
+static void vrrp_peer(const json_t *v, FILE *out)
+{
+	const json_t *peer = json_object_get(v, "peer");
+	char age[40], adv[40];
+
+	if (!json_is_object(peer)) {
+		fprintf(out, "  Peer: nobody was heard\n");
+		return;
+	}
+	fprintf(out, "  Peer: %s, priority %lld, interval %s, heard %s ago\n", fmt_str(peer, "address"),
+		(long long)fmt_int(peer, "priority"), fmt_us(fmt_int(peer, "advert_interval_us"), adv, sizeof(adv)),
+		fmt_us(fmt_int(peer, "heard_us"), age, sizeof(age)));
+}
+
+static void vrrp_addresses(const json_t *v, FILE *out)
+{
+	size_t i;
+	json_t *a;
+
+	fprintf(out, "  Virtual addresses:\n");
+	json_array_foreach(json_object_get(v, "addresses"), i, a)
+	{
+		fprintf(out, "    %s on %s: %s%s%s\n", fmt_str(a, "address"), fmt_str(a, "interface"),
+			fmt_str(a, "state"), *fmt_str(a, "error") ? ", " : "", fmt_str(a, "error"));
+	}
+}
+
+static void vrrp_counters(const json_t *v, FILE *out)
+{
+	const json_t *c = json_object_get(v, "counters");
+	size_t i;
+	json_t *d;
+
+	fprintf(out, "  Advertisements: received %lld, sent %lld; priority 0: received %lld, sent %lld\n",
+		(long long)fmt_int(c, "adverts_received"), (long long)fmt_int(c, "adverts_sent"),
+		(long long)fmt_int(c, "priority_zero_received"), (long long)fmt_int(c, "priority_zero_sent"));
+	fprintf(out, "  Became master %lld, backup %lld, fault %lld; announcements sent %lld\n",
+		(long long)fmt_int(c, "became_master"), (long long)fmt_int(c, "became_backup"),
+		(long long)fmt_int(c, "became_fault"), (long long)fmt_int(c, "announcements_sent"));
+	json_array_foreach(json_object_get(c, "drops"), i, d)
+	{
+		fprintf(out, "  Dropped: %lld, %s\n", (long long)fmt_int(d, "count"), fmt_str(d, "reason"));
+	}
+}
+
+void fmt_vrrp_detail(const json_t *data, FILE *out)
+{
+	size_t i;
+	json_t *v;
+	char age[40], wall[48];
+
+	json_array_foreach(json_object_get(data, "instances"), i, v)
+	{
+		fprintf(out, "%sVRRP instance %s (group %s)\n", i ? "\n" : "", fmt_str(v, "name"), fmt_str(v, "group"));
+		fprintf(out, "  State: %s for %s (%s), since %s\n", fmt_str(v, "state"),
+			fmt_us(fmt_int(v, "since_us"), age, sizeof(age)), fmt_dash(fmt_str(v, "reason")),
+			fmt_wall(fmt_int(v, "transition_wall_us"), wall, sizeof(wall)));
+		fprintf(out, "  Interface: %s (%s), VRID %lld, %s, source %s\n", fmt_str(v, "interface"),
+			fmt_bool(v, "link") ? "up" : "down", (long long)fmt_int(v, "vrid"), fmt_str(v, "family"),
+			fmt_dash(fmt_str(v, "source")));
+		fprintf(out, "  Priority: %lld (configured %lld), preempt: %s\n", (long long)fmt_int(v, "priority"),
+			(long long)fmt_int(v, "priority_configured"), fmt_yes(v, "preempt"));
+		vrrp_timers(v, out);
+		vrrp_peer(v, out);
+		vrrp_addresses(v, out);
+		vrrp_counters(v, out);
+	}
+}

@@ -1,0 +1,202 @@
+/* One line of the shell. */
+#include <stdlib.h>
+#include <string.h>
+#include "cli/fmt_text.h"
+#include "cli/shell.h"
+
+void shell_init(struct shell *sh, const char *socket_path, FILE *out)
+{
+	*sh = (struct shell){ .out = out };
+	client_init(&sh->client, socket_path);
+}
+
+void shell_end(struct shell *sh)
+{
+	client_close(&sh->client);
+}
+
+/* Without the line feed and blanks at the end. */
+static int trimmed(const char *text)
+{
+	size_t n = strlen(text);
+
+	while (n > 0 && strchr(" \t\r\n", text[n - 1]))
+		n--;
+	return (int)n;
+}
+
+static int error_json(struct shell *sh, int code, const char *message, const char *text)
+{
+	char *line = strndup(text, (size_t)trimmed(text));
+	json_t *err =
+	    json_pack("{s:{s:i,s:s,s:s}}", "error", "code", code, "message", message, "command", line ? line : "");
+
+	if (err)
+		json_dumpf(err, sh->out, JSON_INDENT(2));
+	fputc('\n', sh->out);
+	json_decref(err);
+	free(line);
+	return code;
+}
+
+static void print_cands(const struct gram_cands *c, FILE *out)
+{
+	int w = 4;
+
+	for (unsigned i = 0; i < c->n; i++)
+		w = (int)strlen(c->c[i].word) > w ? (int)strlen(c->c[i].word) : w;
+	for (unsigned i = 0; i < c->n; i++)
+		fprintf(out, "  %-*s  %s\n", w, c->c[i].word, c->c[i].help);
+	if (c->complete)
+		fprintf(out, "  %-*s  %s\n", w, "<cr>", "Run the command");
+}
+
+void shell_help(const struct gram_line *line, FILE *out)
+{
+	struct gram_cands cands;
+
+	gram_complete(line, &cands);
+	if (!cands.n && !cands.complete)
+		fputs("% There is no matching command.\n", out);
+	print_cands(&cands, out);
+}
+
+/* A line that is no command. */
+static int bad_line(struct shell *sh, const struct gram_match *m, const char *text, bool json)
+{
+	const char *what = m->status == GRAM_AMBIGUOUS    ? "Ambiguous command"
+			   : m->status == GRAM_INCOMPLETE ? "Command incomplete"
+							  : "Unknown command";
+	int code = m->status == GRAM_AMBIGUOUS    ? CTL_AMBIGUOUS
+		   : m->status == GRAM_INCOMPLETE ? CTL_INCOMPLETE
+						  : CTL_UNKNOWN;
+
+	if (json)
+		return error_json(sh, code, what, text);
+	fprintf(sh->out, "%% %s: %.*s\n", what, trimmed(text), text);
+	if (*m->why)
+		fprintf(sh->out, "%%   %s\n", m->why);
+	for (unsigned i = 0; m->status == GRAM_AMBIGUOUS && i < m->cands.n; i++)
+		fprintf(sh->out, "%%   %s\n", m->cands.c[i].word);
+	return code;
+}
+
+static json_t *args_of(const struct gram_match *m)
+{
+	json_t *args = json_object();
+
+	for (unsigned i = 0; i < m->n_args; i++) {
+		const struct gram_value *v = &m->arg[i];
+		json_t *j = v->def->type == CTL_ARG_FLAG  ? json_true()
+			    : v->def->type == CTL_ARG_INT ? json_integer(v->num)
+							  : json_string(v->text);
+		json_object_set_new(args, v->def->key, j);
+	}
+	return args;
+}
+
+static void print_list(FILE *out)
+{
+	char syntax[160];
+
+	for (int c = 0; c < CTL_CMD_N; c++)
+		fprintf(out, "  %-44s %s\n", gram_syntax((enum ctl_cmd)c, syntax, sizeof(syntax)),
+			ctl_cmd_def((enum ctl_cmd)c)->help);
+}
+
+static void print_help(FILE *out)
+{
+	fputs(
+	    "Words may be shortened as long as they stay unambiguous: sh vr det.\n"
+	    "? shows what can follow, TAB completes, `list` shows all commands.\n"
+	    "A last word `json` makes show commands print JSON.\n"
+	    "What the first word may do: show nothing, clear counters, debug logs more, force and maintenance change\n"
+	    "roles.\n",
+	    out);
+}
+
+static int run_local(struct shell *sh, enum ctl_cmd cmd)
+{
+	if (cmd == CTL_LIST)
+		print_list(sh->out);
+	else if (cmd == CTL_HELP)
+		print_help(sh->out);
+	else
+		sh->leave = true;
+	return CTL_OK;
+}
+
+static int run_remote(struct shell *sh, const struct gram_match *m, const char *text)
+{
+	char message[400];
+	json_t *args = args_of(m), *data;
+	int code = CTL_DENIED;
+
+	if (sh->view_only && ctl_cmd_def(m->cmd)->class == CTL_ADMIN) {
+		snprintf(message, sizeof(message), "%s is not allowed in view mode (-u)", ctl_cmd_def(m->cmd)->path);
+		data = NULL;
+	} else {
+		code = client_ask(&sh->client, m->cmd, args, &data, message, sizeof(message));
+	}
+	json_decref(args);
+	if (code != CTL_OK && m->json)
+		return error_json(sh, code, message, text);
+	if (code != CTL_OK) {
+		fprintf(sh->out, "%% %s\n", message);
+	} else if (m->json) {
+		json_dumpf(data, sh->out, JSON_INDENT(2));
+		fputc('\n', sh->out);
+	} else {
+		fmt_text(m->cmd, data, gram_arg(m, "detail") != NULL, sh->out);
+	}
+	json_decref(data);
+	return code;
+}
+
+/* A last `?` asks for help also where no key can be caught. */
+static bool asks_help(const char *text, struct gram_line *line)
+{
+	int n = trimmed(text);
+
+	if (n == 0 || text[n - 1] != '?')
+		return false;
+	return gram_split(text, (size_t)n - 1, line);
+}
+
+int shell_line(struct shell *sh, const char *text)
+{
+	struct gram_line line;
+	struct gram_match m;
+
+	if (asks_help(text, &line)) {
+		shell_help(&line, sh->out);
+		return CTL_OK;
+	}
+	if (!gram_split(text, strlen(text), &line)) {
+		fprintf(sh->out, "%% Unknown command: the line is too long\n");
+		return CTL_UNKNOWN;
+	}
+	gram_parse(&line, &m);
+	if (m.status == GRAM_EMPTY)
+		return CTL_OK;
+	if (m.status != GRAM_OK)
+		return bad_line(sh, &m, text, strcmp(line.word[line.n - 1], "json") == 0);
+	if (ctl_cmd_def(m.cmd)->thread == CTL_ON_CLIENT)
+		return run_local(sh, m.cmd);
+	return run_remote(sh, &m, text);
+}
+
+char *shell_prompt(struct shell *sh, char *buf, size_t size)
+{
+	char message[400];
+	json_t *data;
+	int code = client_ask(&sh->client, CTL_SHOW_FAILOVER_STATUS, NULL, &data, message, sizeof(message));
+
+	if (code == CTL_OK)
+		snprintf(buf, size, "%s[%s]# ", fmt_str(data, "node"),
+			 fmt_bool(data, "maintenance") ? "MAINT" : fmt_dash(fmt_str(data, "role")));
+	else
+		snprintf(buf, size, "[?]# ");
+	json_decref(data);
+	return buf;
+}

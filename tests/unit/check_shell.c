@@ -1,0 +1,244 @@
+/* Whole lines through shell, client and the real control server in another process: output and codes. */
+#include <check.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "cli/shell.h"
+#include "daemon/base/err.h"
+#include "daemon/ctl.h"
+
+static char dir[64], path[96];
+static pid_t server;
+
+/* A session command, answered as SYNC does: on the descriptor, in two pieces, closed afterwards. */
+static void answer_session(struct ctl_request *req)
+{
+	char line[200];
+	int fd = ctl_detach(req);
+	int n = snprintf(line, sizeof(line),
+			 "{\"v\":1,\"id\":%u,\"data\":{\"enabled\":false}}\n"
+			 "{\"v\":1,\"id\":%u,\"end\":true,\"status\":\"ok\",\"code\":0}\n",
+			 req->id, req->id);
+
+	(void)!send(fd, line, 20, MSG_NOSIGNAL);
+	(void)!send(fd, line + 20, (size_t)n - 20, MSG_NOSIGNAL);
+	close(fd);
+}
+
+static int handle(void *app, struct ctl_request *req, json_t **reply)
+{
+	(void)app;
+	if (ctl_cmd_def(req->cmd)->thread == CTL_ON_SESSION) {
+		answer_session(req);
+		return 0;
+	}
+	if (req->cmd == CTL_SHOW_FAILOVER_STATUS)
+		*reply = json_pack("{s:s,s:s,s:b}", "node", "fw-a", "role", "MIXED", "maintenance", 0);
+	else if (req->cmd == CTL_FORCE_FAILOVER && json_object_get(req->args, "group"))
+		*reply = json_pack("{s:[O]}", "groups", json_object_get(req->args, "group"));
+	else if (req->cmd == CTL_FORCE_FAILOVER)
+		return ERR_STATE;
+	else if (req->cmd == CTL_SHOW_LOG && json_integer_value(json_object_get(req->args, "limit")) == 13)
+		_exit(0); /* the daemon dies in the middle of a request */
+	else
+		*reply = json_pack("{s:s}", "text", "node = { };\n");
+	return 0;
+}
+
+static void serve(void)
+{
+	struct ctl_conf conf = { .path = path, .view_gid = (gid_t)-1, .admin_gid = (gid_t)-1, .handle = handle };
+	struct loop *l = loop_new("server");
+
+	if (!l || !ctl_new(l, &conf))
+		_exit(1);
+	loop_run(l);
+	_exit(0);
+}
+
+static void setup(void)
+{
+	strcpy(dir, "/tmp/check_shell.XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/s", dir);
+	server = fork();
+	if (server == 0)
+		serve();
+	for (int i = 0; access(path, W_OK) != 0 && i < 5000; i++)
+		usleep(1000);
+	ck_assert_int_eq(access(path, W_OK), 0);
+}
+
+static void teardown(void)
+{
+	kill(server, SIGKILL);
+	waitpid(server, NULL, 0);
+	unlink(path);
+	rmdir(dir);
+}
+
+/* Runs one line in a shell; its output is in *out (static). */
+static int run_in(struct shell *sh, const char *line, const char **out)
+{
+	static char buf[8192];
+	FILE *f = fmemopen(buf, sizeof(buf), "w");
+
+	memset(buf, 0, sizeof(buf));
+	sh->out = f;
+	int code = shell_line(sh, line);
+	fclose(f);
+	*out = buf;
+	return code;
+}
+
+START_TEST(lines)
+{
+	static const struct {
+		const char *line;
+		int code;
+		const char *out; /* whole output */
+	} t[] = {
+		{ "", CTL_OK, "" },
+		{ "! comment", CTL_OK, "" },
+		{ "show configuration", CTL_OK, "node = { };\n" },
+		{ "sh conf", CTL_OK, "node = { };\n" },
+		{ "show configuration json", CTL_OK, "{\n  \"text\": \"node = { };\\n\"\n}\n" },
+		{ "force failover group edge", CTL_OK, "Requested for: edge\n" },
+		{ "force failover", CTL_FAILED, "% not possible in the present state\n" },
+		{ "clear counters", CTL_OK, "" },
+		{ "sh v", CTL_AMBIGUOUS, "% Ambiguous command: sh v\n%   vrrp\n%   version\n" },
+		{ "show", CTL_INCOMPLETE, "% Command incomplete: show\n" },
+		{ "bogus line \n", CTL_UNKNOWN, "% Unknown command: bogus line\n" },
+		{ "debug sync stall 99", CTL_UNKNOWN,
+		  "% Unknown command: debug sync stall 99\n%   seconds must be a whole number from 1 to 60\n" },
+		{ "bogus json", CTL_UNKNOWN,
+		  "{\n  \"error\": {\n    \"code\": 2,\n    \"message\": \"Unknown command\",\n    \"command\": "
+		  "\"bogus json\"\n  }\n}\n" },
+		{ "show conntrack-sync status", CTL_OK,
+		  "This router stands alone: the configuration names no cluster\n" },
+		{ "show conntrack-sync status", CTL_OK,
+		  "This router stands alone: the configuration names no cluster\n" },
+		{ "maintenance ?", CTL_OK,
+		  "  enter  Give all roles away and take none until maintenance leave\n"
+		  "  leave  Take part in elections again\n" },
+	};
+	struct shell sh;
+
+	shell_init(&sh, path, NULL);
+	for (unsigned i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		const char *out;
+		ck_assert_msg(run_in(&sh, t[i].line, &out) == t[i].code, "'%s'", t[i].line);
+		ck_assert_str_eq(out, t[i].out);
+	}
+	shell_end(&sh);
+}
+END_TEST
+
+START_TEST(view_only)
+{
+	struct shell sh;
+	const char *out;
+
+	shell_init(&sh, path, NULL);
+	sh.view_only = true;
+	ck_assert_int_eq(run_in(&sh, "clear counters", &out), CTL_DENIED);
+	ck_assert_ptr_nonnull(strstr(out, "% clear counters is not allowed"));
+	ck_assert_int_eq(run_in(&sh, "show configuration", &out), CTL_OK);
+	shell_end(&sh);
+}
+END_TEST
+
+START_TEST(prompt_and_leaving)
+{
+	struct shell sh;
+	const char *out;
+	char buf[96];
+
+	shell_init(&sh, path, NULL);
+	ck_assert_str_eq(shell_prompt(&sh, buf, sizeof(buf)), "fw-a[MIXED]# ");
+	ck_assert_int_eq(run_in(&sh, "exit", &out), CTL_OK);
+	ck_assert(sh.leave);
+	shell_end(&sh);
+}
+END_TEST
+
+START_TEST(a_daemon_that_goes_and_comes)
+{
+	struct shell sh;
+	const char *out;
+	char buf[96];
+
+	shell_init(&sh, path, NULL);
+	ck_assert_int_eq(run_in(&sh, "show configuration", &out), CTL_OK);
+	ck_assert_int_eq(run_in(&sh, "show log 13 json", &out), CTL_UNREACHABLE);
+	ck_assert_ptr_nonnull(strstr(out, "closed the connection"));
+	waitpid(server, NULL, 0);
+	ck_assert_int_eq(run_in(&sh, "show configuration", &out), CTL_UNREACHABLE);
+	ck_assert_ptr_nonnull(strstr(out, "% keeptrackd is not reachable"));
+	ck_assert_str_eq(shell_prompt(&sh, buf, sizeof(buf)), "[?]# ");
+	unlink(path);
+	server = fork();
+	if (server == 0)
+		serve();
+	for (int i = 0; access(path, W_OK) != 0 && i < 5000; i++)
+		usleep(1000);
+	ck_assert_int_eq(run_in(&sh, "show configuration", &out), CTL_OK);
+	shell_end(&sh);
+}
+END_TEST
+
+/* A server that says nothing, nonsense, or refuses. */
+START_TEST(odd_servers)
+{
+	static const struct {
+		const char *says;
+		int code;
+		const char *word;
+	} t[] = {
+		{ "", CTL_UNREACHABLE, "does not answer" },
+		{ "hello\n", CTL_UNREACHABLE, "not JSON" },
+		{ "{\"v\":1,\"id\":0,\"end\":true,\"status\":\"error\",\"code\":21,\"message\":\"not allowed\"}\n",
+		  CTL_DENIED, "not allowed" },
+		{ "{\"v\":1,\"id\":77,\"end\":true,\"status\":\"ok\",\"code\":0}\n", CTL_UNREACHABLE,
+		  "does not answer" },
+	};
+
+	for (unsigned i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct shell sh;
+		const char *out;
+		int sv[2];
+		ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
+		ck_assert_int_eq(send(sv[1], t[i].says, strlen(t[i].says), 0), (ssize_t)strlen(t[i].says));
+		shell_init(&sh, "/nonexistent", NULL);
+		sh.client.fd = sv[0];
+		sh.client.wait_ms = 50;
+		ck_assert_int_eq(run_in(&sh, "show version", &out), t[i].code);
+		ck_assert_msg(out[0] == '%' && strstr(out, t[i].word), "'%s'", out);
+		shell_end(&sh);
+		close(sv[1]);
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("shell");
+	TCase *t = tcase_create("all");
+	SRunner *r = srunner_create(s);
+
+	tcase_set_timeout(t, 30);
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, lines);
+	tcase_add_test(t, view_only);
+	tcase_add_test(t, prompt_and_leaving);
+	tcase_add_test(t, a_daemon_that_goes_and_comes);
+	tcase_add_test(t, odd_servers);
+	suite_add_tcase(s, t);
+	srunner_run_all(r, CK_NORMAL);
+	int failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
