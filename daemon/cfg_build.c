@@ -308,7 +308,8 @@ static uint64_t digest(const struct cfg_tree *t, const char *const *sections)
 
 struct cfg *cfg_build(struct cfg_tree *t)
 {
-	static const char *const channel[] = { "cluster", "nodes", "channel", "control", NULL };
+	/* How operators reach this node (control) is no concern of the peers. */
+	static const char *const channel[] = { "cluster", "nodes", "channel", NULL };
 	static const char *const vrrp[] = { "vrrp", NULL }, *const sync[] = { "sync", NULL };
 	static const char *const ipsec[] = { "ipsec", "hooks", NULL };
 	struct cfg *c = room(1, sizeof(*c));

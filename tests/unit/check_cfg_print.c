@@ -171,7 +171,7 @@ START_TEST(digests)
 		{ "#end", "sync = { quick = true; };", 2 },
 		{ "#end", "ipsec = { vici = \"/x\"; };", 3 },
 		{ "#end", "hooks = ( { on = ( \"role\" ); exec = ( \"/x\" ); } );", 3 },
-		{ "#end", "control = { view_group = \"x\"; };", 0 },
+		{ "#end", "control = { view_group = \"x\"; };", -1 },
 	};
 	const char *base = PAIR VRRP "#end\n";
 	struct cfg *a = good(base);
