@@ -14,6 +14,7 @@ class Traffic:
 
     def __init__(self, lab, idle=IDLE, udp_rate=UDP_RATE, vpn_rate=VPN_RATE):
         tool = lab.tool("labtraffic")
+        self.lab = lab
         for name in ("server", "peer"):
             lab[name].spawn(tool, "server", str(TCP_PORT), str(UDP_PORT), log="traffic")
         for name in ("server", "peer"):
@@ -59,6 +60,9 @@ class Traffic:
         return self.ask("idle %d" % ms, ms / 1000 + 10)
 
     def reopen(self):
+        """New TCP connections. The old ones end in both kernels at once, so that nothing of theirs is seen later."""
+        self.lab["server"].run("ss", "-K", "sport", "=", ":%d" % TCP_PORT)
+        self.lab["client"].run("ss", "-K", "dport", "=", ":%d" % TCP_PORT)
         return self.ask("reopen", 1200)
 
     def flowing(self, flow):
