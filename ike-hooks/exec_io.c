@@ -23,7 +23,6 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 #include "daemon/base/list.h"
-#include "daemon/base/log.h"
 #include "daemon/base/ring.h"
 
 #define STACK_BYTES   (256u * 1024u)
@@ -341,9 +340,6 @@ static void finish(struct exec *x, enum exec_outcome outcome, int code)
 	x->n.ok += ok;
 	x->n.failed += !ok;
 	x->n.timed_out += outcome == EXEC_TIMED_OUT;
-	if (!ok)
-		log_warn(LOG_IKE, "hook %s (%s %s): %s, code %d: %s", r->program, exec_event_name(r->event), r->subject,
-			 exec_outcome_name(outcome), code, r->line);
 	entry_free(x->cur);
 	x->cur = NULL;
 	x->phase = PH_IDLE;

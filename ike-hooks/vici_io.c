@@ -461,7 +461,9 @@ static void evt_event(struct vici *v, const struct vici_packet *p)
 	bool of_child = kind_of[i] == VICI_EV_CHILD_UPDOWN || kind_of[i] == VICI_EV_CHILD_REKEY;
 	vici_sa_begin(&rd, p->msg, p->msg_len);
 	while (vici_sa_next(&rd, &row)) {
-		if (!row.ike[0] || of_child != (of_child && row.has_child) || (!of_child && strcmp(told, row.ike) == 0))
+		/* An IKE SA that has no configuration yet is called "(unnamed)"; a peer just knocked. */
+		if (!row.ike[0] || row.ike[0] == '(' || of_child != (of_child && row.has_child) ||
+		    (!of_child && strcmp(told, row.ike) == 0))
 			continue;
 		memcpy(told, row.ike, sizeof(told));
 		emit(v, &(struct vici_ev){ .kind = kind_of[i],
