@@ -25,6 +25,8 @@
 struct reader {
 	int fd;
 	struct loop_fd *lfd;
+	size_t len;
+	char buf[128 << 10]; /* whole lines are passed on: other lines must not fall between */
 };
 
 static struct loop *loop;
@@ -86,11 +88,15 @@ static void on_report(void *arg, const struct sync_report *r)
 static void on_answer(void *arg, int fd, unsigned events)
 {
 	struct reader *r = arg;
-	char buf[65536];
 	(void)events;
-	ssize_t n = read(fd, buf, sizeof(buf));
+	ssize_t n = read(fd, r->buf + r->len, sizeof(r->buf) - r->len);
 	if (n > 0) {
-		fwrite(buf, 1, (size_t)n, stdout);
+		r->len += (size_t)n;
+		const char *end = memrchr(r->buf, '\n', r->len);
+		size_t whole = end ? (size_t)(end - r->buf) + 1 : 0;
+		fwrite(r->buf, 1, whole, stdout);
+		r->len -= whole;
+		memmove(r->buf, r->buf + whole, r->len);
 	} else if (n == 0 || errno != EAGAIN) {
 		loop_fd_free(r->lfd);
 		close(r->fd);
