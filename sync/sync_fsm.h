@@ -220,7 +220,7 @@ struct sync {
 	mono_t retry_at;
 	int64_t retry_ns;
 	/* sweep */
-	bool sweeping, sweep_parity, sweep_hurry;
+	bool sweeping, sweep_parity, sweep_hurry, sweep_again;
 	mono_t sweep_at;
 	struct sync_stats stats;
 };

@@ -176,6 +176,15 @@ static bool differs(const struct sync *s, struct flow f, const struct ct_entry *
 	       (e->has & CT_HAS_TCP && f.x->flags & SESS_TCP && e->tcp_state != f.x->tcp_state);
 }
 
+/*
+ * Our own kernel followed this TCP flow until its traffic went through another node: its windows are of that time, and
+ * it would call every packet invalid when the flow comes back (nf_conntrack_proto_tcp.c, tcp_in_window).
+ */
+static bool strict_tcp(const struct ct_entry *e)
+{
+	return e->has & CT_HAS_TCP_WIN && !(e->tcp_flags[0] & e->tcp_flags[1] & CT_TCP_BE_LIBERAL);
+}
+
 static bool renew_due(const struct sync *s, struct flow f, uint32_t left)
 {
 	uint32_t lease = sync_lease_s(s), jitter = (f.id * UINT32_C(2654435761) >> 24) * (lease / 8) / 256;
@@ -288,7 +297,7 @@ static void read_copy(struct sync *s, struct flow f, const struct ct_entry *e, b
 	if (!(f.x->flags & SESS_LEASED)) {
 		if (!sync_owner_lives(s, owner, now))
 			return;
-		if (differs(s, f, e)) {
+		if (differs(s, f, e) || strict_tcp(e)) {
 			if (!flow_same_nat(s, f, e))
 				f.x->flags |= SESS_REPLACE;
 			f.x->expire_s = sync_sec(s, now) + e->timeout_s;
@@ -430,7 +439,10 @@ void sync_sweep_end(struct sync *s, bool complete, mono_t now)
 	if (!complete)
 		return;
 	s->stats.sweeps++;
-	s->sweep_hurry = false;
+	s->sweep_hurry = s->sweep_again;
+	if (s->sweep_again)
+		s->sweep_at = now;
+	s->sweep_again = false;
 	s->missing_walking = true;
 	sess_walk_start(&s->missing_walk);
 }

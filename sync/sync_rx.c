@@ -433,8 +433,13 @@ static void on_floor(struct sync *s, struct sync_peer *p, const struct sync_rec 
 		s->stats.refused_range++;
 		return;
 	}
-	if (sync_owner_floor(&s->owner, rec->version))
-		sync_recount(s);
+	if (!sync_owner_floor(&s->owner, rec->version))
+		return;
+	sync_recount(s);
+	/* What was ours is a copy now, and its entry has to become one (BE_LIBERAL, lease) before the role comes back. */
+	s->sweep_hurry = true;
+	s->sweep_again = s->sweeping;
+	s->sweep_at = (mono_t){ 0 };
 }
 
 void sync_on_record(struct sync *s, uint32_t node, const struct sync_rec *rec, mono_t now)
