@@ -382,6 +382,9 @@ int app_run(const struct app_options *opt)
 			       .level = (enum log_level)a.cfg->log_level };
 	log_init(&lc);
 	signal(SIGPIPE, SIG_IGN);
+	/* Other programs of this kind act on these two; a script that sends them must not end a router. */
+	signal(SIGUSR1, SIG_IGN);
+	signal(SIGUSR2, SIG_IGN);
 	sdnotify_init();
 	a.started = clock_mono();
 	a.started_wall_us = clock_wall_us();
