@@ -300,6 +300,7 @@ static int fork_child(struct guardian *g, struct child *c, int rt_prio)
 		close(fds[1]);
 		return -err;
 	}
+	setpgid(g->pid, g->pid); /* here too: whoever is first, a signal to our group never reaches the child */
 	g->pipe_fd = fds[1];
 	fcntl(g->pipe_fd, F_SETFL, O_NONBLOCK);
 	return 0;
@@ -381,6 +382,11 @@ int guardian_advert_set(struct guardian *g, uint32_t slot, const struct guardian
 void guardian_arm(struct guardian *g, bool healthy_backup)
 {
 	atomic_store(&g->area->armed, healthy_backup);
+}
+
+pid_t guardian_pid(const struct guardian *g)
+{
+	return g->pid;
 }
 
 bool guardian_alive(struct guardian *g)

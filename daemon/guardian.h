@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include "daemon/base/addr.h"
 #include "daemon/netstate.h"
 #include "daemon/rtnl_wire.h"
@@ -52,6 +53,8 @@ int guardian_link_set(struct guardian *g, uint32_t slot, const uint8_t *msg, siz
 int guardian_advert_set(struct guardian *g, uint32_t slot, const struct guardian_advert *a);
 /* True while a ready backup is known; false: on our death leave everything for the restarted daemon to adopt. */
 void guardian_arm(struct guardian *g, bool healthy_backup);
+/* Process id of the child, for display and tests. */
+pid_t guardian_pid(const struct guardian *g);
 /* False when the child has ended. */
 bool guardian_alive(struct guardian *g);
 /* Async-signal-safe: the process is about to abort; the child acts at once and not after the core dump. */
