@@ -104,6 +104,19 @@ static void take_addr(struct addr_watch *w, const struct nlmsghdr *h)
 		w->addrs[w->n++] = addr_from_bytes(af, own);
 }
 
+/* The next message of a datagram, NULL at its end. */
+static const struct nlmsghdr *next_msg(const char **p, size_t *left)
+{
+	const struct nlmsghdr *h = (const void *)*p;
+	if (*left < sizeof(*h) || h->nlmsg_len < sizeof(*h) || h->nlmsg_len > *left)
+		return NULL;
+	size_t step = NLMSG_ALIGN(h->nlmsg_len);
+	step = step < *left ? step : *left;
+	*p += step;
+	*left -= step;
+	return h;
+}
+
 static void on_dump(void *arg, int fd, unsigned events)
 {
 	struct addr_watch *w = arg;
@@ -115,8 +128,10 @@ static void on_dump(void *arg, int fd, unsigned events)
 				dump_end(w, false);
 			return;
 		}
-		int left = (int)n;
-		for (const struct nlmsghdr *h = (const void *)w->buf; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
+		const char *at = w->buf;
+		const struct nlmsghdr *h;
+		size_t left = (size_t)n;
+		while ((h = next_msg(&at, &left)) != NULL) {
 			if (h->nlmsg_seq != w->seq || !w->dumping)
 				continue;
 			w->broken = w->broken || (h->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
@@ -141,8 +156,10 @@ static void on_event(void *arg, int fd, unsigned events)
 		}
 		if (n <= 0)
 			break;
-		int left = (int)n;
-		for (const struct nlmsghdr *h = (const void *)w->buf; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
+		const char *at = w->buf;
+		const struct nlmsghdr *h;
+		size_t left = (size_t)n;
+		while ((h = next_msg(&at, &left)) != NULL) {
 			const struct ifinfomsg *link = NLMSG_DATA(h);
 			if (h->nlmsg_type == RTM_DELADDR || h->nlmsg_type == RTM_DELLINK)
 				lost = true;
