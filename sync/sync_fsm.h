@@ -221,6 +221,7 @@ struct sync {
 	int64_t retry_ns;
 	/* sweep */
 	bool sweeping, sweep_parity, sweep_hurry, sweep_again;
+	bool sweep_marks; /* marks of this parity are being set since the last complete sweep */
 	mono_t sweep_at;
 	struct sync_stats stats;
 };

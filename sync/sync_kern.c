@@ -420,8 +420,10 @@ uint32_t sync_sweep_rate(const struct sync *s)
 
 void sync_sweep_begin(struct sync *s, mono_t now)
 {
-	s->sweeping = true;
-	s->sweep_parity = !s->sweep_parity;
+	/* After one that did not end its marks go on: with one bit, turning twice would make all look seen. */
+	if (!s->sweep_marks)
+		s->sweep_parity = !s->sweep_parity;
+	s->sweeping = s->sweep_marks = true;
 	s->sweep_at = now;
 	/* The marks of the last sweep are about to change their meaning. */
 	s->missing_walking = false;
@@ -443,6 +445,7 @@ void sync_sweep_end(struct sync *s, bool complete, mono_t now)
 	if (s->sweep_again)
 		s->sweep_at = now;
 	s->sweep_again = false;
+	s->sweep_marks = false;
 	s->missing_walking = true;
 	sess_walk_start(&s->missing_walk);
 }

@@ -113,6 +113,15 @@ static bool refuse_local(struct sync *s, struct sync_peer *p, struct flow f, con
 	return true;
 }
 
+/* Named in the running bulk, or after its end while the walk for the missing has yet to come by. */
+static void mark_seen(const struct sync_peer *p, struct flow f)
+{
+	const struct sync_bulk_rx *b = &p->rx_bulk;
+
+	if (b->open || (b->walking && !sess_walk_passed(&b->walk, f.id)))
+		f.x->flags |= SESS_SEEN;
+}
+
 static void copy_new(struct sync *s, struct sync_peer *p, const struct sync_rec *rec, bool only_new, mono_t now)
 {
 	struct flow f = flow_new(s, &rec->e.orig);
@@ -135,8 +144,7 @@ static void copy_new(struct sync *s, struct sync_peer *p, const struct sync_rec 
 		f.x->flags |= SESS_REPLACE;
 	flow_merge(s, f, &rec->e, false);
 	f.x->expire_s = sync_sec(s, now) + rec->e.timeout_s;
-	if (p->rx_bulk.open)
-		f.x->flags |= SESS_SEEN;
+	mark_seen(p, f);
 	flow_count(s, f);
 	s->stats.rx_created++;
 	if (!handle_set(&p->handles, rec->handle, f.id))
@@ -160,8 +168,7 @@ static void copy_update(struct sync *s, struct sync_peer *p, const struct sync_r
 	}
 	f.x->flags &= ~(SESS_DEAD_DEL | SESS_DEAD_EXP | SESS_CLAIM | SESS_CURRENT | SESS_WANT | SESS_ASK | SESS_TELL);
 	f.x->flags |= SESS_FOREIGN;
-	if (p->rx_bulk.open)
-		f.x->flags |= SESS_SEEN;
+	mark_seen(p, f);
 	if (kern && nat)
 		f.x->flags |= SESS_REPLACE;
 	f.x->why = SYNC_WHY_NONE;

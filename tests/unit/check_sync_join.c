@@ -1,0 +1,272 @@
+/* Joining, acknowledging, and finding out what differs. */
+#include "tests/unit/sync_rig.h"
+
+enum { A = 0, B = 1 };
+
+static struct rig *r;
+
+static void setup(void)
+{
+	r = rig_new();
+	rig_authority(r, A, 5, true);
+	rig_up(r);
+	rig_run(r, NS_PER_SEC);
+}
+
+static void teardown(void)
+{
+	rig_free(r);
+}
+
+/* ---- join, ack, digests ---- */
+
+START_TEST(test_join_sends_all_and_acks)
+{
+	struct sync_state st;
+
+	rig_down(r);
+	for (uint16_t i = 0; i < 1500; i++) {
+		struct ct_entry e = rig_flow((uint16_t)(4000 + i), i % 2 ? IPPROTO_TCP : IPPROTO_UDP, i % 3 == 0);
+		rig_open(r, A, &e);
+	}
+	rig_up(r);
+	r->n[B].no_ops = true;
+	rig_run(r, 100 * NS_PER_MS);
+	sync_state_get(r->n[A].s, &st);
+	ck_assert(!st.peer_has_all);
+	r->n[B].no_ops = false;
+	rig_run(r, 500 * NS_PER_MS);
+	sync_state_get(r->n[A].s, &st);
+	ck_assert(st.peer_has_all && st.have_all && st.data_up);
+	ck_assert_uint_eq(st.own, 1500);
+	ck_assert_uint_eq(r->n[B].n, 1500);
+	rig_run(r, 2 * NS_PER_SEC);
+	ck_assert(rig_equal(r));
+}
+END_TEST
+
+START_TEST(test_bulk_is_paced_and_live_overtakes)
+{
+	rig_down(r);
+	r->conf[B].bulk_rate = 1000;
+	for (uint16_t i = 0; i < 1200; i++) {
+		struct ct_entry e = rig_flow((uint16_t)(4000 + i), IPPROTO_TCP, true);
+		rig_open(r, A, &e);
+	}
+	r->n[B].s->bulk_credit = 0;
+	rig_up(r);
+	rig_run(r, 20 * NS_PER_MS);
+	ck_assert_uint_lt(r->n[B].n, 1200);
+	struct ct_entry live = rig_flow(7777, IPPROTO_TCP, true);
+	rig_open(r, A, &live);
+	rig_run(r, 20 * NS_PER_MS);
+	ck_assert_ptr_nonnull(rig_find(&r->n[B], &live.orig));
+	ck_assert_uint_lt(r->n[B].n, 1200);
+	/* NAT counts twice: 500 a second. */
+	unsigned before = r->n[B].n;
+	rig_run(r, NS_PER_SEC);
+	ck_assert_uint_ge(r->n[B].n, before + 400);
+	ck_assert_uint_le(r->n[B].n, before + 600);
+	rig_run(r, 3 * NS_PER_SEC);
+	ck_assert_uint_eq(r->n[B].n, 1201);
+}
+END_TEST
+
+START_TEST(test_rejoin_removes_what_ended_unheard)
+{
+	struct ct_entry e[50];
+	struct rig_entry *k[50];
+
+	for (uint16_t i = 0; i < 50; i++) {
+		e[i] = rig_flow((uint16_t)(5000 + i), IPPROTO_TCP, true);
+		k[i] = rig_open(r, A, &e[i]);
+	}
+	rig_run(r, 100 * NS_PER_MS);
+	rig_down(r);
+	rig_run(r, 100 * NS_PER_MS);
+	for (unsigned i = 0; i < 20; i++) {
+		k[i]->e.tcp_state = CT_TCP_CLOSE;
+		rig_remove(r, A, k[i], 0);
+	}
+	rig_run(r, 100 * NS_PER_MS);
+	ck_assert_uint_eq(r->n[B].n, 50);
+	rig_up(r);
+	rig_run(r, 3 * NS_PER_SEC);
+	ck_assert_uint_eq(r->n[B].n, 30);
+	ck_assert_uint_eq(r->n[B].s->stats.extra, 20);
+	ck_assert(rig_equal(r));
+}
+END_TEST
+
+START_TEST(test_receiver_restart)
+{
+	for (uint16_t i = 0; i < 50; i++) {
+		struct ct_entry e = rig_flow((uint16_t)(5000 + i), IPPROTO_TCP, true);
+		rig_open(r, A, &e);
+	}
+	rig_run(r, 100 * NS_PER_MS);
+	rig_down(r);
+	rig_boot(r, B);
+	rig_run(r, 100 * NS_PER_MS);
+	/* Its kernel kept the copies: nobody's until the owner speaks. */
+	struct ct_entry e = rig_flow(5000, IPPROTO_TCP, true);
+	ck_assert_int_eq(rig_view(r, B, &e).why, SYNC_WHY_ORPHAN);
+	rig_up(r);
+	rig_run(r, 3 * NS_PER_SEC);
+	ck_assert_int_eq(rig_view(r, B, &e).disp, SYNC_DISP_SYNCED);
+	ck_assert(!rig_view(r, B, &e).mine);
+	ck_assert_uint_eq(r->n[B].n, 50);
+	ck_assert_uint_eq(r->n[B].sent[SYNC_REC_SESSION], 0);
+	ck_assert(rig_equal(r));
+}
+END_TEST
+
+START_TEST(test_owner_restart)
+{
+	struct sync_state st;
+
+	for (uint16_t i = 0; i < 50; i++) {
+		struct ct_entry e = rig_flow((uint16_t)(5000 + i), IPPROTO_TCP, true);
+		rig_open(r, A, &e);
+	}
+	rig_run(r, 100 * NS_PER_MS);
+	rig_down(r);
+	rig_boot(r, A);
+	rig_run(r, 100 * NS_PER_MS);
+	rig_authority(r, A, 6, true);
+	rig_run(r, 100 * NS_PER_MS);
+	rig_up(r);
+	rig_run(r, 3 * NS_PER_SEC);
+	sync_state_get(r->n[A].s, &st);
+	ck_assert_uint_eq(st.own, 50);
+	ck_assert_uint_eq(r->n[B].n, 50);
+	ck_assert_uint_eq(r->n[B].s->stats.extra, 0);
+	ck_assert(rig_equal(r));
+}
+END_TEST
+
+/* Both sides' records disagree although every record was applied: found and repaired. */
+START_TEST(test_digest_repairs_a_missing_copy)
+{
+	struct ct_entry e = rig_flow(70, IPPROTO_TCP, true);
+
+	rig_open(r, A, &e);
+	rig_run(r, 100 * NS_PER_MS);
+	/* The copy's record vanishes at B behind everybody's back. */
+	struct sync_rec rec = r->n[A].last[SYNC_REC_SESSION];
+	rec.type = SYNC_REC_DELETE;
+	sync_on_record(r->n[B].s, 1, &rec, r->now);
+	rig_run(r, 20 * NS_PER_MS);
+	ck_assert_ptr_null(rig_find(&r->n[B], &e.orig));
+	rig_run(r, 3 * NS_PER_SEC);
+	ck_assert_ptr_nonnull(rig_find(&r->n[B], &e.orig));
+	ck_assert_uint_ge(r->n[B].s->stats.digests_differ, 1);
+	ck_assert_uint_eq(r->n[A].s->stats.buckets_resent, 1);
+	ck_assert(rig_equal(r));
+}
+END_TEST
+
+START_TEST(test_digest_repairs_an_extra_copy)
+{
+	struct ct_entry e = rig_flow(71, IPPROTO_TCP, true);
+
+	rig_open(r, A, &e);
+	rig_run(r, 100 * NS_PER_MS);
+	/* A record nobody sent: same owner, another flow. */
+	struct sync_rec rec = r->n[A].last[SYNC_REC_SESSION];
+	rec.e.orig.sport = rec.e.reply.dport = 72;
+	rec.e.reply.dport = 30072;
+	rec.handle = 9999;
+	sync_on_record(r->n[B].s, 1, &rec, r->now);
+	rig_run(r, 20 * NS_PER_MS);
+	ck_assert_uint_eq(r->n[B].n, 2);
+	rig_run(r, 3 * NS_PER_SEC);
+	ck_assert_uint_eq(r->n[B].n, 1);
+	ck_assert(rig_equal(r));
+}
+END_TEST
+
+START_TEST(test_digest_finds_a_different_state)
+{
+	struct ct_entry e = rig_flow(73, IPPROTO_TCP, true);
+
+	rig_open(r, A, &e);
+	rig_run(r, 100 * NS_PER_MS);
+	struct sync_rec rec = r->n[A].last[SYNC_REC_SESSION];
+	rec.e.status &= ~(uint32_t)CT_ST_ASSURED;
+	rec.e.mark = 12;
+	rec.e.has |= CT_HAS_MARK;
+	sync_on_record(r->n[B].s, 1, &rec, r->now);
+	rig_run(r, 3 * NS_PER_SEC);
+	ck_assert_uint_eq(rig_view(r, B, &e).e.mark, 0);
+	ck_assert(rig_equal(r));
+}
+END_TEST
+
+START_TEST(test_unknown_handle_is_asked_for)
+{
+	struct ct_entry e = rig_flow(74, IPPROTO_TCP, true);
+	struct rig_entry *k = rig_open(r, A, &e);
+
+	rig_run(r, 100 * NS_PER_MS);
+	{
+		/* B forgets the names of this stream. */
+		struct sync_handles *h = &r->n[B].s->peers[1].handles;
+		slab_free_all(&h->pages);
+		memset(h->top, 0, sizeof(h->top));
+	}
+	e.tcp_state = k->e.tcp_state = CT_TCP_FIN_WAIT;
+	rig_event(r, A, CT_EV_UPDATE, 0, &e);
+	rig_run(r, 100 * NS_PER_MS);
+	ck_assert_uint_eq(r->n[B].sent[SYNC_REC_WANT], 1);
+	ck_assert_uint_eq(rig_find(&r->n[B], &e.orig)->e.tcp_state, CT_TCP_FIN_WAIT);
+}
+END_TEST
+
+START_TEST(test_reconnect_storm)
+{
+	for (uint16_t i = 0; i < 300; i++) {
+		struct ct_entry e = rig_flow((uint16_t)(6000 + i), IPPROTO_TCP, true);
+		rig_open(r, A, &e);
+		if (i % 10 == 0) {
+			rig_down(r);
+			rig_up(r);
+			rig_step(r);
+		}
+	}
+	rig_run(r, 4 * NS_PER_SEC);
+	ck_assert_uint_eq(r->n[B].n, 300);
+	ck_assert(rig_equal(r));
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *su = suite_create("sync_join");
+	TCase *t = tcase_create("two cores");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, test_join_sends_all_and_acks);
+	tcase_add_test(t, test_bulk_is_paced_and_live_overtakes);
+	tcase_add_test(t, test_rejoin_removes_what_ended_unheard);
+	tcase_add_test(t, test_receiver_restart);
+	tcase_add_test(t, test_owner_restart);
+	tcase_add_test(t, test_digest_repairs_a_missing_copy);
+	tcase_add_test(t, test_digest_repairs_an_extra_copy);
+	tcase_add_test(t, test_digest_finds_a_different_state);
+	tcase_add_test(t, test_unknown_handle_is_asked_for);
+	tcase_add_test(t, test_reconnect_storm);
+	suite_add_tcase(su, t);
+	return su;
+}
+
+int main(void)
+{
+	SRunner *sr = srunner_create(suite());
+
+	srunner_run_all(sr, CK_NORMAL);
+	int failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

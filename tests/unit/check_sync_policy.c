@@ -1,0 +1,237 @@
+#include <check.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include "daemon/base/err.h"
+#include "sync/sync_policy.h"
+#include "tests/unit/sync_rig.h"
+
+static struct sync_conf conf;
+static struct sync_locals *loc;
+
+static void setup(void)
+{
+	struct addr own[] = { addr_v4(10, 0, 0, 1), addr_v4(203, 0, 113, 2), addr_v4(10, 0, 0, 0) };
+
+	loc = calloc(1, sizeof(*loc));
+	rig_conf(&conf, 1);
+	conf.n_vips = 2;
+	addr_parse("2001:db8::1", &conf.vips[1]);
+	sync_locals_vips(loc, &conf);
+	ck_assert_int_eq(sync_locals_set(loc, own, 3), 0);
+}
+
+static void teardown(void)
+{
+	free(loc);
+}
+
+static enum sync_why judge(const struct ct_entry *e)
+{
+	return sync_policy_judge(&conf, loc, e, false);
+}
+
+/* State x class: when a flow is worth a copy. */
+START_TEST(test_tcp_states)
+{
+	static const enum sync_why want[10] = {
+		SYNC_WHY_HALF_OPEN, SYNC_WHY_HALF_OPEN, SYNC_WHY_HALF_OPEN, SYNC_WHY_NONE,    SYNC_WHY_NONE,
+		SYNC_WHY_NONE,      SYNC_WHY_CLOSING,   SYNC_WHY_CLOSING,   SYNC_WHY_CLOSING, SYNC_WHY_HALF_OPEN,
+	};
+	for (uint8_t st = 0; st < 10; st++) {
+		struct ct_entry e = rig_flow(1, IPPROTO_TCP, false);
+		e.tcp_state = st;
+		ck_assert_int_eq(judge(&e), want[st]);
+		ck_assert_int_eq(sync_policy_judge(&conf, loc, &e, true), SYNC_WHY_NONE);
+		e.status |= CT_ST_DST_NAT;
+		ck_assert_int_eq(judge(&e), SYNC_WHY_NONE);
+		e.status &= ~(uint32_t)CT_ST_DST_NAT;
+		e.has |= CT_HAS_HELPER;
+		ck_assert_int_eq(judge(&e), SYNC_WHY_NONE);
+		e.has = (e.has & ~(uint32_t)CT_HAS_HELPER) | CT_HAS_MASTER;
+		ck_assert_int_eq(judge(&e), SYNC_WHY_NONE);
+		e.has &= ~(uint32_t)CT_HAS_MASTER;
+		conf.quick = true;
+		ck_assert_int_eq(judge(&e), SYNC_WHY_NONE);
+		conf.quick = false;
+	}
+	struct ct_entry e = rig_flow(1, IPPROTO_TCP, false);
+	e.has &= ~(uint32_t)CT_HAS_TCP;
+	ck_assert_int_eq(judge(&e), SYNC_WHY_HALF_OPEN);
+	e.status |= CT_ST_OFFLOAD;
+	ck_assert_int_eq(judge(&e), SYNC_WHY_NONE);
+}
+END_TEST
+
+START_TEST(test_udp_icmp_others)
+{
+	static const uint8_t protos[] = { IPPROTO_UDP, IPPROTO_ICMP, IPPROTO_ICMPV6 };
+
+	for (unsigned i = 0; i < 3; i++) {
+		struct ct_entry e = rig_flow(1, protos[i], false);
+		ck_assert_int_eq(judge(&e), SYNC_WHY_NONE);
+		e.status &= ~(uint32_t)CT_ST_SEEN_REPLY;
+		ck_assert_int_eq(judge(&e), SYNC_WHY_UNREPLIED);
+		conf.udp = conf.icmp = false;
+		ck_assert_int_eq(judge(&e), SYNC_WHY_PROTO_OFF);
+		ck_assert_int_eq(sync_policy_judge(&conf, loc, &e, true), SYNC_WHY_PROTO_OFF);
+		conf.udp = conf.icmp = true;
+	}
+	struct ct_entry e = rig_flow(1, IPPROTO_GRE, false);
+	ck_assert_int_eq(judge(&e), SYNC_WHY_PROTO_OTHER);
+	e = rig_flow(1, IPPROTO_TCP, false);
+	conf.tcp = false;
+	ck_assert_int_eq(judge(&e), SYNC_WHY_PROTO_OFF);
+	conf.replicate = false;
+	ck_assert_int_eq(judge(&e), SYNC_WHY_OFF);
+}
+END_TEST
+
+START_TEST(test_local)
+{
+	struct ct_entry e = rig_flow(1, IPPROTO_TCP, true);
+
+	/* Translated to the VIP: not local. To an address that stays: useless as a copy. */
+	ck_assert_int_eq(judge(&e), SYNC_WHY_NONE);
+	memcpy(e.reply.dst, (uint8_t[]){ 203, 0, 113, 2 }, 4);
+	ck_assert_int_eq(judge(&e), SYNC_WHY_NODE_ADDR);
+	static const uint8_t own[][4] = { { 10, 0, 0, 1 }, { 203, 0, 113, 1 }, { 203, 0, 113, 2 }, { 127, 3, 2, 1 } };
+	for (unsigned i = 0; i < 4; i++) {
+		e = rig_flow(1, IPPROTO_TCP, true);
+		memcpy(e.orig.src, own[i], 4);
+		ck_assert_int_eq(judge(&e), SYNC_WHY_LOCAL_ORIGIN);
+		ck_assert_int_eq(sync_policy_judge(&conf, loc, &e, true), SYNC_WHY_LOCAL_ORIGIN);
+		e = rig_flow(1, IPPROTO_TCP, false);
+		memcpy(e.orig.dst, own[i], 4);
+		memcpy(e.reply.src, own[i], 4);
+		ck_assert_int_eq(judge(&e), SYNC_WHY_LOCAL_DEST);
+	}
+	/* DNAT from the VIP to a server behind: the answer comes from the server, not local. */
+	e = rig_flow(1, IPPROTO_TCP, false);
+	memcpy(e.orig.dst, (uint8_t[]){ 203, 0, 113, 1 }, 4);
+	e.status |= CT_ST_DST_NAT;
+	ck_assert_int_eq(judge(&e), SYNC_WHY_NONE);
+	/* Groups are delivered here. */
+	e = rig_flow(1, IPPROTO_UDP, false);
+	memcpy(e.reply.src, (uint8_t[]){ 224, 0, 0, 18 }, 4);
+	ck_assert_int_eq(judge(&e), SYNC_WHY_LOCAL_DEST);
+	memcpy(e.reply.src, (uint8_t[]){ 255, 255, 255, 255 }, 4);
+	ck_assert_int_eq(judge(&e), SYNC_WHY_LOCAL_DEST);
+	e.orig.l3 = e.reply.l3 = 6;
+	memset(e.reply.src, 0, 16);
+	e.reply.src[0] = 0xff;
+	ck_assert_int_eq(judge(&e), SYNC_WHY_LOCAL_DEST);
+	memcpy(e.reply.src, conf.vips[1].b, 16);
+	ck_assert_int_eq(judge(&e), SYNC_WHY_LOCAL_DEST);
+	memset(e.reply.src, 0, 16);
+	e.reply.src[15] = 1;
+	ck_assert_int_eq(judge(&e), SYNC_WHY_LOCAL_DEST);
+	/* An IPv6 address that begins like one of ours in IPv4. */
+	e.reply.src[15] = 2;
+	memcpy(e.orig.src, (uint8_t[]){ 10, 0, 0, 1 }, 4);
+	ck_assert_int_ne(judge(&e), SYNC_WHY_LOCAL_ORIGIN);
+}
+END_TEST
+
+START_TEST(test_address_set)
+{
+	struct addr *many = calloc(SYNC_LOCAL_MAX + 1, sizeof(*many));
+
+	for (unsigned i = 0; i <= SYNC_LOCAL_MAX; i++)
+		many[i] = addr_v4(172, 16, (uint8_t)(i >> 8), (uint8_t)i);
+	ck_assert_int_eq(sync_locals_set(loc, many, SYNC_LOCAL_MAX + 1), ERR_FULL);
+	ck_assert_uint_eq(loc->n_own, 3);
+	ck_assert_int_eq(sync_locals_set(loc, many, SYNC_LOCAL_MAX), 0);
+	ck_assert(sync_locals_vanished(loc));
+	for (unsigned i = 0; i < SYNC_LOCAL_MAX; i++)
+		ck_assert(sync_local_is_own(loc, 4, many[i].b));
+	ck_assert(!sync_local_is_own(loc, 4, (uint8_t[16]){ 10, 0, 0, 1 }));
+	ck_assert(sync_local_is_own(loc, 4, (uint8_t[16]){ 203, 0, 113, 1 }));
+	ck_assert_int_eq(sync_locals_set(loc, many, SYNC_LOCAL_MAX), 0);
+	ck_assert(!sync_locals_vanished(loc));
+	ck_assert_int_eq(sync_locals_set(loc, many, 1), 0);
+	ck_assert(sync_locals_vanished(loc));
+	ck_assert_int_eq(sync_locals_set(loc, NULL, 0), 0);
+	ck_assert(!sync_local_is_own(loc, 4, many[0].b));
+	free(many);
+}
+END_TEST
+
+START_TEST(test_grants)
+{
+	struct sync_timeouts t;
+
+	sync_timeouts_default(&t);
+	for (uint8_t st = 0; st < 10; st++) {
+		struct ct_entry e = rig_flow(1, IPPROTO_TCP, false);
+		e.tcp_state = st;
+		bool lives = st == CT_TCP_ESTABLISHED || st == CT_TCP_FIN_WAIT || st == CT_TCP_CLOSE_WAIT;
+		ck_assert(sync_policy_short(&e) == !lives);
+		for (uint32_t left = 0; left < 700; left++) {
+			uint32_t g = sync_policy_grant(&e, left, 300);
+			if (!lives)
+				ck_assert_uint_eq(g, left + 2);
+			else
+				ck_assert_uint_ge(g, left <= 598 ? left + 2 : 300);
+			ck_assert(!lives || (g >= 300 && g <= 600));
+		}
+		ck_assert_uint_ge(sync_policy_full_timeout(&t, &e), 10);
+	}
+	struct ct_entry e = rig_flow(1, IPPROTO_TCP, false);
+	ck_assert_uint_eq(sync_policy_grant(&e, 432000, 300), 300);
+	ck_assert_uint_eq(sync_policy_full_timeout(&t, &e), 432000);
+	e = rig_flow(1, IPPROTO_UDP, false);
+	ck_assert_uint_eq(sync_policy_full_timeout(&t, &e), 120);
+	ck_assert(!sync_policy_short(&e));
+	e.status = CT_ST_SEEN_REPLY;
+	ck_assert_uint_eq(sync_policy_full_timeout(&t, &e), 30);
+	e.status = 0;
+	ck_assert(sync_policy_short(&e));
+	ck_assert_uint_eq(sync_policy_grant(&e, 30, 300), 32);
+	e.orig.l4 = IPPROTO_ICMP;
+	ck_assert(sync_policy_short(&e));
+	ck_assert_uint_eq(sync_policy_full_timeout(&t, &e), 30);
+	e.orig.l4 = IPPROTO_ICMPV6;
+	ck_assert_uint_eq(sync_policy_full_timeout(&t, &e), 30);
+	e.orig.l4 = IPPROTO_GRE;
+	ck_assert(!sync_policy_short(&e));
+	ck_assert_uint_eq(sync_policy_full_timeout(&t, &e), 600);
+}
+END_TEST
+
+START_TEST(test_words)
+{
+	for (unsigned i = 0; i < SYNC_WHY_N; i++) {
+		ck_assert(sync_why_word(i)[0] != 0 && sync_why_text(i)[0] != 0);
+		ck_assert(sync_disposition_word(sync_why_disposition(i))[0] != 0);
+		for (unsigned k = 0; k < i; k++)
+			ck_assert_str_ne(sync_why_word(i), sync_why_word(k));
+	}
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *su = suite_create("sync_policy");
+	TCase *t = tcase_create("policy");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, test_tcp_states);
+	tcase_add_test(t, test_udp_icmp_others);
+	tcase_add_test(t, test_local);
+	tcase_add_test(t, test_address_set);
+	tcase_add_test(t, test_grants);
+	tcase_add_test(t, test_words);
+	suite_add_tcase(su, t);
+	return su;
+}
+
+int main(void)
+{
+	SRunner *sr = srunner_create(suite());
+
+	srunner_run_all(sr, CK_NORMAL);
+	int failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
