@@ -173,11 +173,10 @@ static void on_advert(struct node_run *r, const struct node_ev *ev)
 		a->net_mode = NODE_NET_DOWN;
 		a->epoch = grp->role.epoch;
 	}
-	for (uint8_t p = 0; p < n->n_peers; p++)
+	for (uint8_t p = 0; alive && p < n->n_peers; p++)
 		n->peer[p].dead = false;
-	if (grp->stalled && ev->advert->u.advert.priority > 0) {
+	if (alive)
 		stalled_heard(r, m->group);
-	}
 	node_vrrp(r, ev->inst, ev->advert);
 	node_evaluate(r, m->group);
 }

@@ -10,9 +10,11 @@ mono_t node_last_sign(const struct node *n, uint16_t group, mono_t now)
 	const struct node_group *grp = &n->group[group];
 	mono_t last = MONO_ZERO;
 	for (uint16_t i = 0; i < grp->n_members; i++) {
-		mono_t at = n->member[grp->members[i]].heard_at;
-		if (!mono_is_never(at))
-			last = mono_max(last, at);
+		const struct node_member *m = &n->member[grp->members[i]];
+		if (!mono_is_never(m->heard_at))
+			last = mono_max(last, m->heard_at);
+		if (!mono_is_never(m->zero_at))
+			last = mono_max(last, m->zero_at);
 	}
 	return last.ns ? last : now;
 }
