@@ -313,6 +313,7 @@ struct guardian *guardian_start(const struct guardian_conf *conf)
 		return NULL;
 	struct child c = { .pipe_fd = -1, .nl_fd = -1, .raw4_fd = -1, .raw6_fd = -1, .report_fd = -1 };
 	g->pipe_fd = -1;
+	// cppcheck-suppress invalidFunctionArg ; -1 is what MAP_ANONYMOUS asks for
 	g->area = mmap(NULL, sizeof(*g->area), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int rc = g->area == MAP_FAILED ? -errno : open_all(&c, conf);
 	c.area = g->area;

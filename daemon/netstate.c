@@ -5,7 +5,6 @@
  * second. Should the event never come, a dump settles it (NET_ECHO_NS).
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include "daemon/base/mutant.h"
 #include "daemon/base/require.h"

@@ -137,6 +137,7 @@ struct netstate {
 	uint32_t tick_group, n_groups, n_dirty[2], n_touched;
 	mono_t next_tick, next_retry;
 	struct slab objs, obs, links;
+	struct slab iface_mem, group_mem; /* one object each: the arrays below */
 	struct tbl obj_by_addr, obs_by_addr, link_by_index;
 	struct net_iface *ifaces; /* NET_LINKS_MAX */
 	uint32_t n_ifaces;

@@ -1,6 +1,5 @@
 /* netstate: life of the struct, declaration of the configured objects, the ownership list. */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include "daemon/base/require.h"
 #include "daemon/netstate_priv.h"
@@ -11,8 +10,10 @@ int netstate_init(struct netstate *ns, bool marks)
 	slab_init(&ns->objs, sizeof(struct net_obj), NET_OBJECTS_MAX);
 	slab_init(&ns->obs, sizeof(struct net_obs), NET_OBSERVED_MAX);
 	slab_init(&ns->links, sizeof(struct net_linkrec), NET_LINKS_MAX);
-	ns->ifaces = calloc(NET_LINKS_MAX, sizeof(*ns->ifaces));
-	ns->groups = calloc(NET_GROUPS_MAX + 1, sizeof(*ns->groups));
+	slab_init(&ns->iface_mem, NET_LINKS_MAX * sizeof(*ns->ifaces), 1);
+	slab_init(&ns->group_mem, (NET_GROUPS_MAX + 1) * sizeof(*ns->groups), 1);
+	ns->ifaces = slab_at(&ns->iface_mem, slab_alloc(&ns->iface_mem));
+	ns->groups = slab_at(&ns->group_mem, slab_alloc(&ns->group_mem));
 	if (!ns->ifaces || !ns->groups || tbl_init(&ns->obj_by_addr, 64, NULL) ||
 	    tbl_init(&ns->obs_by_addr, 256, NULL) || tbl_init(&ns->link_by_index, 32, NULL)) {
 		netstate_free(ns);
@@ -32,8 +33,8 @@ void netstate_free(struct netstate *ns)
 	tbl_free(&ns->obj_by_addr);
 	tbl_free(&ns->obs_by_addr);
 	tbl_free(&ns->link_by_index);
-	free(ns->ifaces);
-	free(ns->groups);
+	slab_free_all(&ns->iface_mem);
+	slab_free_all(&ns->group_mem);
 	*ns = (struct netstate){ 0 };
 }
 
