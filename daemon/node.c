@@ -164,9 +164,10 @@ static void on_advert(struct node_run *r, const struct node_ev *ev)
 	}
 	struct node_member *m = &n->member[ev->inst];
 	struct node_group *grp = &n->group[m->group];
-	m->heard_at = r->now;
-	if (grp->adopting &&
-	    ev->advert->u.advert.priority > 0) { /* another master: what an earlier process left goes at once */
+	bool alive = ev->advert->u.advert.priority > 0; /* a farewell may come from a dead process' guardian */
+	if (alive)
+		m->heard_at = r->now;
+	if (grp->adopting && alive) { /* another master: what an earlier process left goes at once */
 		grp->adopting = false;
 		struct node_act *a = node_emit(r, NODE_ACT_NET);
 		a->group = m->group;
