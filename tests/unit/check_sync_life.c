@@ -460,6 +460,9 @@ START_TEST(test_planned_switch)
 	ck_assert_uint_eq(rig_find(&r->n[A], &e[0].orig)->e.tcp_state, CT_TCP_FIN_WAIT);
 	ck_assert_uint_eq(r->n[A].n, 100);
 	ck_assert_uint_eq(r->n[B].n, 100);
+	/* The windows A's kernel knows are of the past: its copies must be liberal before the role comes back. */
+	for (uint16_t i = 0; i < 100; i++)
+		ck_assert(rig_find(&r->n[A], &e[i].orig)->e.tcp_flags[0] & CT_TCP_BE_LIBERAL);
 	ck_assert(rig_equal(r));
 	ck_assert_uint_eq(r->n[A].s->stats.claims, 0);
 	ck_assert(!sync_wants_events(r->n[A].s, mono_add(r->now, 60 * NS_PER_SEC)));

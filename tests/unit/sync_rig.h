@@ -214,6 +214,8 @@ static inline int rig_op(struct rig *r, unsigned i, const struct ct_op *op)
 			k->e.has |= op->e.has & (CT_HAS_TCP | CT_HAS_TCP_WIN | CT_HAS_MARK);
 			if (op->e.has & CT_HAS_TCP)
 				k->e.tcp_state = op->e.tcp_state;
+			if (op->e.has & CT_HAS_TCP_WIN)
+				memcpy(k->e.tcp_flags, op->e.tcp_flags, sizeof(k->e.tcp_flags));
 		}
 	}
 	return 0;
