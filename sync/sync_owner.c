@@ -1,4 +1,5 @@
 #include <string.h>
+#include "daemon/base/mutant.h"
 #include "sync/sync_owner.h"
 
 void sync_owner_init(struct sync_owner *o, uint32_t self)
@@ -87,6 +88,8 @@ bool sync_owner_may_end(const struct sync_owner *o, struct flow_version stored)
 {
 	struct flow_version v = sync_owner_effective(o, stored);
 
+	if (MUTANT(M_DELETE_WITHOUT_AUTHORITY))
+		return true;
 	if (v.node != o->self || o->muted)
 		return false;
 	/* Without a role only what was born or claimed since it was lost: the rest has a master elsewhere. */
@@ -102,7 +105,9 @@ enum sync_destroy sync_owner_destroy(const struct sync_owner *o, struct flow_ver
 		return SYNC_DESTROY_LOST;
 	if (!sync_owner_may_end(o, stored))
 		return SYNC_DESTROY_FORGET;
-	return closing || portid != 0 ? SYNC_DESTROY_DELETE : SYNC_DESTROY_EXPIRE;
+	if (closing || portid != 0 || MUTANT(M_EXPIRY_SENT_AS_DELETE))
+		return SYNC_DESTROY_DELETE;
+	return SYNC_DESTROY_EXPIRE;
 }
 
 bool sync_owner_evidence(uint32_t expected_s, uint32_t seen_s)
@@ -118,7 +123,7 @@ enum sync_verdict sync_owner_judge(const struct sync_owner *o, const struct sync
 	/* CURRENT passes on what its sender knows, also of a third node's flow. */
 	if (rec->type != SYNC_REC_CURRENT && rec->version.node != rec->owner)
 		return SYNC_NOT_SENDERS;
-	if (epoch_cmp(rec->epoch, o->fence) < 0)
+	if (epoch_cmp(rec->epoch, o->fence) < 0 && !MUTANT(M_OLD_EPOCH_APPLIED))
 		return stored ? SYNC_OLD_EPOCH : SYNC_ONLY_CREATE;
 	if (!stored)
 		return flow_version_cmp(rec->version, o->floor) < 0 ? SYNC_ONLY_CREATE : SYNC_APPLY;
