@@ -231,9 +231,9 @@ static uint32_t peer_or_only(const struct sync_run *r, uint32_t node)
 	return node != 0 || r->n_peers == 0 ? node : r->peers[0]->node;
 }
 
-static void answer_waits(struct sync_run *r)
+static void answer_waits(struct sync_run *r, bool drained)
 {
-	if (r->flush.on) {
+	if (r->flush.on && drained) {
 		struct sync_report rep = { .type = SYNC_REP_FLUSHED, .epoch = r->flush.epoch };
 		rep.peer_node = peer_or_only(r, r->flush.node);
 		if (sync_flushed(r->core, rep.peer_node, &rep.seq)) {
@@ -261,6 +261,8 @@ void drive_pump(struct sync_run *r)
 	if (!r->core || !r->tick || r->pumping)
 		return;
 	r->pumping = true;
+	/* Events that wait belong to what is flushed; a stream of them that never ends does not hold it up. */
+	bool drained = r->flush.on && (ct_io_drain(r->ct, 2 * NS_PER_MS) || mono_due(r->flush.until, clock_mono()));
 	mono_t now = clock_mono();
 	if (mono_due(sync_deadline(r->core, now), now))
 		sync_tick(r->core, now);
@@ -269,11 +271,15 @@ void drive_pump(struct sync_run *r)
 		data_flush(r, r->peers[i]);
 	listen_as_wanted(r);
 	sweep_as_wanted(r);
-	answer_waits(r);
+	answer_waits(r, drained);
 	tell_state(r);
 	now = clock_mono();
 	mono_t next = more ? now : mono_max(sync_deadline(r->core, now), mono_add(now, 100 * NS_PER_US));
-	loop_timer_set(r->tick, r->apply.on ? mono_min(next, r->apply.until) : next);
+	if (r->apply.on)
+		next = mono_min(next, r->apply.until);
+	if (r->flush.on) /* draining is worth another look soon */
+		next = mono_min(next, mono_add(now, NS_PER_MS));
+	loop_timer_set(r->tick, next);
 	r->pumping = false;
 }
 

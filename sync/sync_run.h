@@ -26,8 +26,9 @@
 #define SYNC_CLIENT_IDLE_NS (10 * NS_PER_SEC) /* a reader that takes nothing for this long is cut */
 #define SYNC_FENCE_READ_NS  (5 * NS_PER_MS)
 #define SYNC_FENCE_WRITE_NS (5 * NS_PER_MS)
-#define SYNC_APPLY_NS       (12 * NS_PER_MS) /* for the last records of the old master; the role waits 20 ms */
-#define SYNC_COUNTS_NS      NS_PER_SEC       /* table sizes are reported at most this often; flags at once */
+#define SYNC_APPLY_NS       (12 * NS_PER_MS)  /* for the last records of the old master; the role waits 20 ms */
+#define SYNC_FLUSH_READ_NS  (100 * NS_PER_MS) /* for events that wait when a flush begins; GO is awaited 200 ms */
+#define SYNC_COUNTS_NS      NS_PER_SEC        /* table sizes are reported at most this often; flags at once */
 
 struct sync_run;
 struct data_peer;
@@ -70,7 +71,7 @@ struct sync_wait {
 	struct epoch epoch;
 	uint32_t node;
 	uint64_t seq;
-	mono_t until; /* APPLY: then it ends degraded */
+	mono_t until; /* APPLY: then it ends degraded; FLUSH: then unread events are not waited for any more */
 };
 
 struct sync_run_stats {

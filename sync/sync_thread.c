@@ -125,7 +125,7 @@ static void wait_for(struct sync_run *r, struct sync_wait *w, const struct sync_
 		return;
 	}
 	*w = (struct sync_wait){ .on = true, .epoch = c->epoch, .node = c->peer_node, .seq = c->seq };
-	w->until = mono_add(clock_mono(), SYNC_APPLY_NS);
+	w->until = mono_add(clock_mono(), type == SYNC_REP_APPLIED ? SYNC_APPLY_NS : SYNC_FLUSH_READ_NS);
 	drive_pump(r);
 	drive_kick(r); /* pump does nothing when it is what led here */
 }
@@ -139,11 +139,8 @@ static void command_role(struct sync_run *r, const struct sync_cmd *c)
 			sync_authority(r->core, &c->authority, now);
 		sync_run_report(r, &rep);
 	} else if (c->type == SYNC_CMD_FLUSH) {
-		if (r->core) {
-			/* The events of the last half millisecond belong to what is flushed. */
-			(void)ct_io_drain(r->ct, 2 * NS_PER_MS);
-			sync_flush_begin(r->core, clock_mono());
-		}
+		if (r->core)
+			sync_flush_begin(r->core, now);
 		wait_for(r, &r->flush, c, SYNC_REP_FLUSHED);
 	} else if (c->type == SYNC_CMD_APPLY) {
 		(void)data_drain(r, mono_add(now, SYNC_FENCE_READ_NS));

@@ -327,16 +327,19 @@ def test_planned_switch_loses_nothing(two):
 
 def test_stream_moves_to_the_other_link(two):
     a, b = two.start(links=2)[1], two[2]
-    assert [p["state"] for p in a.data("status")[0]["peers"][0]["links"]] == ["active", "standby"]
-    a.ip("link", "set", "s0", "down")
+
+    def links():
+        return [link["state"] for link in a.data("status")[0]["peers"][0]["links"]]
+    wait_for("both links", lambda: sorted(links()) == ["active", "standby"])
+    first = links().index("active")
+    a.ip("link", "set", "s%d" % first, "down")
     a.add(1000)
-    wait_for("the copy over link 1", lambda: b.count() == 1)
-    wait_for("link 1 to carry the stream",
-             lambda: [p["state"] for p in a.data("status")[0]["peers"][0]["links"]][1] == "active")
+    wait_for("the copy over the other link", lambda: b.count() == 1)
+    assert links()[1 - first] == "active"
     assert "down" not in " ".join(line for line in a.lines if line.startswith("ctl "))
-    a.ip("link", "set", "s0", "up")
-    wait_for("link 0 to stand by",
-             lambda: [p["state"] for p in a.data("status")[0]["peers"][0]["links"]] == ["standby", "active"])
+    a.ip("link", "set", "s%d" % first, "up")
+    wait_for("the first link to stand by", lambda: links()[first] == "standby")
+    assert links()[1 - first] == "active"
 
 
 def test_killed_connections_come_back(two):
