@@ -255,8 +255,9 @@ class Lab:
         if rules:
             router.run("nft", "-f", "-", text=rules)
             router.sysctl({"net/netfilter/nf_conntrack_tcp_loose": 0, "net/netfilter/nf_conntrack_events": 1})
-        # What belongs into the tunnel never leaves in clear when there is no tunnel.
-        router.ip("route add default via " + SERVER, "route add blackhole %s metric 4000" % VPN_LAN)
+        # What belongs into the tunnel never leaves in clear when there is no tunnel, nor the channel through the WAN.
+        router.ip("route add default via " + SERVER, "route add blackhole %s metric 4000" % VPN_LAN,
+                  "route add blackhole 10.9.0.0/24 metric 4000")
 
     # ---- events of the world
 
@@ -266,9 +267,17 @@ class Lab:
         self["switch"].ip(*("link set %s down" % self.port(router, i) for i in ("lan0", "wan0")))
 
     def plug(self, router):
+        """The links come back; returns when the router's kernel uses them (it notices within a second)."""
         self["switch"].ip(*("link set %s up" % self.port(router, i) for i in ("lan0", "wan0")))
         self[router].ip("link set sync0 up", "addr replace %s dev sync0 nodad"
                         % MACHINES[router]["sync0"][2][1])
+
+        def usable():
+            links = json.loads(self[router].run("ip", "-j", "link", "show"))
+            return all(link["operstate"] == "UP" for link in links if link["ifname"] in MACHINES[router])
+        wait_for("the links of %s to be up" % router, usable, 5)
+        # A freshly booted kernel has not asked for any neighbour while its links were down.
+        self[router].run("ip", "neigh", "flush", "all")
 
     def reboot(self, router):
         """What a router has lost when it comes back: sessions, virtual addresses, the files in /run."""
