@@ -42,19 +42,22 @@ int sandbox_caps_guardian(void)
 	return keep_caps(caps, sizeof(caps) / sizeof(*caps));
 }
 
-int sandbox_rlimits(void)
+/* Always permitted; the hard limit is the administrator's. */
+static int soft_to_hard(int what)
 {
 	struct rlimit r;
-	int rc = 0;
-	if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
-		r.rlim_cur = r.rlim_max;
-		rc = setrlimit(RLIMIT_NOFILE, &r) < 0 ? -errno : rc;
-	}
-	r = (struct rlimit){ RLIM_INFINITY, RLIM_INFINITY };
-	if (setrlimit(RLIMIT_MEMLOCK, &r) < 0)
-		rc = -errno;
+	if (getrlimit((__rlimit_resource_t)what, &r) < 0)
+		return -errno;
+	r.rlim_cur = r.rlim_max;
+	return setrlimit((__rlimit_resource_t)what, &r) < 0 ? -errno : 0;
+}
+
+int sandbox_rlimits(void)
+{
+	int rc = soft_to_hard(RLIMIT_NOFILE), rc2 = soft_to_hard(RLIMIT_MEMLOCK);
+	rc = rc ? rc : rc2;
 	/* Microseconds of real-time CPU without a blocking call: a thread that spins must not take the box with it. */
-	r = (struct rlimit){ 1000000, 2000000 };
+	struct rlimit r = { 1000000, 2000000 };
 	if (setrlimit(RLIMIT_RTTIME, &r) < 0)
 		rc = -errno;
 	return rc;

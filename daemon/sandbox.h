@@ -22,7 +22,10 @@
 int sandbox_caps(void);
 /* Only CAP_NET_ADMIN and CAP_NET_RAW: the guardian. */
 int sandbox_caps_guardian(void);
-/* Descriptors up to the hard limit, no limit on locked memory, RLIMIT_RTTIME 1 s (SIGXCPU) and 2 s (SIGKILL). */
+/*
+ * Descriptors and locked memory up to the hard limits (CAP_IPC_LOCK lifts the latter), RLIMIT_RTTIME 1 s (SIGXCPU) and
+ * 2 s (SIGKILL).
+ */
 int sandbox_rlimits(void);
 /* mlockall with MCL_ONFAULT: pages stay once they were touched. */
 int sandbox_memory(void);

@@ -11,7 +11,7 @@
 #include "daemon/sdnotify.h"
 
 static int manager;
-static char name[64];
+static char name[128];
 
 static void setup(void)
 {
