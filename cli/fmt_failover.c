@@ -11,7 +11,7 @@ static void status_groups(const json_t *data, FILE *out)
 	json_t *v, *why;
 	char age[40], members[200];
 
-	table_begin(&t, "Group", "Role", "State", "Members", "Epoch", "Since", "Why", "Ready", "Gate", NULL);
+	table_begin(&t, TABLE_HEADS("Group", "Role", "State", "Members", "Epoch", "Since", "Why", "Ready", "Gate"));
 	json_array_foreach(json_object_get(data, "groups"), i, v)
 	{
 		table_cell(&t, "%s", fmt_str(v, "name"));
@@ -100,7 +100,8 @@ void fmt_failover_history(const json_t *data, FILE *out)
 	json_t *e;
 	char wall[48], took[40], result[200];
 
-	table_begin(&t, "Time", "Epoch", "Node", "Group", "From", "To", "Reason", "Kind", ">Duration", "Result", NULL);
+	table_begin(
+	    &t, TABLE_HEADS("Time", "Epoch", "Node", "Group", "From", "To", "Reason", "Kind", ">Duration", "Result"));
 	json_array_foreach(json_object_get(data, "entries"), i, e)
 	{
 		outcome(e, result, sizeof(result));

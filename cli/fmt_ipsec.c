@@ -9,8 +9,8 @@ static void tunnels(const json_t *data, FILE *out)
 	json_t *v;
 	char age[40];
 
-	table_begin(&t, "Tunnel", "VIP", "Peer", "State", "For", "Why", ">Packets In", ">Packets Out", ">Resets", "DPD",
-		    NULL);
+	table_begin(&t, TABLE_HEADS("Tunnel", "VIP", "Peer", "State", "For", "Why", ">Packets In", ">Packets Out",
+				    ">Resets", "DPD"));
 	json_array_foreach(json_object_get(data, "tunnels"), i, v)
 	{
 		const json_t *dpd = json_object_get(v, "dpd");
@@ -38,7 +38,7 @@ static void hooks(const json_t *data, FILE *out)
 	if (!json_array_size(json_object_get(data, "hooks")))
 		return;
 	fputc('\n', out);
-	table_begin(&t, "Hook", "On", ">Runs", ">Failed", ">Timeouts", "Now", NULL);
+	table_begin(&t, TABLE_HEADS("Hook", "On", ">Runs", ">Failed", ">Timeouts", "Now"));
 	json_array_foreach(json_object_get(data, "hooks"), i, v)
 	{
 		table_cell(&t, "%s", fmt_list(json_object_get(v, "exec"), exec, sizeof(exec)));

@@ -29,7 +29,7 @@ static void ours(const json_t *o, FILE *out)
 	json_t *v;
 
 	fprintf(out, "sessions by disposition:\n");
-	table_begin(&t, "Disposition", "Reason", ">Sessions", NULL);
+	table_begin(&t, TABLE_HEADS("Disposition", "Reason", ">Sessions"));
 	json_array_foreach(json_object_get(o, "sessions"), i, v)
 	{
 		table_cell(&t, "%s", fmt_str(v, "disposition"));
@@ -79,7 +79,7 @@ static void status_peers(const json_t *data, FILE *out)
 	json_t *p;
 	char age[40];
 
-	table_begin(&t, "Peer", ">Node", "Address", "Data", "For", "Has All Ours", "We Have All", "Equal", NULL);
+	table_begin(&t, TABLE_HEADS("Peer", ">Node", "Address", "Data", "For", "Has All Ours", "We Have All", "Equal"));
 	json_array_foreach(json_object_get(data, "peers"), i, p)
 	{
 		table_cell(&t, "%s", fmt_str(p, "node"));

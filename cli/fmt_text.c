@@ -81,7 +81,7 @@ static void fmt_interfaces(const json_t *data, FILE *out)
 	json_t *v;
 	char addrs[400], used[200];
 
-	table_begin(&t, "Name", ">Index", "State", "MAC", ">MTU", "Addresses", "Instances", NULL);
+	table_begin(&t, TABLE_HEADS("Name", ">Index", "State", "MAC", ">MTU", "Addresses", "Instances"));
 	json_array_foreach(json_object_get(data, "interfaces"), i, v)
 	{
 		const char *state = !fmt_bool(v, "present")  ? "absent"

@@ -30,7 +30,8 @@ void fmt_vrrp(const json_t *data, FILE *out)
 	json_t *v;
 	char age[40];
 
-	table_begin(&t, "Name", "Interface", ">VRID", "State", ">Priority", "Last Transition", "Why", "Peer", NULL);
+	table_begin(&t,
+		    TABLE_HEADS("Name", "Interface", ">VRID", "State", ">Priority", "Last Transition", "Why", "Peer"));
 	json_array_foreach((json_t *)(uintptr_t)list, i, v)
 	{
 		table_cell(&t, "%s", fmt_str(v, "name"));

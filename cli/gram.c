@@ -182,11 +182,18 @@ static size_t placeholder(const struct ctl_arg_def *a, char *buf, size_t size)
 	return n;
 }
 
+static void cand_value(struct gram_cands *c, const struct ctl_arg_def *a)
+{
+	char name[GRAM_WORD_MAX] = "";
+	size_t len = placeholder(a, name, sizeof(name));
+
+	cand_add(c, name, len, a->help, true);
+}
+
 /* Arguments that may still come, as candidates: keywords that begin with prefix, and values when prefix is empty. */
 static void arg_options(const struct gram_match *m, const char *prefix, struct gram_cands *out)
 {
 	const struct ctl_arg_def *a;
-	char name[GRAM_WORD_MAX];
 
 	*out = (struct gram_cands){ 0 };
 	for (unsigned i = 0; (a = ctl_cmd_arg(m->cmd, i)) != NULL; i++) {
@@ -196,7 +203,7 @@ static void arg_options(const struct gram_match *m, const char *prefix, struct g
 		if (word && begins(word, strlen(word), prefix))
 			cand_add(out, word, strlen(word), a->help, false);
 		else if (!word && !*prefix)
-			cand_add(out, name, placeholder(a, name, sizeof(name)), a->help, true);
+			cand_value(out, a);
 	}
 	if (ctl_cmd_is_show(m->cmd) && !m->json && begins("json", 4, prefix))
 		cand_add(out, "json", 4, json_help, false);
@@ -272,11 +279,10 @@ static void parse_args(const struct gram_line *line, unsigned from, unsigned n, 
 		} else if (a->type == CTL_ARG_FLAG) {
 			take(m, a, 1, a->key);
 		} else if (i + 1 == n) {
-			char name[GRAM_WORD_MAX];
 			m->status = GRAM_INCOMPLETE;
 			m->at = n;
 			m->cands.n = 0;
-			cand_add(&m->cands, name, placeholder(a, name, sizeof(name)), a->help, true);
+			cand_value(&m->cands, a);
 			return;
 		} else if (ctl_arg_parse(a, line->word[i + 1], &num) < 0) {
 			wrong_value(m, a, i + 1);

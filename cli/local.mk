@@ -17,7 +17,8 @@ check_gram_LDADD = libcli_core.a libdaemon_core.a $(UNIT_LIBS)
 check_fmt_SOURCES = tests/unit/check_fmt.c
 check_fmt_LDADD = $(CLI_LIBS) $(UNIT_LIBS)
 check_shell_SOURCES = tests/unit/check_shell.c
-check_shell_LDADD = libcli_io.a libcli_core.a libdaemon_io.a libdaemon_core.a $(BASE_LIBS) $(JANSSON_LIBS) $(UNIT_LIBS)
+check_shell_LDADD = libcli_io.a libcli_core.a libdaemon_io.a libdaemon_core.a $(BASE_LIBS) $(JANSSON_LIBS) $(EDIT_LIBS) \
+	$(UNIT_LIBS)
 fuzz_gram_SOURCES = tests/fuzz/fuzz_gram.c
 fuzz_gram_LDADD = libcli_core.a libdaemon_core.a libbase_core.a $(FUZZ_LIBS)
 EXTRA_DIST += tests/unit/fmt

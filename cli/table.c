@@ -13,16 +13,11 @@ static void *must(void *p)
 	return p;
 }
 
-void table_begin(struct table *t, ...)
+void table_begin(struct table *t, const char *const *heads)
 {
-	va_list ap;
-	const char *head;
-
 	*t = (struct table){ 0 };
-	va_start(ap, t);
-	while ((head = va_arg(ap, const char *)) != NULL && t->n_cols < TABLE_COLS_MAX)
-		t->head[t->n_cols++] = head;
-	va_end(ap);
+	for (; *heads && t->n_cols < TABLE_COLS_MAX; heads++)
+		t->head[t->n_cols++] = *heads;
 	t->at = t->n_cols;
 }
 

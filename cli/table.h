@@ -19,8 +19,9 @@ struct table {
 	unsigned at; /* next column of the last row */
 };
 
-/* Heads end with NULL. */
-void table_begin(struct table *t, ...) __attribute__((sentinel));
+#define TABLE_HEADS(...) ((const char *const[]){ __VA_ARGS__, NULL })
+/* Heads of static storage, made with TABLE_HEADS. */
+void table_begin(struct table *t, const char *const *heads);
 /* Adds a cell; a full row begins the next one. */
 void table_cell(struct table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Prints heads, a rule and the rows, and frees the cells. */

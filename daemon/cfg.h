@@ -57,8 +57,8 @@ struct cfg {
 	char state_dir[CFG_PATH_MAX]; /* journal and stored epoch: survive a reboot */
 	char ctl_socket[CFG_PATH_MAX];
 	char view_group[32], admin_group[32]; /* empty: root only */
-	bool realtime; /* SCHED_FIFO and mlockall for CONTROL where allowed */
-	int log_level; /* enum log_level */
+	bool realtime;                        /* SCHED_FIFO and mlockall for CONTROL where allowed */
+	int log_level;                        /* enum log_level */
 	bool log_syslog, log_stderr;
 	/* SHA-256 of the canonical shared part, cut to 8 bytes, by section: channel, vrrp, sync, ipsec */
 	uint64_t digest[4];

@@ -15,10 +15,11 @@
 #include "daemon/base/log.h"
 #include "daemon/ctl.h"
 
-#define IDLE_CUT_NS  (60 * NS_PER_SEC)
-#define EMFILE_NS    NS_PER_SEC /* out of descriptors: accept again after this */
-#define ACCEPTS_MAX  16         /* per pass */
-#define REQUESTS_MAX 8          /* of one client per pass */
+#define IDLE_CUT_NS    (60 * NS_PER_SEC)
+#define EMFILE_NS      NS_PER_SEC /* out of descriptors: accept again after this */
+#define ACCEPTS_MAX    16         /* per pass */
+#define GROUP_LINE_MAX (4u << 20)
+#define REQUESTS_MAX   8 /* of one client per pass */
 
 struct ctl {
 	struct loop *loop;
@@ -561,13 +562,23 @@ void ctl_answer(struct ctl *c, uint64_t token, json_t *data, int code, const cha
 gid_t ctl_group_id(const char *name)
 {
 	FILE *f = *name ? fopen("/etc/group", "re") : NULL;
+	size_t room = 4096;
+	char *buf = malloc(room);
 	gid_t gid = (gid_t)-1;
-	struct group *g;
+	struct group g, *found;
+	int rc = f && buf ? 0 : ENOMEM;
 
-	while (f && gid == (gid_t)-1 && (g = fgetgrent(f)) != NULL) {
-		if (strcmp(g->gr_name, name) == 0)
-			gid = g->gr_gid;
+	while (rc == 0 && gid == (gid_t)-1) {
+		rc = fgetgrent_r(f, &g, buf, room, &found);
+		if (rc == 0 && strcmp(g.gr_name, name) == 0)
+			gid = g.gr_gid;
+		if (rc == ERANGE && room < GROUP_LINE_MAX) { /* a group with many members: the same line again */
+			char *p = realloc(buf, room *= 2);
+			buf = p ? p : buf;
+			rc = p ? 0 : ENOMEM;
+		}
 	}
+	free(buf);
 	if (f)
 		fclose(f);
 	return gid;

@@ -92,7 +92,7 @@ START_TEST(everything)
 	    "{ id = 2; name = \"b\"; addresses = [ \"10.9.0.2\", \"fd00:0::2\" ]; } );\n"
 	    "channel = { port = 5000; insecure = true; };\n"
 	    "vrrp = { instances = ( " LAN ", " WAN ", { name = \"v6\"; interface = \"lan0\"; vrid = 10; family = "
-						   "\"ipv6\"; advert_interval = 1.0; preempt = false;\n"
+	    "\"ipv6\"; advert_interval = 1.0; preempt = false;\n"
 	    "garp_repeat = 1; garp_delay = 0; checksum = \"rfc9568\"; virtual_addresses = ( \"fe80::1/64\", { address "
 	    "= "
 	    "\"2001:db8::1/64\"; interface = \"lan1\"; } ); } );\n"

@@ -87,7 +87,7 @@ START_TEST(lines)
 		{ "sh vr det", GRAM_OK, CTL_SHOW_VRRP, 1, false, 0 },
 		{ "sh vr d j", GRAM_OK, CTL_SHOW_VRRP, 1, true, 0 },
 		{ "sh vr json detail", GRAM_OK, CTL_SHOW_VRRP, 1, true, 0 },
-		{ "sh conn stati", GRAM_OK, CTL_SHOW_SYNC_STATISTICS, 0, false, 0 },
+		{ "sh conn statis", GRAM_OK, CTL_SHOW_SYNC_STATISTICS, 0, false, 0 },
 		{ "sh f h 5", GRAM_OK, CTL_SHOW_FAILOVER_HISTORY, 1, false, 0 },
 		{ "sh f h json 5", GRAM_OK, CTL_SHOW_FAILOVER_HISTORY, 1, true, 0 },
 		{ "sh fail time 12.1", GRAM_OK, CTL_SHOW_FAILOVER_TIMELINE, 1, false, 0 },

@@ -1,5 +1,7 @@
 /* Whole lines through shell, client and the real control server in another process: output and codes. */
 #include <check.h>
+#include <poll.h>
+#include <pty.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "cli/shell.h"
+#include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 #include "daemon/ctl.h"
 
@@ -223,6 +226,103 @@ START_TEST(odd_servers)
 }
 END_TEST
 
+/* Reads from the terminal until word has appeared; what follows it is left for the next call. */
+static void await(int fd, const char *word)
+{
+	static char seen[16384];
+	static size_t len;
+	char *at;
+
+	while ((at = strstr(seen, word)) == NULL) {
+		struct pollfd pfd = { .fd = fd, .events = POLLIN };
+		ck_assert_msg(poll(&pfd, 1, 10000) > 0, "no '%s' in '%s'", word, seen);
+		ssize_t n = read(fd, seen + len, sizeof(seen) - 1 - len);
+		ck_assert_msg(n > 0, "the shell ended before '%s': '%s'", word, seen);
+		for (char *p = seen + len; n-- > 0; p++) {
+			if (*p) /* padding that slow terminals needed */
+				seen[len++] = *p;
+		}
+		seen[len] = '\0';
+	}
+	len -= (size_t)(at + strlen(word) - seen);
+	memmove(seen, at + strlen(word), len + 1);
+}
+
+static void type(int fd, const char *keys)
+{
+	ck_assert_int_eq(write(fd, keys, strlen(keys)), (ssize_t)strlen(keys));
+}
+
+/* The interactive loop on a real terminal: prompt, completion, help, history, interrupt, codes. */
+START_TEST(terminal)
+{
+	int fd, status;
+	pid_t pid = forkpty(&fd, NULL, NULL, NULL);
+
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		struct shell sh;
+		setenv("TERM", "vt100", 1);
+		shell_init(&sh, path, stdout);
+		exit(repl_run(&sh));
+	}
+	await(fd, "fw-a[MIXED]# ");
+	type(fd, "sh conf\t\r"); /* completes to configuration */
+	await(fd, "node = { };");
+	await(fd, "# ");
+	type(fd, "show v\t"); /* two: lists them */
+	await(fd, "Version, uptime, lateness");
+	await(fd, "# show v"); /* the line is drawn again */
+	type(fd, "\x03");      /* drops the line */
+	await(fd, "# ");
+	type(fd, "maintenance ?");
+	await(fd, "Take part in elections again");
+	await(fd, "# maintenance ");
+	type(fd, "\x15"); /* kills the line */
+	type(fd, "show v\r");
+	await(fd, "Ambiguous command: show v");
+	await(fd, "# ");
+	type(fd, "force failover\r");
+	await(fd, "not possible in the present state");
+	await(fd, "# ");
+	type(fd, "\x10\x10\r"); /* ^P ^P: the line before the last one */
+	await(fd, "Ambiguous command: show v");
+	await(fd, "# ");
+	mono_t end = mono_add(clock_mono(), 10 * NS_PER_SEC);
+	char buf[256];
+	while (waitpid(pid, &status, WNOHANG) == 0) {
+		struct pollfd pfd = { .fd = fd, .events = POLLIN };
+		ck_assert(mono_before(clock_mono(), end));
+		/*
+		 * End of input: the shell ends with the code of the last command. Again and again, because between prompt
+		 * and raw mode the terminal itself takes this key.
+		 */
+		(void)!write(fd, "\x04", 1);
+		if (poll(&pfd, 1, 20) > 0)
+			(void)!read(fd, buf, sizeof(buf));
+	}
+	ck_assert(WIFEXITED(status));
+	ck_assert_int_eq(WEXITSTATUS(status), CTL_AMBIGUOUS);
+	close(fd);
+}
+END_TEST
+
+START_TEST(piped)
+{
+	struct shell sh;
+	char text[] = "show configuration\n! comment\n\nsh v\nshow configuration\n", buf[1024] = "";
+	FILE *in = fmemopen(text, sizeof(text) - 1, "r"), *out = fmemopen(buf, sizeof(buf), "w");
+
+	shell_init(&sh, path, out);
+	ck_assert_int_eq(repl_pipe(&sh, in), CTL_AMBIGUOUS);
+	fclose(out);
+	fclose(in);
+	/* ends at the first failure */
+	ck_assert_str_eq(buf, "node = { };\n% Ambiguous command: sh v\n%   vrrp\n%   version\n");
+	shell_end(&sh);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("shell");
@@ -236,6 +336,8 @@ int main(void)
 	tcase_add_test(t, prompt_and_leaving);
 	tcase_add_test(t, a_daemon_that_goes_and_comes);
 	tcase_add_test(t, odd_servers);
+	tcase_add_test(t, terminal);
+	tcase_add_test(t, piped);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
 	int failed = srunner_ntests_failed(r);
