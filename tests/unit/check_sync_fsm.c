@@ -15,6 +15,8 @@ static void setup(void)
 
 static void teardown(void)
 {
+	rig_check(r->n[A].s);
+	rig_check(r->n[B].s);
 	rig_free(r);
 }
 

@@ -15,6 +15,8 @@ static void setup(void)
 
 static void teardown(void)
 {
+	rig_check(r->n[A].s);
+	rig_check(r->n[B].s);
 	rig_free(r);
 }
 
@@ -240,6 +242,166 @@ START_TEST(test_reconnect_storm)
 }
 END_TEST
 
+/* ---- whatever comes ---- */
+
+static uint32_t seed;
+
+static uint32_t rnd(uint32_t n)
+{
+	seed = seed * 1664525u + 1013904223u;
+	return (seed >> 8) % n;
+}
+
+static struct ct_entry any_entry(void)
+{
+	static const uint8_t protos[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP, IPPROTO_GRE };
+	struct ct_entry e = rig_flow((uint16_t)rnd(40), protos[rnd(8) < 6 ? rnd(2) : rnd(4)], rnd(2));
+
+	e.tcp_state = (uint8_t)rnd(10);
+	e.mark = rnd(3);
+	e.has |= rnd(2) ? CT_HAS_MARK : 0;
+	e.status &= rnd(4) ? UINT32_MAX : ~(uint32_t)(CT_ST_SEEN_REPLY | CT_ST_SRC_NAT);
+	e.has &= rnd(8) ? UINT32_MAX : ~(uint32_t)(CT_HAS_TCP | CT_HAS_TCP_WIN | CT_HAS_REPLY);
+	e.timeout_s = rnd(4) ? rnd(500) : rnd(UINT32_MAX);
+	if (rnd(10) == 0)
+		memcpy(e.orig.src, (uint8_t[]){ 203, 0, 113, 1 }, 4);
+	if (rnd(20) == 0)
+		e.orig.l3 = e.reply.l3 = (uint8_t)rnd(8);
+	if (rnd(20) == 0) {
+		e.has |= CT_HAS_MASTER | CT_HAS_HELPER;
+		e.master = e.orig;
+		strcpy(e.helper, "ftp");
+	}
+	return e;
+}
+
+static void any_record(struct sync_rec *rec)
+{
+	memset(rec, 0, sizeof(*rec));
+	rec->type = (enum sync_rec_type)(1 + rnd(13));
+	rec->owner = 1 + rnd(10) / 9;
+	rec->epoch = (struct epoch){ rnd(12), 1 + rnd(2) };
+	rec->seq = rnd(1000);
+	rec->version = (struct flow_version){ { rnd(50) ? rnd(12) : UINT64_MAX, rnd(3) },
+					      rnd(50) ? rnd(3) : UINT32_MAX,
+					      rnd(10) ? 1 : rnd(4) };
+	rec->full = rnd(4);
+	rec->handle = rnd(50) ? rnd(60) : rnd(UINT32_MAX);
+	rec->check = rnd(2);
+	rec->bulk = rnd(2);
+	rec->e = any_entry();
+	rec->count = rnd(5);
+	rec->ack_seq = rnd(2000);
+	rec->refused = rnd(5);
+	rec->digest_seq = rnd(5);
+	rec->equal = rnd(2);
+	rec->err = (uint8_t)rnd(256);
+	memset(rec->mask, rnd(2) ? 0xff : (int)rnd(256), sizeof(rec->mask));
+	rec->first = (uint16_t)(rnd(4) ? rnd(SYNC_BUCKETS) : rnd(65536));
+	rec->n = (uint16_t)rnd(65536);
+}
+
+static void any_command(struct sync *s)
+{
+	struct epoch e = { rnd(12), 1 + rnd(2) };
+	struct sync_authority a = { e, rnd(2), rnd(2) };
+	uint8_t key[16] = { (uint8_t)rnd(3) };
+
+	switch (rnd(10)) {
+	case 0:
+		sync_fence(s, e, r->now);
+		break;
+	case 1:
+		sync_authority(s, &a, r->now);
+		break;
+	case 2:
+		sync_flush_begin(s, r->now);
+		break;
+	case 3:
+	case 4:
+		sync_stable(s, r->now);
+		break;
+	case 5:
+		sync_peer_down(s, 1, r->now);
+		break;
+	case 6:
+		sync_peer_up(s, 1, 1, key, r->now);
+		break;
+	case 7:
+		sync_demoting(s, r->now);
+		break;
+	case 8:
+		sync_net_lost(s, r->now);
+		break;
+	case 9:
+		sync_on_overrun(s, r->now);
+		break;
+	}
+}
+
+/* Any record, event, result and command in any order: nothing breaks, all books stay in order. */
+START_TEST(test_whatever_comes)
+{
+	struct sync *s = r->n[B].s;
+	struct sync_rec *rec = malloc(sizeof(*rec));
+	struct ct_op ops[16];
+
+	seed = (uint32_t)_i * 7919 + 1;
+	for (unsigned step = 0; step < 20000; step++) {
+		struct ct_event ev = { (enum ct_event_type)rnd(4),
+				       rnd(3)   ? 0
+				       : rnd(2) ? TOOL_PORT
+						: RIG_PORT(B),
+				       any_entry() };
+		switch (rnd(8)) {
+		case 0:
+		case 1:
+			if (ev.e.orig.l3 != 4 && ev.e.orig.l3 != 6)
+				break;
+			sync_on_ct_event(s, &ev, r->now);
+			break;
+		case 2:
+		case 3:
+			any_record(rec);
+			sync_on_record(s, 1, rec, r->now);
+			break;
+		case 4:
+			for (unsigned n = rnd(20); n > 0 && sync_pull_rec(s, 1, rec, r->now); n--)
+				ck_assert_uint_eq(rec->owner, 2);
+			break;
+		case 5: {
+			static const int errs[] = { 0, 0, 0, -ENOENT, -EEXIST, -ENOMEM, -EINVAL, -ENOBUFS, -1004 };
+			unsigned n = sync_pull_ops(s, ops, rnd(17), r->now);
+			for (unsigned i = 0; i < n; i++)
+				sync_on_op_result(s, ops[i].cookie, errs[rnd(9)], r->now);
+			sync_on_op_result(s, rnd(100), 0, r->now);
+			break;
+		}
+		case 6:
+			sync_tick(s, r->now);
+			r->now = mono_add(r->now, (int64_t)rnd(400) * NS_PER_MS);
+			break;
+		case 7:
+			if (rnd(8) == 0)
+				any_command(s);
+			else if (rnd(4) == 0 && sync_sweep_wanted(s, r->now))
+				sync_sweep_begin(s, r->now);
+			else if (s->sweeping && rnd(4) == 0)
+				sync_sweep_end(s, rnd(2), r->now);
+			else if (ev.e.orig.l3 == 4)
+				sync_on_sweep_entry(s, &ev.e, r->now);
+			break;
+		}
+		if (step % 512 == 0)
+			rig_check(s);
+		(void)sync_deadline(s, r->now);
+	}
+	rig_check(s);
+	ck_assert_uint_le(sess_count(&s->tbl), 40 * 16);
+	free(rec);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *su = suite_create("sync_join");
@@ -257,6 +419,7 @@ static Suite *suite(void)
 	tcase_add_test(t, test_digest_finds_a_different_state);
 	tcase_add_test(t, test_unknown_handle_is_asked_for);
 	tcase_add_test(t, test_reconnect_storm);
+	tcase_add_loop_test(t, test_whatever_comes, 0, 10);
 	suite_add_tcase(su, t);
 	return su;
 }

@@ -11,7 +11,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include "sync/sync_fsm.h"
+#include "sync/sync_int.h"
 
 #define RIG_KERN    2048
 #define RIG_PORT(n) (1000 + (n)) /* netlink port id of node n's injector */
@@ -394,6 +394,53 @@ static inline struct sync_view rig_view(struct rig *r, unsigned i, const struct 
 static inline bool rig_known(struct rig *r, unsigned i, const struct ct_entry *e)
 {
 	return rig_view(r, i, e).why != SYNC_WHY_N;
+}
+
+/* Lists, queues and digests agree with the records: what is counted step by step equals a count from nothing. */
+static inline void rig_check(struct sync *s)
+{
+	struct digest_set *before = malloc(sizeof(s->sets));
+	unsigned dirty = 0, expiry = 0, n_dirty = 0, n_expiry = 0, refused = 0, queued = 0, waiting = 0;
+	uint32_t id, prev = 0;
+	struct sess_walk w;
+	unsigned all = UINT32_MAX;
+
+	while (s->recounting)
+		sync_tick(s, MONO_ZERO);
+	memcpy(before, s->sets, sizeof(s->sets));
+	sess_walk_start(&w);
+	while ((id = sess_walk_next(&s->tbl, &w, &all)) != 0) {
+		const struct sess *x = sess_at(&s->tbl, id);
+		n_dirty += x->list == SESS_LIST_DIRTY;
+		n_expiry += x->list == SESS_LIST_EXPIRY;
+		refused += (x->flags & SESS_REFUSED) != 0;
+		queued += x->queue != SESS_QUEUE_NONE && x->fly == SESS_OP_NONE;
+		ck_assert((x->list == SESS_LIST_DIRTY) == (x->dirty != 0));
+		ck_assert(!(x->flags & SESS_GONE) || x->queue != SESS_QUEUE_NONE);
+		ck_assert(x->fly == SESS_OP_NONE || x->queue != SESS_QUEUE_NONE);
+	}
+	for (id = s->dirty_head; id != 0; prev = id, id = sess_at(&s->tbl, id)->q_next, dirty++)
+		ck_assert_uint_eq(sess_at(&s->tbl, id)->q_prev, prev);
+	ck_assert_uint_eq(prev, s->dirty_tail);
+	for (id = s->expiry_head; id != 0; id = sess_at(&s->tbl, id)->q_next)
+		expiry++;
+	for (unsigned q = 1; q < SESS_QUEUES; q++) {
+		unsigned n = 0;
+		for (id = s->queues[q].head; id != 0; id = sess_at(&s->tbl, id)->op_next)
+			n++;
+		ck_assert_uint_eq(n, s->queues[q].waiting);
+		waiting += n;
+	}
+	ck_assert_uint_eq(dirty, n_dirty);
+	ck_assert_uint_eq(dirty, s->n_dirty);
+	ck_assert_uint_eq(expiry, n_expiry);
+	ck_assert_uint_eq(refused, s->n_failed);
+	ck_assert_uint_eq(waiting, queued);
+	sync_recount(s);
+	sync_recount_step(s, UINT32_MAX);
+	for (unsigned i = 0; i < SESS_NODES; i++)
+		ck_assert_mem_eq(&before[i], &s->sets[i], sizeof(before[i]));
+	free(before);
 }
 
 static inline bool rig_equal(struct rig *r)
