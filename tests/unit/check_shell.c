@@ -295,9 +295,9 @@ START_TEST(terminal)
 		ck_assert(mono_before(clock_mono(), end));
 		/*
 		 * End of input: the shell ends with the code of the last command. Again and again, because between prompt
-		 * and raw mode the terminal itself takes this key.
+		 * and raw mode the terminal itself takes these keys.
 		 */
-		(void)!write(fd, "\x04", 1);
+		(void)!write(fd, "\x15\x04", 2);
 		if (poll(&pfd, 1, 20) > 0)
 			(void)!read(fd, buf, sizeof(buf));
 	}
