@@ -139,10 +139,15 @@ _Noreturn void app_abort(struct app *a, const char *why)
 static void on_signal(void *arg, int signo)
 {
 	struct app *a = arg;
-	if (signo == SIGHUP)
+	if (signo == SIGHUP) {
 		app_reload(a);
-	else
+	} else if (signo != SIGCHLD) {
 		app_begin_stop(a);
+	} else if (a->guardian && !a->guardian_lost && !guardian_alive(a->guardian)) {
+		a->guardian_lost = true;
+		log_err(LOG_MAIN, "the guardian has ended: if this process is killed now, its addresses stay until the "
+				  "next start; restart the service when this router is the standby");
+	}
 }
 
 static void on_watchdog(void *arg, mono_t deadline)
@@ -284,7 +289,7 @@ static int start_parts(struct app *a)
 		return -errno;
 	a->node_timer = loop_timer_new(a->loop, LOOP_LATENCY, on_node_timer, a);
 	a->stop_timer = loop_timer_new(a->loop, LOOP_NORMAL, on_stop_late, a);
-	static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD };
 	for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
 		a->sig[i] = loop_signal_new(a->loop, signals[i], on_signal, a);
 	a->kt = kernel_thread_start(a->loop, a->cfg->realtime ? SANDBOX_RT_PRIO : 0);

@@ -61,7 +61,7 @@ struct app {
 	mono_t started;
 	int64_t started_wall_us;
 	int exit_status;
-	bool stopping, running;
+	bool stopping, running, guardian_lost;
 
 	struct node node;
 	struct node_acts acts;

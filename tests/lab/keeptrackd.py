@@ -91,7 +91,9 @@ class Daemon:
     def _answers(self):
         if self.process.poll() is not None:
             self.lab_error()
-        return os.path.exists("/proc/%d/root%s" % (self.machine.holder.pid, SOCKET))
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:  # a dead process leaves its socket's name
+            s.connect("/proc/%d/root%s" % (self.machine.holder.pid, SOCKET))
+        return True
 
     def lab_error(self):
         tail = "\n".join(self.log().strip().split("\n")[-15:])
