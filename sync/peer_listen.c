@@ -19,6 +19,8 @@
 #include "sync/peer_hello.h"
 #include "sync/peer_listen.h"
 
+#define PAUSE_NS (100 * NS_PER_MS) /* when the system has no descriptor left for an accept */
+
 enum { BACKLOG = 16, PREAMBLE_MAX = PEER_IDENTITY_MAX + 24, LOG_BURST = 5 };
 
 struct stranger {
@@ -48,6 +50,7 @@ struct peer_listen {
 	void *arg;
 	struct listener listeners[SYNC_LINKS_MAX];
 	struct stranger strangers[PEER_STRANGERS_MAX];
+	struct loop_timer *resume;
 	struct peer_listen_stats st;
 	struct log_rate rate;
 };
@@ -254,6 +257,12 @@ static void on_listen(void *arg, int listen_fd, unsigned events)
 		struct addr a;
 		char from[ADDR_TEXT_MAX];
 		int fd = accept4(listen_fd, (struct sockaddr *)&sa, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd == -1 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
+			refuse_note(p, "a peer", PEER_WHY_ERROR, err_text(-errno));
+			loop_fd_set(li->lfd, 0);
+			loop_timer_set(p->resume, mono_add(clock_mono(), PAUSE_NS));
+			return;
+		}
 		if (fd == -1)
 			return; /* EAGAIN, or a connection that ended already */
 		p->st.accepted++;
@@ -265,6 +274,16 @@ static void on_listen(void *arg, int listen_fd, unsigned events)
 			continue;
 		}
 		stranger_new(p, fd, li->link, source, from);
+	}
+}
+
+static void on_resume(void *arg, mono_t deadline)
+{
+	struct peer_listen *p = arg;
+	(void)deadline;
+	for (unsigned i = 0; i < SYNC_LINKS_MAX; i++) {
+		if (p->listeners[i].lfd)
+			loop_fd_set(p->listeners[i].lfd, LOOP_READ);
 	}
 }
 
@@ -363,7 +382,9 @@ struct peer_listen *peer_listen_new(struct loop *l, const struct sync_conf *conf
 		p->listeners[i] = (struct listener){ .p = p, .fd = -1 };
 	for (unsigned i = 0; i < PEER_STRANGERS_MAX; i++)
 		p->strangers[i].fd = -1;
-	if (peer_listen_conf(p, conf, tls, err, err_len) != 0) {
+	p->resume = loop_timer_new(l, LOOP_NORMAL, on_resume, p);
+	if (!p->resume || peer_listen_conf(p, conf, tls, err, err_len) != 0) {
+		loop_timer_free(p->resume);
 		free(p);
 		return NULL;
 	}
@@ -386,6 +407,7 @@ void peer_listen_free(struct peer_listen *p)
 	}
 	for (unsigned i = 0; i < SYNC_LINKS_MAX; i++)
 		listener_close(&p->listeners[i]);
+	loop_timer_free(p->resume);
 	free(p);
 }
 

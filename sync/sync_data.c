@@ -313,17 +313,17 @@ void data_adopt(struct sync_run *r, int fd, struct ssl_st *ssl, uint32_t node, u
 		link_send_hello(k);
 }
 
-/* True when the role epoch is known here: a stale sender must not speak. */
+/* A stale sender must not speak: the role may have moved while this thread slept. Commands that wait come first. */
 static bool epoch_current(struct sync_run *r)
 {
 	struct epoch role = sync_run_role_epoch(r);
 	if (epoch_cmp(role, r->core->owner.seen) <= 0)
 		return true;
 	r->st.held++;
-	if (!r->in_commands)
-		sync_run_commands(r);
+	if (ring_waiting(&r->t->cmds) > 0)
+		return false;
 	sync_owner_see(&r->core->owner, role);
-	return epoch_cmp(sync_run_role_epoch(r), r->core->owner.seen) <= 0;
+	return true;
 }
 
 void data_flush(struct sync_run *r, struct data_peer *p)

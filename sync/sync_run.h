@@ -102,7 +102,7 @@ struct sync_run {
 	uint8_t n_peers;
 	struct loop_fd *cmd_fd;
 	struct loop_timer *tick;
-	bool injecting, pumping, in_commands;
+	bool injecting, pumping;
 	struct sync_wait flush, apply;
 	struct sync_state told;
 	mono_t counts_at;
@@ -133,8 +133,6 @@ struct sync_thread {
 /* sync_thread.c */
 void sync_run_report(struct sync_run *r, const struct sync_report *rep);
 struct epoch sync_run_role_epoch(const struct sync_run *r);
-/* Handles every command that waits. */
-void sync_run_commands(struct sync_run *r);
 
 /* sync_drive.c: the core and the kernel */
 int drive_init(struct sync_run *r, const uint8_t key[16]);

@@ -195,14 +195,11 @@ static void command(struct sync_run *r, const struct sync_cmd *c)
 	}
 }
 
-void sync_run_commands(struct sync_run *r)
+static void run_commands(struct sync_run *r)
 {
 	struct sync_cmd c;
-	bool outer = r->in_commands;
-	r->in_commands = true;
 	while (ring_pop(&r->t->cmds, &c))
 		command(r, &c);
-	r->in_commands = outer;
 }
 
 static void on_cmd(void *arg, int fd, unsigned events)
@@ -211,7 +208,7 @@ static void on_cmd(void *arg, int fd, unsigned events)
 	(void)fd;
 	(void)events;
 	ring_ack(&r->t->cmds);
-	sync_run_commands(r);
+	run_commands(r);
 }
 
 static void run_free(struct sync_run *r)

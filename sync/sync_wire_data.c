@@ -122,9 +122,16 @@ static void put_session(struct wire_wr *w, const struct sync_rec *rec, const str
 	put_entry(w, rec, plain);
 }
 
+static bool all_buckets(const struct sync_rec *rec)
+{
+	uint8_t all = 0xff;
+	for (size_t i = 0; i < sizeof(rec->mask); i++)
+		all &= rec->mask[i];
+	return all == 0xff;
+}
+
 static void put_object(struct wire_wr *w, const struct sync_rec *rec, const struct flow_version *before)
 {
-	static const uint8_t all[sizeof(rec->mask)] = { [0 ... sizeof(rec->mask) - 1] = 0xff };
 	switch (rec->type) {
 	case SYNC_REC_SESSION:
 	case SYNC_REC_DELETE:
@@ -136,7 +143,7 @@ static void put_object(struct wire_wr *w, const struct sync_rec *rec, const stru
 		put_session(w, rec, before);
 		break;
 	case SYNC_REC_BULK_BEGIN:
-		if (memcmp(rec->mask, all, sizeof(all)) != 0) /* an empty value means: all buckets */
+		if (!all_buckets(rec)) /* an empty value means: all */
 			wire_put_bytes(w, rec->mask, sizeof(rec->mask));
 		break;
 	case SYNC_REC_BULK_END:

@@ -2,7 +2,7 @@
  * One node's replication without the rest of the daemon: ctl channel on this thread, SYNC thread beside it, driven by
  * lines on stdin, one line on stdout per event. test_sync.py runs two of them in two namespaces.
  *
- *   sync_node SELF ADDR_OF_1[,ADDR..] ADDR_OF_2[,ADDR..] KEYFILE|- [LEASE_S]
+ *   sync_node SELF ADDR_OF_1[,ADDR..] ADDR_OF_2[,ADDR..] KEYFILE|- [LEASE_S [ctl-only]]
  *   commands: fence C N | auth C N none|any|all | role C N | join | flush C N | apply SEQ C N | demoting | stable |
  *             alive | stall MS | ping | delete PROTO SRC SPORT DST DPORT | status | statistics | sessions |
  *             conf KEYFILE | quit
@@ -249,7 +249,8 @@ static void take_addrs(struct sync_node_conf *n, uint32_t id, char *list)
 {
 	n->id = id;
 	snprintf(n->name, sizeof(n->name), "node-%" PRIu32, id);
-	for (char *a = strtok(list, ","); a && n->n_addrs < SYNC_LINKS_MAX; a = strtok(NULL, ",")) {
+	char *rest = NULL;
+	for (char *a = strtok_r(list, ",", &rest); a && n->n_addrs < SYNC_LINKS_MAX; a = strtok_r(NULL, ",", &rest)) {
 		if (!addr_parse(a, &n->addrs[n->n_addrs++])) {
 			fprintf(stderr, "%s is no address\n", a);
 			exit(2);
@@ -262,7 +263,7 @@ int main(int argc, char **argv)
 	char err[256] = "";
 	static const struct peer_ctl_cb cb = { .on_msg = on_msg, .on_state = on_ctl_state, .on_probe = on_probe };
 	if (argc < 5) {
-		fprintf(stderr, "usage: sync_node SELF ADDRS_OF_1 ADDRS_OF_2 KEYFILE|- [LEASE_S]\n");
+		fprintf(stderr, "usage: sync_node SELF ADDRS_OF_1 ADDRS_OF_2 KEYFILE|- [LEASE_S [ctl-only]]\n");
 		return 2;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -279,6 +280,7 @@ int main(int argc, char **argv)
 				   .rcvbuf_bytes = 16 << 20,
 				   .bulk_rate = 200000 };
 	conf.lease_ns = (argc > 5 ? atoll(argv[5]) : 300) * NS_PER_SEC;
+	conf.replicate = argc <= 6;
 	strcpy(conf.cluster, "test");
 	take_addrs(&conf.nodes[0], 1, argv[2]);
 	take_addrs(&conf.nodes[1], 2, argv[3]);

@@ -65,12 +65,13 @@ class Node:
             f.write("".join(key_line(k) for k in keys))
         os.chmod(self.key, 0o600)
 
-    def start(self, links=1, lease=300, plain=False):
-        addresses = [",".join("10.9.%d.%d" % (link, n) for link in range(links)) for n in (1, 2)]
+    def start(self, links=1, lease=300, plain=False, v6=False, ctl_only=False):
+        form = "fd00:9:%d::%d" if v6 else "10.9.%d.%d"
+        addresses = [",".join(form % (link, n) for link in range(links)) for n in (1, 2)]
         self.lines = []
         self.process = subprocess.Popen(
             ["ip", "netns", "exec", self.netns, os.path.join(BUILD, "sync_node"), str(self.number)] + addresses +
-            ["-" if plain else self.key, str(lease)],
+            ["-" if plain else self.key, str(lease)] + (["ctl-only"] if ctl_only else []),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True,
             bufsize=1)
         self.reader = threading.Thread(target=self._read, args=(self.process, self.lines), daemon=True)
@@ -175,6 +176,7 @@ class Two:
                                  self.nodes[1].netns)
                 for node in self.nodes:
                     node.ip("addr", "add", "10.9.%d.%d/24" % (link, node.number), "dev", name)
+                    node.ip("addr", "add", "fd00:9:%d::%d/64" % (link, node.number), "dev", name, "nodad")
                     node.ip("link", "set", name, "up")
             for node in self.nodes:
                 node.write_key(self.key)
@@ -435,3 +437,37 @@ def test_slow_reader_does_not_hold_the_thread(two):
     a.say("sessions")
     a.ask("ping", "report pong")
     wait_for("the whole list", lambda: len([s for s in a.lines if '"disposition"' in s]) == 3000)
+
+
+def test_channel_over_ipv6(two):
+    a, b = two.start(v6=True)[1], two[2]
+    a.add(1000)
+    wait_for("the copy", lambda: b.count() == 1)
+    assert a.data("status")[0]["peers"][0]["address"] == "fd00:9::2"
+
+
+def test_without_replication(two):
+    """replicate = false: the ctl channel alone; commands are answered, entries deleted, nothing copied."""
+    a, b = two[1].start(ctl_only=True), two[2].start(ctl_only=True)
+    a.wait_line("ctl node=2 up")
+    b.wait_line("ctl node=1 up")
+    a.add(1000)
+    assert a.ask("fence 2 1", r"report fenced epoch=2\.1 seq=0 degraded=(\d)").group(1) == "0"
+    a.ask("auth 2 1 all", r"report authority epoch=2\.1")
+    a.ask("flush 2 1", r"report flushed epoch=2\.1")
+    b.ask("apply 5 2 1", r"report applied epoch=2\.1 seq=5")
+    a.say("delete 6 10.1.1.1 1000 10.2.2.2 80")
+    wait_for("the deletion", lambda: a.count() == 0)
+    assert a.data("status")[0]["replicate"] is False
+    a.ask("statistics", r'"status":"error","code":1,"message":"session replication is off')
+    assert b.count() == 0
+
+
+def test_only_one_side_replicates(two):
+    """The other one says why it takes no data; the ctl channel is not touched by that."""
+    a, b = two[1].start(), two[2].start(ctl_only=True)
+    b.wait_line("ctl node=1 up")
+    link = wait_for("the reason", lambda: [k for k in a.data("status")[0]["peers"][0]["links"] if k["error"]])[0]
+    assert "replication is off here" in link["error"]
+    assert a.data("status")[0]["peers"][0]["data"] == "down"
+    assert not [line for line in a.lines if line.startswith("ctl node=2 down")]

@@ -134,7 +134,8 @@ static unsigned samples(struct sync_rec *r)
 	r[n - 1].mask[17] = 0x42;
 	r[n++] = (struct sync_rec){ .type = SYNC_REC_BULK_END };
 	r[n++] = (struct sync_rec){ .type = SYNC_REC_DIGEST, .count = 500000, .digest = 0x0123456789abcdef };
-	r[n++] = (struct sync_rec){ .type = SYNC_REC_DIGEST_BUCKETS, .first = 4064, .n = 32 };
+	r[n++] = (struct sync_rec){ .type = SYNC_REC_DIGEST_BUCKETS, .first = 4064 };
+	r[n - 1].n = 32;
 	for (unsigned i = 0; i < 32; i++)
 		r[n - 1].buckets[i] = (struct sync_bucket){ i, i * 0x1111111111u };
 	r[n++] =
