@@ -52,8 +52,6 @@ static void on_vici(void *arg, const struct vici_ev *v)
 	case VICI_EV_UP:
 	case VICI_EV_DOWN:
 		ev.kind = v->kind == VICI_EV_UP ? IKE_EV_BACKEND_UP : IKE_EV_BACKEND_DOWN;
-		log_notice(LOG_IKE, "IKE daemon %s%s%s", v->kind == VICI_EV_UP ? "reachable: " : "not reachable",
-			   v->kind == VICI_EV_UP ? vici_version(a->vici) : "", "");
 		for (uint16_t t = 0; t < a->node.n_tunnels; t++)
 			if (a->node.tunnel[t].conf.backend == IKE_BACKEND_VICI)
 				feed(a, t, &ev);

@@ -35,7 +35,6 @@ static void on_msg(void *arg, uint32_t node, const struct peer_msg *m)
 static void on_state(void *arg, uint32_t node, const struct peer_ctl_state *s)
 {
 	struct app *a = arg;
-	log_notice(LOG_SYNC, "channel to node %u %s: %s", node, s->up ? "up" : "down", s->text);
 	/* A clean close is the peer's own doing; everything else may be its death. */
 	bool clean = s->why == PEER_WHY_CLOSED || s->why == PEER_WHY_LOCAL || s->why == PEER_WHY_REPLACED;
 	struct node_ev ev = { .type = s->up ? NODE_EV_PEER_UP : NODE_EV_PEER_DOWN, .peer = node, .lost = !clean };

@@ -196,10 +196,12 @@ static json_t *phases_json(const struct journal_entry *e)
 	json_t *list = json_array();
 	bool used[JOURNAL_PHASES_MAX] = { false };
 	for (uint8_t round = 0; round < e->n_phases; round++) {
-		int next = -1;
-		for (uint8_t i = 0; i < e->n_phases; i++)
-			if (!used[i] && (next < 0 || e->phases[i].offset_ns < e->phases[next].offset_ns))
+		unsigned next = JOURNAL_PHASES_MAX;
+		for (unsigned i = 0; i < e->n_phases; i++)
+			if (!used[i] && (next == JOURNAL_PHASES_MAX || e->phases[i].offset_ns < e->phases[next].offset_ns))
 				next = i;
+		if (next == JOURNAL_PHASES_MAX)
+			break;
 		const struct journal_phase *p = &e->phases[next];
 		used[next] = true;
 		json_array_append_new(list, json_pack("{s:s, s:I, s:s}", "phase", role_phase_text(p->id), "offset_us",

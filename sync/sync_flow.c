@@ -187,19 +187,6 @@ void sync_recount(struct sync *s)
 	sess_walk_start(&s->recount);
 }
 
-/*
- * An entry of our own traffic that is the peer's now: its window state gets older with every packet that passes there,
- * and its timer runs out although the flow lives. It becomes a copy like the others: liberal, with a lease.
- */
-static void hand_over(struct sync *s, struct flow f)
-{
-	bool packets = (f.x->flags & (SESS_KERN | SESS_LEASED | SESS_GONE)) == SESS_KERN;
-	unsigned owner = flow_owner(s, f);
-
-	if (packets && owner != 0 && !flow_mine(s, f) && f.x->why == SYNC_WHY_NONE && f.x->queue == SESS_QUEUE_NONE)
-		flow_want(s, f, SESS_OP_PUT, SESS_QUEUE_BULK);
-}
-
 void sync_recount_step(struct sync *s, unsigned budget)
 {
 	struct flow f;
@@ -208,7 +195,6 @@ void sync_recount_step(struct sync *s, unsigned budget)
 		f.x = sess_at(&s->tbl, f.id);
 		f.x->flags &= ~SESS_COUNTED;
 		flow_count(s, f);
-		hand_over(s, f);
 		unsigned owner = f.x->flags & SESS_REFUSED ? flow_owner(s, f) : 0;
 		if (owner != 0)
 			s->peers[owner - 1].refused++;
