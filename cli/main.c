@@ -1,5 +1,6 @@
 /* ktsh: the shell of keeptrackd. */
 #include <getopt.h>
+#include <locale.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -66,6 +67,7 @@ int main(int argc, char **argv)
 	int n = 0, code = CTL_OK, opt;
 	bool view = false;
 
+	setlocale(LC_CTYPE, ""); /* names and paths may hold more than ASCII */
 	while ((opt = getopt_long(argc, argv, "+c:s:uhV", longs, NULL)) != -1) {
 		if (opt == 'c' && n < COMMANDS_MAX) {
 			commands[n++] = optarg;

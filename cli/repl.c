@@ -1,9 +1,12 @@
 /* The interactive loop: line editing, history, completion and help from the grammar. */
 #include <errno.h>
 #include <histedit.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+#include <wchar.h>
 #include "cli/shell.h"
 
 #define HISTORY 500
@@ -19,6 +22,38 @@ static void on_interrupt(int signo)
 {
 	(void)signo;
 	interrupted = 1;
+}
+
+/*
+ * One character from the terminal: 1, 0 at the end, -1 when ^C came. SIGINT is blocked except in here, so that it cannot
+ * fall between the look at `interrupted` and the wait.
+ */
+static int get_char(EditLine *el, wchar_t *out)
+{
+	struct pollfd pfd = { .fd = STDIN_FILENO, .events = POLLIN };
+	mbstate_t state = { 0 };
+	sigset_t none;
+
+	(void)el;
+	sigemptyset(&none);
+	for (;;) {
+		char byte;
+		if (ppoll(&pfd, 1, NULL, &none) < 0) {
+			if (interrupted || errno != EINTR)
+				return -1;
+			continue; /* the window changed its size, or the shell was stopped and goes on */
+		}
+		ssize_t n = read(STDIN_FILENO, &byte, 1);
+		if (n <= 0)
+			return n < 0 && errno == EINTR ? -1 : 0;
+		size_t used = mbrtowc(out, &byte, 1, &state);
+		if (used == (size_t)-1) { /* no character of this locale */
+			memset(&state, 0, sizeof(state));
+			continue;
+		}
+		if (used != (size_t)-2)
+			return 1;
+	}
 }
 
 static char *prompt(EditLine *el)
@@ -85,6 +120,7 @@ static EditLine *editor(struct repl *r, History *hist)
 		return NULL;
 	el_set(el, EL_CLIENTDATA, r);
 	el_set(el, EL_PROMPT, prompt);
+	el_set(el, EL_GETCFN, get_char);
 	el_set(el, EL_EDITOR, "emacs");
 	el_set(el, EL_HIST, history, hist);
 	el_set(el, EL_ADDFN, "ktsh-help", "Show what can follow", on_help);
@@ -125,6 +161,7 @@ int repl_run(struct shell *sh)
 	History *hist = history_init();
 	EditLine *el = hist ? editor(&r, hist) : NULL;
 	HistEvent ev;
+	sigset_t intr;
 	int code = CTL_OK;
 
 	if (!el) {
@@ -135,6 +172,9 @@ int repl_run(struct shell *sh)
 	}
 	history(hist, &ev, H_SETSIZE, HISTORY);
 	history(hist, &ev, H_SETUNIQUE, 1);
+	sigemptyset(&intr);
+	sigaddset(&intr, SIGINT);
+	sigprocmask(SIG_BLOCK, &intr, NULL);
 	sigaction(SIGINT, &sa, NULL);
 	while (one_line(&r, el, hist, &code))
 		;

@@ -26,6 +26,7 @@ fuzz_cfg_LDADD = $(CFG_TEST_LIBS) $(FUZZ_LIBS)
 keeptrackdconfdir = $(sysconfdir)/keeptrackd
 keeptrackdconf_DATA = daemon/dist/keeptrackd.conf.example
 EXTRA_DIST += daemon/dist/keeptrackd.conf.example
+dist_man_MANS += daemon/dist/keeptrackd.conf.5
 
 # The role transaction and the group table.
 check_PROGRAMS += check_role check_group

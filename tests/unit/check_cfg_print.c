@@ -209,6 +209,39 @@ START_TEST(man_page_part)
 }
 END_TEST
 
+/* The options part of the shipped page is what the schema says. KT_GOLDEN=write brings it up to date. */
+START_TEST(shipped_man_page_is_up_to_date)
+{
+	static const char path[] = SRCDIR "/daemon/dist/keeptrackd.conf.5";
+	static const char begin[] = ".\\\" options: made from the schema\n", end[] = ".\\\" end of options\n";
+	const char *mode = getenv("KT_GOLDEN");
+	static char page[1 << 17];
+	char *part = NULL;
+	size_t len;
+	FILE *f = open_memstream(&part, &len);
+
+	cfg_schema_print_mdoc(f);
+	fclose(f);
+	f = fopen(path, "r");
+	ck_assert_ptr_nonnull(f);
+	page[fread(page, 1, sizeof(page) - 1, f)] = '\0';
+	fclose(f);
+	char *from = strstr(page, begin), *to = strstr(page, end);
+	ck_assert(from != NULL && to != NULL && from < to);
+	from += strlen(begin);
+	if (mode && strcmp(mode, "write") == 0) {
+		f = fopen(path, "w");
+		ck_assert_ptr_nonnull(f);
+		fprintf(f, "%.*s%s%s", (int)(from - page), page, part, to);
+		fclose(f);
+	} else {
+		ck_assert_uint_eq((size_t)(to - from), len);
+		ck_assert_mem_eq(from, part, len);
+	}
+	free(part);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("cfg_print");
@@ -219,6 +252,7 @@ int main(void)
 	tcase_add_test(t, example_round_trips);
 	tcase_add_test(t, digests);
 	tcase_add_test(t, man_page_part);
+	tcase_add_test(t, shipped_man_page_is_up_to_date);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }
