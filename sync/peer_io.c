@@ -61,7 +61,9 @@ struct peer {
 
 struct peer_ctl {
 	struct loop *loop;
-	const struct sync_conf *conf;
+	struct sync_conf own;         /* a copy: a reload that is refused may free what it came from */
+	const struct sync_conf *conf; /* NULL before the first one */
+	struct loop_timer *retell;
 	struct peer_tls *tls;
 	struct peer_self self;
 	struct peer_ctl_cb cb;
@@ -98,9 +100,7 @@ static void peer_set_up(struct peer *pe, bool up, uint8_t link, enum peer_why wh
 		return;
 	pe->up = up;
 	char line[PEER_SHAKE_TEXT + 96];
-	snprintf(line, sizeof(line), "channel to node %" PRIu32 " is %s: %s%s%s", pe->node, up ? "up" : "down",
-		 peer_why_text(why), text[0] ? ": " : "", text);
-	log_notice(LOG_SYNC, "%s", line);
+	snprintf(line, sizeof(line), "%s%s%s", peer_why_text(why), text[0] ? ": " : "", text);
 	struct peer_ctl_state s = { .up = up, .why = why, .link = link, .text = line };
 	pe->p->cb.on_state(pe->p->arg, pe->node, &s);
 }
@@ -225,6 +225,10 @@ static void link_hello(struct link *k, const struct peer_msg *m)
 		link_refuse(k, why, text);
 		return;
 	}
+	if (k->up && k->boot_nonce != m->hello.boot_nonce) {
+		link_refuse(k, PEER_WHY_MALFORMED, "a hello of another boot on the same connection");
+		return;
+	}
 	if (!pe->has_hello || pe->hello.boot_nonce != m->hello.boot_nonce) {
 		/* The peer's process is a new one: its numbering begins anew, other links are of the old one. */
 		pe->window = (struct peer_window){ 0 };
@@ -237,10 +241,12 @@ static void link_hello(struct link *k, const struct peer_msg *m)
 	pe->hello = m->hello;
 	pe->has_hello = true;
 	k->boot_nonce = m->hello.boot_nonce;
-	k->up = true;
-	k->connects++;
-	k->retry.delay_ns = 0;
-	link_note(k, PEER_WHY_UP, "");
+	if (!k->up) { /* a later one brings new digests after a reload */
+		k->up = true;
+		k->connects++;
+		k->retry.delay_ns = 0;
+		link_note(k, PEER_WHY_UP, "");
+	}
 	peer_heard(pe, k->index);
 	k->p->cb.on_msg(k->p->arg, pe->node, m);
 }
@@ -262,10 +268,7 @@ static void on_record(void *arg, const struct sync_env *env)
 		return;
 	}
 	if (m.type == PEER_HELLO) {
-		if (k->up)
-			link_refuse(k, PEER_WHY_MALFORMED, "a second hello on one connection");
-		else
-			link_hello(k, &m);
+		link_hello(k, &m);
 		return;
 	}
 	if (!k->up) {
@@ -514,7 +517,9 @@ int peer_ctl_conf(struct peer_ctl *p, const struct sync_conf *conf, const uint64
 	}
 	peer_tls_free(p->tls);
 	p->tls = tls;
-	p->conf = conf;
+	p->own = *conf;
+	p->conf = &p->own;
+	bool news = memcmp(p->self.config_digest, config_digest, sizeof(p->self.config_digest)) != 0;
 	memcpy(p->self.config_digest, config_digest, sizeof(p->self.config_digest));
 	memcpy(p->peers, now, sizeof(now));
 	p->n_peers = (uint8_t)n;
@@ -524,7 +529,27 @@ int peer_ctl_conf(struct peer_ctl *p, const struct sync_conf *conf, const uint64
 				link_dial(&now[i]->links[j]);
 		}
 	}
+	if (news)
+		loop_timer_set(p->retell, clock_mono());
 	return 0;
+}
+
+/* Digests have changed: the peers get a new hello, and their own are judged again here. */
+static void on_retell(void *arg, mono_t deadline)
+{
+	struct peer_ctl *p = arg;
+	(void)deadline;
+	for (unsigned i = 0; i < p->n_peers; i++) {
+		struct peer *pe = p->peers[i];
+		for (unsigned j = 0; j < pe->n_links; j++) {
+			if (pe->links[j].up)
+				link_send_hello(&pe->links[j]);
+		}
+		if (pe->up) {
+			struct peer_msg m = { .type = PEER_HELLO, .epoch = pe->hello.epoch_max, .hello = pe->hello };
+			p->cb.on_msg(p->arg, pe->node, &m);
+		}
+	}
 }
 
 struct peer_ctl *peer_ctl_new(struct loop *l, const struct sync_conf *conf, uint64_t boot_nonce,
@@ -539,7 +564,9 @@ struct peer_ctl *peer_ctl_new(struct loop *l, const struct sync_conf *conf, uint
 	p->arg = arg;
 	p->self.node = conf->self;
 	p->self.boot_nonce = boot_nonce;
-	if (peer_ctl_conf(p, conf, config_digest, err, err_len) != 0) {
+	p->retell = loop_timer_new(l, LOOP_NORMAL, on_retell, p);
+	if (!p->retell || peer_ctl_conf(p, conf, config_digest, err, err_len) != 0) {
+		loop_timer_free(p->retell);
 		free(p);
 		return NULL;
 	}
@@ -558,6 +585,7 @@ void peer_ctl_free(struct peer_ctl *p, const char *text)
 	for (unsigned i = 0; i < p->n_peers; i++)
 		peer_free(p->peers[i]);
 	peer_tls_free(p->tls);
+	loop_timer_free(p->retell);
 	free(p);
 }
 

@@ -44,11 +44,12 @@ struct peer_ctl_state {
 	bool up;           /* channel: a link is authenticated and a record was heard in the last 300 ms */
 	enum peer_why why; /* of the change */
 	uint8_t link;      /* link that caused it */
-	const char *text;  /* one line for the log, valid during the callback */
+	const char *text;  /* the reason in words, valid during the callback */
 };
 
 struct peer_ctl_cb {
-	/* A message, once, in the order of one link. HELLO comes first after each accepted hello. */
+	/* A message, once, in the order of one link. HELLO comes first, once per link, and again when either side's
+	 * digests have changed by a reload. */
 	void (*on_msg)(void *arg, uint32_t node, const struct peer_msg *m);
 	/* The channel to a node went up or down (not: one link of several). */
 	void (*on_state)(void *arg, uint32_t node, const struct peer_ctl_state *s);
@@ -57,15 +58,15 @@ struct peer_ctl_cb {
 };
 
 /*
- * Starts dialling at once (the lower id of a pair dials; the other one waits for peer_ctl_adopt). conf must outlive the
- * object or be replaced by peer_ctl_conf. On failure NULL, and err says what and how to mend it (key file).
+ * Starts dialling at once (the lower id of a pair dials; the other one waits for peer_ctl_adopt). conf is
+ * copied. On failure NULL, and err says what and how to mend it (key file).
  */
 struct peer_ctl *peer_ctl_new(struct loop *l, const struct sync_conf *conf, uint64_t boot_nonce,
 			      const uint64_t config_digest[4], const struct peer_ctl_cb *cb, void *arg, char *err,
 			      size_t err_len);
 /* Closes every connection; sends CLOSE with this text first if text is not NULL. */
 void peer_ctl_free(struct peer_ctl *p, const char *text);
-/* New configuration and digests; connections to nodes that did not change stay. 0 or -errno (then nothing changed). */
+/* New configuration and digests (the key file is read again); connections to nodes that did not change stay. 0 or -errno (then nothing changed). */
 int peer_ctl_conf(struct peer_ctl *p, const struct sync_conf *conf, const uint64_t config_digest[4], char *err,
 		  size_t err_len);
 /* The highest epoch seen: goes into the next hello. */

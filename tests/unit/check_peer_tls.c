@@ -635,9 +635,11 @@ START_TEST(bad_peer)
 		client_send(&c, buf, n);
 		want = PEER_WHY_UNKNOWN_NODE;
 		break;
-	default: /* two hellos */
+	default: /* a second hello, of another boot */
 		n = sync_msg_write(buf, sizeof(buf), 1, 0, &m);
 		client_send(&c, buf, n);
+		m.hello.boot_nonce++;
+		n = sync_msg_write(buf, sizeof(buf), 1, 0, &m);
 		client_send(&c, buf, n);
 		break;
 	}
@@ -703,6 +705,13 @@ START_TEST(reload)
 	ck_assert_int_eq(peer_ctl_conf(a.ctl, &now, digest, err, sizeof(err)), 0);
 	heartbeat(&a);
 	until(b.heartbeats == 1);
+	ck_assert_uint_eq(a.downs + b.downs, 0);
+	/* New digests are told, and the peer's are judged anew here. */
+	static const uint64_t other_digest[4] = { 1, 2, 3, 5 };
+	unsigned hellos = a.hellos;
+	ck_assert_int_eq(peer_ctl_conf(a.ctl, &now, other_digest, err, sizeof(err)), 0);
+	until(b.hellos == 2 && a.hellos == hellos + 1);
+	ck_assert_uint_eq(peer_ctl_hello(b.ctl, 1)->config_digest[3], 5);
 	ck_assert_uint_eq(a.downs + b.downs, 0);
 	/* The listener keeps its socket; another port makes a new one. */
 	struct sync_conf later = b.conf;
