@@ -58,8 +58,9 @@ def show_result(screen, result):
                 screen.line("    %+11.3f ms  %s" % (offset / 1e6, name))
     screen.line("  verdict")
     if result["takeover_ns"] is not None:
-        screen.line("    detection      %-14s the protocol's time: last advert to first advert"
-                    % ms(result["detection_ns"]))
+        if result["detection_ns"] is not None:
+            screen.line("    detection      %-14s the protocol's time: last advert to first advert"
+                        % ms(result["detection_ns"]))
         screen.line("    takeover       %-14s decision to first forwarded packet" % ms(result["takeover_ns"]))
     screen.line("    lost           %-14s of %d UDP echoes, %d with another NAT port"
                 % (result["udp_lost"], result["udp_sent"], result["udp_moved"]))

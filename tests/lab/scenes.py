@@ -122,7 +122,8 @@ class Run:
         if first is None:
             return
         last = [e for e in adverts if e["mac"] == old_mac and e["priority"] > 0 and e["t_ns"] < first["t_ns"]]
-        if last:
+        # Where the routers work together nothing has to be detected.
+        if last and result["scene"] not in ("planned switch", "return"):
             result["detection_ns"] = first["t_ns"] - last[-1]["t_ns"]
         decided = first["t_ns"]
         garps = self.wan.find("garp", since, mac=new_mac) + self.lan.find(
