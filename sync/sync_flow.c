@@ -229,6 +229,13 @@ static bool merge_tcp(struct sess *x, const struct ct_entry *e)
 /* Status bits that are kept: what a copy may carry or must show. */
 #define STATUS_KEEP (SYNC_STATUS_STABLE | CT_ST_CONFIRMED | CT_ST_OFFLOAD)
 
+/* Addresses and ports; the rest of a reply tuple follows from the original one. */
+static bool same_ends(const struct ct_tuple *a, const struct ct_tuple *b)
+{
+	return a->sport == b->sport && a->dport == b->dport && memcmp(a->src, b->src, sizeof(a->src)) == 0 &&
+	       memcmp(a->dst, b->dst, sizeof(a->dst)) == 0;
+}
+
 bool flow_merge(struct sync *s, struct flow f, const struct ct_entry *e, bool delta)
 {
 	struct ct_tuple reply;
@@ -236,7 +243,7 @@ bool flow_merge(struct sync *s, struct flow f, const struct ct_entry *e, bool de
 
 	flow_uncount(s, f);
 	sess_reply(&s->tbl, f.id, &reply);
-	if (e->has & CT_HAS_REPLY && memcmp(&reply, &e->reply, sizeof(reply)) != 0) {
+	if (e->has & CT_HAS_REPLY && !same_ends(&reply, &e->reply)) {
 		sess_set_reply(&s->tbl, f.id, &e->reply);
 		f.x->told = 0;
 		changed = true;
@@ -273,7 +280,7 @@ bool flow_same_nat(const struct sync *s, struct flow f, const struct ct_entry *e
 	uint32_t nat = CT_ST_SRC_NAT | CT_ST_DST_NAT;
 
 	sess_reply(&s->tbl, f.id, &reply);
-	if (e->has & CT_HAS_REPLY && memcmp(&reply, &e->reply, sizeof(reply)) != 0)
+	if (e->has & CT_HAS_REPLY && !same_ends(&reply, &e->reply))
 		return false;
 	return !(e->has & CT_HAS_STATUS) || (f.x->status & nat) == (e->status & nat);
 }

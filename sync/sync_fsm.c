@@ -121,6 +121,7 @@ int sync_peer_up(struct sync *s, uint32_t node, uint64_t boot_nonce, const uint8
 	p->equal = p->their_equal = p->digest_equal = false;
 	p->digest_seq = p->digest_told = 0;
 	p->digest_at = p->ack_at = p->repair_until = now;
+	p->repair_ns = 2 * NS_PER_SEC;
 	p->buckets_next = SYNC_BUCKETS;
 	p->n_unknown = 0;
 	p->rx_bulk.marks_clean &= !p->rx_bulk.open && !p->rx_bulk.walking;
@@ -340,7 +341,9 @@ static mono_t peer_deadline(const struct sync *s, const struct sync_peer *p, mon
 		return t;
 	if (p->ack_due)
 		t = mono_min(t, p->ack_at);
-	if (p->bulk.running || p->bulk.wanted || p->barrier || p->buckets_next < SYNC_BUCKETS)
+	bool bulk = p->bulk.running || (p->bulk.wanted && p->floor_heard && !s->owner.muted);
+
+	if (bulk || p->barrier || p->buckets_next < SYNC_BUCKETS)
 		t = mono_min(t, mono_add(now, POLL_NS));
 	/* A digest that is due but not possible yet is looked for again when something changes, or now and then. */
 	t = mono_min(t, mono_max(p->digest_at, mono_add(now, 20 * POLL_NS)));

@@ -41,70 +41,72 @@
 #define SYNC_RAW_MAX         64                /* deletions by exact tuple that wait */
 
 /* name, text. Counters only grow. */
-#define SYNC_STATS_TABLE(X)                                                                     \
-	X(events_new, "NEW events")                                                             \
-	X(events_update, "UPDATE events")                                                       \
-	X(events_destroy, "DESTROY events")                                                     \
-	X(events_dump, "entries read by GET or by the first dump")                              \
-	X(events_own, "events of our own injector that got through the filter")                 \
-	X(overruns, "times that events were lost")                                              \
-	X(table_full, "sessions not tracked: the session table is full")                        \
-	X(tx_created, "sessions told as new")                                                   \
-	X(tx_updated, "session changes told")                                                   \
-	X(tx_deleted, "ends told as DELETE")                                                    \
-	X(tx_expired, "ends told as EXPIRED")                                                   \
-	X(tx_claims, "CLAIMs told")                                                             \
-	X(tx_currents, "CURRENTs told")                                                         \
-	X(tx_wants, "WANTs told")                                                               \
-	X(tx_bulk, "sessions told in bulk")                                                     \
-	X(tx_records, "records handed out")                                                     \
-	X(cancelled, "sessions that began and ended before they were told")                     \
-	X(expire_forgotten, "expiries not told: an interface, an address or the role was lost") \
-	X(destroy_forgotten, "ends not told: no authority")                                     \
-	X(rx_records, "records taken in")                                                       \
-	X(rx_created, "copies made known by a peer")                                            \
-	X(rx_updated, "changes of copies")                                                      \
-	X(rx_deleted, "copies ended by DELETE")                                                 \
-	X(rx_expired, "EXPIREDs received")                                                      \
-	X(rx_claims, "flows that a peer claimed")                                               \
-	X(rx_wants, "WANTs received")                                                           \
-	X(rx_unknown, "records about a flow or handle that is not known here")                  \
-	X(refused_epoch, "records refused: below the fence")                                    \
-	X(refused_version, "records refused: below the flow's version")                         \
-	X(refused_sender, "records refused: the version names another node")                    \
-	X(refused_range, "records refused: a version or handle out of range")                   \
-	X(refused_full, "records refused: the session table is full")                           \
-	X(tx_refused, "REFUSEDs told")                                                          \
-	X(rx_refused, "sessions of ours that a peer's kernel refused")                          \
-	X(refused_local, "records refused: the flow is local to this box")                      \
-	X(only_create, "records applied create-only")                                           \
-	X(claims, "flows claimed here by evidence")                                             \
-	X(evidence, "traffic found by a timer that moved")                                      \
-	X(op_created, "copies written into the kernel")                                         \
-	X(op_updated, "copies updated in the kernel")                                           \
-	X(op_renewed, "leases renewed")                                                         \
-	X(op_restored, "own flows set to their full timeout after a takeover")                  \
-	X(op_deleted, "copies deleted from the kernel")                                         \
-	X(op_asked, "entries read from the kernel")                                             \
-	X(op_exist, "creates that found an entry")                                              \
-	X(op_noent, "operations that found no entry")                                           \
-	X(op_create_failed, "creates the kernel refused")                                       \
-	X(op_update_failed, "updates the kernel refused")                                       \
-	X(op_renew_failed, "renewals the kernel refused")                                       \
-	X(op_delete_failed, "deletes the kernel refused")                                       \
-	X(op_full, "creates refused for want of space in the kernel's table")                   \
-	X(op_collision, "creates refused since another flow holds the translated address")      \
-	X(op_retried, "failed copies tried again")                                              \
-	X(op_dropped, "operations dropped: the flow had become ours")                           \
-	X(lost, "copies that vanished here")                                                    \
-	X(vanished, "own entries that vanished unseen")                                         \
-	X(found, "entries of the kernel that no record explained")                              \
-	X(repaired, "copies whose kernel entry differed and was set right")                     \
-	X(extra, "copies that their owner did not name")                                        \
-	X(sweeps, "sweeps ended")                                                               \
-	X(digests_equal, "DIGESTs compared equal")                                              \
-	X(digests_differ, "DIGESTs that differed")                                              \
-	X(buckets_resent, "buckets sent again after a difference")                              \
+#define SYNC_STATS_TABLE(X)                                                                                      \
+	X(events_new, "NEW events")                                                                              \
+	X(events_update, "UPDATE events")                                                                        \
+	X(events_destroy, "DESTROY events")                                                                      \
+	X(events_dump, "entries read by GET or by the first dump")                                               \
+	X(events_own, "events of our own injector that got through the filter")                                  \
+	X(overruns, "times that events were lost")                                                               \
+	X(table_full, "sessions not tracked: the session table is full")                                         \
+	X(tx_created, "sessions told as new")                                                                    \
+	X(tx_updated, "session changes told")                                                                    \
+	X(tx_deleted, "ends told as DELETE")                                                                     \
+	X(tx_expired, "ends told as EXPIRED")                                                                    \
+	X(tx_claims, "CLAIMs told")                                                                              \
+	X(tx_currents, "CURRENTs told")                                                                          \
+	X(tx_wants, "WANTs told")                                                                                \
+	X(tx_bulk, "sessions told in bulk")                                                                      \
+	X(tx_records, "records handed out")                                                                      \
+	X(cancelled, "sessions that began and ended before they were told")                                      \
+	X(expire_forgotten, "expiries not told: an interface, an address or the role was lost")                  \
+	X(destroy_forgotten, "ends not told: no authority")                                                      \
+	X(rx_records, "records taken in")                                                                        \
+	X(rx_created, "copies made known by a peer")                                                             \
+	X(rx_updated, "changes of copies")                                                                       \
+	X(rx_deleted, "copies ended by DELETE")                                                                  \
+	X(rx_expired, "EXPIREDs received")                                                                       \
+	X(rx_claims, "flows that a peer claimed")                                                                \
+	X(rx_wants, "WANTs received")                                                                            \
+	X(rx_unknown, "records about a flow or handle that is not known here")                                   \
+	X(refused_epoch, "records refused: below the fence")                                                     \
+	X(refused_version, "records refused: below the flow's version")                                          \
+	X(refused_sender, "records refused: the version names another node")                                     \
+	X(refused_range, "records refused: a version or handle out of range")                                    \
+	X(refused_full, "records refused: the session table is full")                                            \
+	X(tx_refused, "REFUSEDs told")                                                                           \
+	X(rx_refused, "sessions of ours that a peer's kernel refused")                                           \
+	X(refused_local, "records refused: the flow is local to this box")                                       \
+	X(only_create, "records applied create-only")                                                            \
+	X(claims, "flows claimed here by evidence")                                                              \
+	X(evidence, "traffic found by a timer that moved")                                                       \
+	X(op_created, "copies written into the kernel")                                                          \
+	X(op_updated, "copies updated in the kernel")                                                            \
+	X(op_renewed, "leases renewed")                                                                          \
+	X(op_restored, "own flows set to their full timeout after a takeover")                                   \
+	X(op_deleted, "copies deleted from the kernel")                                                          \
+	X(op_asked, "entries read from the kernel")                                                              \
+	X(op_exist, "creates that found an entry")                                                               \
+	X(op_noent, "operations that found no entry")                                                            \
+	X(op_create_failed, "creates the kernel refused")                                                        \
+	X(op_update_failed, "updates the kernel refused")                                                        \
+	X(op_renew_failed, "renewals the kernel refused")                                                        \
+	X(op_delete_failed, "deletes the kernel refused")                                                        \
+	X(op_full, "creates refused for want of space in the kernel's table")                                    \
+	X(op_collision, "creates refused since another flow holds the translated address")                       \
+	X(op_retried, "failed copies tried again")                                                               \
+	X(op_dropped, "operations dropped: the flow had become ours")                                            \
+	X(lost, "copies that vanished here")                                                                     \
+	X(vanished, "own entries that vanished unseen")                                                          \
+	X(found, "entries of the kernel that no record explained")                                               \
+	X(leftovers,                                                                                             \
+	  "entries of an earlier life of this node, removed: a peer holds their address and does not know them") \
+	X(repaired, "copies whose kernel entry differed and was set right")                                      \
+	X(extra, "copies that their owner did not name")                                                         \
+	X(sweeps, "sweeps ended")                                                                                \
+	X(digests_equal, "DIGESTs compared equal")                                                               \
+	X(digests_differ, "DIGESTs that differed")                                                               \
+	X(buckets_resent, "buckets sent again after a difference")                                               \
 	X(bulks, "bulks begun")
 
 struct sync_stats {
@@ -153,7 +155,7 @@ struct sync_peer {
 	/* out */
 	uint64_t tx_seq;
 	uint32_t cursor; /* next record of the dirty list to look at */
-	bool floor_due, floor_heard, bulk_started;
+	bool floor_due, floor_heard;
 	struct sync_bulk_tx bulk;
 	bool has_all;      /* everything we had when it joined is acknowledged as stored */
 	uint64_t acked;    /* our records that it has stored */
@@ -173,6 +175,7 @@ struct sync_peer {
 	bool equal;
 	mono_t equal_at;
 	unsigned buckets_next; /* next bucket to report, SYNC_BUCKETS: none */
+	int64_t repair_ns;     /* pause after a repair: doubles while repairs do not help */
 	mono_t repair_until;   /* a repair was asked for: no second one before */
 	uint32_t refused;      /* its sessions that our kernel refuses */
 	uint32_t unknown[SYNC_UNKNOWN_MAX];

@@ -228,6 +228,22 @@ static void read_own(struct sync *s, struct flow f, const struct ct_entry *e, mo
 		flow_dirty(s, f, ALL_PEERS);
 }
 
+/*
+ * A left-over of an earlier life of this node: it goes through a virtual address that a peer holds now, and that peer has
+ * named all it has. Its traffic cannot come here, but its translated tuple would keep out the copy of a living flow.
+ */
+static bool is_leftover(const struct sync *s, struct flow f)
+{
+	struct ct_tuple orig, reply;
+
+	if (s->owner.auth.any || s->owner.muted || !sync_any_up(s) || !all_heard(s) ||
+	    !(f.x->status & (CT_ST_SRC_NAT | CT_ST_DST_NAT)))
+		return false;
+	sess_orig(&s->tbl, f.id, &orig);
+	sess_reply(&s->tbl, f.id, &reply);
+	return sync_local_is_vip(&s->locals, orig.l3, orig.dst) || sync_local_is_vip(&s->locals, orig.l3, reply.dst);
+}
+
 /* An entry without owner: ours when traffic is seen or nobody can know better. */
 static void read_orphan(struct sync *s, struct flow f, const struct ct_entry *e, mono_t now)
 {
@@ -242,8 +258,12 @@ static void read_orphan(struct sync *s, struct flow f, const struct ct_entry *e,
 		return;
 	if (traffic)
 		s->join_until = mono_max(s->join_until, mono_add(now, SYNC_JOIN_NS));
-	if ((traffic && !s->owner.muted) || may_adopt(s))
+	if ((traffic && !s->owner.muted) || may_adopt(s)) {
 		flow_born(s, f);
+	} else if (!traffic && f.x->evidence_s == 0 && is_leftover(s, f)) {
+		s->stats.leftovers++;
+		flow_drop(s, f, true);
+	}
 }
 
 /* The owner says that it ended. What we saw decides: evidence now, or remembered and younger than the state's timer. */

@@ -3,9 +3,10 @@
 #include <string.h>
 #include "sync/sync_int.h"
 
-#define PAGE_BITS 10
-#define PAGE      (1u << PAGE_BITS)
-#define REPAIR_NS (2 * NS_PER_SEC)
+#define PAGE_BITS     10
+#define PAGE          (1u << PAGE_BITS)
+#define REPAIR_NS     (2 * NS_PER_SEC)
+#define REPAIR_MAX_NS (64 * NS_PER_SEC)
 
 static uint32_t *page_at(const struct sync_handles *h, uint32_t page)
 {
@@ -392,13 +393,16 @@ static void on_digest(struct sync *s, struct sync_peer *p, const struct sync_rec
 	p->digest_equal = d->count == rec->count && d->root == rec->digest;
 	if (p->digest_equal) {
 		s->stats.digests_equal++;
+		p->repair_ns = REPAIR_NS;
 		return;
 	}
 	s->stats.digests_differ++;
 	p->equal = false;
 	if (mono_before(now, p->repair_until))
 		return;
-	p->repair_until = mono_add(now, REPAIR_NS);
+	/* What a repair cannot mend (our table is full) is not asked for without end. */
+	p->repair_until = mono_add(now, p->repair_ns);
+	p->repair_ns = p->repair_ns * 2 > REPAIR_MAX_NS ? REPAIR_MAX_NS : p->repair_ns * 2;
 	p->buckets_next = 0;
 }
 

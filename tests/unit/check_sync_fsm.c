@@ -292,6 +292,47 @@ START_TEST(test_nat_collision)
 	ck_assert_uint_eq(r->n[B].s->stats.op_collision, 1);
 	ck_assert_uint_le(r->n[B].ops[CT_OP_CREATE], 3);
 	ck_assert_uint_le(r->n[B].ops[CT_OP_UPDATE], 2);
+	/* What holds the address at B is of an earlier life: A holds the VIP and does not know it. It gives way. */
+	rig_idle(r, 60 * NS_PER_SEC);
+	ck_assert_uint_eq(r->n[B].s->stats.leftovers, 1);
+	ck_assert_ptr_null(rig_find(&r->n[B], &own.orig));
+	ck_assert_int_eq(rig_view(r, B, &e).disp, SYNC_DISP_SYNCED);
+	ck_assert_int_eq(rig_view(r, A, &e).disp, SYNC_DISP_SYNCED);
+}
+END_TEST
+
+/* The same with traffic at B: it is a living flow and stays. */
+START_TEST(test_living_flow_is_no_leftover)
+{
+	struct ct_entry own = rig_flow(81, IPPROTO_TCP, true);
+
+	rig_insert(r, B, &own);
+	for (unsigned i = 0; i < 12; i++) {
+		rig_idle(r, 5 * NS_PER_SEC);
+		rig_packet(r, B, &own, 432000);
+	}
+	ck_assert_uint_eq(r->n[B].s->stats.leftovers, 0);
+	ck_assert(rig_view(r, B, &own).mine);
+	ck_assert_ptr_nonnull(rig_find(&r->n[A], &own.orig));
+}
+END_TEST
+
+/* A session table that is too small cannot be repaired: the attempts become rare. */
+START_TEST(test_hopeless_repair_backs_off)
+{
+	r->n[B].s->tbl.limit = 5;
+	for (uint16_t i = 0; i < 10; i++) {
+		struct ct_entry e = rig_flow((uint16_t)(90 + i), IPPROTO_TCP, true);
+		rig_open(r, A, &e);
+	}
+	rig_idle(r, 120 * NS_PER_SEC);
+	ck_assert(!rig_equal(r));
+	ck_assert_uint_ge(r->n[B].s->stats.digests_differ, 30);
+	ck_assert_uint_le(r->n[A].s->stats.bulks, 8);
+	r->n[B].s->tbl.limit = 100;
+	rig_idle(r, 70 * NS_PER_SEC);
+	ck_assert(rig_equal(r));
+	ck_assert_uint_eq(r->n[B].n, 10);
 }
 END_TEST
 
@@ -642,6 +683,8 @@ static Suite *suite(void)
 	tcase_add_test(t, test_address_added_later);
 	tcase_add_test(t, test_table_full_is_retried);
 	tcase_add_test(t, test_nat_collision);
+	tcase_add_test(t, test_living_flow_is_no_leftover);
+	tcase_add_test(t, test_hopeless_repair_backs_off);
 	tcase_add_test(t, test_existing_entry_is_updated);
 	tcase_add_test(t, test_vanished_entry_is_created_again);
 	tcase_add_test(t, test_delete_of_nothing_is_success);
