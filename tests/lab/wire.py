@@ -78,7 +78,8 @@ class Advert:
         self.interval_ms = (struct.unpack("!H", body[4:6])[0] & 0x0fff) * 10
         size = 4 if af == 4 else 16
         family = socket.AF_INET if af == 4 else socket.AF_INET6
-        self.vips = [socket.inet_ntop(family, body[8 + i * size:8 + (i + 1) * size]) for i in range(self.count)]
+        whole = min(self.count, (len(body) - 8) // size)  # a forged count names more than there is
+        self.vips = [socket.inet_ntop(family, body[8 + i * size:8 + (i + 1) * size]) for i in range(whole)]
 
     def __repr__(self):
         return "advert(%.6f %s vrid %d prio %d)" % (self.t_ns / 1e9, self.src, self.vrid, self.priority)
