@@ -434,6 +434,8 @@ enum sync_drop sync_msg_read(const struct sync_env *env, struct peer_msg *out, s
 	if (env->type < PEER_HELLO || env->type > PEER_CLOSE)
 		return SYNC_DROP_TYPE;
 	out->type = (enum peer_msg_type)env->type;
+	if (out->type == PEER_HELLO)
+		out->hello.record_max = SYNC_CTL_MAX; /* what a peer that does not say it takes */
 	out->epoch.counter = env->epoch.counter;
 	out->epoch.node = env->epoch.node;
 	enum sync_drop d = get_body(env, out, st);
