@@ -28,6 +28,8 @@ static struct group_decision decide_master(const struct group_view *v)
 		return decide(GROUP_FAULT, ROLE_R_LINK, v->first_down);
 	if (v->first_decides ? v->first_member_higher : v->n_higher > 0)
 		return decide(GROUP_YIELD, ROLE_R_HIGHER, v->first_higher);
+	if (v->maintenance)
+		return decide(GROUP_GIVE, ROLE_R_MAINTENANCE, 0);
 	return stay;
 }
 

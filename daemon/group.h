@@ -3,7 +3,7 @@
  * Owns:    nothing.
  * Thread:  CONTROL (called by node).
  * In:      struct group_view: what the members, the channel and the peer say now.
- * Out:     struct group_decision: stay, take, yield, fault; with the reason and the member that decided.
+ * Out:     struct group_decision: stay, take, yield, give away, fault; with the reason and the member that decided.
  * Errors:  none; every view has a decision.
  */
 #ifndef KT_GROUP_H
@@ -13,24 +13,22 @@
 #include <stdint.h>
 #include "daemon/role.h"
 
-/* What the peer last said of this group on the channel (counts for 300 ms). */
-enum group_peer { GROUP_PEER_UNKNOWN = 0, GROUP_PEER_MASTER, GROUP_PEER_LEAVING, GROUP_PEER_NOT_MASTER };
+/* What the peers last said of this group on the channel (counts for 300 ms); of several the one that serves counts most,
+ * then the one that is leaving. */
+enum group_peer { GROUP_PEER_UNKNOWN = 0, GROUP_PEER_NOT_MASTER, GROUP_PEER_LEAVING, GROUP_PEER_MASTER };
 
 struct group_view {
 	enum role_is is;
-	uint16_t n;          /* members */
-	uint16_t n_down;     /* own link down or no address to speak from */
-	uint16_t n_expired;  /* master-down timer ran out, and no master heard since */
-	uint16_t n_zero;     /* of the expired ones: after a priority-0 advert */
-	uint16_t zero_heard; /* priority 0 heard a moment ago, timer may still run */
-	uint16_t n_higher;   /* MASTER: members that heard a higher master */
-	uint16_t n_lower;    /* BACKUP: members whose present master has a lower priority than ours */
-	uint16_t n_hearing;  /* a master's advert within its master-down time */
-	uint16_t first_down, first_deaf, first_hearing,
-	    first_higher;         /* member indices; valid when the count is not 0 */
-	bool first_member_higher; /* MASTER: member 0 itself heard a higher master */
+	uint16_t n;         /* members */
+	uint16_t n_down;    /* own link down or no address to speak from */
+	uint16_t n_expired; /* master-down timer ran out, and no master heard since */
+	uint16_t n_zero;    /* of the expired ones: after a priority-0 advert */
+	uint16_t n_higher;  /* MASTER: members that heard a higher master */
+	uint16_t n_lower;   /* BACKUP: members whose present master has a lower priority than ours */
+	uint16_t n_hearing; /* a master's advert within its master-down time */
+	uint16_t first_down, first_deaf, first_higher; /* instance indices; valid when the count is not 0 */
+	bool first_member_higher;                      /* MASTER: member 0 itself heard a higher master */
 	bool first_member_expired;
-	bool channel_configured; /* a sync peer exists in the configuration */
 	bool channel_up;
 	enum group_peer peer;
 	bool peer_ready;
@@ -44,13 +42,21 @@ struct group_view {
 	bool holding;       /* FAULT(transaction) or start delay: not now */
 };
 
-enum group_verdict { GROUP_STAY = 0, GROUP_TAKE, GROUP_TAKE_PLANNED, GROUP_YIELD, GROUP_FAULT, GROUP_CLEAR };
+enum group_verdict {
+	GROUP_STAY = 0,
+	GROUP_TAKE,
+	GROUP_TAKE_PLANNED,
+	GROUP_YIELD,
+	GROUP_GIVE,
+	GROUP_FAULT,
+	GROUP_CLEAR
+};
 
 struct group_decision {
 	enum group_verdict verdict;
 	enum role_reason reason;
 	bool deaf;       /* STAY although a member is deaf: name it */
-	uint16_t member; /* that decided or is deaf */
+	uint16_t member; /* instance that decided or is deaf */
 };
 
 struct group_decision group_decide(const struct group_view *v);

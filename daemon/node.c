@@ -81,7 +81,8 @@ void node_vrrp(struct node_run *r, uint16_t inst, const struct vrrp_ev *ev)
 		}
 		case VRRP_ACT_EXPIRED:
 			m->zero = !mono_is_never(m->zero_at) &&
-				  mono_sub(r->now, m->zero_at) <= 2 * vrrp_skew_ns(v->priority, v->master_adv_ns);
+				  mono_sub(r->now, m->zero_at) <=
+				      vrrp_skew_ns(v->priority, v->master_adv_ns) + v->master_adv_ns;
 			break;
 		case VRRP_ACT_HEARD_ZERO:
 			m->zero_at = r->now;
@@ -126,7 +127,7 @@ static void stall_check(struct node_run *r)
 		return;
 	for (uint16_t g = 0; g < n->n_groups; g++) {
 		struct node_group *grp = &n->group[g];
-		if (grp->role.is != ROLE_MASTER || grp->role.state != ROLE_STABLE || grp->stalled)
+		if (grp->role.state == ROLE_DEMOTING || grp->stalled)
 			continue;
 		const struct vrrp *v = &n->inst[grp->members[0]];
 		if (v->state != VRRP_MASTER || mono_is_never(v->advert_at))
@@ -179,7 +180,33 @@ static void on_advert(struct node_run *r, const struct node_ev *ev)
 	if (alive)
 		stalled_heard(r, m->group);
 	node_vrrp(r, ev->inst, ev->advert);
+	if (alive && n->running)
+		node_master_heard(r, m->group);
 	node_evaluate(r, m->group);
+}
+
+/* Brings a member in line with its group: after its link came back, or after a reload gave it another group. */
+static void settle_member(struct node_run *r, uint16_t inst)
+{
+	struct node *n = r->n;
+	const struct node_group *grp = &n->group[n->member[inst].group];
+	const struct vrrp *v = &n->inst[inst];
+	const struct role *role = &grp->role;
+	bool taking = role->state == ROLE_PREPARING && role->target == ROLE_MASTER;
+	bool serving =
+	    role->state == ROLE_COMMITTING || (role->is == ROLE_MASTER && role->state != ROLE_DEMOTING && !taking);
+	if (v->faulted && role->is != ROLE_FAULT)
+		node_vrrp(r, inst, &(struct vrrp_ev){ .type = VRRP_EV_FAULT_CLEAR });
+	if (serving && v->state == VRRP_BACKUP) {
+		/* On the beat of the others, so that the group's timers end together. */
+		struct vrrp_ev take = { .type = VRRP_EV_TAKE, .u.take.advert_base = MONO_ZERO };
+		for (uint16_t m = 0; m < grp->n_members; m++)
+			if (n->inst[grp->members[m]].state == VRRP_MASTER)
+				take.u.take.advert_base = n->inst[grp->members[m]].advert_at;
+		node_vrrp(r, inst, &take);
+	} else if (!serving && role->state == ROLE_STABLE && v->state == VRRP_MASTER) {
+		node_vrrp(r, inst, &(struct vrrp_ev){ .type = VRRP_EV_YIELD, .u.yield.send_zero = true });
+	}
 }
 
 static void on_link(struct node_run *r, const struct node_ev *ev)
@@ -202,8 +229,11 @@ static void on_link(struct node_run *r, const struct node_ev *ev)
 	if (!ev->up)
 		node_evaluate(r, m->group);
 	node_vrrp(r, ev->inst, &le);
-	if (ev->up)
-		node_evaluate(r, m->group);
+	if (!ev->up)
+		return;
+	node_evaluate(r, m->group);
+	if (n->running)
+		settle_member(r, ev->inst);
 }
 
 static void on_start(struct node_run *r, const struct node_ev *ev)
@@ -265,6 +295,7 @@ static void on_sync(struct node_run *r, const struct sync_report *rep)
 	switch (rep->type) {
 	case SYNC_REP_PONG:
 		n->pong_at = r->now;
+		n->aborting = false;
 		if (n->sync_silent_told) {
 			n->sync_silent_told = false;
 			node_tell(r, NODE_TOLD_SYNC_BACK);
@@ -399,18 +430,22 @@ static void on_tick(struct node_run *r)
 		if (mono_due(ike_deadline(&n->tunnel[t]), r->now))
 			node_ike(r, t, &ike);
 	sync_watch(r);
-	if (mono_due(n->heartbeat_at, r->now))
+	if (mono_due(n->heartbeat_at, r->now)) {
 		node_heartbeat(r);
+		/* Level, not edge: whatever a decision had to wait for is looked at again. */
+		node_evaluate_all(r);
+	}
 }
 
 static void on_force(struct node_run *r, uint16_t group)
 {
 	struct node *n = r->n;
 	for (uint16_t g = 0; g < n->n_groups; g++) {
-		if (group != NODE_ALL_GROUPS && group != g)
+		enum role_is is = n->group[g].role.is;
+		if ((group != NODE_ALL_GROUPS && group != g) || n->stopping || is == ROLE_INIT || is == ROLE_FAULT)
 			continue;
 		n->group[g].given_away = false;
-		bool give = n->group[g].role.is == ROLE_MASTER;
+		bool give = is == ROLE_MASTER;
 		bool peer_master = false;
 		for (uint8_t p = 0; p < n->n_peers; p++)
 			peer_master |=
@@ -425,9 +460,10 @@ static void on_maintenance(struct node_run *r, bool on)
 	struct node *n = r->n;
 	n->maintenance = on;
 	for (uint16_t g = 0; g < n->n_groups; g++) {
-		if (on && n->group[g].role.is == ROLE_MASTER)
-			node_wish(r, g, ROLE_BACKUP, ROLE_K_PLANNED, ROLE_R_MAINTENANCE, r->now);
+		const struct role *role = &n->group[g].role;
 		n->group[g].given_away = false;
+		if (on && !n->stopping && role->state == ROLE_PREPARING && role->is == ROLE_BACKUP)
+			node_wish(r, g, ROLE_BACKUP, ROLE_K_NONE, ROLE_R_MAINTENANCE, r->now);
 	}
 	node_evaluate_all(r);
 }
@@ -445,11 +481,9 @@ static void on_join(struct node_run *r, uint16_t group)
 		node_wish(r, group, ROLE_BACKUP, ROLE_K_NONE, ROLE_R_CONFIG, r->now);
 	for (uint16_t m = 0; m < grp->n_members; m++) {
 		uint16_t inst = grp->members[m];
-		if (n->inst[inst].state != VRRP_INIT)
-			continue;
-		node_vrrp(r, inst, &(struct vrrp_ev){ .type = VRRP_EV_START });
-		if (grp->role.is == ROLE_MASTER)
-			node_vrrp(r, inst, &(struct vrrp_ev){ .type = VRRP_EV_TAKE });
+		if (n->inst[inst].state == VRRP_INIT)
+			node_vrrp(r, inst, &(struct vrrp_ev){ .type = VRRP_EV_START });
+		settle_member(r, inst);
 	}
 	struct ike_ev go = { .kind = IKE_EV_INITIATE, .epoch = grp->role.epoch };
 	for (uint16_t t = 0; t < n->n_tunnels; t++)
@@ -463,9 +497,12 @@ static void guardian_watch(struct node_run *r)
 {
 	struct node *n = r->n;
 	bool on = n->n_groups > 0;
-	for (uint16_t g = 0; g < n->n_groups; g++)
-		if (n->group[g].role.is == ROLE_MASTER && !node_ready_peer(n, g, r->now))
+	for (uint16_t g = 0; g < n->n_groups; g++) {
+		const struct node_group *grp = &n->group[g];
+		bool serving = grp->role.is == ROLE_MASTER || grp->role.net_up || grp->adopting;
+		if (serving && !node_ready_peer(n, g, r->now))
 			on = false;
+	}
 	if (on != n->guardian_on) {
 		n->guardian_on = on;
 		node_emit(r, NODE_ACT_GUARDIAN)->on = on;

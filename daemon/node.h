@@ -56,6 +56,7 @@ struct node_group {
 	uint16_t tunnels_up_due; /* child SAs awaited for the timeline */
 	mono_t deaf_since;       /* a member hears no master while others do; told when it lasts */
 	bool deaf_told;
+	bool gate_told;         /* preemption waits for the sessions */
 	enum role_is told_role; /* of the last heartbeat */
 	bool told_ready;
 };

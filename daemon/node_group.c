@@ -56,7 +56,7 @@ static int64_t group_down_ns(const struct node *n, uint16_t group)
 	return longest;
 }
 
-static void view_members(const struct node *n, uint16_t group, struct group_view *v)
+static void view_members(const struct node *n, uint16_t group, mono_t now, struct group_view *v)
 {
 	const struct node_group *grp = &n->group[group];
 	for (uint16_t i = 0; i < grp->n_members; i++) {
@@ -68,7 +68,9 @@ static void view_members(const struct node *n, uint16_t group, struct group_view
 				v->first_down = inst;
 			continue;
 		}
-		if (!mono_is_never(m->higher_at)) {
+		/* A better master counts as long as a backup would wait for its next advert. */
+		if (!mono_is_never(m->higher_at) &&
+		    mono_sub(now, m->higher_at) <= vrrp_master_down_ns(r->priority, r->peer.adv_ns)) {
 			if (!v->n_higher++)
 				v->first_higher = inst;
 			v->first_member_higher |= i == 0;
@@ -82,21 +84,20 @@ static void view_members(const struct node *n, uint16_t group, struct group_view
 			v->first_member_expired |= i == 0;
 			continue;
 		}
-		if (!mono_is_never(m->heard_at) && !v->n_hearing++)
-			v->first_hearing = inst;
+		v->n_hearing = (uint16_t)(v->n_hearing + !mono_is_never(m->heard_at));
 		v->n_lower = (uint16_t)(v->n_lower + m->lower);
 	}
 }
 
 static void view_peers(const struct node *n, uint16_t group, mono_t now, struct group_view *v)
 {
-	v->channel_configured = n->n_peers > 0;
 	v->peer_ready = node_ready_peer(n, group, now) != NULL;
 	for (uint8_t p = 0; p < n->n_peers; p++) {
 		const struct node_peer *peer = &n->peer[p];
-		if (peer->dead && peer->groups[group].role == PEER_ROLE_MASTER)
-			v->peer_dead = true;
-		if (!node_channel_up(peer, now) || !peer->same_config)
+		if (!peer->same_config)
+			continue;
+		v->peer_dead |= peer->dead && peer->groups[group].role == PEER_ROLE_MASTER;
+		if (!node_channel_up(peer, now))
 			continue;
 		v->channel_up = true;
 		if (mono_is_never(peer->groups[group].at) || mono_sub(now, peer->groups[group].at) > NODE_CHANNEL_NS)
@@ -106,9 +107,7 @@ static void view_peers(const struct node *n, uint16_t group, mono_t now, struct 
 		    : peer->groups[group].role == PEER_ROLE_MASTER || peer->groups[group].role == PEER_ROLE_MOVING
 			? GROUP_PEER_MASTER
 			: GROUP_PEER_NOT_MASTER;
-		/* Of several peers the one that serves counts. */
-		if (v->peer == GROUP_PEER_UNKNOWN || said == GROUP_PEER_MASTER)
-			v->peer = said;
+		v->peer = said > v->peer ? said : v->peer;
 	}
 }
 
@@ -126,7 +125,7 @@ static struct group_view view(const struct node *n, uint16_t group, mono_t now)
 		.not_grouped = !mono_is_never(grp->not_grouped_until) && mono_before(now, grp->not_grouped_until),
 		.holding = !mono_is_never(grp->role.hold_until),
 	};
-	view_members(n, group, &v);
+	view_members(n, group, now, &v);
 	view_peers(n, group, now, &v);
 	return v;
 }
@@ -205,15 +204,51 @@ static void note_deaf(struct node_run *r, uint16_t group, const struct group_dec
 	a->inst = d->member;
 }
 
+/* Would preempt, were it not for the gate: said once while it lasts. */
+static void note_gate(struct node_run *r, uint16_t group, const struct group_view *v)
+{
+	struct node_group *grp = &r->n->group[group];
+	bool held = v->is == ROLE_BACKUP && v->preempt && !v->gate_open && v->n_lower > 0 && v->n_lower >= v->n;
+	if (held && !grp->gate_told)
+		node_tell(r, NODE_TOLD_GATE_CLOSED)->group = group;
+	grp->gate_told = held;
+}
+
+/* A master is heard after all while its place is being prepared for: nothing has been shown outside yet. */
+static void step_back(struct node_run *r, uint16_t group)
+{
+	const struct role *role = &r->n->group[group].role;
+	if (role->is == ROLE_MASTER) /* it was given away and is being taken back: the new master has made it */
+		node_wish(r, group, ROLE_BACKUP, ROLE_K_FORCED, ROLE_R_HIGHER, r->now);
+	else
+		node_wish(r, group, ROLE_BACKUP, ROLE_K_NONE, (enum role_reason)role->rec.reason, r->now);
+}
+
+void node_master_heard(struct node_run *r, uint16_t group)
+{
+	const struct node *n = r->n;
+	const struct role *role = &n->group[group].role;
+	node_role(r, group, &(struct role_ev){ .type = ROLE_EV_RIVAL });
+	if (role->state != ROLE_PREPARING || role->target != ROLE_MASTER || role->kind != ROLE_K_CRASH ||
+	    role->rec.reason == ROLE_R_OPERATOR)
+		return;
+	struct group_view v = view(n, group, r->now);
+	if (group_decide(&v).verdict == GROUP_STAY)
+		step_back(r, group);
+}
+
 void node_evaluate(struct node_run *r, uint16_t group)
 {
 	struct node *n = r->n;
 	struct node_group *grp = &n->group[group];
-	if (!n->running || n->stopping || grp->role.state == ROLE_DEMOTING)
+	if (!n->running || n->stopping)
 		return;
 	struct group_view v = view(n, group, r->now);
 	struct group_decision d = group_decide(&v);
+	if (grp->role.state == ROLE_DEMOTING && d.verdict != GROUP_FAULT)
+		return; /* it always finishes; only where it ends may change */
 	note_deaf(r, group, &d);
+	note_gate(r, group, &v);
 	switch (d.verdict) {
 	case GROUP_STAY:
 		return;
@@ -229,6 +264,9 @@ void node_evaluate(struct node_run *r, uint16_t group)
 		return;
 	case GROUP_YIELD:
 		note_yield(r, group, &d);
+		return;
+	case GROUP_GIVE:
+		node_wish(r, group, ROLE_BACKUP, ROLE_K_PLANNED, d.reason, r->now);
 		return;
 	case GROUP_FAULT:
 		node_wish(r, group, ROLE_FAULT, ROLE_K_FAULT, d.reason, r->now);
@@ -290,13 +328,15 @@ static void role_changed(struct node_run *r, uint16_t group, enum role_is is, co
 	a->to = (uint8_t)is;
 	a->reason = rec->reason;
 	a->epoch = rec->epoch;
-	a = node_emit(r, NODE_ACT_HOOK);
-	a->hook = HOOK_ROLE;
-	a->group = group;
-	a->from = rec->from;
-	a->to = (uint8_t)is;
-	a->reason = rec->reason;
-	a->epoch = rec->epoch;
+	if (rec->from != is) {
+		a = node_emit(r, NODE_ACT_HOOK);
+		a->hook = HOOK_ROLE;
+		a->group = group;
+		a->from = rec->from;
+		a->to = (uint8_t)is;
+		a->reason = rec->reason;
+		a->epoch = rec->epoch;
+	}
 	switch (is) {
 	case ROLE_INIT:
 		each_member(r, group, &(struct vrrp_ev){ .type = VRRP_EV_STOP });
@@ -374,7 +414,7 @@ static void role_act(struct node_run *r, uint16_t group, const struct role_act *
 		node_ike_initiate(r, group, act->epoch);
 		return;
 	case ROLE_ACT_PEER_TAKE:
-		node_say(r, PEER_TAKE, group, act->epoch, 0, rec->reason, false);
+		node_say_take(r, group, act->epoch, rec->reason);
 		return;
 	case ROLE_ACT_PEER_PREPARED:
 		node_say(r, PEER_PREPARED, group, act->epoch, 0, rec->reason, false);

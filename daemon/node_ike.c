@@ -14,6 +14,8 @@ bool node_ike_leftovers(const struct node *n, uint16_t group)
 static void purge_answered(struct node_run *r, uint16_t group, struct epoch epoch)
 {
 	struct node_group *grp = &r->n->group[group];
+	if (epoch_cmp(epoch, grp->role.epoch) != 0)
+		return; /* of a purge that was overtaken */
 	if (!grp->tunnels_due || --grp->tunnels_due)
 		return;
 	struct role_ev ev = { .type = ROLE_EV_PURGED, .epoch = epoch };
@@ -23,6 +25,8 @@ static void purge_answered(struct node_run *r, uint16_t group, struct epoch epoc
 static void came_up(struct node_run *r, uint16_t group, struct epoch epoch)
 {
 	struct node_group *grp = &r->n->group[group];
+	if (epoch_cmp(epoch, grp->role.epoch) != 0)
+		return;
 	if (!grp->tunnels_up_due || --grp->tunnels_up_due)
 		return;
 	struct role_ev ev = { .type = ROLE_EV_IKE_UP, .epoch = epoch };

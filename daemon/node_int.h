@@ -30,6 +30,8 @@ void node_wish(struct node_run *r, uint16_t group, enum role_is target, enum rol
 /* Looks at the group table and wishes accordingly. */
 void node_evaluate(struct node_run *r, uint16_t group);
 void node_evaluate_all(struct node_run *r);
+/* Another master's advert was accepted on a member of this group. */
+void node_master_heard(struct node_run *r, uint16_t group);
 /* Instant of the last sign of the present master on this group; now if there is none. */
 mono_t node_last_sign(const struct node *n, uint16_t group, mono_t now);
 
@@ -37,6 +39,8 @@ mono_t node_last_sign(const struct node *n, uint16_t group, mono_t now);
 void node_heartbeat(struct node_run *r);
 void node_say(struct node_run *r, enum peer_msg_type type, uint16_t group, struct epoch epoch, uint64_t seq,
 	      uint8_t reason, bool planned);
+/* Asks one node that is ready, and only one, to take the group over. */
+void node_say_take(struct node_run *r, uint16_t group, struct epoch epoch, uint8_t reason);
 void node_on_peer_up(struct node_run *r, const struct node_ev *ev);
 void node_on_peer_down(struct node_run *r, const struct node_ev *ev);
 void node_on_peer_msg(struct node_run *r, const struct node_ev *ev);

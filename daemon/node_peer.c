@@ -58,6 +58,15 @@ void node_say(struct node_run *r, enum peer_msg_type type, uint16_t group, struc
 	m->planned = planned;
 }
 
+void node_say_take(struct node_run *r, uint16_t group, struct epoch epoch, uint8_t reason)
+{
+	const struct node_peer *peer = node_ready_peer(r->n, group, r->now);
+	struct peer_msg *m = new_msg(r, PEER_TAKE, peer ? peer->node : 0);
+	m->group = group;
+	m->epoch = epoch;
+	m->reason = reason;
+}
+
 static uint8_t role_on_wire(const struct role *role)
 {
 	if (role->state == ROLE_COMMITTING || (role->state == ROLE_DEMOTING && role->is == ROLE_MASTER))
@@ -217,7 +226,7 @@ static void on_heartbeat(struct node_run *r, struct node_peer *p, const struct p
 	node_evaluate_all(r);
 }
 
-static void on_take(struct node_run *r, struct node_peer *p, const struct peer_msg *m)
+static void on_take(struct node_run *r, const struct peer_msg *m)
 {
 	struct node *n = r->n;
 	if (n->maintenance || n->stopping || n->group[m->group].role.is != ROLE_BACKUP)
@@ -225,7 +234,6 @@ static void on_take(struct node_run *r, struct node_peer *p, const struct peer_m
 	n->group[m->group].given_away = false;
 	if (m->reason == ROLE_R_STOP || m->reason == ROLE_R_MAINTENANCE)
 		n->group[m->group].role.leaving_heard = true;
-	(void)p;
 	node_wish(r, m->group, ROLE_MASTER, ROLE_K_PLANNED, (enum role_reason)m->reason, r->now);
 }
 
@@ -267,7 +275,7 @@ void node_on_peer_msg(struct node_run *r, const struct node_ev *ev)
 	case PEER_CLOSE:
 		return;
 	case PEER_TAKE:
-		on_take(r, p, m);
+		on_take(r, m);
 		return;
 	case PEER_PREPARED:
 		re.peer = ROLE_PEER_PREPARED;

@@ -113,6 +113,7 @@ static void begin(struct role *r, const struct role_ev *wish, bool new_epoch, mo
 	r->has_sync = wish->has_sync && !wish->sync_late;
 	r->has_channel = wish->has_channel;
 	r->peer_ready = wish->peer_ready;
+	r->rival_heard = false;
 	r->rec = (struct role_record){
 		.epoch = r->epoch,
 		.group = r->group,
@@ -215,7 +216,7 @@ static void prepare_planned(struct role *r, bool leftovers, mono_t now, struct r
 	}
 }
 
-static void abort_prepare(struct role *r, enum role_reason why, mono_t now, struct role_acts *out)
+static void abandon(struct role *r, enum role_reason why, mono_t now, struct role_acts *out)
 {
 	mark(r, ROLE_PH_ABORT, now, ROLE_RES_ERROR);
 	r->rec.to = r->rec.from;
@@ -331,7 +332,7 @@ static void wish_leave(struct role *r, const struct role_ev *wish, mono_t now, s
 		return;
 	}
 	if (wish->kind == ROLE_K_PLANNED && !goes_on_alone(r)) {
-		abort_prepare(r, ROLE_R_PEER_ABORTED, now, out);
+		abandon(r, ROLE_R_PEER_ABORTED, now, out);
 		return;
 	}
 	bool others_live = wish->kind == ROLE_K_FORCED;
@@ -366,11 +367,13 @@ static void on_wish(struct role *r, const struct role_ev *wish, mono_t now, stru
 		}
 		if (r->target == wish->target && wish->kind == r->kind)
 			return;
-		abort_prepare(r, ROLE_R_NONE, now, out);
+		abandon(r, ROLE_R_NONE, now, out);
 		start_wish(r, wish, now, out);
 		return;
 	case ROLE_COMMITTING:
 	case ROLE_DEMOTING:
+		if (r->next.set && r->next.ev.target == ROLE_INIT)
+			return; /* a stop is the last wish */
 		if (wish->target == r->target)
 			r->next.set = false;
 		else
@@ -541,6 +544,28 @@ static void on_peer(struct role *r, const struct role_ev *ev, mono_t now, struct
 	}
 }
 
+/* No UP in time. Whoever has to leave in any case, or hears the new master's adverts, goes on; else the role stays. */
+static void up_missing(struct role *r, mono_t now, struct role_acts *out)
+{
+	mark(r, ROLE_PH_UP, now, ROLE_RES_TIMEOUT);
+	if (goes_on_alone(r) || r->rival_heard || (r->next.set && r->next.ev.target != ROLE_MASTER)) {
+		addresses_off(r, now, out);
+		return;
+	}
+	abandon(r, ROLE_R_PEER_ABORTED, now, out);
+	r->next.set = false;
+	/* Addresses and role were never lost, but authority was: it comes back under a new epoch. */
+	struct role_ev wish = { .type = ROLE_EV_WISH,
+				.target = ROLE_MASTER,
+				.kind = ROLE_K_CRASH,
+				.reason = ROLE_R_PEER_ABORTED,
+				.detect = now,
+				.has_sync = r->has_sync,
+				.has_channel = r->has_channel,
+				.seen = r->epoch };
+	wish_master(r, &wish, now, out);
+}
+
 /* The stage ran out of time: the step policy decides. */
 static void on_deadline(struct role *r, mono_t now, struct role_acts *out)
 {
@@ -551,7 +576,7 @@ static void on_deadline(struct role *r, mono_t now, struct role_acts *out)
 	case ROLE_PREPARING:
 		if (r->waiting & WAIT_PREPARED) {
 			if (!goes_on_alone(r)) {
-				abort_prepare(r, ROLE_R_PEER_ABORTED, now, out);
+				abandon(r, ROLE_R_PEER_ABORTED, now, out);
 				return;
 			}
 			demote_now(r, true, true, true, now, out);
@@ -561,7 +586,7 @@ static void on_deadline(struct role *r, mono_t now, struct role_acts *out)
 			if (r->leaving_heard)
 				prepare_crash(r, false, now, out);
 			else
-				abort_prepare(r, ROLE_R_PEER_ABORTED, now, out);
+				abandon(r, ROLE_R_PEER_ABORTED, now, out);
 			return;
 		}
 		if (r->waiting & WAIT_FENCE)
@@ -583,25 +608,7 @@ static void on_deadline(struct role *r, mono_t now, struct role_acts *out)
 		if (r->waiting & WAIT_FLUSH) {
 			say_go(r, 0, ROLE_RES_TIMEOUT, now, out);
 		} else if (r->waiting & WAIT_UP) {
-			mark(r, ROLE_PH_UP, now, ROLE_RES_TIMEOUT);
-			if (goes_on_alone(r)) {
-				addresses_off(r, now, out);
-				return;
-			}
-			/* The peer did not follow: the role comes back under a new epoch. */
-			r->is = ROLE_BACKUP;
-			r->rec.outcome = ROLE_RES_ERROR;
-			finish(r, ROLE_BACKUP, now, out);
-			struct role_ev wish = { .type = ROLE_EV_WISH,
-						.target = ROLE_MASTER,
-						.kind = ROLE_K_CRASH,
-						.reason = ROLE_R_PEER_ABORTED,
-						.detect = now,
-						.has_sync = r->has_sync,
-						.has_channel = r->has_channel,
-						.seen = r->epoch };
-			r->next.set = false;
-			start_wish(r, &wish, now, out);
+			up_missing(r, now, out);
 		} else {
 			demoted(r, ROLE_RES_TIMEOUT, now, out);
 			take_next(r, now, out);
@@ -684,6 +691,9 @@ void role_step(struct role *r, const struct role_ev *ev, mono_t now, struct role
 		return;
 	case ROLE_EV_PEER:
 		on_peer(r, ev, now, out);
+		return;
+	case ROLE_EV_RIVAL:
+		r->rival_heard |= r->state == ROLE_DEMOTING && (r->waiting & WAIT_UP);
 		return;
 	case ROLE_EV_TICK:
 		on_tick(r, now, out);

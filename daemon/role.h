@@ -122,6 +122,7 @@ enum role_ev_type {
 	ROLE_EV_NET,       /* net, err: state of the desired set */
 	ROLE_EV_IKE_UP,    /* epoch: last initiated tunnel of the group is up */
 	ROLE_EV_PEER,      /* peer: PEER_PREPARED, PEER_GO, PEER_UP of sync/peer_msg.h; epoch, seq */
+	ROLE_EV_RIVAL,     /* an advert of another master was heard */
 	ROLE_EV_TICK,
 };
 
@@ -221,6 +222,7 @@ struct role {
 	unsigned failed;    /* promotions in a row that failed with a ready peer */
 	mono_t hold_until;  /* FAULT(transaction) ends */
 	bool leaving_heard; /* the peer said LEAVING: a missing GO does not abort */
+	bool rival_heard;   /* while waiting for UP: the new master speaks, so it is past its point of no return */
 };
 
 void role_init(struct role *r, uint16_t group, uint32_t node);

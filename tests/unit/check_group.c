@@ -5,14 +5,12 @@
 
 static struct group_view backup(void)
 {
-	return (struct group_view){
-		.is = ROLE_BACKUP, .n = 2, .channel_configured = true, .preempt = true, .n_hearing = 2
-	};
+	return (struct group_view){ .is = ROLE_BACKUP, .n = 2, .preempt = true, .n_hearing = 2 };
 }
 
 static struct group_view master(void)
 {
-	return (struct group_view){ .is = ROLE_MASTER, .n = 2, .channel_configured = true, .preempt = true };
+	return (struct group_view){ .is = ROLE_MASTER, .n = 2, .preempt = true };
 }
 
 struct row {
@@ -55,7 +53,7 @@ static const struct row rows[] = {
 	  true },
 	{ "some expired, channel down", { BACKUP, .n_expired = 1, .n_hearing = 1 }, GROUP_STAY, ROLE_R_NONE, true },
 	{ "priority 0 on one, peer leaving: now, whatever the interval",
-	  { BACKUP, .zero_heard = 1, .n_hearing = 2, .channel_up = true, .peer = GROUP_PEER_LEAVING },
+	  { BACKUP, .n_hearing = 2, .channel_up = true, .peer = GROUP_PEER_LEAVING },
 	  GROUP_TAKE,
 	  ROLE_R_PEER_LEAVING,
 	  false },
@@ -98,6 +96,16 @@ static const struct row rows[] = {
 	  false },
 	{ "all links down, degrade", { MASTER, .n_down = 2, .fault_degrade = true }, GROUP_FAULT, ROLE_R_LINK, false },
 	{ "master hears a higher one on any member", { MASTER, .n_higher = 1 }, GROUP_YIELD, ROLE_R_HIGHER, false },
+	{ "maintenance: the master gives the role away",
+	  { MASTER, .maintenance = true },
+	  GROUP_GIVE,
+	  ROLE_R_MAINTENANCE,
+	  false },
+	{ "maintenance, but a link is down: fault comes first",
+	  { MASTER, .maintenance = true, .n_down = 1 },
+	  GROUP_FAULT,
+	  ROLE_R_LINK,
+	  false },
 	{ "crossed: only the first member decides",
 	  { MASTER, .n_higher = 1, .first_decides = true },
 	  GROUP_STAY,

@@ -71,6 +71,23 @@ static void tick(void)
 	step((struct role_ev){ .type = ROLE_EV_TICK });
 }
 
+/* Brings the machine into each state, with each target it can have there. */
+enum {
+	IN_INIT = 0,
+	IN_BACKUP,
+	IN_MASTER,
+	IN_FAULT,
+	IN_PREPARING,
+	IN_PLANNED,
+	IN_ASKING,
+	IN_COMMITTING,
+	IN_FLUSHING,
+	IN_GONE,
+	IN_DEMOTING,
+	IN_N
+};
+static void bring(int where);
+
 static void to_backup(void)
 {
 	step(wish(ROLE_BACKUP, ROLE_K_NONE, ROLE_R_START));
@@ -249,6 +266,66 @@ START_TEST(no_up_takes_the_role_back_under_a_new_epoch)
 }
 END_TEST
 
+static void until_up_is_awaited(void)
+{
+	to_master();
+	step(peer(ROLE_PEER_PREPARED, epoch_next(r.epoch, 1)));
+	step(answer(ROLE_EV_FLUSHED));
+	ck_assert(has(ROLE_ACT_PEER_GO));
+}
+
+START_TEST(taking_back_never_says_backup)
+{
+	until_up_is_awaited();
+	tick();
+	ck_assert(!has(ROLE_ACT_CHANGED));
+	ck_assert_int_eq(r.is, ROLE_MASTER);
+	step(wish(ROLE_FAULT, ROLE_K_FAULT, ROLE_R_LINK)); /* and may be interrupted */
+	ck_assert(has(ROLE_ACT_NET_DOWN));
+	step(net(ROLE_NET_EQUAL, 0));
+	ck_assert_int_eq(r.is, ROLE_FAULT);
+}
+END_TEST
+
+START_TEST(no_up_but_the_new_master_is_heard)
+{
+	until_up_is_awaited();
+	step((struct role_ev){ .type = ROLE_EV_RIVAL });
+	tick();
+	ck_assert(has(ROLE_ACT_NET_DOWN) && !has(ROLE_ACT_FENCE));
+	step(net(ROLE_NET_EQUAL, 0));
+	ck_assert_int_eq(r.is, ROLE_BACKUP);
+}
+END_TEST
+
+START_TEST(no_up_and_another_reason_to_leave)
+{
+	static const enum role_is target[] = { ROLE_FAULT, ROLE_INIT };
+	until_up_is_awaited();
+	step(wish(target[_i], target[_i] == ROLE_FAULT ? ROLE_K_FAULT : ROLE_K_STOP, ROLE_R_LINK));
+	ck_assert_uint_eq(out.n, 0);
+	tick();
+	ck_assert(has(ROLE_ACT_NET_DOWN) && !has(ROLE_ACT_FENCE));
+	step(net(ROLE_NET_EQUAL, 0));
+	ck_assert_int_eq(r.state, ROLE_STABLE);
+	ck_assert_int_eq(r.is, target[_i]);
+}
+END_TEST
+
+START_TEST(stop_is_the_last_wish)
+{
+	bring(_i);
+	step(wish(ROLE_INIT, ROLE_K_STOP, ROLE_R_STOP));
+	if (r.state == ROLE_COMMITTING || r.state == ROLE_DEMOTING) {
+		step(wish(ROLE_BACKUP, ROLE_K_FORCED, ROLE_R_HIGHER));
+		step(wish(ROLE_FAULT, ROLE_K_FAULT, ROLE_R_LINK));
+	}
+	for (int i = 0; i < 20 && r.state != ROLE_STABLE; i++)
+		tick();
+	ck_assert_int_eq(r.is, ROLE_INIT);
+}
+END_TEST
+
 START_TEST(stop_goes_on_without_the_peer)
 {
 	to_master();
@@ -373,22 +450,6 @@ START_TEST(wish_during_prepare_aborts_at_once)
 	ck_assert_int_eq(r.is, ROLE_FAULT);
 }
 END_TEST
-
-/* Brings the machine into each state, with each target it can have there. */
-enum {
-	IN_INIT = 0,
-	IN_BACKUP,
-	IN_MASTER,
-	IN_FAULT,
-	IN_PREPARING,
-	IN_PLANNED,
-	IN_ASKING,
-	IN_COMMITTING,
-	IN_FLUSHING,
-	IN_GONE,
-	IN_DEMOTING,
-	IN_N
-};
 
 static void bring(int where)
 {
@@ -556,6 +617,10 @@ int main(void)
 	tcase_add_test(tc, planned_old_side);
 	tcase_add_test(tc, stale_prepared_is_refused);
 	tcase_add_test(tc, no_up_takes_the_role_back_under_a_new_epoch);
+	tcase_add_test(tc, taking_back_never_says_backup);
+	tcase_add_test(tc, no_up_but_the_new_master_is_heard);
+	tcase_add_loop_test(tc, no_up_and_another_reason_to_leave, 0, 2);
+	tcase_add_loop_test(tc, stop_is_the_last_wish, 0, IN_N);
 	tcase_add_test(tc, stop_goes_on_without_the_peer);
 	tcase_add_test(tc, force_without_a_peer_changes_nothing);
 	tcase_add_test(tc, forced_takes_addresses_first);
