@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/base/clock.h"
@@ -20,6 +21,7 @@ struct netapply {
 	bool told_synced;
 	bool running, again; /* a hook called back into us */
 	bool own_failed;     /* the file on disk is not the list */
+	bool promote_told;   /* that others' addresses could not be protected was said */
 	int own_err;
 	struct own_entry *own; /* room for the list, NET_OBJECTS_MAX */
 	struct net_status last[NET_GROUPS_MAX];
@@ -103,6 +105,40 @@ static void batch_done(struct kt_job *job)
 	run_soon(na);
 }
 
+static void promote_done(struct kt_job *job)
+{
+	struct netapply *na = job->arg;
+	if (job->result == 0 || na->promote_told)
+		return;
+	na->promote_told = true;
+	log_notice(LOG_NET,
+		   "%s: %s: where one of our IPv4 addresses came first in its subnet, the kernel deletes later ones of "
+		   "others together with it; set it to 1",
+		   job->sysctl.path, err_text(job->result));
+}
+
+/*
+ * The kernel deletes a subnet's later IPv4 addresses together with its first one, unless promote_secondaries is set.
+ * An interface's own address may well come later than a virtual one, for instance after an ifdown and ifup.
+ */
+static void protect_others(struct netapply *na, const struct net_op *op, unsigned n)
+{
+	int last = 0;
+	for (unsigned i = 0; i < n; i++) {
+		const struct net_link *l = netstate_link(&na->ns, op[i].ifindex);
+		if (op[i].addr.af != ADDR_V4 || op[i].ifindex == last || !l)
+			continue;
+		last = op[i].ifindex;
+		struct kt_job *job = kt_job_new(KT_SYSCTL, KT_LATER, promote_done, na);
+		if (!job)
+			return;
+		snprintf(job->sysctl.path, sizeof(job->sysctl.path), "net/ipv4/conf/%s/promote_secondaries", l->name);
+		snprintf(job->sysctl.value, sizeof(job->sysctl.value), "1");
+		if (kernel_thread_submit(na->conf.kt, job) != 0)
+			kt_job_free(job);
+	}
+}
+
 static void send_chunk(struct netapply *na, enum net_op_kind kind, const struct net_op *op, unsigned n)
 {
 	struct kt_job *job = kt_job_new(KT_RTNL, kind == NET_OP_ADD ? KT_PROMOTE : KT_DEMOTE, batch_done, na);
@@ -110,6 +146,8 @@ static void send_chunk(struct netapply *na, enum net_op_kind kind, const struct 
 		kt_job_add_addr(job, &op[i], na->ns.marks);
 	if (job && kernel_thread_submit(na->conf.kt, job) == 0) {
 		na->batches++;
+		if (kind == NET_OP_ADD)
+			protect_others(na, op, n);
 		return;
 	}
 	kt_job_free(job);

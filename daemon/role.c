@@ -305,6 +305,7 @@ static bool goes_on_alone(const struct role *r)
 static void wish_master(struct role *r, const struct role_ev *wish, mono_t now, struct role_acts *out)
 {
 	begin(r, wish, true, now, out);
+	r->whole = false;
 	if (wish->kind == ROLE_K_PLANNED && wish->has_channel)
 		prepare_planned(r, wish->leftovers, now, out);
 	else
@@ -420,6 +421,7 @@ static void committed(struct role *r, enum role_net net, int err, mono_t now, st
 		return;
 	}
 	r->partial = !ok;
+	r->whole = ok;
 	r->rec.err = ok ? 0 : err;
 	mark(r, ROLE_PH_NET, now, ok ? ROLE_RES_OK : ROLE_RES_DEGRADED);
 	if (ok)
@@ -441,6 +443,29 @@ static void retry_later(struct role *r, mono_t now)
 	int64_t wait = RETRY_MIN_NS << (r->retries < 6 ? r->retries : 6);
 	r->retries++;
 	r->retry_at = mono_add(now, wait < RETRY_MAX_NS ? wait : RETRY_MAX_NS);
+}
+
+/*
+ * A MASTER lost something that it had and cannot have back: a ready peer does better. Only what was once whole moves, so
+ * that two routers with the same fault do not hand the role to each other for ever.
+ */
+static void lost_part(struct role *r, bool peer_ready, mono_t now, struct role_acts *out)
+{
+	r->partial = true;
+	if (mono_is_never(r->retry_at))
+		retry_later(r, now);
+	if (!r->whole || !peer_ready)
+		return;
+	struct role_ev wish = { .type = ROLE_EV_WISH,
+				.target = ROLE_BACKUP,
+				.kind = ROLE_K_PLANNED,
+				.reason = ROLE_R_TRANSACTION,
+				.detect = now,
+				.peer_ready = true,
+				.has_sync = r->has_sync,
+				.has_channel = true, /* who else said that it is ready */
+				.seen = r->epoch };
+	start_wish(r, &wish, now, out);
 }
 
 static void on_net(struct role *r, const struct role_ev *ev, mono_t now, struct role_acts *out)
@@ -467,12 +492,12 @@ static void on_net(struct role *r, const struct role_ev *ev, mono_t now, struct 
 			return;
 		if (ev->net == ROLE_NET_EQUAL) {
 			r->partial = false;
+			r->whole = true;
 			r->failed = 0;
 			r->retries = 0;
 			r->retry_at = MONO_NEVER;
-		} else if (mono_is_never(r->retry_at)) {
-			r->partial = true;
-			retry_later(r, now);
+		} else {
+			lost_part(r, ev->peer_ready, now, out);
 		}
 		return;
 	case ROLE_PREPARING:

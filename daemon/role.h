@@ -219,6 +219,7 @@ struct role {
 	bool has_sync, has_channel, peer_ready;
 	bool net_up;        /* desired set is on */
 	bool partial;       /* MASTER with part of the desired set missing */
+	bool whole;         /* nothing was missing when this promotion ended, or at some time since then */
 	unsigned failed;    /* promotions in a row that failed with a ready peer */
 	mono_t hold_until;  /* FAULT(transaction) ends */
 	bool leaving_heard; /* the peer said LEAVING: a missing GO does not abort */

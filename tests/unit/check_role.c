@@ -426,6 +426,43 @@ START_TEST(alone_serves_what_it_can_and_retries)
 }
 END_TEST
 
+START_TEST(what_a_master_loses_moves_the_role_to_a_ready_peer)
+{
+	to_master();
+	struct role_ev part = net(ROLE_NET_PARTIAL, -13);
+	step(part); /* nobody else could serve */
+	ck_assert(r.partial && r.state == ROLE_STABLE && !has(ROLE_ACT_PEER_TAKE));
+	part.peer_ready = true;
+	step(part);
+	ck_assert(has(ROLE_ACT_PEER_TAKE));
+	ck_assert(!has(ROLE_ACT_NET_DOWN)); /* it serves until the peer is up */
+	ck_assert_int_eq(r.is, ROLE_MASTER);
+	tick(); /* the peer does not answer */
+	ck_assert_int_eq(r.is, ROLE_MASTER);
+	ck_assert_int_eq(r.state, ROLE_STABLE);
+	step(part);
+	ck_assert(has(ROLE_ACT_PEER_TAKE)); /* asked again */
+}
+END_TEST
+
+START_TEST(what_a_master_never_had_moves_no_role)
+{
+	to_backup();
+	struct role_ev w = wish(ROLE_MASTER, ROLE_K_CRASH, ROLE_R_NO_RESPONSE);
+	w.peer_ready = false;
+	step(w);
+	step(answer(ROLE_EV_FENCED));
+	step(answer(ROLE_EV_PURGED));
+	step(answer(ROLE_EV_GARP));
+	step(net(ROLE_NET_PARTIAL, -12));
+	ck_assert_int_eq(r.is, ROLE_MASTER);
+	struct role_ev part = net(ROLE_NET_PARTIAL, -12);
+	part.peer_ready = true;
+	step(part);
+	ck_assert(r.partial && r.state == ROLE_STABLE && !has(ROLE_ACT_PEER_TAKE));
+}
+END_TEST
+
 START_TEST(wish_during_commit_waits_its_turn)
 {
 	to_backup();
@@ -627,6 +664,8 @@ int main(void)
 	tcase_add_test(tc, fault_says_leaving_first);
 	tcase_add_test(tc, failed_promotions_hold_longer_and_longer);
 	tcase_add_test(tc, alone_serves_what_it_can_and_retries);
+	tcase_add_test(tc, what_a_master_loses_moves_the_role_to_a_ready_peer);
+	tcase_add_test(tc, what_a_master_never_had_moves_no_role);
 	tcase_add_test(tc, wish_during_commit_waits_its_turn);
 	tcase_add_test(tc, wish_during_prepare_aborts_at_once);
 	tcase_add_loop_test(tc, every_state_wish_and_result, 0, IN_N * 18);
