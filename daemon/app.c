@@ -251,20 +251,30 @@ static struct cfg *load_config(const char *path)
 	return c;
 }
 
-static void lock_down(struct app *a)
+static void go_realtime(void)
 {
-	int rc = sandbox_rlimits();
-	if (rc < 0)
-		log_info(LOG_MAIN, "limits could not be set: %s", strerror(-rc));
-	if (!a->cfg->realtime)
-		return;
-	rc = sandbox_memory();
+	int rc = sandbox_memory();
 	if (rc < 0)
 		log_info(LOG_MAIN, "memory is not locked: %s", strerror(-rc));
 	rc = sandbox_realtime(SANDBOX_RT_PRIO);
 	if (rc < 0)
 		log_warn(LOG_MAIN, "no real-time scheduling (%s): short advert intervals may be late under load",
 			 strerror(-rc));
+}
+
+static void lock_down(struct app *a)
+{
+	int rc = sandbox_oom(-900);
+	if (rc < 0)
+		log_debug(LOG_MAIN, "the OOM killer's interest stays as it is: %s", strerror(-rc));
+	rc = sandbox_rlimits();
+	if (rc < 0)
+		log_info(LOG_MAIN, "limits could not be set: %s", strerror(-rc));
+	if (a->cfg->realtime)
+		go_realtime();
+	rc = sandbox_caps();
+	if (rc < 0)
+		log_info(LOG_MAIN, "capabilities could not be given up: %s", strerror(-rc));
 }
 
 static void start_guardian(struct app *a)

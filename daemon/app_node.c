@@ -155,6 +155,9 @@ void app_act(struct app *a, const struct node_act *act)
 	case NODE_ACT_JOURNAL:
 		app_journal(a, &act->record);
 		return;
+	case NODE_ACT_PREPARE:
+		netapply_prepare(a->net, act->group);
+		return;
 	case NODE_ACT_DRAIN:
 		app_net_drain(a);
 		if (a->peer)

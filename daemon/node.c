@@ -28,7 +28,7 @@ void node_init(struct node *n, const struct node_conf *c, mono_t now)
 	n->seen = c->stored;
 	memcpy(n->config_digest, c->config_digest, sizeof(n->config_digest));
 	n->pong_at = now;
-	n->ping_at = n->heartbeat_at = MONO_NEVER;
+	n->ping_at = n->heartbeat_at = n->alive_told_at = MONO_NEVER;
 	for (uint16_t g = 0; g < n->n_groups; g++) {
 		struct node_group *grp = &n->group[g];
 		role_init(&grp->role, g, n->id);
@@ -156,6 +156,18 @@ static void stalled_heard(struct node_run *r, uint16_t group)
 	node_wish(r, group, ROLE_BACKUP, ROLE_K_FORCED, ROLE_R_STALL, r->now);
 }
 
+/* With the channel cut the master's adverts keep its sessions' copies alive: SYNC is told, once a second at most. */
+static void tell_alive(struct node_run *r, uint16_t group)
+{
+	struct node *n = r->n;
+	if (!n->has_sync || n->group[group].role.is != ROLE_BACKUP)
+		return;
+	if (!mono_is_never(n->alive_told_at) && mono_sub(r->now, n->alive_told_at) < NS_PER_SEC)
+		return;
+	n->alive_told_at = r->now;
+	node_emit(r, NODE_ACT_SYNC)->cmd.type = SYNC_CMD_PEER_ALIVE;
+}
+
 static void on_advert(struct node_run *r, const struct node_ev *ev)
 {
 	struct node *n = r->n;
@@ -182,6 +194,7 @@ static void on_advert(struct node_run *r, const struct node_ev *ev)
 	node_vrrp(r, ev->inst, ev->advert);
 	if (alive && n->running)
 		node_master_heard(r, m->group);
+	tell_alive(r, m->group);
 	node_evaluate(r, m->group);
 }
 
@@ -446,11 +459,10 @@ static void on_force(struct node_run *r, uint16_t group)
 			continue;
 		n->group[g].given_away = false;
 		bool give = is == ROLE_MASTER;
-		bool peer_master = false;
-		for (uint8_t p = 0; p < n->n_peers; p++)
-			peer_master |=
-			    node_channel_up(&n->peer[p], r->now) && n->peer[p].groups[g].role == PEER_ROLE_MASTER;
-		node_wish(r, g, give ? ROLE_BACKUP : ROLE_MASTER, give || peer_master ? ROLE_K_PLANNED : ROLE_K_CRASH,
+		uint32_t master = node_master_peer(n, g, r->now);
+		if (!give)
+			n->group[g].partner = master;
+		node_wish(r, g, give ? ROLE_BACKUP : ROLE_MASTER, give || master ? ROLE_K_PLANNED : ROLE_K_CRASH,
 			  ROLE_R_OPERATOR, r->now);
 	}
 }

@@ -55,6 +55,7 @@ struct node_group {
 	uint16_t tunnels_due;    /* purge answers awaited */
 	uint16_t tunnels_up_due; /* child SAs awaited for the timeline */
 	mono_t deaf_since;       /* a member hears no master while others do; told when it lasts */
+	uint32_t partner;        /* the other node of a planned switch; 0: none yet */
 	bool deaf_told;
 	bool gate_told;         /* preemption waits for the sessions */
 	enum role_is told_role; /* of the last heartbeat */
@@ -127,6 +128,7 @@ enum node_act_type {
 	NODE_ACT_IKE,        /* tunnel, ike */
 	NODE_ACT_HOOK,       /* hook, group or tunnel, from, to, reason */
 	NODE_ACT_JOURNAL,    /* record */
+	NODE_ACT_PREPARE,    /* group: its addresses go on the ownership list before COMMIT */
 	NODE_ACT_DRAIN,      /* read all sockets and the channel dry, then NODE_EV_DRAINED */
 	NODE_ACT_TOLD,       /* what: one log line */
 	NODE_ACT_GUARDIAN,   /* on: a healthy backup is known */
@@ -200,6 +202,7 @@ struct node {
 	bool sync_gate;    /* sessions are replicated: preemption waits for "you have everything" */
 	struct sync_state sync;
 	mono_t pong_at, ping_at, heartbeat_at;
+	mono_t alive_told_at; /* SYNC learnt last that a master's adverts are heard */
 	uint64_t ping_seq;
 	bool sync_silent_told, aborting, guardian_on, draining;
 	bool drained; /* TICK after a drain: expiries count now */

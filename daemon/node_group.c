@@ -260,6 +260,7 @@ void node_evaluate(struct node_run *r, uint16_t group)
 		node_wish(r, group, ROLE_MASTER, ROLE_K_CRASH, d.reason, node_last_sign(n, group, r->now));
 		return;
 	case GROUP_TAKE_PLANNED:
+		grp->partner = node_master_peer(n, group, r->now);
 		node_wish(r, group, ROLE_MASTER, ROLE_K_PLANNED, d.reason, r->now);
 		return;
 	case GROUP_YIELD:
@@ -303,10 +304,10 @@ static void say_authority(struct node_run *r, uint16_t group, struct epoch epoch
 	a->cmd = (struct sync_cmd){ .type = SYNC_CMD_AUTHORITY, .epoch = epoch, .authority = au };
 }
 
-static void say_sync(struct node_run *r, enum sync_cmd_type type, const struct role_act *act)
+static void say_sync(struct node_run *r, enum sync_cmd_type type, const struct role_act *act, uint32_t partner)
 {
 	struct node_act *a = node_emit(r, NODE_ACT_SYNC);
-	a->cmd = (struct sync_cmd){ .type = type, .epoch = act->epoch, .seq = act->seq };
+	a->cmd = (struct sync_cmd){ .type = type, .epoch = act->epoch, .seq = act->seq, .peer_node = partner };
 }
 
 static void say_net(struct node_run *r, uint16_t group, enum node_net_mode mode, struct epoch epoch)
@@ -367,25 +368,25 @@ static void role_act(struct node_run *r, uint16_t group, const struct role_act *
 		node_emit(r, NODE_ACT_ROLE_EPOCH)->epoch = act->epoch;
 		return;
 	case ROLE_ACT_FENCE:
-		say_sync(r, SYNC_CMD_FENCE, act);
+		say_sync(r, SYNC_CMD_FENCE, act, n->group[group].partner);
 		return;
 	case ROLE_ACT_JOIN:
-		say_sync(r, SYNC_CMD_JOIN, act);
+		say_sync(r, SYNC_CMD_JOIN, act, n->group[group].partner);
 		return;
 	case ROLE_ACT_APPLY:
-		say_sync(r, SYNC_CMD_APPLY, act);
+		say_sync(r, SYNC_CMD_APPLY, act, n->group[group].partner);
 		return;
 	case ROLE_ACT_FLUSH:
-		say_sync(r, SYNC_CMD_FLUSH, act);
+		say_sync(r, SYNC_CMD_FLUSH, act, n->group[group].partner);
 		return;
 	case ROLE_ACT_AUTHORITY:
 		say_authority(r, group, act->epoch, act->mine);
 		return;
 	case ROLE_ACT_SYNC_DEMOTING:
-		say_sync(r, SYNC_CMD_DEMOTING, act);
+		say_sync(r, SYNC_CMD_DEMOTING, act, n->group[group].partner);
 		return;
 	case ROLE_ACT_SYNC_STABLE:
-		say_sync(r, SYNC_CMD_STABLE, act);
+		say_sync(r, SYNC_CMD_STABLE, act, n->group[group].partner);
 		return;
 	case ROLE_ACT_PURGE:
 		node_ike_purge(r, group, act->epoch);
@@ -414,21 +415,24 @@ static void role_act(struct node_run *r, uint16_t group, const struct role_act *
 		node_ike_initiate(r, group, act->epoch);
 		return;
 	case ROLE_ACT_PEER_TAKE:
-		node_say_take(r, group, act->epoch, rec->reason);
+		n->group[group].partner = node_successor(n, group, r->now);
+		node_say(r, PEER_TAKE, n->group[group].partner, group, act->epoch, 0, rec->reason, false);
 		return;
 	case ROLE_ACT_PEER_PREPARED:
-		node_say(r, PEER_PREPARED, group, act->epoch, 0, rec->reason, false);
+		node_say(r, PEER_PREPARED, n->group[group].partner, group, act->epoch, 0, rec->reason, false);
 		return;
 	case ROLE_ACT_PEER_GO:
-		node_say(r, PEER_GO, group, act->epoch, act->seq, rec->reason, false);
+		node_say(r, PEER_GO, n->group[group].partner, group, act->epoch, act->seq, rec->reason, false);
 		return;
 	case ROLE_ACT_PEER_UP:
-		node_say(r, PEER_UP, group, act->epoch, 0, rec->reason, false);
+		node_say(r, PEER_UP, n->group[group].partner, group, act->epoch, 0, rec->reason, false);
 		return;
 	case ROLE_ACT_PEER_LEAVING:
-		node_say(r, PEER_LEAVING, group, act->epoch, 0, rec->reason, act->planned);
+		node_say(r, PEER_LEAVING, 0, group, act->epoch, 0, rec->reason, act->planned);
 		return;
 	case ROLE_ACT_BEGIN:
+		if (act->is == ROLE_MASTER)
+			node_emit(r, NODE_ACT_PREPARE)->group = group;
 		return;
 	case ROLE_ACT_CHANGED:
 		role_changed(r, group, act->is, rec);

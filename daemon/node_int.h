@@ -37,10 +37,13 @@ mono_t node_last_sign(const struct node *n, uint16_t group, mono_t now);
 
 /* node_peer.c */
 void node_heartbeat(struct node_run *r);
-void node_say(struct node_run *r, enum peer_msg_type type, uint16_t group, struct epoch epoch, uint64_t seq,
-	      uint8_t reason, bool planned);
-/* Asks one node that is ready, and only one, to take the group over. */
-void node_say_take(struct node_run *r, uint16_t group, struct epoch epoch, uint8_t reason);
+/* to 0: every peer. */
+void node_say(struct node_run *r, enum peer_msg_type type, uint32_t to, uint16_t group, struct epoch epoch,
+	      uint64_t seq, uint8_t reason, bool planned);
+/* The ready node with the highest priority; 0: none. */
+uint32_t node_successor(const struct node *n, uint16_t group, mono_t now);
+/* The node that says on the channel that it is MASTER; 0: none. */
+uint32_t node_master_peer(const struct node *n, uint16_t group, mono_t now);
 void node_on_peer_up(struct node_run *r, const struct node_ev *ev);
 void node_on_peer_down(struct node_run *r, const struct node_ev *ev);
 void node_on_peer_msg(struct node_run *r, const struct node_ev *ev);

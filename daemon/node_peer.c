@@ -19,14 +19,17 @@ bool node_channel_up(const struct node_peer *p, mono_t now)
 	return p->up && !mono_is_never(p->heard_at) && mono_sub(now, p->heard_at) <= NODE_CHANNEL_NS;
 }
 
+static bool ready_for(const struct node_peer *p, uint16_t group, mono_t now)
+{
+	return p->up && p->same_config && p->groups[group].ready && !mono_is_never(p->groups[group].at) &&
+	       mono_sub(now, p->groups[group].at) <= NODE_READY_NS;
+}
+
 const struct node_peer *node_ready_peer(const struct node *n, uint16_t group, mono_t now)
 {
-	for (uint8_t p = 0; p < n->n_peers; p++) {
-		const struct node_peer *peer = &n->peer[p];
-		if (peer->up && peer->same_config && peer->groups[group].ready &&
-		    !mono_is_never(peer->groups[group].at) && mono_sub(now, peer->groups[group].at) <= NODE_READY_NS)
-			return peer;
-	}
+	for (uint8_t p = 0; p < n->n_peers; p++)
+		if (ready_for(&n->peer[p], group, now))
+			return &n->peer[p];
 	return NULL;
 }
 
@@ -47,24 +50,37 @@ static struct peer_msg *new_msg(struct node_run *r, enum peer_msg_type type, uin
 	return m;
 }
 
-void node_say(struct node_run *r, enum peer_msg_type type, uint16_t group, struct epoch epoch, uint64_t seq,
-	      uint8_t reason, bool planned)
+uint32_t node_successor(const struct node *n, uint16_t group, mono_t now)
 {
-	struct peer_msg *m = new_msg(r, type, 0);
+	const struct node_peer *best = NULL;
+	for (uint8_t p = 0; p < n->n_peers; p++) {
+		const struct node_peer *peer = &n->peer[p];
+		if (!ready_for(peer, group, now))
+			continue;
+		if (!best || peer->groups[group].priority > best->groups[group].priority)
+			best = peer;
+	}
+	return best ? best->node : 0;
+}
+
+uint32_t node_master_peer(const struct node *n, uint16_t group, mono_t now)
+{
+	for (uint8_t p = 0; p < n->n_peers; p++)
+		if (node_channel_up(&n->peer[p], now) && n->peer[p].same_config &&
+		    n->peer[p].groups[group].role == PEER_ROLE_MASTER)
+			return n->peer[p].node;
+	return 0;
+}
+
+void node_say(struct node_run *r, enum peer_msg_type type, uint32_t to, uint16_t group, struct epoch epoch,
+	      uint64_t seq, uint8_t reason, bool planned)
+{
+	struct peer_msg *m = new_msg(r, type, to);
 	m->group = group;
 	m->epoch = epoch;
 	m->last_seq = seq;
 	m->reason = reason;
 	m->planned = planned;
-}
-
-void node_say_take(struct node_run *r, uint16_t group, struct epoch epoch, uint8_t reason)
-{
-	const struct node_peer *peer = node_ready_peer(r->n, group, r->now);
-	struct peer_msg *m = new_msg(r, PEER_TAKE, peer ? peer->node : 0);
-	m->group = group;
-	m->epoch = epoch;
-	m->reason = reason;
 }
 
 static uint8_t role_on_wire(const struct role *role)
@@ -226,7 +242,7 @@ static void on_heartbeat(struct node_run *r, struct node_peer *p, const struct p
 	node_evaluate_all(r);
 }
 
-static void on_take(struct node_run *r, const struct peer_msg *m)
+static void on_take(struct node_run *r, const struct node_peer *p, const struct peer_msg *m)
 {
 	struct node *n = r->n;
 	if (n->maintenance || n->stopping || n->group[m->group].role.is != ROLE_BACKUP)
@@ -234,6 +250,7 @@ static void on_take(struct node_run *r, const struct peer_msg *m)
 	n->group[m->group].given_away = false;
 	if (m->reason == ROLE_R_STOP || m->reason == ROLE_R_MAINTENANCE)
 		n->group[m->group].role.leaving_heard = true;
+	n->group[m->group].partner = p->node;
 	node_wish(r, m->group, ROLE_MASTER, ROLE_K_PLANNED, (enum role_reason)m->reason, r->now);
 }
 
@@ -260,6 +277,7 @@ void node_on_peer_msg(struct node_run *r, const struct node_ev *ev)
 		n->stale++;
 		return;
 	}
+	struct node_group *grp = &n->group[m->group];
 	struct role_ev re = { .type = ROLE_EV_PEER,
 			      .epoch = m->epoch,
 			      .seq = m->last_seq,
@@ -275,9 +293,11 @@ void node_on_peer_msg(struct node_run *r, const struct node_ev *ev)
 	case PEER_CLOSE:
 		return;
 	case PEER_TAKE:
-		on_take(r, m);
+		on_take(r, p, m);
 		return;
 	case PEER_PREPARED:
+		if (grp->role.state == ROLE_STABLE)
+			grp->partner = p->node;
 		re.peer = ROLE_PEER_PREPARED;
 		break;
 	case PEER_GO:
@@ -293,6 +313,10 @@ void node_on_peer_msg(struct node_run *r, const struct node_ev *ev)
 		if (n->group[m->group].role.state == ROLE_PREPARING)
 			n->group[m->group].role.leaving_heard = true;
 		node_evaluate(r, m->group);
+		return;
+	}
+	if (grp->partner != p->node) { /* of three nodes only the one this switch is made with has a say */
+		n->stale++;
 		return;
 	}
 	node_role(r, m->group, &re);

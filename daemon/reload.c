@@ -272,9 +272,12 @@ static bool try_reload(struct app *a)
 	}
 	cfg_errors_free(&errs);
 	unsigned n = cfg_diff(a->cfg, now, changes, CHANGES_MAX);
-	if (needs_restart(changes, n) || now->sync.enabled != a->cfg->sync.enabled) {
+	if (needs_restart(changes, n) || now->sync.enabled != a->cfg->sync.enabled ||
+	    now->sync.replicate != a->cfg->sync.replicate) {
 		cfg_free(now);
-		refuse(a, "node id, run_dir, state_dir, realtime and the existence of a cluster need a restart");
+		refuse(a, "node id and name, run_dir, state_dir, control socket, realtime, sync.replicate and the "
+			  "existence of a "
+			  "cluster need a restart");
 	} else if (!resting(a)) {
 		cfg_free(now);
 		refuse(a, "a role change is under way; try again");

@@ -175,10 +175,14 @@ static int stall(struct app *a, struct ctl_request *req, json_t **reply)
 }
 
 /* The connection passes to SYNC, which answers and closes it. */
-static int session(struct app *a, struct ctl_request *req, enum sync_client_kind kind)
+static int session(struct app *a, struct ctl_request *req, enum sync_client_kind kind, json_t **reply)
 {
-	if (!a->sync)
-		return fail(req, CTL_FAILED, "this node has no replication thread (no cluster is configured)");
+	if (!a->sync) {
+		if (kind != SYNC_CLIENT_STATUS)
+			return fail(req, CTL_FAILED, "this node replicates nothing (no cluster is configured)");
+		*reply = json_pack("{s:b}", "enabled", false);
+		return CTL_OK;
+	}
 	if (node_sync_late(&a->node, clock_mono()))
 		return fail(req, CTL_FAILED, "the replication thread does not answer");
 	uint32_t id = req->id;
@@ -212,9 +216,9 @@ int app_ctl(void *app, struct ctl_request *req, json_t **reply)
 		*reply = show_vrrp(a);
 		return CTL_OK;
 	case CTL_SHOW_SYNC_STATISTICS:
-		return session(a, req, SYNC_CLIENT_STATISTICS);
+		return session(a, req, SYNC_CLIENT_STATISTICS, reply);
 	case CTL_SHOW_SYNC_STATUS:
-		return session(a, req, SYNC_CLIENT_STATUS);
+		return session(a, req, SYNC_CLIENT_STATUS, reply);
 	case CTL_SHOW_FAILOVER_HISTORY:
 		*reply = show_failover_history(a, limit_of(req, 20));
 		return CTL_OK;

@@ -198,7 +198,8 @@ static json_t *phases_json(const struct journal_entry *e)
 	for (uint8_t round = 0; round < e->n_phases; round++) {
 		unsigned next = JOURNAL_PHASES_MAX;
 		for (unsigned i = 0; i < e->n_phases; i++)
-			if (!used[i] && (next == JOURNAL_PHASES_MAX || e->phases[i].offset_ns < e->phases[next].offset_ns))
+			if (!used[i] &&
+			    (next == JOURNAL_PHASES_MAX || e->phases[i].offset_ns < e->phases[next].offset_ns))
 				next = i;
 		if (next == JOURNAL_PHASES_MAX)
 			break;
