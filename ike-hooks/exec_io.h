@@ -1,9 +1,12 @@
 /*
  * Purpose: the one ordered queue of operator hooks (role and tunnel events): started one after another, with a time
- * limit. Owns:    the queue, the running child, its output pipe, and one thread that only starts programs (starting one
- * sleeps until its file is read, and a file may lie on a dead network disk). Thread:  CONTROL calls everything here and
- * never waits. In:      hook, event, subject, environment.   Out: results, for show and log. Errors:  exec_push: 0 or
- * ERR_FULL.
+ *          limit.
+ * Owns:    the queue, the running child, its output pipe, and one thread that only starts programs (starting one sleeps
+ *          until its file is read, and a file may lie on a dead network disk).
+ * Thread:  CONTROL calls everything here and never waits.
+ * In:      hook, event, subject, environment.
+ * Out:     results, for show and log.
+ * Errors:  exec_push: 0 or ERR_FULL.
  *
  * Order: first in, first run, one at a time, over all events and hooks. From EXEC_COALESCE waiting entries on, an entry
  * replaces a waiting one of the same hook and subject, in that one's place taken out and added at the end: the last

@@ -1,9 +1,11 @@
 /*
  * Purpose: one IPsec tunnel of a virtual address: what the IKE daemon has to be asked, and when. Desired state (passive
- * or active, set by the role) and observed state (replies, events, lists) are kept; the machine closes the gap. Owns:
- * struct ike_tunnel holds everything by value. Thread:  CONTROL (pure: no I/O, clock, memory). In:      struct ike_ev
- * and the present instant.   Out: struct ike_acts, executed in order by the shell. Errors:  events that do not fit are
- * counted (late, stale, ignored) and change nothing.
+ *          or active, set by the role) and observed state (replies, events, lists) are kept; the machine closes the gap.
+ * Owns:    struct ike_tunnel holds everything by value.
+ * Thread:  CONTROL (pure: no I/O, clock, memory).
+ * In:      struct ike_ev and the present instant.
+ * Out:     struct ike_acts, executed in order by the shell.
+ * Errors:  events that do not fit are counted (late, stale, ignored) and change nothing.
  *
  * How the role uses it. Demotion and start: PURGE, after the VIP is gone, so that the DELETE cannot leave the host.
  * Promotion: PURGE in PREPARE only if ike_needs_purge(). After "VIP acknowledged, announcement sent": INITIATE, tunnels

@@ -1,10 +1,12 @@
 /*
- * Purpose: removes exactly the kernel's IPsec SAs of one virtual address, larval ones too; nothing else. Policies,
- * traps and SAs of other addresses are never touched, and no flush message is ever sent. Owns:    a netlink socket
- * during the call. Thread:  KERNEL (blocking netlink with bounded waits); never CONTROL. In:      address(es).   Out:
- * counts, and the list for a dry run. Errors:  0, -errno, or ERR_TIMEOUT when the kernel did not finish within
- * XFRM_SWEEP_NS. What was deleted until then is counted. -EPROTONOSUPPORT: this kernel has no XFRM, so there is nothing
- * to sweep.
+ * Purpose: removes exactly the kernel's IPsec SAs of one virtual address, larval ones too; nothing else. Policies, traps
+ *          and SAs of other addresses are never touched, and no flush message is ever sent.
+ * Owns:    a netlink socket during the call.
+ * Thread:  KERNEL (blocking netlink with bounded waits); never CONTROL.
+ * In:      address(es).
+ * Out:     counts, and the list for a dry run.
+ * Errors:  0, -errno, or ERR_TIMEOUT when the kernel did not finish within XFRM_SWEEP_NS. What was deleted until then is
+ *          counted. -EPROTONOSUPPORT: this kernel has no XFRM, so there is nothing to sweep.
  */
 #ifndef KT_XFRM_IO_H
 #define KT_XFRM_IO_H

@@ -1,7 +1,10 @@
 /*
- * Purpose: making and judging hello and close, and small pure parts both kinds of connection use: receive window,
- * retry. Owns:    nothing. Thread:  any (pure). In:      values.   Out: values; PEER_WHY_UP means "accepted". Errors:
- * an enum peer_why with a text that names both sides' values.
+ * Purpose: making and judging hello and close, and small pure parts both kinds of connection use: receive window, retry.
+ * Owns:    nothing.
+ * Thread:  any (pure).
+ * In:      values.
+ * Out:     values; PEER_WHY_UP means "accepted".
+ * Errors:  an enum peer_why with a text that names both sides' values.
  */
 #ifndef KT_SYNC_PEER_HELLO_H
 #define KT_SYNC_PEER_HELLO_H

@@ -1,9 +1,10 @@
 /*
  * Purpose: TLS 1.3 with an external pre-shared key: contexts, identities, the handshake step, reasons in our own words.
  * Owns:    struct peer_tls (two SSL_CTX, keys). SSL objects belong to the caller.
- * Thread:  an object may be used on one thread; SSL objects made from it may move to another thread after the
- * handshake. In:      configuration, key file, connected sockets.   Out: authenticated SSL objects with the peer's node
- * id. Errors:  constructors NULL with a text; a failed handshake yields an enum peer_why and a text.
+ * Thread:  an object may be used on one thread; SSL objects made from it may move to another thread after the handshake.
+ * In:      configuration, key file, connected sockets.
+ * Out:     authenticated SSL objects with the peer's node id.
+ * Errors:  constructors NULL with a text; a failed handshake yields an enum peer_why and a text.
  *
  * Identity: "kt1:FROM:TO:KEYID:CLUSTER", FROM dials. Key: key_file_derive for this ordered pair, so that a key taken
  * from one direction or pair is of no use for another. psk_dhe_ke only, X25519, TLS_AES_128_GCM_SHA256, no tickets, no

@@ -1,8 +1,10 @@
 /*
  * Purpose: a record of the data channel as a plain value: what the replication core hands out and takes in; sync_wire
- * turns it into bytes and back. Owns:    nothing. Thread:  any (pure). In/Out:  host order except addresses. A field
- * that a type does not use is zero. Errors:  none here; the codec names what is wrong with bytes, the core counts what
- * it refuses (enum sync_refusal).
+ *          turns it into bytes and back.
+ * Owns:    nothing.
+ * Thread:  any (pure).
+ * In/Out:  host order except addresses. A field that a type does not use is zero.
+ * Errors:  none here; the codec names what is wrong with bytes, the core counts what it refuses (enum sync_refusal).
  */
 #ifndef KT_SYNC_REC_H
 #define KT_SYNC_REC_H

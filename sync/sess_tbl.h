@@ -2,9 +2,9 @@
  * Purpose: the session table: one compact record per flow, found by its original tuple or by its 32-bit id.
  * Owns:    records (IPv4 and IPv6 in separate slabs), side records for rare attributes, the index.
  * Thread:  SYNC only (one at a time).
- * In/Out:  struct ct_entry on the outside; struct sess inside the core. Ids are 1..2^32-2, 0 is "none"; an id stays
- * with its record until sess_del. Errors:  sess_add returns NULL at the limit or without memory and counts it; the
- * table is unchanged then.
+ * In/Out:  struct ct_entry on the outside; struct sess inside the core. Ids are 1..2^32-2, 0 is "none"; an id stays with
+ *          its record until sess_del.
+ * Errors:  sess_add returns NULL at the limit or without memory and counts it; the table is unchanged then.
  *
  * Bytes per session, index included: IPv4 <= 100, IPv6 <= 150 (asserted in check_sess_tbl).
  */

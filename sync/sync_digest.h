@@ -1,6 +1,8 @@
 /*
  * Purpose: anti-entropy: per owner 4096 buckets of (count, 64-bit digest) over identity and stable state, kept up to
- * date with every change; comparing and naming the buckets that differ. Owns:    struct digest_set. Thread:  SYNC only.
+ *          date with every change; comparing and naming the buckets that differ.
+ * Owns:    struct digest_set.
+ * Thread:  SYNC only.
  * In/Out:  struct digest_item for a session, bucket numbers, masks.
  * Errors:  none.
  *

@@ -1,10 +1,12 @@
 /*
- * Purpose: session replication as one pure machine: kernel events, peers' records and commands in; records for the
- * peers and operations for the kernel out. Every decision of replication is taken here. Owns:    struct sync: session
- * table, dirty set, injector queues, digests, ownership, counters. Thread:  SYNC only (the simulation: its single
- * thread). In:      sync_on_*, commands, time.   Out: sync_pull_rec, sync_pull_ops, sync_deadline, sync_state,
- * counters, a view. Errors:  init and reconf return 0 or negative; everything else that goes wrong is counted (struct
- * sync_stats) and shown.
+ * Purpose: session replication as one pure machine: kernel events, peers' records and commands in; records for the peers
+ *          and operations for the kernel out. Every decision of replication is taken here.
+ * Owns:    struct sync: session table, dirty set, injector queues, digests, ownership, counters.
+ * Thread:  SYNC only (the simulation: its single thread).
+ * In:      sync_on_*, commands, time.
+ * Out:     sync_pull_rec, sync_pull_ops, sync_deadline, sync_state, counters, a view.
+ * Errors:  init and reconf return 0 or negative; everything else that goes wrong is counted (struct sync_stats) and
+ *          shown.
  *
  * The driver's loop: feed what arrived; then, per connected peer, sync_pull_rec until false or the socket is full; then
  * sync_pull_ops (at most CT_IO_BATCH), send, and report EVERY operation's result in order before the next pull (entries

@@ -1,8 +1,11 @@
 /*
  * Purpose: whose a flow is: version algebra, floor, fence, authority, and what a destroy means. Every rule that keeps
- * two nodes from both deciding over one flow is here, and only here. Owns:    struct sync_owner (values). Thread:  SYNC
- * only; every function is O(1). In:      versions, epochs, authority.   Out: verdicts. Errors:  none; verdicts name the
- * reason.
+ *          two nodes from both deciding over one flow is here, and only here.
+ * Owns:    struct sync_owner (values).
+ * Thread:  SYNC only; every function is O(1).
+ * In:      versions, epochs, authority.
+ * Out:     verdicts.
+ * Errors:  none; verdicts name the reason.
  */
 #ifndef KT_SYNC_SYNC_OWNER_H
 #define KT_SYNC_SYNC_OWNER_H

@@ -1,7 +1,10 @@
 /*
  * Purpose: instants of the monotonic clock as a type of their own, so that an instant and a plain number cannot be
- * mixed. Owns:    nothing. Thread:  any (pure). In/Out:  values only. Durations are int64_t nanoseconds, their names
- * end in _ns. Errors:  none; arithmetic with MONO_NEVER stays MONO_NEVER.
+ *          mixed.
+ * Owns:    nothing.
+ * Thread:  any (pure).
+ * In/Out:  values only. Durations are int64_t nanoseconds, their names end in _ns.
+ * Errors:  none; arithmetic with MONO_NEVER stays MONO_NEVER.
  */
 #ifndef KT_BASE_MONO_H
 #define KT_BASE_MONO_H

@@ -1,7 +1,10 @@
 /*
  * Purpose: a pool of equal-sized objects addressed by a 32-bit handle; grows in chunks up to a limit, never moves an
- * object. Owns:    its chunks; freed by slab_free_all. Thread:  one at a time. In/Out:  handles are 1..limit; 0 is
- * "none". Errors:  slab_alloc returns 0 at the limit or without memory, and counts it in full.
+ *          object.
+ * Owns:    its chunks; freed by slab_free_all.
+ * Thread:  one at a time.
+ * In/Out:  handles are 1..limit; 0 is "none".
+ * Errors:  slab_alloc returns 0 at the limit or without memory, and counts it in full.
  */
 #ifndef KT_BASE_SLAB_H
 #define KT_BASE_SLAB_H
