@@ -135,6 +135,9 @@ static void carry_groups(struct app *a, const struct shape *old)
 			/* Group numbers mean the same again once the peer says so with its next hello. */
 			is->same_config =
 			    memcmp(old->cfg->digest, a->cfg->digest, sizeof(a->cfg->digest)) == 0 && was.same_config;
+			/* Until its next heartbeat a living master would count as silent. */
+			for (uint16_t g = 0; is->same_config && g < a->cfg->n_groups; g++)
+				is->groups[g] = old->node.peer[q].groups[g];
 		}
 	}
 }
@@ -242,8 +245,11 @@ static void apply(struct app *a, struct cfg *now)
 	app_net_declare(a);
 	if (apply_channel(a, why, sizeof(why)) < 0)
 		log_err(LOG_CFG, "the channel keeps its former configuration: %s", why);
-	begin_added(a, &old);
+	/* Links first, for all of them: one new member whose link is not known yet would look like a failed one. */
+	a->node.running = false;
 	app_net_relink(a);
+	a->node.running = old.node.running;
+	begin_added(a, &old);
 	struct shape gone;
 	save_shape(a, &gone);
 	load_shape(a, &old);
