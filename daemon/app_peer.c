@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 #include "daemon/base/log.h"
+#include "daemon/show.h"
 
 static void on_report(void *arg, const struct sync_report *rep)
 {
@@ -35,6 +36,8 @@ static void on_msg(void *arg, uint32_t node, const struct peer_msg *m)
 static void on_state(void *arg, uint32_t node, const struct peer_ctl_state *s)
 {
 	struct app *a = arg;
+	log_notice(LOG_SYNC, "channel to node %u (%s) is %s: %s", node, show_node_name(a, node), s->up ? "up" : "down",
+		   s->text);
 	/* A clean close is the peer's own doing; everything else may be its death. */
 	bool clean = s->why == PEER_WHY_CLOSED || s->why == PEER_WHY_LOCAL || s->why == PEER_WHY_REPLACED;
 	struct node_ev ev = { .type = s->up ? NODE_EV_PEER_UP : NODE_EV_PEER_DOWN, .peer = node, .lost = !clean };

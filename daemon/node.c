@@ -41,7 +41,7 @@ void node_init(struct node *n, const struct node_conf *c, mono_t now)
 		}
 	}
 	for (uint8_t p = 0; p < n->n_peers; p++) {
-		n->peer[p].heard_at = n->peer[p].lost_at = MONO_NEVER;
+		n->peer[p].heard_at = n->peer[p].lost_at = n->peer[p].probe_at = MONO_NEVER;
 		for (uint16_t g = 0; g < n->n_groups; g++)
 			n->peer[p].groups[g].at = MONO_NEVER;
 	}
@@ -442,6 +442,9 @@ static void on_tick(struct node_run *r)
 	for (uint16_t t = 0; t < n->n_tunnels; t++)
 		if (mono_due(ike_deadline(&n->tunnel[t]), r->now))
 			node_ike(r, t, &ike);
+	for (uint8_t p = 0; p < n->n_peers; p++)
+		if (mono_due(n->peer[p].probe_at, r->now))
+			node_probe(r, &n->peer[p]);
 	sync_watch(r);
 	if (mono_due(n->heartbeat_at, r->now)) {
 		node_heartbeat(r);
@@ -640,6 +643,8 @@ mono_t node_deadline(const struct node *n)
 			t = mono_min(t, vrrp_deadline(&n->inst[i]));
 	for (uint16_t g = 0; g < n->n_groups; g++)
 		t = mono_min(t, mono_min(n->group[g].stall_until, role_deadline(&n->group[g].role)));
+	for (uint8_t p = 0; p < n->n_peers; p++)
+		t = mono_min(t, n->peer[p].probe_at);
 	for (uint16_t k = 0; k < n->n_tunnels; k++)
 		t = mono_min(t, ike_deadline(&n->tunnel[k]));
 	return t;

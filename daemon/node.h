@@ -25,6 +25,8 @@
 #define NODE_SYNC_LATE_NS  (1000 * NS_PER_MS) /* SYNC silent: not ready */
 #define NODE_SYNC_HUNG_NS  (10 * NS_PER_SEC)  /* SYNC silent on a MASTER: forced switch */
 #define NODE_PENALTY_NS    (60 * NS_PER_SEC)  /* crossed priorities, members that the peer does not group */
+#define NODE_PROBE_NS      (5 * NS_PER_MS)    /* between two probes of a lost peer */
+#define NODE_PROBES        20
 #define NODE_PLAN_RETRY_NS (1000 * NS_PER_MS) /* a planned switch that failed is tried again */
 
 struct node_member {
@@ -71,6 +73,8 @@ struct node_peer {
 	bool you_have_all; /* it said so, for this boot of both */
 	bool dead;         /* process death proven */
 	bool probing;
+	uint8_t probes_left; /* a dying process closes its listener a little after its connections */
+	mono_t probe_at;     /* next probe; MONO_NEVER: none */
 	struct {
 		uint8_t role; /* enum peer_role */
 		uint8_t priority;

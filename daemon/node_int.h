@@ -47,6 +47,8 @@ uint32_t node_master_peer(const struct node *n, uint16_t group, mono_t now);
 void node_on_peer_up(struct node_run *r, const struct node_ev *ev);
 void node_on_peer_down(struct node_run *r, const struct node_ev *ev);
 void node_on_peer_msg(struct node_run *r, const struct node_ev *ev);
+/* Asks the kernel of a lost peer whether its process still listens. */
+void node_probe(struct node_run *r, struct node_peer *p);
 void node_on_probe(struct node_run *r, const struct node_ev *ev);
 /* A peer that is alive and ready for this group within the last second; NULL if there is none. */
 const struct node_peer *node_ready_peer(const struct node *n, uint16_t group, mono_t now);

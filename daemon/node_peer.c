@@ -148,6 +148,16 @@ void node_on_peer_up(struct node_run *r, const struct node_ev *ev)
 	node_heartbeat(r);
 }
 
+void node_probe(struct node_run *r, struct node_peer *p)
+{
+	p->probe_at = MONO_NEVER;
+	if (p->up || !p->probes_left)
+		return;
+	p->probes_left--;
+	p->probing = true;
+	node_emit(r, NODE_ACT_PROBE)->peer = p->node;
+}
+
 void node_on_peer_down(struct node_run *r, const struct node_ev *ev)
 {
 	struct node *n = r->n;
@@ -166,8 +176,8 @@ void node_on_peer_down(struct node_run *r, const struct node_ev *ev)
 	node_tell(r, NODE_TOLD_PEER_DOWN)->peer = p->node;
 	/* Loss alone never moves a role; a kernel that lives and refuses proves that the process is gone. */
 	if (ev->lost && was_master) {
-		p->probing = true;
-		node_emit(r, NODE_ACT_PROBE)->peer = p->node;
+		p->probes_left = NODE_PROBES;
+		node_probe(r, p);
 	}
 	node_evaluate_all(r);
 }
@@ -181,8 +191,12 @@ void node_on_probe(struct node_run *r, const struct node_ev *ev)
 		return;
 	}
 	p->probing = false;
-	if (!ev->refused || p->up)
+	if (p->up)
 		return;
+	if (!ev->refused) {
+		p->probe_at = mono_add(r->now, NODE_PROBE_NS);
+		return;
+	}
 	for (uint16_t i = 0; i < n->n_inst; i++)
 		if (!mono_is_never(n->member[i].heard_at) && mono_before(p->lost_at, n->member[i].heard_at))
 			return; /* an advert since: somebody is still there */

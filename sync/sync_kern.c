@@ -425,7 +425,7 @@ bool sync_sweep_wanted(const struct sync *s, mono_t now)
 	return !s->sweeping && mono_due(s->sweep_at, now);
 }
 
-#define SWEEP_HURRY_RATE 20000
+#define SWEEP_HURRY_RATE 60000
 
 /* The whole table within a quarter of a lease: renewals are due at half. */
 uint32_t sync_sweep_rate(const struct sync *s)
