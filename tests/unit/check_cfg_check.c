@@ -187,9 +187,13 @@ START_TEST(too_many_addresses_for_a_cluster)
 	size_t len;
 	FILE *f = open_memstream(&text, &len);
 
-	fprintf(f, PAIR "vrrp = { instances = ( { name = \"l\"; interface = \"l\"; vrid = 1; virtual_addresses = (");
-	for (int i = 0; i <= SYNC_LOCALS_MAX; i++)
-		fprintf(f, "%s \"10.0.%d.%d/24\"", i ? "," : "", i / 250, 1 + i % 250);
+	fprintf(f, PAIR "vrrp = { instances = (");
+	for (int i = 0; i <= SYNC_LOCALS_MAX; i++) { /* spread over instances, none of which has too many by itself */
+		if (i % 200 == 0)
+			fprintf(f, "%s { name = \"l%d\"; interface = \"l\"; vrid = %d; virtual_addresses = (",
+				i ? ") ; }," : "", i, 1 + i / 200);
+		fprintf(f, "%s \"10.0.%d.%d/24\"", i % 200 ? "," : "", i / 250, 1 + i % 250);
+	}
 	fprintf(f, ") ; } ); };\n");
 	fclose(f);
 	ck_assert_ptr_null(cfg_parse(text, "f", &errs));
