@@ -122,6 +122,8 @@ void app_peer_stop(struct app *a);
 
 /* app_ike.c: VICI, sweeps, hooks */
 int app_ike_start(struct app *a);
+/* After a reload: the first tunnel, the last one, or another socket. */
+int app_ike_reload(struct app *a, const struct cfg *old);
 void app_ike_act(struct app *a, const struct node_act *act);
 void app_ike_hook(struct app *a, const struct node_act *act);
 

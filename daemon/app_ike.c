@@ -108,7 +108,7 @@ static void sweep_done(struct kt_job *job)
 			     .seq = s->seq,
 			     .ok = job->result == 0 || job->result == -EPROTONOSUPPORT,
 			     .matches = s->result.deleted };
-	if (s->result.deleted)
+	if (s->result.deleted && s->tunnel < a->node.n_tunnels) /* a reload may have come between */
 		log_info(LOG_IKE, "%s: %u kernel SAs removed", a->node.tunnel[s->tunnel].conf.name, s->result.deleted);
 	feed(a, s->tunnel, &ev);
 	free(s);
@@ -212,11 +212,8 @@ void app_ike_hook(struct app *a, const struct node_act *act)
 	exec_event(a->exec, a->cfg->hooks, a->cfg->n_hooks, act->hook, subject, &env);
 }
 
-int app_ike_start(struct app *a)
+static int connect_backend(struct app *a)
 {
-	a->exec = exec_new(a->loop, on_hook_result, a);
-	if (!a->exec)
-		return -errno;
 	bool wanted = false;
 	for (uint16_t t = 0; t < a->cfg->n_tunnels; t++)
 		wanted |= a->cfg->tunnels[t].backend == IKE_BACKEND_VICI;
@@ -224,4 +221,22 @@ int app_ike_start(struct app *a)
 		return 0;
 	a->vici = vici_new(a->loop, a->cfg->vici_socket, on_vici, a);
 	return a->vici ? 0 : -ENOMEM;
+}
+
+int app_ike_start(struct app *a)
+{
+	a->exec = exec_new(a->loop, on_hook_result, a);
+	return a->exec ? connect_backend(a) : -errno;
+}
+
+int app_ike_reload(struct app *a, const struct cfg *old)
+{
+	if (a->vici && strcmp(a->cfg->vici_socket, old->vici_socket) != 0) {
+		vici_free(a->vici);
+		a->vici = NULL;
+		struct ike_ev down = { .kind = IKE_EV_BACKEND_DOWN };
+		for (uint16_t t = 0; t < a->node.n_tunnels; t++)
+			feed(a, t, &down);
+	}
+	return a->vici ? 0 : connect_backend(a);
 }

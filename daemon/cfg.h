@@ -33,6 +33,9 @@ struct cfg_group {
 
 struct cfg_tree;
 
+/* Sections of the configuration that are compared with the peer's. */
+enum cfg_digest { CFG_DIGEST_CHANNEL = 0, CFG_DIGEST_VRRP, CFG_DIGEST_SYNC, CFG_DIGEST_IPSEC, CFG_DIGESTS };
+
 struct cfg {
 	char file[256];
 	struct cfg_tree *tree; /* what was read; the canonical form is printed from it */
@@ -61,7 +64,7 @@ struct cfg {
 	int log_level;                        /* enum log_level */
 	bool log_syslog, log_stderr;
 	/* SHA-256 of the canonical shared part, cut to 8 bytes, by section: channel, vrrp, sync, ipsec */
-	uint64_t digest[4];
+	uint64_t digest[CFG_DIGESTS];
 };
 
 struct cfg_error {

@@ -51,6 +51,15 @@ static struct group_decision some_expired(const struct group_view *v)
 	return d;
 }
 
+/* Row "BACKUP hears a lower master": only if higher on every member, and never past a living peer that has not spoken of
+ * this group yet: it could still hand the role over in an orderly way. */
+static bool may_preempt(const struct group_view *v, uint16_t up)
+{
+	bool gate = v->gate_open || MUTANT(M_GATE_IGNORED);
+	bool mute = v->channel_up && v->peer == GROUP_PEER_UNKNOWN;
+	return v->preempt && gate && !mute && v->n_lower > 0 && v->n_lower >= up && !v->not_grouped;
+}
+
 static struct group_decision decide_backup(const struct group_view *v)
 {
 	if (must_fault(v))
@@ -66,8 +75,7 @@ static struct group_decision decide_backup(const struct group_view *v)
 		return decide(GROUP_TAKE, v->n_zero ? ROLE_R_PRIORITY_ZERO : ROLE_R_NO_RESPONSE, v->first_deaf);
 	if (v->n_expired)
 		return some_expired(v);
-	bool gate = v->gate_open || MUTANT(M_GATE_IGNORED);
-	if (v->preempt && gate && v->n_lower >= up && v->n_lower > 0 && !v->not_grouped)
+	if (may_preempt(v, up))
 		return decide(v->channel_up && v->peer == GROUP_PEER_MASTER ? GROUP_TAKE_PLANNED : GROUP_TAKE,
 			      ROLE_R_PREEMPTED, 0);
 	return stay;

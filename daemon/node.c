@@ -500,10 +500,14 @@ static void on_join(struct node_run *r, uint16_t group)
 			node_vrrp(r, inst, &(struct vrrp_ev){ .type = VRRP_EV_START });
 		settle_member(r, inst);
 	}
-	struct ike_ev go = { .kind = IKE_EV_INITIATE, .epoch = grp->role.epoch };
-	for (uint16_t t = 0; t < n->n_tunnels; t++)
-		if (n->tunnel[t].conf.group == group && !n->tunnel[t].active && grp->role.is == ROLE_MASTER)
-			node_ike(r, t, &go);
+	for (uint16_t t = 0; t < n->n_tunnels; t++) {
+		struct ike_tunnel *tunnel = &n->tunnel[t];
+		bool wanted = grp->role.is == ROLE_MASTER;
+		struct ike_ev ev = { .kind = wanted ? IKE_EV_INITIATE : IKE_EV_PURGE,
+				     .epoch = epoch_max(grp->role.epoch, tunnel->epoch) };
+		if (tunnel->conf.group == group && tunnel->active != wanted)
+			node_ike(r, t, &ev);
+	}
 	node_evaluate(r, group);
 }
 

@@ -2,8 +2,8 @@
  * SIGHUP: parse, check, compare, apply; or nothing at all.
  *
  * What has the same identity in both configurations keeps its state: an instance by name, interface, VRID and family; a
- * group by name; a tunnel by name, connection and child. A group whose name stays keeps its role; an instance that
- * joins a MASTER group is taken at once, one that leaves says priority 0.
+ * group by name, or by its members when only the name is new; a tunnel by name, connection, child and address. A group
+ * that stays keeps its role; an instance that joins a MASTER group is taken at once, one that leaves says priority 0.
  */
 #include "daemon/app.h"
 
@@ -16,7 +16,6 @@
 
 #define STABLE_WAIT_NS (1 * NS_PER_SEC)
 #define RETRY_NS       (20 * NS_PER_MS)
-#define CHANGES_MAX    64
 
 /* The arrays of one configuration, while two exist. */
 struct shape {
@@ -71,12 +70,44 @@ static int same_inst(const struct shape *old, const struct vrrp_conf *c)
 	return -1;
 }
 
-static int same_group(const struct shape *old, const char *name)
+static int group_named(const struct cfg *c, const char *name)
 {
-	for (uint16_t g = 0; g < old->cfg->n_groups; g++)
-		if (strcmp(old->cfg->groups[g].name, name) == 0)
+	for (uint16_t g = 0; g < c->n_groups; g++)
+		if (strcmp(c->groups[g].name, name) == 0)
 			return g;
 	return -1;
+}
+
+/* The former group of all those members that existed; -1 if there is none, or if they come from several. */
+static int group_of_members(const struct shape *old, const struct cfg *now, const struct cfg_group *g)
+{
+	int from = -1;
+	for (uint16_t m = 0; m < g->n_members; m++) {
+		int i = same_inst(old, &now->instances[g->members[m]]);
+		if (i < 0)
+			continue;
+		int was = old->cfg->instances[i].group;
+		if (from >= 0 && from != was)
+			return -1;
+		from = was;
+	}
+	return from;
+}
+
+/* A group whose name is gone lives on in the one that has its members: a new name moves no address. */
+static int same_group(const struct shape *old, const struct cfg *now, uint16_t g)
+{
+	int o = group_named(old->cfg, now->groups[g].name);
+	if (o >= 0)
+		return o;
+	o = group_of_members(old, now, &now->groups[g]);
+	if (o < 0 || group_named(now, old->cfg->groups[o].name) >= 0)
+		return -1;
+	for (uint16_t before = 0; before < g; before++) /* split in two: the first part keeps the role */
+		if (group_named(old->cfg, now->groups[before].name) < 0 &&
+		    group_of_members(old, now, &now->groups[before]) == o)
+			return -1;
+	return o;
 }
 
 static int same_tunnel(const struct shape *old, const struct ike_tunnel_conf *c)
@@ -91,26 +122,60 @@ static int same_tunnel(const struct shape *old, const struct ike_tunnel_conf *c)
 }
 
 /* Instances that end: a MASTER says priority 0, its socket closes. Runs while the old shape is in force. */
-static void end_removed(struct app *a, const struct cfg *now)
+static void end_instances(struct app *a, const struct shape *now)
 {
-	struct shape fresh = { .cfg = (struct cfg *)now };
 	for (uint16_t i = 0; i < a->cfg->n_instances; i++) {
-		if (same_inst(&fresh, &a->cfg->instances[i]) >= 0)
+		if (same_inst(now, &a->cfg->instances[i]) >= 0)
 			continue;
 		log_notice(LOG_CFG, "instance %s ends", a->cfg->instances[i].name);
 		if (a->node.inst[i].state == VRRP_MASTER)
 			app_net_advert(a, i, 0);
-		if (a->guardian && i < GUARDIAN_ADVERTS)
-			guardian_advert_set(a->guardian, i, NULL);
 		if (a->inst[i].open)
 			vrrp_io_close(a->vrrp, (unsigned)a->inst[i].ifindex, a->cfg->instances[i].af);
+	}
+	for (uint32_t slot = 0; a->guardian && slot < a->cfg->n_instances && slot < GUARDIAN_ADVERTS; slot++)
+		guardian_advert_set(a->guardian, slot, NULL); /* the numbers change; each link says it anew */
+}
+
+static void end_groups(struct app *a, const struct shape *old, const struct shape *now)
+{
+	for (uint16_t o = 0; o < a->cfg->n_groups; o++) {
+		bool stays = false;
+		for (uint16_t g = 0; g < now->cfg->n_groups; g++)
+			stays |= same_group(old, now->cfg, g) == o;
+		if (stays)
+			continue;
+		const struct role *role = &a->node.group[o].role;
+		log_notice(LOG_CFG, "group %s ends as %s", a->cfg->groups[o].name, role_is_text((uint8_t)role->is));
+		struct node_act hook = { .type = NODE_ACT_HOOK,
+					 .hook = HOOK_ROLE,
+					 .group = o,
+					 .from = (uint8_t)role->is,
+					 .to = ROLE_INIT,
+					 .reason = ROLE_R_CONFIG,
+					 .epoch = role->epoch };
+		app_ike_hook(a, &hook);
+	}
+}
+
+static void end_tunnels(struct app *a, const struct shape *now)
+{
+	for (uint16_t t = 0; t < a->cfg->n_tunnels; t++) {
+		const struct ike_tunnel_conf *c = &a->cfg->tunnels[t];
+		bool used = false;
+		for (uint16_t k = 0; k < now->cfg->n_tunnels; k++)
+			used |= strcmp(now->cfg->tunnels[k].ike, c->ike) == 0;
+		if (used || !a->vici || c->backend != IKE_BACKEND_VICI)
+			continue;
+		log_notice(LOG_CFG, "tunnel %s ends", c->name);
+		vici_terminate(a->vici, c->ike, (struct vici_tag){ .tunnel = UINT16_MAX });
 	}
 }
 
 static void carry_groups(struct app *a, const struct shape *old)
 {
 	for (uint16_t g = 0; g < a->cfg->n_groups; g++) {
-		int o = same_group(old, a->cfg->groups[g].name);
+		int o = same_group(old, a->cfg, g);
 		if (o < 0)
 			continue;
 		struct node_group was = old->node.group[o];
@@ -124,20 +189,24 @@ static void carry_groups(struct app *a, const struct shape *old)
 		is->role.rec.group = g;
 		a->group[g] = old->group[o];
 	}
+}
+
+static void carry_peers(struct app *a, const struct shape *old)
+{
+	bool same = old->cfg->digest[CFG_DIGEST_VRRP] == a->cfg->digest[CFG_DIGEST_VRRP];
 	for (uint8_t p = 0; p < a->node.n_peers; p++) {
 		struct node_peer *is = &a->node.peer[p];
 		for (uint8_t q = 0; q < old->node.n_peers; q++) {
-			if (old->node.peer[q].node != is->node)
+			const struct node_peer *was = &old->node.peer[q];
+			if (was->node != is->node)
 				continue;
-			struct node_peer was = old->node.peer[q];
-			was.groups = is->groups;
-			*is = was;
+			void *groups = is->groups;
+			*is = *was;
+			is->groups = groups;
 			/* Group numbers mean the same again once the peer says so with its next hello. */
-			is->same_config =
-			    memcmp(old->cfg->digest, a->cfg->digest, sizeof(a->cfg->digest)) == 0 && was.same_config;
-			/* Until its next heartbeat a living master would count as silent. */
-			for (uint16_t g = 0; is->same_config && g < a->cfg->n_groups; g++)
-				is->groups[g] = old->node.peer[q].groups[g];
+			is->same_config = same && was->same_config;
+			if (is->same_config)
+				memcpy(groups, was->groups, a->node.n_groups * sizeof(*was->groups));
 		}
 	}
 }
@@ -163,8 +232,10 @@ static void carry_instances(struct app *a, const struct shape *old)
 		if (o < 0)
 			continue;
 		struct ike_tunnel_conf conf = a->node.tunnel[t].conf;
+		bool shares_peer = a->node.tunnel[t].shares_peer;
 		a->node.tunnel[t] = old->node.tunnel[o];
 		a->node.tunnel[t].conf = conf;
+		a->node.tunnel[t].shares_peer = shares_peer;
 	}
 }
 
@@ -172,7 +243,6 @@ static void carry_node(struct app *a, const struct shape *old)
 {
 	struct node *n = &a->node;
 	const struct node *o = &old->node;
-	n->running = o->running;
 	n->maintenance = o->maintenance;
 	n->seen = o->seen;
 	n->sync = o->sync;
@@ -181,21 +251,57 @@ static void carry_node(struct app *a, const struct shape *old)
 	n->heartbeat_at = o->heartbeat_at;
 	n->ping_seq = o->ping_seq;
 	n->guardian_on = o->guardian_on;
+	n->sync_silent_told = o->sync_silent_told;
+	n->stale = o->stale;
+	n->stalls = o->stalls;
+	n->rearms = o->rearms;
+	n->rivals = o->rivals;
+}
+
+/* What each group wants of the kernel, under its new number. */
+static void set_modes(struct app *a)
+{
+	for (uint16_t g = 0; g < a->node.n_groups; g++) {
+		const struct node_group *grp = &a->node.group[g];
+		app_net_mode(a, g,
+			     grp->adopting                 ? NODE_NET_KEEP
+			     : grp->role.is == ROLE_MASTER ? NODE_NET_UP
+							   : NODE_NET_DOWN,
+			     grp->role.epoch);
+	}
+}
+
+/* Whether this node serves anything may have changed with the groups. The floor never rises by a reload. */
+static void tell_authority(struct app *a, const struct shape *old)
+{
+	bool before = false, any = false;
+	for (uint16_t g = 0; g < old->node.n_groups; g++)
+		before |= old->node.group[g].mine;
+	for (uint16_t g = 0; g < a->node.n_groups; g++)
+		any |= a->node.group[g].mine;
+	if (!a->sync || before == any)
+		return;
+	struct sync_cmd cmd = { .type = SYNC_CMD_AUTHORITY,
+				.epoch = a->node.seen,
+				.authority = { .epoch = a->node.seen, .any = any } };
+	if (sync_thread_send(a->sync, &cmd) < 0)
+		log_warn(LOG_SYNC, "SYNC takes no commands: it learns the new groups with the next role change");
 }
 
 /* New groups start, new members of a MASTER group are taken, new tunnels of it are initiated. */
-static void begin_added(struct app *a, const struct shape *old)
+static void begin_added(struct app *a)
 {
-	for (uint16_t g = 0; g < a->cfg->n_groups; g++) {
-		bool fresh = same_group(old, a->cfg->groups[g].name) < 0;
+	struct ike_ev up = { .kind = IKE_EV_BACKEND_UP };
+	for (uint16_t t = 0; a->vici && vici_state(a->vici) == VICI_READY && t < a->node.n_tunnels; t++) {
+		const struct ike_tunnel *tunnel = &a->node.tunnel[t];
+		struct node_ev ev = { .type = NODE_EV_IKE, .tunnel = t, .ike = &up };
+		if (!tunnel->backend && tunnel->conf.backend == IKE_BACKEND_VICI)
+			app_feed(a, &ev);
+	}
+	for (uint16_t g = 0; g < a->node.n_groups; g++) {
 		struct node_ev ev = { .type = NODE_EV_JOIN, .group = g };
-		if (fresh)
-			a->node.group[g].role.is = ROLE_INIT;
 		app_feed(a, &ev);
 	}
-	for (uint16_t g = 0; g < a->node.n_groups; g++)
-		app_net_mode(a, g, a->node.group[g].role.is == ROLE_MASTER ? NODE_NET_UP : NODE_NET_DOWN,
-			     a->node.group[g].role.epoch);
 }
 
 static int apply_channel(struct app *a, char *why, size_t cap)
@@ -215,20 +321,54 @@ static int apply_channel(struct app *a, char *why, size_t cap)
 	return 0;
 }
 
-static bool needs_restart(const struct cfg_change *ch, unsigned n)
+/* What cannot be changed under a running daemon, in words; NULL if there is nothing. */
+static const char *needs_restart(const struct cfg *old, const struct cfg *now, const struct cfg_change *ch, unsigned n)
 {
-	for (unsigned i = 0; i < n && i < CHANGES_MAX; i++)
+	for (unsigned i = 0; i < n; i++)
 		if (ch[i].kind == CFG_PROCESS_CHANGED)
-			return true;
-	return false;
+			return "node id and name, run_dir, state_dir, the control socket and realtime need a restart";
+	if (now->sync.enabled != old->sync.enabled)
+		return "turning a lone router into a cluster or back needs a restart";
+	if (now->sync.enabled && now->sync.replicate != old->sync.replicate)
+		return "sync.replicate needs a restart";
+	return NULL;
+}
+
+/* What belongs to the process and not to the node core. */
+static void apply_process(struct app *a, const struct cfg *old)
+{
+	const struct cfg *c = a->cfg;
+	log_level_set((enum log_level)c->log_level);
+	if (c->log_syslog != old->log_syslog || c->log_stderr != old->log_stderr)
+		log_warn(LOG_CFG, "node.log: where lines go to changes with the next start; the level changes now");
+	if (a->ctl)
+		ctl_set_groups(a->ctl, c->view_group[0] ? ctl_group_id(c->view_group) : (gid_t)-1,
+			       c->admin_group[0] ? ctl_group_id(c->admin_group) : (gid_t)-1);
+}
+
+/* Everything that is told to the outside under the new numbers. The node core decides nothing until all of it is known:
+ * the links of new members would look down. */
+static void put_in_force(struct app *a, const struct shape *old)
+{
+	char why[256] = "";
+	bool running = old->node.running;
+	a->node.running = false;
+	app_net_declare(a);
+	set_modes(a);
+	if (apply_channel(a, why, sizeof(why)) < 0)
+		log_err(LOG_CFG, "the channel keeps its former configuration: %s", why);
+	if (app_ike_reload(a, old->cfg) < 0)
+		log_err(LOG_CFG, "no memory to connect to the IKE daemon: tunnels stay as they are");
+	app_net_relink(a);
+	tell_authority(a, old);
+	a->node.running = running;
+	begin_added(a);
 }
 
 static void apply(struct app *a, struct cfg *now)
 {
-	struct shape old;
-	char why[256] = "";
+	struct shape old, fresh;
 	save_shape(a, &old);
-	end_removed(a, now);
 	a->cfg = now;
 	memset(&a->node, 0, sizeof(a->node));
 	a->acts = (struct node_acts){ 0 };
@@ -239,26 +379,47 @@ static void apply(struct app *a, struct cfg *now)
 		refuse(a, "not enough memory");
 		return;
 	}
+	save_shape(a, &fresh);
+	load_shape(a, &old);
+	end_instances(a, &fresh);
+	end_groups(a, &old, &fresh);
+	end_tunnels(a, &fresh);
+	load_shape(a, &fresh);
 	carry_node(a, &old);
 	carry_groups(a, &old);
+	carry_peers(a, &old);
 	carry_instances(a, &old);
-	app_net_declare(a);
-	if (apply_channel(a, why, sizeof(why)) < 0)
-		log_err(LOG_CFG, "the channel keeps its former configuration: %s", why);
-	/* Links first, for all of them: one new member whose link is not known yet would look like a failed one. */
-	a->node.running = false;
-	app_net_relink(a);
-	a->node.running = old.node.running;
-	begin_added(a, &old);
-	struct shape gone;
-	save_shape(a, &gone);
+	apply_process(a, old.cfg);
+	put_in_force(a, &old);
+	save_shape(a, &fresh);
 	load_shape(a, &old);
 	app_node_free(a);
-	struct cfg *old_cfg = a->cfg;
-	load_shape(a, &gone);
-	cfg_free(old_cfg);
+	load_shape(a, &fresh);
+	cfg_free(old.cfg);
 	struct node_ev tick = { .type = NODE_EV_TICK };
 	app_feed(a, &tick);
+}
+
+/* A configuration that reads well: in force, or refused with the reason. */
+static void take(struct app *a, struct cfg *now)
+{
+	unsigned n = cfg_diff(a->cfg, now, NULL, 0);
+	struct cfg_change *changes = calloc(n + 1u, sizeof(*changes));
+	if (changes)
+		cfg_diff(a->cfg, now, changes, n);
+	const char *why = changes ? needs_restart(a->cfg, now, changes, n) : "not enough memory";
+	if (!why && !resting(a))
+		why = "a role change is under way; try again";
+	free(changes);
+	if (why) {
+		cfg_free(now);
+		refuse(a, why);
+		return;
+	}
+	a->reloads++;
+	a->reload_error[0] = '\0';
+	apply(a, now);
+	log_notice(LOG_CFG, "configuration reloaded: %u change%s", n, n == 1 ? "" : "s");
 }
 
 /* One attempt; false while a role change is under way and there is still time. */
@@ -267,38 +428,22 @@ static bool try_reload(struct app *a)
 	if (!resting(a) && mono_before(clock_mono(), a->reload_until))
 		return false;
 	struct cfg_errors errs = { 0 };
-	struct cfg_change changes[CHANGES_MAX];
 	struct cfg *now = cfg_load(a->opt.config, &errs);
 	for (unsigned i = 0; i < errs.n; i++)
 		log_err(LOG_CFG, "%s", errs.list[i].text);
-	if (!now) {
+	if (!now)
 		refuse(a, errs.n ? errs.list[0].text : "the file could not be read");
-		cfg_errors_free(&errs);
-		return true;
-	}
+	else
+		take(a, now);
 	cfg_errors_free(&errs);
-	unsigned n = cfg_diff(a->cfg, now, changes, CHANGES_MAX);
-	if (needs_restart(changes, n) || now->sync.enabled != a->cfg->sync.enabled ||
-	    now->sync.replicate != a->cfg->sync.replicate) {
-		cfg_free(now);
-		refuse(a, "node id and name, run_dir, state_dir, control socket, realtime, sync.replicate and the "
-			  "existence of a "
-			  "cluster need a restart");
-	} else if (!resting(a)) {
-		cfg_free(now);
-		refuse(a, "a role change is under way; try again");
-	} else {
-		a->reloads++;
-		a->reload_error[0] = '\0';
-		apply(a, now);
-		log_notice(LOG_CFG, "configuration reloaded: %u change%s", n, n == 1 ? "" : "s");
-	}
 	return true;
 }
 
 static void on_retry(void *arg, mono_t deadline)
 {
 	struct app *a = arg;
+	if (a->stopping)
+		return;
 	if (try_reload(a))
 		sdnotify_ready();
 	else

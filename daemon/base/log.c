@@ -228,6 +228,11 @@ static void to_stderr(const struct log_line *line)
 		atomic_fetch_add_explicit(&dropped, 1, memory_order_relaxed);
 }
 
+void log_level_set(enum log_level level)
+{
+	lg.level = (int)level;
+}
+
 void log_write(enum log_level lv, enum log_sub sub, const char *fmt, ...)
 {
 	struct log_line line = { .level = lv, .sub = sub };

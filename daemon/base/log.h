@@ -30,6 +30,8 @@ struct log_conf {
 
 void log_init(const struct log_conf *c);
 void log_done(void);
+/* What is written from now on; the recorder keeps everything. */
+void log_level_set(enum log_level level);
 void log_write(enum log_level lv, enum log_sub sub, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void log_debug_set(enum log_sub sub, bool on);
 bool log_debug_on(enum log_sub sub);
