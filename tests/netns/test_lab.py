@@ -59,8 +59,7 @@ def test_capture_times_are_monotonic_time(lab):
 
 def test_teardown_ends_every_process(lab):
     child = lab["client"].spawn("sleep", "1000")
-    inside = lab["client"].pids()
-    assert child.pid in inside
+    wait_for("the child inside", lambda: child.pid in lab["client"].pids(), 5)
     lab["client"].close()
     end = time.monotonic() + 5
     while subprocess.run(["kill", "-0", str(child.pid)], capture_output=True, check=False).returncode == 0:
