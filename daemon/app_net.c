@@ -204,6 +204,20 @@ static void tell_status(struct app *a, uint16_t group, const struct net_status *
 	g->net = *st;
 }
 
+/*
+ * Everything is there before the first answer of KERNEL: adopted, the role came back, or the kernel's events were
+ * faster. The neighbours are told first, because the IKE initiate follows.
+ */
+static void announce_first(struct app *a, uint16_t group)
+{
+	for (uint16_t m = 0; !a->group[group].garp_told && m < a->node.group[group].n_members; m++) {
+		uint16_t inst = a->node.group[group].members[m];
+		announce_all(a, inst);
+		arm_garps(a, inst, clock_mono());
+	}
+	first_signs(a, group);
+}
+
 static void on_group(void *arg, uint16_t group, const struct net_status *st)
 {
 	struct app *a = arg;
@@ -213,7 +227,7 @@ static void on_group(void *arg, uint16_t group, const struct net_status *st)
 	switch (st->state) {
 	case NET_EQUAL:
 		if (a->group[group].mode == NODE_NET_UP)
-			first_signs(a, group);
+			announce_first(a, group);
 		feed_group(a, group, NODE_EV_NET, ROLE_NET_EQUAL, 0);
 		return;
 	case NET_PARTIAL:
@@ -243,14 +257,6 @@ void app_net_mode(struct app *a, uint16_t group, enum node_net_mode mode, struct
 		g->vip_told = g->garp_told = false;
 	netapply_set(a->net, group, map[mode]);
 	struct net_status st = netapply_status(a->net, group);
-	if (mode == NODE_NET_UP && st.state == NET_EQUAL && !g->garp_told) {
-		/* Everything was there already (adopted, or the role came back): tell the neighbours all the same. */
-		for (uint16_t m = 0; m < a->node.group[group].n_members; m++) {
-			uint16_t inst = a->node.group[group].members[m];
-			announce_all(a, inst);
-			arm_garps(a, inst, clock_mono());
-		}
-	}
 	if (st.state != NET_PENDING && mode != NODE_NET_KEEP)
 		on_group(a, group, &st);
 }
