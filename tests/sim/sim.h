@@ -1,0 +1,481 @@
+/*
+ * Purpose: the simulation: two or three nodes (node core, replication core, netstate, imagined kernels), their segments
+ *          and channel, one IKE daemon each, clients and faults, in one thread under a virtual clock.
+ * Owns:    struct sim: everything of one seed.
+ * Thread:  one.
+ * In:      a seed, a mutant.   Out: counters, and the first violation of an invariant as text.
+ * Errors:  a violation stops the seed; a require() in a core ends the process, which the parent reports with the seed.
+ *
+ * Nothing in here reads a clock, and no core could: time is an argument everywhere, so CLOCK_REALTIME may jump at will.
+ */
+#ifndef KT_TESTS_SIM_H
+#define KT_TESTS_SIM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "daemon/base/mutant.h"
+#include "daemon/netstate.h"
+#include "daemon/node.h"
+#include "sync/sync_fsm.h"
+#include "tests/sim/fake_ct.h"
+#include "tests/sim/fake_rtnl.h"
+
+enum {
+	SIM_NODES = 3,
+	SIM_SEGS = 2, /* LAN, WAN */
+	SIM_INSTS = 3,
+	SIM_GROUPS = 2,
+	SIM_VIPS = 2, /* per instance */
+	SIM_SESS = 64,
+	SIM_TUNNELS = 1,
+	SIM_OWN = 32,
+	SIM_OPS = 64,
+	SIM_EPOCHS = 512,
+	SIM_INFLIGHT = 4, /* writes of a data connection that are not read yet */
+};
+enum sim_seg { SEG_LAN = 0, SEG_WAN = 1 };
+enum sim_chan { CHAN_CTL = 0, CHAN_DATA = 1, SIM_CHANS = 2 };
+
+/* ---- counters, summed over all seeds ---- */
+
+#define SIM_COUNT_TABLE(X)                                              \
+	X(takeover, "takeovers")                                        \
+	X(planned, "planned switches")                                  \
+	X(partition, "partitions")                                      \
+	X(crash, "crashes")                                             \
+	X(stall, "stalls")                                              \
+	X(disk_loss, "disk losses")                                     \
+	X(heal, "heals")                                                \
+	X(process_death, "process deaths")                              \
+	X(adoption, "adoptions")                                        \
+	X(sync_stall, "SYNC stalls")                                    \
+	X(link_down, "links down")                                      \
+	X(refusal, "address refusals")                                  \
+	X(maintenance, "maintenances")                                  \
+	X(restart, "restarts")                                          \
+	X(ike_death, "IKE daemon deaths")                               \
+	X(asym, "sessions on another path")                             \
+	X(flush, "entries deleted by tools")                            \
+	X(slow, "slow channels")                                        \
+	X(bad_adverts, "bad adverts")                                   \
+	X(advert, "adverts sent")                                       \
+	X(advert_lost, "adverts lost")                                  \
+	X(journal, "journal entries")                                   \
+	X(sessions, "sessions")                                         \
+	X(packets, "packets")                                           \
+	X(records, "records")                                           \
+	X(claims, "claims")                                             \
+	X(old_epoch, "records refused: old epoch")                      \
+	X(old_version, "records refused: old version")                  \
+	X(expired, "expiries told")                                     \
+	X(guard, "stall guards")                                        \
+	X(gate_closed, "preemptions held by the gate")                  \
+	X(kept, "sessions alive after a takeover with a ready standby") \
+	X(steps, "steps")
+
+struct sim_count {
+#define SIM_COUNT_FIELD(name, text) uint64_t name;
+	SIM_COUNT_TABLE(SIM_COUNT_FIELD)
+#undef SIM_COUNT_FIELD
+};
+#define SIM_COUNT_N (sizeof(struct sim_count) / sizeof(uint64_t))
+const char *sim_count_text(unsigned i);
+
+/* ---- what is on its way ---- */
+
+enum sim_what {
+	/* to CONTROL of a process: waits while the process is stopped */
+	IT_ADVERT = 0, /* from, inst, bytes */
+	IT_CTL,        /* from, bytes */
+	IT_CTL_UP,     /* from: the connection opened */
+	IT_CTL_DOWN,   /* from: the connection ended */
+	IT_PROBE,      /* from, flag = refused */
+	IT_REPORT,     /* report */
+	IT_KT,         /* job of KERNEL done: ops, results */
+	IT_RTNL,       /* events of the route socket wait */
+	IT_IKE,        /* tunnel, ike */
+	IT_OPER,       /* operator: num = enum sim_oper, flag, inst = group */
+	/* to the world */
+	IT_PUMP, /* head of a connection's queue: num = channel, from -> node */
+	IT_DISK, /* epoch reaches the disk */
+	IT_JOB,  /* KERNEL has done its present job */
+	IT_FAULT,
+	IT_PACKET, /* num = session */
+};
+#define IT_LAST_CONTROL IT_OPER
+
+enum sim_oper { OPER_FORCE = 0, OPER_MAINTENANCE, OPER_STOP };
+
+struct sim_item {
+	struct sim_item *next; /* in a list; the heap does not use it */
+	mono_t at;
+	uint64_t order;
+	enum sim_what what;
+	uint8_t node, from;
+	uint16_t inst;
+	uint32_t life; /* of the process it is for, 0: any */
+	uint32_t gen;  /* of the connection */
+	uint32_t num;
+	bool flag;
+	struct epoch epoch;
+	struct sync_report report;
+	struct ike_ev ike;
+	struct sim_job *job;
+	uint8_t *bytes;
+	size_t len;
+};
+
+struct sim_list {
+	struct sim_item *first, **last;
+	unsigned n;
+};
+void sim_list_init(struct sim_list *l);
+void sim_list_add(struct sim_list *l, struct sim_item *it);
+struct sim_item *sim_list_take(struct sim_list *l);
+
+/* A job of the KERNEL thread. */
+enum sim_job_kind { JOB_ADD = 0, JOB_DEL, JOB_OWN, JOB_SWEEP };
+struct sim_job {
+	struct sim_job *next;
+	enum sim_job_kind kind;
+	unsigned n;
+	struct net_op op[SIM_OPS];
+	int result[SIM_OPS];
+	struct own_entry own[SIM_OWN];
+	uint16_t tunnel;
+	uint32_t seq;
+	struct epoch epoch;
+};
+
+/* ---- a process ---- */
+
+struct sim_fed {
+	struct sim_fed *next;
+	struct node_ev ev;
+	union {
+		struct vrrp_ev advert;
+		struct sync_report report;
+		struct peer_msg msg;
+		struct ike_ev ike;
+	} u;
+};
+
+struct sim_inst {
+	int ifindex;
+	bool open;
+	mono_t garp_at;
+	uint8_t garp_left;
+};
+
+struct sim_group {
+	struct epoch epoch;
+	enum node_net_mode mode;
+	bool vip_told, garp_told;
+	struct net_status net, last;
+	/* what the invariants remember */
+	enum role_state state;
+	enum role_is is;
+	struct epoch fence_asked, fenced;
+	mono_t fence_at;
+	mono_t stray_since; /* addresses without a role */
+	struct epoch highest;
+};
+
+/* One peer as the ctl channel of a process sees it. */
+struct sim_ctl {
+	bool open, hello, up;
+	mono_t heard_at;
+};
+
+struct sim_sync_cmd {
+	struct sim_sync_cmd *next;
+	struct sync_cmd cmd;
+};
+
+struct sim_wait {
+	bool on;
+	struct epoch epoch;
+	uint64_t seq;
+	uint32_t peer;
+	mono_t until;
+};
+
+/* The SYNC thread of a process. */
+struct sim_sync {
+	struct sync *core;
+	uint8_t key[16];
+	uint32_t portid;
+	struct sim_sync_cmd *cmd_first, **cmd_last;
+	struct sim_list rx; /* data that arrived: bytes; len 0 = stream begins; flag = stream ends */
+	bool active[SIM_NODES];
+	uint32_t active_gen[SIM_NODES];
+	mono_t wake_at, hung_until;
+	struct sim_wait flush, apply;
+	struct sync_state told;
+	mono_t counts_at;
+	bool lost; /* an address or a link went: the route socket says so */
+	bool dumping;
+	uint64_t cursor;
+	struct ct_event ahead[16]; /* read, not yet looked at */
+	unsigned n_ahead;
+	mono_t dump_at;
+	/* what the invariants remember */
+	struct epoch fence;
+	bool muted;
+};
+
+struct sim_proc {
+	uint32_t life;
+	uint64_t nonce;
+	mono_t started;
+	bool ending, aborting; /* ends when the present event is done */
+	bool synced;
+	mono_t stopped_until; /* SIGSTOP: MONO_ZERO = runs */
+	mono_t stopped_at;
+	struct sim_list inbox;
+
+	struct node node;
+	struct vrrp inst[SIM_INSTS];
+	struct node_member member[SIM_INSTS];
+	struct node_group group[SIM_GROUPS];
+	struct node_peer peer[SIM_NODES];
+	uint16_t members[SIM_GROUPS][SIM_INSTS];
+	struct ike_tunnel tunnel[SIM_TUNNELS];
+	struct node_acts acts;
+	unsigned depth;
+	struct sim_fed *fed_first, **fed_last;
+
+	struct netstate ns;
+	bool net_running, net_again, net_soon;
+	struct sim_job *job_first, **job_last;
+	unsigned batches;
+	mono_t net_at;
+	struct sim_inst si[SIM_INSTS];
+	struct sim_group sg[SIM_GROUPS];
+	struct sim_ctl ctl[SIM_NODES];
+	bool guardian;
+	struct epoch role_epoch;
+
+	struct sim_sync sync;
+
+	/* what the invariants remember */
+	struct epoch seen;
+	unsigned must_drain; /* groups that slept as MASTER: silence until everything was read */
+	mono_t timer_before; /* of the virtual router that a dropped packet was for */
+};
+
+/* A machine: what survives its process. */
+struct sim_box {
+	bool up;
+	struct fake_rtnl *rtnl;
+	struct fake_ct *ct;
+	int ifindex[SIM_SEGS];
+	struct own_entry own[SIM_OWN]; /* run directory: gone with the machine */
+	uint32_t n_own;
+	struct epoch disk;     /* state directory */
+	struct epoch told_max; /* highest epoch this disk should know of */
+	bool disk_lied;        /* a write was lost, or the disk: epochs may come again */
+	bool cable[SIM_SEGS];
+	bool rtnl_due;
+	/* IKE daemon */
+	bool ike_up;
+	bool ike_sa;
+	uint32_t ike_id;
+	struct sim_proc *p;
+	bool down_on_purpose; /* the fault that ended it will start it again */
+};
+
+/* ---- the wires ---- */
+
+struct sim_msg {
+	struct sim_msg *next;
+	mono_t at;
+	uint8_t *bytes;
+	size_t len;
+};
+
+struct sim_conn {
+	bool end[2]; /* of the lower, of the higher node: it believes that it is connected */
+	uint32_t gen;
+	mono_t retry_at;
+	int64_t retry_ns;
+	mono_t bad_since; /* MONO_NEVER: the path is well */
+	struct sim_msg *first[2], **last[2];
+	unsigned n[2]; /* on their way or not read yet */
+	mono_t last_at[2];
+};
+
+struct sim_wire {
+	bool cut[SIM_NODES][SIM_NODES]; /* from, to */
+	double loss;
+	int64_t delay_ns, jitter_ns;
+	double dup;
+};
+
+/* ---- load ---- */
+
+enum sim_sess_state { SESS_FREE = 0, SESS_OPEN, SESS_CLOSING, SESS_ENDED };
+struct sim_sess {
+	enum sim_sess_state state;
+	uint8_t l4;
+	bool nat, idle;
+	struct ct_tuple orig, out; /* as the client sends it, as the server saw the first packet */
+	uint8_t step;
+	mono_t last, opened;
+	int pin;                /* node that forwards it whatever ARP says; -1: none */
+	mono_t flushed;         /* somebody's tool deleted it */
+	int by;                 /* node that forwarded last */
+	mono_t seen[SIM_NODES]; /* last packet forwarded by this node's kernel, in its session */
+};
+
+/* ---- everything ---- */
+
+struct sim_epoch {
+	struct epoch e;
+	uint32_t node, life;
+	uint16_t group;
+};
+
+struct sim {
+	uint64_t seed, rng[4];
+	mono_t now;
+	uint64_t order;
+	struct sim_item **heap;
+	size_t n_heap, cap_heap;
+
+	unsigned n_nodes, n_groups, n_inst;
+	int64_t adv_ns;
+	struct vrrp_conf conf[SIM_NODES][SIM_INSTS];
+	struct vrrp_vip vips[SIM_INSTS][SIM_VIPS];
+	struct sync_conf sync_conf[SIM_NODES];
+	bool preempt, degrade;
+
+	struct sim_box box[SIM_NODES];
+	uint32_t lives;
+	struct sim_wire seg[SIM_SEGS], chan;
+	int arp[SIM_SEGS];                                     /* node that announced last, -1: none */
+	struct sim_conn conn[SIM_NODES][SIM_NODES][SIM_CHANS]; /* [lower][higher] */
+	struct sim_sess sess[SIM_SESS];
+	uint32_t next_port;
+	mono_t tick_at, check_at;
+	mono_t both_since[SIM_NODES][SIM_NODES][SIM_INSTS]; /* two masters that can hear each other */
+	mono_t both_heard[SIM_NODES][SIM_NODES][SIM_INSTS];
+	mono_t quiet_since; /* last change of a fault */
+
+	unsigned episodes;
+	bool healing, done;
+	mono_t heal_at, one_since;
+	struct sim_epoch epochs[SIM_EPOCHS];
+	unsigned n_epochs;
+	struct {
+		struct epoch e;
+		bool used;
+	} gos[64];
+	unsigned n_gos;
+
+	bool trace, failed;
+	uint16_t port; /* --port: this session is followed through events, records and operations */
+	char why[512];
+	struct sim_count count;
+};
+
+/* sim_world.c */
+uint64_t sim_rand(struct sim *w);
+uint64_t sim_below(struct sim *w, uint64_t n);
+bool sim_chance(struct sim *w, double p);
+int64_t sim_range(struct sim *w, int64_t lo, int64_t hi);
+struct sim_item *sim_item_new(struct sim *w, enum sim_what what, unsigned node);
+void sim_item_free(struct sim_item *it);
+void sim_post(struct sim *w, struct sim_item *it, int64_t delay_ns);
+/* Hands it to the node's CONTROL: now, or after it wakes. */
+void sim_give(struct sim *w, struct sim_item *it);
+void sim_violation(struct sim *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void sim_trace(struct sim *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+#define TRACE(w, ...)                                \
+	do {                                         \
+		if ((w)->trace)                      \
+			sim_trace((w), __VA_ARGS__); \
+	} while (0)
+/* Runs one seed; false: a violation, told in w->why. */
+bool sim_run(struct sim *w, uint64_t seed, bool trace, uint16_t port);
+
+/* sim_node.c */
+void sim_proc_start(struct sim *w, unsigned n);
+enum sim_end { END_CLEAN = 0, END_KILLED, END_MACHINE };
+void sim_proc_end(struct sim *w, unsigned n, enum sim_end how);
+void sim_feed(struct sim *w, unsigned n, const struct node_ev *ev);
+void sim_control(struct sim *w, struct sim_item *it);
+void sim_control_due(struct sim *w, unsigned n);
+void sim_stop(struct sim *w, unsigned n, int64_t ns);
+void sim_resume(struct sim *w, unsigned n);
+bool sim_runs(const struct sim *w, unsigned n); /* a process, and not stopped */
+uint32_t sim_node_id(unsigned n);
+int sim_node_of(uint32_t id);
+
+/* sim_kern.c */
+void sim_boot(struct sim *w, unsigned n);
+void sim_net_start(struct sim *w, unsigned n);
+void sim_net_mode(struct sim *w, unsigned n, uint16_t group, enum node_net_mode mode, struct epoch epoch);
+void sim_net_prepare(struct sim *w, unsigned n, uint16_t group);
+void sim_net_run(struct sim *w, unsigned n);
+void sim_net_events(struct sim *w, unsigned n);
+void sim_net_soon(struct sim *w, unsigned n); /* the route socket has something */
+void sim_kt_done(struct sim *w, struct sim_item *it);
+void sim_kt_result(struct sim *w, struct sim_item *it);
+void sim_kt_put(struct sim *w, unsigned n, struct sim_job *j);
+void sim_garps(struct sim *w, unsigned n);
+mono_t sim_garp_at(const struct sim *w, unsigned n);
+void sim_cable(struct sim *w, unsigned n, unsigned seg, bool in);
+unsigned sim_vips_here(const struct sim *w, unsigned n, uint16_t group);
+
+/* sim_wire.c */
+void sim_advert(struct sim *w, unsigned n, uint16_t inst, uint8_t priority);
+void sim_bad_advert(struct sim *w, unsigned to, uint16_t inst);
+void sim_ctl_send(struct sim *w, unsigned n, uint32_t peer, const struct peer_msg *m);
+bool sim_path(const struct sim *w, unsigned a, unsigned b); /* both directions, both machines up */
+void sim_conns(struct sim *w);
+void sim_conn_ended(struct sim *w, unsigned n, enum sim_end how);
+void sim_conn_pump(struct sim *w, struct sim_item *it);
+struct sim_conn *sim_conn_of(struct sim *w, unsigned a, unsigned b, enum sim_chan c);
+/* False: too much on its way. bytes pass. */
+bool sim_conn_room(struct sim *w, unsigned from, unsigned to, enum sim_chan c);
+void sim_conn_send(struct sim *w, unsigned from, unsigned to, enum sim_chan c, const void *bytes, size_t len);
+void sim_probe(struct sim *w, unsigned n, uint32_t peer);
+int64_t sim_delay(struct sim *w, const struct sim_wire *x);
+
+/* sim_sync.c */
+void sim_sync_start(struct sim *w, unsigned n);
+void sim_sync_end(struct sim *w, unsigned n);
+void sim_sync_cmd(struct sim *w, unsigned n, const struct sync_cmd *cmd);
+void sim_sync_data(struct sim *w, struct sim_item *it);
+void sim_sync_wake(struct sim *w, unsigned n);
+void sim_sync_kick(struct sim *w, unsigned n, int64_t delay_ns);
+void sim_sync_ct(struct sim *w, unsigned n); /* the conntrack socket may have something */
+void sim_sync_addr_lost(struct sim *w, unsigned n);
+
+/* sim_ike.c */
+void sim_ike_act(struct sim *w, unsigned n, const struct node_act *act);
+void sim_ike_daemon(struct sim *w, unsigned n, bool up);
+void sim_ike_hello(struct sim *w, unsigned n);
+
+/* sim_load.c */
+void sim_load_start(struct sim *w);
+void sim_packet(struct sim *w, struct sim_item *it);
+void sim_load_forget(struct sim *w, unsigned n); /* the machine's table is gone */
+
+/* sim_fault.c */
+void sim_fault_start(struct sim *w);
+void sim_fault(struct sim *w, struct sim_item *it);
+
+/* sim_check.c */
+void sim_check_before(struct sim *w, unsigned n, const struct node_ev *ev);
+void sim_check_act(struct sim *w, unsigned n, const struct node_act *act);
+void sim_check_after(struct sim *w, unsigned n, const struct node_ev *ev);
+void sim_check_op(struct sim *w, unsigned n, const struct ct_op *op);
+void sim_check_tick(struct sim *w);
+void sim_check_heard(struct sim *w, unsigned from, unsigned to, uint16_t inst);
+bool sim_check_one_master(struct sim *w, char *why, size_t cap);
+bool sim_check_tables(struct sim *w, char *why, size_t cap);
+
+#endif

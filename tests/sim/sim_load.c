@@ -1,0 +1,147 @@
+/* Clients and servers: sessions that are opened, used, forgotten and closed through whoever answers to ARP. */
+#include <netinet/in.h>
+#include <string.h>
+#include "daemon/base/require.h"
+#include "sync/ct_wire.h"
+#include "tests/sim/sim.h"
+
+static void again(struct sim *w, unsigned k, int64_t delay_ns)
+{
+	struct sim_item *it = sim_item_new(w, IT_PACKET, 0);
+	it->life = 0;
+	it->num = k;
+	sim_post(w, it, delay_ns);
+}
+
+static void open_session(struct sim *w, struct sim_sess *s)
+{
+	memset(s, 0, sizeof(*s));
+	s->state = SESS_OPEN;
+	s->l4 = sim_chance(w, 0.6) ? IPPROTO_TCP : IPPROTO_UDP;
+	s->nat = sim_chance(w, 0.6);
+	s->idle = s->l4 == IPPROTO_UDP && sim_chance(w, 0.4);
+	s->pin = s->by = -1;
+	s->opened = w->now;
+	s->flushed = MONO_ZERO;
+	struct addr src = addr_v4(10, 1, 0, (uint8_t)(150 + sim_below(w, 20))), dst = addr_v4(198, 51, 100, 7);
+	memcpy(s->orig.src, src.b, 16);
+	memcpy(s->orig.dst, dst.b, 16);
+	s->orig.l3 = 4;
+	s->orig.l4 = s->l4;
+	s->orig.sport = (uint16_t)(10000 + w->next_port++ % 40000);
+	s->orig.dport = s->l4 == IPPROTO_TCP ? 443 : 4500;
+	w->count.sessions++;
+}
+
+/* True when the packet got through; *out is how it left. */
+static bool forward(struct sim *w, struct sim_sess *s, int by, const struct ct_tuple *t, unsigned flags, bool first,
+		    struct ct_tuple *out)
+{
+	if (by < 0 || !w->box[by].up || !w->box[by].cable[SEG_LAN] || !w->box[by].cable[SEG_WAN])
+		return false;
+	struct fake_ct *ct = w->box[by].ct;
+	struct fake_ct_nat nat = { .snat = s->orig.sport % 3 != 0, .masquerade = s->orig.sport % 3 == 0 };
+	memcpy(nat.src, w->vips[1][0].addr.b, 16);
+	fake_ct_run(ct, w->now);
+	w->count.packets++;
+	enum fake_ct_verdict v = fake_ct_packet(ct, t, flags, first && s->nat ? &nat : NULL, out);
+	sim_sync_ct(w, (unsigned)by);
+	if (w->port == s->orig.sport)
+		TRACE(w, "n%d packet of %u: %d", by + 1, w->port, (int)v);
+	if (v != FAKE_CT_FOUND && v != FAKE_CT_NEW)
+		return false;
+	s->seen[by] = w->now;
+	s->by = by;
+	return true;
+}
+
+/* There and, if it arrives as the server knows it, back again. */
+static bool round_trip(struct sim *w, struct sim_sess *s, unsigned there, unsigned back)
+{
+	int lan = s->pin >= 0 ? s->pin : w->arp[SEG_LAN], wan = s->pin >= 0 ? s->pin : w->arp[SEG_WAN];
+	struct ct_tuple out, answer, dummy;
+	if (!forward(w, s, lan, &s->orig, there, true, &out))
+		return false;
+	if (s->step == 0)
+		s->out = out;
+	else if (!ct_tuple_equal(&out, &s->out))
+		return false; /* the server knows nobody by that name */
+	if (!back)
+		return true;
+	require(ct_tuple_invert(&out, &answer));
+	return forward(w, s, wan, &answer, back, false, &dummy);
+}
+
+static int64_t pause_ns(struct sim *w, const struct sim_sess *s)
+{
+	if (s->idle)
+		return sim_range(w, 5, 40) * NS_PER_SEC;
+	return sim_chance(w, 0.7) ? sim_range(w, 100, 3000) * NS_PER_MS : sim_range(w, 3, 20) * NS_PER_SEC;
+}
+
+static void tcp(struct sim *w, struct sim_sess *s)
+{
+	bool ok;
+	if (s->step == 0) {
+		ok = round_trip(w, s, FAKE_TCP_SYN, FAKE_TCP_SYN | FAKE_TCP_ACK);
+		if (ok) {
+			s->step = 1;
+			ok = round_trip(w, s, FAKE_TCP_ACK, 0);
+		}
+	} else if (s->state == SESS_CLOSING) {
+		s->state = SESS_ENDED;
+		ok = round_trip(w, s, FAKE_TCP_FIN | FAKE_TCP_ACK, FAKE_TCP_FIN | FAKE_TCP_ACK);
+		if (ok)
+			round_trip(w, s, FAKE_TCP_ACK, 0);
+		return;
+	} else {
+		ok = round_trip(w, s, FAKE_TCP_ACK, FAKE_TCP_ACK);
+	}
+	if (!ok && s->step == 0)
+		s->state = SESS_ENDED;
+}
+
+static void udp(struct sim *w, struct sim_sess *s)
+{
+	if (s->state == SESS_CLOSING) {
+		s->state = SESS_ENDED;
+		return;
+	}
+	if (round_trip(w, s, 1, s->idle && s->orig.sport % 2 ? 0 : 1) || s->step)
+		s->step = 1;
+	else
+		s->state = SESS_ENDED;
+}
+
+void sim_packet(struct sim *w, struct sim_item *it)
+{
+	unsigned k = it->num;
+	struct sim_sess *s = &w->sess[k];
+	bool quiet = w->healing && mono_sub(w->now, w->heal_at) > 2 * NS_PER_SEC;
+	if (s->state == SESS_FREE || s->state == SESS_ENDED) {
+		if (!quiet)
+			open_session(w, s);
+	} else if (s->step && !quiet && mono_sub(w->now, s->opened) > 5 * NS_PER_SEC && sim_chance(w, 0.03)) {
+		s->state = SESS_CLOSING;
+	}
+	if (s->state == SESS_OPEN || s->state == SESS_CLOSING) {
+		if (s->l4 == IPPROTO_TCP)
+			tcp(w, s);
+		else
+			udp(w, s);
+		s->last = w->now;
+	}
+	again(w, k, pause_ns(w, s));
+}
+
+void sim_load_start(struct sim *w)
+{
+	for (unsigned k = 0; k < SIM_SESS; k++)
+		again(w, k, sim_range(w, 2000, 8000) * NS_PER_MS);
+}
+
+void sim_load_forget(struct sim *w, unsigned n)
+{
+	for (unsigned k = 0; k < SIM_SESS; k++)
+		w->sess[k].seen[n] = MONO_ZERO;
+}
