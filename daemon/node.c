@@ -312,6 +312,7 @@ static void on_sync(struct node_run *r, const struct sync_report *rep)
 		if (n->sync_silent_told) {
 			n->sync_silent_told = false;
 			node_tell(r, NODE_TOLD_SYNC_BACK);
+			node_sync_anew(r);
 		}
 		return;
 	case SYNC_REP_STATE:

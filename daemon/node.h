@@ -209,7 +209,8 @@ struct node {
 	mono_t alive_told_at; /* SYNC learnt last that a master's adverts are heard */
 	uint64_t ping_seq;
 	bool sync_silent_told, aborting, guardian_on, draining;
-	bool drained; /* TICK after a drain: expiries count now */
+	struct epoch authority; /* of the last AUTHORITY that SYNC was given */
+	bool drained;           /* TICK after a drain: expiries count now */
 	uint64_t stale, stalls, rearms, rivals;
 	uint64_t config_digest[4];
 };

@@ -300,6 +300,7 @@ static void say_authority(struct node_run *r, uint16_t group, struct epoch epoch
 		au.any |= n->group[g].mine;
 		au.all &= n->group[g].mine;
 	}
+	n->authority = epoch;
 	struct node_act *a = node_emit(r, NODE_ACT_SYNC);
 	a->cmd = (struct sync_cmd){ .type = SYNC_CMD_AUTHORITY, .epoch = epoch, .authority = au };
 }
@@ -308,6 +309,24 @@ static void say_sync(struct node_run *r, enum sync_cmd_type type, const struct r
 {
 	struct node_act *a = node_emit(r, NODE_ACT_SYNC);
 	a->cmd = (struct sync_cmd){ .type = type, .epoch = act->epoch, .seq = act->seq, .peer_node = partner };
+}
+
+void node_sync_anew(struct node_run *r)
+{
+	struct node *n = r->n;
+	struct role_act act = { .epoch = n->authority };
+	bool any = false, rest = true;
+	if (epoch_is_none(n->authority))
+		return;
+	for (uint16_t g = 0; g < n->n_groups; g++) {
+		any |= n->group[g].mine;
+		rest &= n->group[g].role.state == ROLE_STABLE;
+	}
+	if (any)
+		say_sync(r, SYNC_CMD_FENCE, &act, 0);
+	say_authority(r, 0, n->authority, n->group[0].mine);
+	if (rest)
+		say_sync(r, SYNC_CMD_STABLE, &act, 0);
 }
 
 static void say_net(struct node_run *r, uint16_t group, enum node_net_mode mode, struct epoch epoch)
@@ -448,7 +467,9 @@ void node_role(struct node_run *r, uint16_t group, const struct role_ev *ev)
 	struct node_group *grp = &r->n->group[group];
 	struct role_acts acts;
 	bool was_planning = grp->role.state == ROLE_PREPARING && grp->role.kind == ROLE_K_PLANNED;
-	role_step(&grp->role, ev, r->now, &acts);
+	struct role_ev known = *ev;
+	known.seen = epoch_max(ev->seen, r->n->seen); /* a role that is taken back draws its number above all of them */
+	role_step(&grp->role, &known, r->now, &acts);
 	unsigned next_rec = 0;
 	for (unsigned i = 0; i < acts.n; i++) {
 		/* CHANGED and JOURNAL speak of a finished record, everything else of the running one. */

@@ -32,6 +32,8 @@ void node_evaluate(struct node_run *r, uint16_t group);
 void node_evaluate_all(struct node_run *r);
 /* Another master's advert was accepted on a member of this group. */
 void node_master_heard(struct node_run *r, uint16_t group);
+/* What SYNC has to know of the roles, once more: its mailbox may have been full while it hung. */
+void node_sync_anew(struct node_run *r);
 /* Instant of the last sign of the present master on this group; now if there is none. */
 mono_t node_last_sign(const struct node *n, uint16_t group, mono_t now);
 

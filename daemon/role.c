@@ -102,15 +102,17 @@ static void emit_journal(struct role *r, struct role_acts *out)
 /* Opens a transaction. Promotions and planned demotions of this node's own making draw a new epoch. */
 static void begin(struct role *r, const struct role_ev *wish, bool new_epoch, mono_t now, struct role_acts *out)
 {
+	r->seen = epoch_max(r->seen, wish->seen);
 	if (new_epoch)
-		r->epoch = MUTANT(M_EPOCH_REUSED) ? epoch_max(wish->seen, r->epoch)
-						  : epoch_next(epoch_max(wish->seen, r->epoch), r->node);
+		r->epoch = MUTANT(M_EPOCH_REUSED) ? epoch_max(r->seen, r->epoch)
+						  : epoch_next(epoch_max(r->seen, r->epoch), r->node);
 	r->target = wish->target;
 	r->kind = wish->kind;
 	r->waiting = 0;
 	r->deadline = r->retry_at = MONO_NEVER;
 	r->retries = 0;
-	r->has_sync = wish->has_sync && !wish->sync_late;
+	r->has_sync = wish->has_sync;
+	r->sync_late = wish->sync_late;
 	r->has_channel = wish->has_channel;
 	r->peer_ready = wish->peer_ready;
 	r->rival_heard = false;
@@ -179,8 +181,9 @@ static void prepare_crash(struct role *r, bool leftovers, mono_t now, struct rol
 	r->deadline = now;
 	if (MUTANT(M_VIP_BEFORE_FENCE))
 		emit(r, out, ROLE_ACT_NET_UP);
-	if (r->has_sync) {
+	if (r->has_sync)
 		emit(r, out, ROLE_ACT_FENCE);
+	if (r->has_sync && !r->sync_late) {
 		r->waiting |= WAIT_FENCE;
 		r->deadline = mono_add(now, ROLE_FENCE_NS);
 	}
@@ -265,8 +268,9 @@ static void demote_planned(struct role *r, struct epoch epoch, mono_t now, struc
 	r->state = ROLE_DEMOTING;
 	mark(r, ROLE_PH_PREPARED, now, ROLE_RES_OK);
 	emit(r, out, ROLE_ACT_EPOCH);
-	if (r->has_sync) {
+	if (r->has_sync)
 		emit(r, out, ROLE_ACT_FLUSH);
+	if (r->has_sync && !r->sync_late) {
 		r->waiting = WAIT_FLUSH;
 		r->deadline = mono_add(now, ROLE_FENCE_NS);
 	}
@@ -402,6 +406,7 @@ static void give_way(struct role *r, int err, mono_t now, struct role_acts *out)
 				.detect = now,
 				.peer_ready = true,
 				.has_sync = r->has_sync,
+				.sync_late = r->sync_late,
 				.has_channel = r->has_channel,
 				.seen = r->epoch };
 	if (r->failed >= 2) {
@@ -463,6 +468,7 @@ static void lost_part(struct role *r, bool peer_ready, mono_t now, struct role_a
 				.detect = now,
 				.peer_ready = true,
 				.has_sync = r->has_sync,
+				.sync_late = r->sync_late,
 				.has_channel = true, /* who else said that it is ready */
 				.seen = r->epoch };
 	start_wish(r, &wish, now, out);
@@ -543,8 +549,8 @@ static void on_peer(struct role *r, const struct role_ev *ev, mono_t now, struct
 		} else {
 			return;
 		}
-		if (!r->has_sync)
-			say_go(r, 0, ROLE_RES_OK, now, out);
+		if (!(r->waiting & WAIT_FLUSH))
+			say_go(r, 0, r->has_sync ? ROLE_RES_TIMEOUT : ROLE_RES_OK, now, out);
 		return;
 	case ROLE_PEER_GO:
 		if (r->state != ROLE_PREPARING || !(r->waiting & WAIT_GO))
@@ -552,7 +558,9 @@ static void on_peer(struct role *r, const struct role_ev *ev, mono_t now, struct
 		if (epoch_cmp(ev->epoch, r->epoch) != 0 && !MUTANT(M_STALE_PREPARED_OR_GO))
 			return;
 		mark(r, ROLE_PH_GO, now, ROLE_RES_OK);
-		if (!r->has_sync) {
+		if (r->has_sync && r->sync_late)
+			emit(r, out, ROLE_ACT_FENCE);
+		if (!r->has_sync || r->sync_late) {
 			commit(r, now, out);
 			return;
 		}
@@ -586,6 +594,7 @@ static void up_missing(struct role *r, mono_t now, struct role_acts *out)
 				.reason = ROLE_R_PEER_ABORTED,
 				.detect = now,
 				.has_sync = r->has_sync,
+				.sync_late = r->sync_late,
 				.has_channel = r->has_channel,
 				.seen = r->epoch };
 	wish_master(r, &wish, now, out);
@@ -669,6 +678,7 @@ void role_step(struct role *r, const struct role_ev *ev, mono_t now, struct role
 {
 	out->n = 0;
 	out->n_rec = 0;
+	r->seen = epoch_max(r->seen, ev->seen);
 	bool mine = epoch_cmp(ev->epoch, r->epoch) == 0; /* late answers of an old epoch are dropped */
 	switch (ev->type) {
 	case ROLE_EV_WISH:

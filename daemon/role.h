@@ -139,10 +139,10 @@ struct role_ev {
 	mono_t detect;
 	bool peer_ready;   /* WISH, NET: a peer's heartbeat of the last second said ready */
 	bool has_sync;     /* WISH: a SYNC thread answers; without it its steps are skipped */
-	bool sync_late;    /* WISH: SYNC is silent; its steps count as timed out at once (degraded) */
+	bool sync_late;    /* WISH: SYNC is silent; it is told, its steps count as timed out at once (degraded) */
 	bool leftovers;    /* WISH: IPsec leftovers are known, so promotion purges first */
 	bool has_channel;  /* WISH: the peer can be told */
-	struct epoch seen; /* WISH: highest epoch seen anywhere */
+	struct epoch seen; /* highest epoch seen anywhere */
 	/* answers */
 	bool degraded;
 	uint64_t seq;
@@ -215,8 +215,10 @@ struct role {
 	struct epoch epoch; /* of the running or last transaction */
 	struct role_record rec;
 	struct role_wish next;
-	bool fenced; /* authority stored under this epoch */
+	bool fenced;       /* authority stored under this epoch */
+	struct epoch seen; /* highest epoch that any event knew of */
 	bool has_sync, has_channel, peer_ready;
+	bool sync_late;     /* SYNC is silent: it is told everything, and nothing is waited for */
 	bool net_up;        /* desired set is on */
 	bool partial;       /* MASTER with part of the desired set missing */
 	bool whole;         /* nothing was missing when this promotion ended, or at some time since then */

@@ -110,8 +110,9 @@ int sync_peer_up(struct sync *s, uint32_t node, uint64_t boot_nonce, const uint8
 	if (p->up)
 		sync_peer_down(s, node, now);
 	p->up = true;
+	p->reborn |= p->boot_nonce != 0 && p->boot_nonce != boot_nonce;
 	p->boot_nonce = boot_nonce;
-	p->up_at = p->heard_at = now;
+	p->up_at = p->heard_at = p->rec_at = now;
 	p->gen = p->gen % 3 + 1;
 	p->tx_seq = p->rx_seq = p->data_seq = p->stored_seq = p->acked = 0;
 	p->cursor = s->dirty_head;
@@ -138,10 +139,12 @@ void sync_peer_down(struct sync *s, uint32_t node, mono_t now)
 {
 	struct sync_peer *p = sync_peer_node(s, node);
 
+	(void)now;
 	if (!p || !p->up)
 		return;
 	p->up = false;
-	p->down_at = now;
+	/* A connection that is cut is noticed late: what we saw since its last record nobody else can have judged. */
+	p->down_at = p->rec_at;
 	p->has_all = p->have_all = p->equal = p->their_equal = false;
 	p->bulk.running = p->bulk.wanted = false;
 	p->cursor = s->dirty_head;
@@ -324,7 +327,7 @@ void sync_tick(struct sync *s, mono_t now)
 		struct sync_peer *p = sync_peer_slot(s, slot);
 		if (!p)
 			continue;
-		sync_extra_step(s, p, SYNC_WALK_BUDGET);
+		sync_extra_step(s, p, SYNC_WALK_BUDGET, now);
 		sync_purge_step(s, p, SYNC_WALK_BUDGET);
 		if (p->up)
 			sync_settle_peer(s, p, now);

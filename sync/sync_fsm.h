@@ -141,6 +141,7 @@ struct sync_bulk_tx {
 
 struct sync_bulk_rx {
 	bool open, clean; /* clean: it began with no SEEN mark of an earlier one left */
+	bool reborn;      /* the first full one of a new boot: what is not named there was forgotten, it did not end */
 	bool marks_clean; /* the walk after the last one is done */
 	bool walking;
 	uint8_t mask[SYNC_BUCKETS / 8];
@@ -152,8 +153,10 @@ struct sync_peer {
 	unsigned slot;
 	bool up;
 	uint64_t boot_nonce;
+	bool reborn; /* a new boot, whose first full bulk is not over */
 	mono_t up_at, down_at, heard_at;
-	uint8_t gen; /* stream generation 1..3 */
+	mono_t rec_at; /* last record of the stream */
+	uint8_t gen;   /* stream generation 1..3 */
 	/* out */
 	uint64_t tx_seq;
 	uint32_t cursor; /* next record of the dirty list to look at */

@@ -88,7 +88,7 @@ void sync_settle_peer(struct sync *s, struct sync_peer *p, mono_t now);
 void sync_policy_step(struct sync *s, unsigned budget);
 void sync_retry_step(struct sync *s, unsigned budget, mono_t now);
 void sync_missing_step(struct sync *s, unsigned budget);
-void sync_extra_step(struct sync *s, struct sync_peer *p, unsigned budget);
+void sync_extra_step(struct sync *s, struct sync_peer *p, unsigned budget, mono_t now);
 void sync_expiry_step(struct sync *s, unsigned budget, mono_t now);
 void sync_purge_step(struct sync *s, struct sync_peer *p, unsigned budget);
 

@@ -271,7 +271,8 @@ static void answer(struct sync *s, struct flow f, const struct ct_entry *e, mono
 {
 	struct ct_entry full;
 	uint32_t sec = sync_sec(s, now);
-	bool traffic = f.x->flags & SESS_LEASED && has_evidence(s, f, e, now);
+	/* A timer of our lease, or one that our own packets set and that was read when the flow was ours. */
+	bool traffic = has_evidence(s, f, e, now);
 
 	if (s->owner.muted)
 		return;
@@ -315,6 +316,11 @@ static void read_copy(struct sync *s, struct flow f, const struct ct_entry *e, b
 		return;
 	/* Ours until a moment ago, or found: its timer was never set by us. It becomes a leased copy first. */
 	if (!(f.x->flags & SESS_LEASED)) {
+		/* Packets since it was last read, while it was ours: remembered for the day its new owner gives it up. */
+		if (has_evidence(s, f, e, now)) {
+			f.x->evidence_s = sync_sec(s, now);
+			set_timer(s, f, e, now);
+		}
 		if (!sync_owner_lives(s, owner, now))
 			return;
 		if (differs(s, f, e) || strict_tcp(e)) {
@@ -470,6 +476,26 @@ void sync_sweep_end(struct sync *s, bool complete, mono_t now)
 	sess_walk_start(&s->missing_walk);
 }
 
+/* Our copy was lost, or not written yet, when the flow became ours: nobody else can give it back. */
+static bool is_missing(const struct sync *s, struct flow f)
+{
+	uint32_t not_so = SESS_KERN | SESS_GONE | SESS_DEAD_DEL | SESS_DEAD_EXP;
+
+	return !(f.x->flags & not_so) && f.x->why == SYNC_WHY_NONE && f.x->list == SESS_LIST_NONE &&
+	       f.x->queue == SESS_QUEUE_NONE && flow_mine(s, f);
+}
+
+/* A copy that was asked for in vain: the question went down with its connection, or its owner changed meanwhile. */
+static void want_again(struct sync *s, struct flow f)
+{
+	unsigned owner = flow_owner(s, f);
+
+	if (!(f.x->flags & SESS_WANT) || f.x->flags & (SESS_KERN | SESS_GONE) || f.x->list != SESS_LIST_NONE ||
+	    f.x->queue != SESS_QUEUE_NONE || f.x->why != SYNC_WHY_NONE || owner == 0 || owner == s->self_slot)
+		return;
+	flow_dirty(s, f, 1u << (owner - 1));
+}
+
 /* Entries that the sweep did not show are asked for one by one: a dump may miss what moves. */
 void sync_missing_step(struct sync *s, unsigned budget)
 {
@@ -479,6 +505,12 @@ void sync_missing_step(struct sync *s, unsigned budget)
 		return;
 	while ((f.id = sess_walk_next(&s->tbl, &s->missing_walk, &budget)) != 0) {
 		f.x = sess_at(&s->tbl, f.id);
+		if (is_missing(s, f)) {
+			s->stats.repaired++;
+			flow_want(s, f, SESS_OP_PUT, SESS_QUEUE_RENEW);
+			continue;
+		}
+		want_again(s, f);
 		bool swept = f.x->flags & SESS_SWEPT;
 		if (!(f.x->flags & SESS_KERN) || f.x->flags & SESS_GONE || swept == s->sweep_parity ||
 		    f.x->queue != SESS_QUEUE_NONE)

@@ -338,6 +338,7 @@ static void on_bulk(struct sync *s, struct sync_peer *p, const struct sync_rec *
 	if (rec->type == SYNC_REC_BULK_BEGIN) {
 		/* Marks of a bulk that was cut off, or whose walk is not done: this one cannot name the missing. */
 		b->clean = !b->open && !b->walking && b->marks_clean;
+		b->reborn = p->reborn;
 		b->walking = false;
 		b->marks_clean = false;
 		b->open = true;
@@ -347,11 +348,31 @@ static void on_bulk(struct sync *s, struct sync_peer *p, const struct sync_rec *
 		b->walking = true;
 		sess_walk_start(&b->walk);
 		p->have_all |= full_mask(b->mask);
+		if (full_mask(b->mask))
+			p->reborn = false;
 	}
 }
 
+/*
+ * The owner was started anew and does not know this flow any more: it did not end, it was forgotten. Where a role is,
+ * the flow is taken over; elsewhere its copy stays without an owner, until somebody says whose it is or it runs out.
+ */
+static void forgotten(struct sync *s, struct flow f, mono_t now)
+{
+	if (s->owner.auth.any && flow_claim(s, f, now))
+		return;
+	flow_uncount(s, f);
+	flow_refused(s, f, 0);
+	flow_unlist(s, f);
+	sess_set_version(&s->tbl, f.x, (struct flow_version){ 0 });
+	f.x->flags &= ~(SESS_WANT | SESS_ASK | SESS_CURRENT | SESS_CLAIM | SESS_TELL | SESS_FOREIGN);
+	f.x->why = SYNC_WHY_ORPHAN;
+	flow_count(s, f);
+	flow_settle(s, f);
+}
+
 /* After a bulk: copies that their owner did not name ended there unseen; they get the same question as EXPIRED. */
-void sync_extra_step(struct sync *s, struct sync_peer *p, unsigned budget)
+void sync_extra_step(struct sync *s, struct sync_peer *p, unsigned budget, mono_t now)
 {
 	struct sync_bulk_rx *b = &p->rx_bulk;
 	struct ct_tuple orig;
@@ -371,8 +392,12 @@ void sync_extra_step(struct sync *s, struct sync_peer *p, unsigned budget)
 		if (!digest_in_mask(b->mask, digest_key(s->sets[p->slot - 1].key, &orig).bucket))
 			continue;
 		s->stats.extra++;
+		if (b->reborn) {
+			forgotten(s, f, now);
+			continue;
+		}
 		/* What was seen here before the nodes lost sight of each other, the owner has judged already. */
-		if (sync_sec_at(s, f.x->evidence_s).ns < p->down_at.ns)
+		if (sync_sec_at(s, f.x->evidence_s + 1).ns < p->down_at.ns)
 			f.x->evidence_s = 0;
 		ask_kernel(s, f);
 	}
@@ -460,7 +485,7 @@ void sync_on_record(struct sync *s, uint32_t node, const struct sync_rec *rec, m
 	if (!p || !p->up)
 		return;
 	s->stats.rx_records++;
-	p->heard_at = now;
+	p->heard_at = p->rec_at = now;
 	p->rx_seq = rec->seq;
 	if (rec->epoch.counter <= SYNC_EPOCH_MAX && sess_node_slot(&s->tbl, rec->epoch.node) != 0)
 		sync_owner_see(&s->owner, rec->epoch);

@@ -140,15 +140,44 @@ START_TEST(fence_late_is_degraded_not_fatal)
 }
 END_TEST
 
-START_TEST(silent_sync_is_not_waited_for)
+START_TEST(silent_sync_is_told_but_not_waited_for)
 {
 	to_backup();
 	struct role_ev w = wish(ROLE_MASTER, ROLE_K_CRASH, ROLE_R_NO_RESPONSE);
 	w.sync_late = true;
 	w.leftovers = false;
 	step(w);
-	ck_assert(!has(ROLE_ACT_FENCE) && has(ROLE_ACT_ADVERT));
+	ck_assert(has(ROLE_ACT_FENCE) && has(ROLE_ACT_AUTHORITY) && has(ROLE_ACT_ADVERT));
+	ck_assert_int_lt(at(ROLE_ACT_FENCE), at(ROLE_ACT_AUTHORITY));
 	ck_assert_int_eq(r.rec.result[ROLE_PH_FENCE], ROLE_RES_TIMEOUT);
+}
+END_TEST
+
+START_TEST(silent_sync_holds_up_no_planned_switch)
+{
+	to_master();
+	struct epoch e = { r.epoch.counter + 1, 9 };
+	struct role_ev p = peer(ROLE_PEER_PREPARED, e);
+	p.sync_late = true;
+	step(p);
+	ck_assert(has(ROLE_ACT_FLUSH) && has(ROLE_ACT_AUTHORITY) && has(ROLE_ACT_PEER_GO));
+	ck_assert_int_eq(r.state, ROLE_DEMOTING);
+}
+END_TEST
+
+/* Another group, or the peer, has drawn higher numbers since this transaction began. */
+START_TEST(a_role_taken_back_is_numbered_above_all_seen)
+{
+	to_master();
+	struct epoch e = { r.epoch.counter + 1, 9 };
+	step(peer(ROLE_PEER_PREPARED, e));
+	step(answer(ROLE_EV_FLUSHED));
+	ck_assert(has(ROLE_ACT_PEER_GO));
+	now = mono_max(now, role_deadline(&r));
+	step((struct role_ev){ .type = ROLE_EV_TICK, .seen = { e.counter + 7, 9 } });
+	ck_assert(has(ROLE_ACT_EPOCH));
+	ck_assert_uint_eq(r.epoch.counter, e.counter + 8);
+	ck_assert_uint_eq(r.epoch.node, 2);
 }
 END_TEST
 
@@ -646,7 +675,9 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, NULL);
 	tcase_add_test(tc, crash_in_order);
 	tcase_add_test(tc, fence_late_is_degraded_not_fatal);
-	tcase_add_test(tc, silent_sync_is_not_waited_for);
+	tcase_add_test(tc, silent_sync_is_told_but_not_waited_for);
+	tcase_add_test(tc, silent_sync_holds_up_no_planned_switch);
+	tcase_add_test(tc, a_role_taken_back_is_numbered_above_all_seen);
 	tcase_add_test(tc, late_answers_of_an_old_epoch_are_dropped);
 	tcase_add_test(tc, planned_new_side);
 	tcase_add_test(tc, planned_without_go_aborts);
