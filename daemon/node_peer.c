@@ -5,6 +5,7 @@
 
 #include <string.h>
 #include "daemon/base/require.h"
+#include "sync/rec.h"
 
 struct node_peer *node_peer_of(struct node *n, uint32_t id)
 {
@@ -205,6 +206,17 @@ void node_on_probe(struct node_run *r, const struct node_ev *ev)
 	node_evaluate_all(r);
 }
 
+/* No epoch beyond what a session record can hold: a peer gone mad must not use up the counter of the cluster. */
+static bool see(struct node *n, struct epoch e)
+{
+	if (e.counter > SYNC_EPOCH_MAX) {
+		n->stale++;
+		return false;
+	}
+	n->seen = epoch_max(n->seen, e);
+	return true;
+}
+
 static void on_hello(struct node_run *r, struct node_peer *p, const struct peer_hello *h)
 {
 	struct node *n = r->n;
@@ -212,10 +224,16 @@ static void on_hello(struct node_run *r, struct node_peer *p, const struct peer_
 	if (p->boot_nonce != h->boot_nonce)
 		p->you_have_all = false;
 	p->boot_nonce = h->boot_nonce;
-	n->seen = epoch_max(n->seen, h->epoch_max);
+	see(n, h->epoch_max);
 	bool same = memcmp(&h->config_digest[1], &n->config_digest[1], sizeof(h->config_digest[1])) == 0;
 	if (!same)
 		node_tell(r, NODE_TOLD_CONFIG_DIFFERS)->peer = p->node;
+	if (p->same_config != same) /* what was said under other numbers is forgotten */
+		for (uint16_t g = 0; g < n->n_groups; g++) {
+			p->groups[g].at = MONO_NEVER;
+			p->groups[g].ready = p->groups[g].leaving = false;
+			p->groups[g].role = PEER_ROLE_INIT;
+		}
 	p->same_config = same;
 	p->up = true;
 }
@@ -237,7 +255,7 @@ static void on_heartbeat(struct node_run *r, struct node_peer *p, const struct p
 		p->groups[s->group].ready = s->ready;
 		p->groups[s->group].epoch = s->epoch;
 		p->groups[s->group].at = r->now;
-		n->seen = epoch_max(n->seen, s->epoch);
+		see(n, s->epoch);
 		struct node_group *grp = &n->group[s->group];
 		if (p->same_config && s->role == PEER_ROLE_MASTER) {
 			if (grp->adopting) {
@@ -278,7 +296,8 @@ void node_on_peer_msg(struct node_run *r, const struct node_ev *ev)
 		return;
 	}
 	p->heard_at = r->now;
-	n->seen = epoch_max(n->seen, m->epoch);
+	if (!see(n, m->epoch))
+		return;
 	if (m->type == PEER_HELLO) {
 		on_hello(r, p, &m->hello);
 		return;
