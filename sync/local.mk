@@ -4,8 +4,8 @@ libsync_core_a_SOURCES =
 libsync_io_a_SOURCES = 
 
 # conntrack: codec, shell
-libsync_core_a_SOURCES += sync/ct_wire.c sync/ct_wire_build.c
-libsync_io_a_SOURCES += sync/ct_io.c sync/ct_sysctl.c
+libsync_core_a_SOURCES += sync/ct.h sync/ct_wire.h sync/ct_wire.c sync/ct_wire_build.c
+libsync_io_a_SOURCES += sync/ct_io.h sync/ct_io.c sync/ct_sysctl.c
 
 check_PROGRAMS += check_ct_wire check_ct_build check_fake_ct fuzz_ct_wire
 check_ct_wire_SOURCES = tests/unit/check_ct_wire.c tests/unit/ct_wire_util.h
@@ -19,7 +19,8 @@ fuzz_ct_wire_LDADD = libsync_core.a libbase_core.a $(FUZZ_LIBS)
 
 # the fake conntrack table and the script that it and the real kernel pass; the latter needs root
 noinst_LIBRARIES += libfake_ct.a
-libfake_ct_a_SOURCES = tests/sim/fake_ct.c tests/sim/fake_ct_req.c tests/sim/ct_script.c
+libfake_ct_a_SOURCES = tests/sim/fake_ct.h tests/sim/fake_ct.c tests/sim/fake_ct_req.h tests/sim/fake_ct_req.c \
+	tests/sim/ct_script.h tests/sim/ct_script.c
 noinst_PROGRAMS += ct_script_real ct_io_real
 ct_script_real_SOURCES = tests/netns/ct_script_real.c
 ct_script_real_LDADD = libfake_ct.a libsync_io.a libsync_core.a $(BASE_LIBS) $(NFCT_LIBS)
@@ -27,9 +28,12 @@ ct_io_real_SOURCES = tests/netns/ct_io_real.c
 ct_io_real_LDADD = libsync_io.a libsync_core.a $(BASE_LIBS) $(NFCT_LIBS)
 
 # channel: codec, key file, TLS, connections
-libsync_core_a_SOURCES += sync/sync_wire.c sync/sync_wire_data.c sync/peer_why.c sync/peer_hello.c
+libsync_core_a_SOURCES += sync/sync_wire.h sync/sync_wire_tlv.h sync/sync_wire.c sync/sync_wire_data.c sync/peer_msg.h \
+	sync/peer_why.h sync/peer_why.c sync/peer_hello.h sync/peer_hello.c
 libsync_io_a_SOURCES += sync/key_file.c sync/peer_tls.c sync/peer_conn.c sync/peer_sock.c sync/peer_io.c sync/peer_listen.c \
 	sync/sync_thread.c sync/sync_drive.c sync/sync_data.c sync/sync_client.c sync/sync_addr.c
+libsync_io_a_SOURCES += sync/sync.h sync/sync_conf.h sync/sync_run.h sync/key_file.h sync/ossl.h sync/peer_tls.h \
+	sync/peer_conn.h sync/peer_link.h sync/peer_io.h sync/peer_listen.h
 SYNC_LIBS = libsync_io.a libsync_core.a $(SSL_LIBS) $(JANSSON_LIBS)
 
 # replication core

@@ -13,11 +13,15 @@ libfuzzdriver_a_SOURCES = tests/fuzz/driver.c
 FUZZ_LIBS = libfuzzdriver.a $(SODIUM_LIBS)
 endif
 
-EXTRA_DIST += dev README.md HACKING.md LICENSE .clang-format .editorconfig tests/fuzz/corpus tests/lab tests/netns \
-	tests/interop tests/cppcheck.supp tests/lsan.supp
+# Files that no program is made of. Folders that hold objects in the build tree are given file by file.
+EXTRA_DIST += dev README.md HACKING.md LICENSE .clang-format .editorconfig .ci/run m4/.gitkeep docs tests/fuzz/corpus \
+	tests/cppcheck.supp tests/lsan.supp $(wildcard $(top_srcdir)/tests/lab/*.py $(top_srcdir)/tests/netns/*.py \
+	$(top_srcdir)/tests/interop/*.py $(top_srcdir)/tests/bench/*.py $(top_srcdir)/tests/lab/*.sh)
 
 # Lists for ./dev, which runs tests one by one and measures the pure cores.
-.PHONY: print-check-programs print-core-sources print-core-libraries
+.PHONY: print-check-programs print-core-sources print-core-libraries print-dist-files
+print-dist-files:
+	@echo $(patsubst $(top_srcdir)/%,%,$(DISTFILES))
 print-check-programs:
 	@echo $(check_PROGRAMS)
 print-core-sources:

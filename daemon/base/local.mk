@@ -6,7 +6,7 @@ libbase_core_a_SOURCES = \
 	daemon/base/err.c daemon/base/err.h \
 	daemon/base/hist.c daemon/base/hist.h \
 	daemon/base/list.h \
-	daemon/base/mono.h \
+	daemon/base/mono.h daemon/base/mutant.h \
 	daemon/base/require.c daemon/base/require.h \
 	daemon/base/slab.c daemon/base/slab.h \
 	daemon/base/tbl.c daemon/base/tbl.h \

@@ -12,5 +12,8 @@ install-data-local:
 	test -e $(DESTDIR)$(defaultsdir)/keeptrackd || \
 		$(INSTALL_DATA) $(srcdir)/daemon/dist/keeptrackd.default $(DESTDIR)$(defaultsdir)/keeptrackd
 
+# What the administrator changed stays.
 uninstall-local:
 	rm -f $(DESTDIR)$(initdir)/keeptrackd
+	! cmp -s $(srcdir)/daemon/dist/keeptrackd.default $(DESTDIR)$(defaultsdir)/keeptrackd || \
+		rm -f $(DESTDIR)$(defaultsdir)/keeptrackd
