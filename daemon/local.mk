@@ -63,7 +63,7 @@ libdaemon_io_a_SOURCES += daemon/app.h daemon/app.c daemon/app_node.c daemon/app
 sbin_PROGRAMS += keeptrackd
 keeptrackd_SOURCES = daemon/main.c
 keeptrackd_LDADD = libdaemon_io.a libdaemon_core.a libike_io.a libike_core.a libsync_io.a libsync_core.a libvrrp_io.a \
-	libvrrp_core.a $(BASE_LIBS) $(SSL_LIBS) $(NL_LIBS) $(NFCT_LIBS) $(CONFIG_LIBS) $(JANSSON_LIBS) $(CAPNG_LIBS) -lm
+	libvrrp_core.a $(BASE_LIBS) $(SSL_LIBS) $(CONFIG_LIBS) $(JANSSON_LIBS) $(CAPNG_LIBS) -lm
 # The imagined kernel of the simulation and the address script that it and the real kernel pass; *_real and *_root
 # need root.
 noinst_LIBRARIES += libfake_rtnl.a
