@@ -112,7 +112,7 @@ int sync_peer_up(struct sync *s, uint32_t node, uint64_t boot_nonce, const uint8
 	p->up = true;
 	p->reborn |= p->boot_nonce != 0 && p->boot_nonce != boot_nonce;
 	p->boot_nonce = boot_nonce;
-	p->up_at = p->heard_at = p->rec_at = now;
+	p->up_at = p->heard_at = now;
 	p->gen = p->gen % 3 + 1;
 	p->tx_seq = p->rx_seq = p->data_seq = p->stored_seq = p->acked = 0;
 	p->cursor = s->dirty_head;
@@ -143,8 +143,8 @@ void sync_peer_down(struct sync *s, uint32_t node, mono_t now)
 	if (!p || !p->up)
 		return;
 	p->up = false;
-	/* A connection that is cut is noticed late: what we saw since its last record nobody else can have judged. */
-	p->down_at = p->rec_at;
+	/* A connection that is cut is noticed late: what we saw since its last ACK it cannot have judged. */
+	p->down_at = p->acked_at;
 	p->has_all = p->have_all = p->equal = p->their_equal = false;
 	p->bulk.running = p->bulk.wanted = false;
 	p->cursor = s->dirty_head;

@@ -155,7 +155,7 @@ struct sync_peer {
 	uint64_t boot_nonce;
 	bool reborn; /* a new boot, whose first full bulk is not over */
 	mono_t up_at, down_at, heard_at;
-	mono_t rec_at; /* last record of the stream */
+	mono_t acked_at; /* it acknowledged something new */
 	uint8_t gen;   /* stream generation 1..3 */
 	/* out */
 	uint64_t tx_seq;

@@ -343,6 +343,9 @@ static void renew_result(struct sync *s, struct flow f, int err, mono_t now)
 
 static void get_result(struct sync *s, struct flow f, int err, mono_t now)
 {
+	/* The kernel finds an entry by either of its tuples: what was read was another flow's, if this one stays unseen. */
+	if (err == 0 && !(f.x->flags & SESS_GONE) && (f.x->flags & SESS_SWEPT) != (s->sweep_parity ? SESS_SWEPT : 0u))
+		err = -ENOENT;
 	bool gone = err == -ENOENT && f.x->want != SESS_OP_PUT && !(f.x->flags & SESS_GONE);
 	bool was = f.x->flags & SESS_KERN, asked = f.x->flags & SESS_ASK;
 

@@ -158,6 +158,11 @@ static void copy_update(struct sync *s, struct sync_peer *p, const struct sync_r
 {
 	bool was_mine = flow_mine(s, f), kern = f.x->flags & SESS_KERN;
 	bool nat = rec->full && !flow_same_nat(s, f, &rec->e);
+	uint32_t sec = sync_sec(s, now), left = f.x->expire_s > sec ? f.x->expire_s - sec : 0;
+
+	/* Found in our kernel after a restart, with more time left than its owner knows of: packets came here last. */
+	if (f.x->why == SYNC_WHY_ORPHAN && kern && left > rec->e.timeout_s + SYNC_EVIDENCE_S)
+		f.x->evidence_s = sec;
 
 	flow_uncount(s, f);
 	flow_refused(s, f, 0);
@@ -448,10 +453,12 @@ static void on_buckets(struct sync *s, struct sync_peer *p, const struct sync_re
 	b->full = false;
 }
 
-static void on_ack(struct sync_peer *p, const struct sync_rec *rec)
+static void on_ack(struct sync_peer *p, const struct sync_rec *rec, mono_t now)
 {
-	if (rec->ack_seq > p->acked && rec->ack_seq <= p->tx_seq)
+	if (rec->ack_seq > p->acked && rec->ack_seq <= p->tx_seq) {
 		p->acked = rec->ack_seq;
+		p->acked_at = now;
+	}
 	if (p->bulk.end_seq != 0 && p->acked >= p->bulk.end_seq)
 		p->has_all = true;
 	p->refusing = rec->refused;
@@ -485,7 +492,7 @@ void sync_on_record(struct sync *s, uint32_t node, const struct sync_rec *rec, m
 	if (!p || !p->up)
 		return;
 	s->stats.rx_records++;
-	p->heard_at = p->rec_at = now;
+	p->heard_at = now;
 	p->rx_seq = rec->seq;
 	if (rec->epoch.counter <= SYNC_EPOCH_MAX && sess_node_slot(&s->tbl, rec->epoch.node) != 0)
 		sync_owner_see(&s->owner, rec->epoch);
@@ -515,7 +522,7 @@ void sync_on_record(struct sync *s, uint32_t node, const struct sync_rec *rec, m
 		on_buckets(s, p, rec);
 		break;
 	case SYNC_REC_ACK:
-		on_ack(p, rec);
+		on_ack(p, rec, now);
 		break;
 	case SYNC_REC_FLOOR:
 		on_floor(s, p, rec);

@@ -140,7 +140,8 @@ static bool tell_foreign(struct sync *s, struct sync_peer *p, struct flow f, str
 		s->stats.tx_refused++;
 		return true;
 	}
-	if (f.x->flags & SESS_WANT) {
+	/* Its owner has forgotten its own number: without the answer each of its records would be refused again. */
+	if (f.x->flags & SESS_WANT && !(f.x->flags & SESS_CURRENT)) {
 		head(s, p, out, SYNC_REC_WANT);
 		fill_key(s, f, out);
 		s->stats.tx_wants++;

@@ -43,6 +43,9 @@ static bool forward(struct sim *w, struct sim_sess *s, int by, const struct ct_t
 	struct fake_ct_nat nat = { .snat = s->orig.sport % 3 != 0, .masquerade = s->orig.sport % 3 == 0 };
 	memcpy(nat.src, w->vips[1][0].addr.b, 16);
 	fake_ct_run(ct, w->now);
+	/* From outside only what belongs to a session gets in. */
+	if (!first && fake_ct_left(ct, t) < 0)
+		return false;
 	w->count.packets++;
 	enum fake_ct_verdict v = fake_ct_packet(ct, t, flags, first && s->nat ? &nat : NULL, out);
 	sim_sync_ct(w, (unsigned)by);

@@ -226,7 +226,7 @@ static void trace_rec(struct sim *w, unsigned n, unsigned other, const struct sy
 		port = t.sport;
 	}
 	bool flow = rec->type <= SYNC_REC_WANT || rec->type == SYNC_REC_REFUSED;
-	if (flow && port != w->port)
+	if (flow && port != w->port && w->port != UINT16_MAX)
 		return;
 	if (!flow && rec->type != SYNC_REC_FLOOR && rec->type != SYNC_REC_BULK_BEGIN && rec->type != SYNC_REC_BULK_END)
 		return;

@@ -352,6 +352,8 @@ static void once(struct sim *w)
 	unsigned n;
 	w->now = next_due(w, &what, &n);
 	w->count.steps++;
+	if (w->trace && w->count.steps > STEPS_MAX - 60)
+		sim_trace(w, "step %d node %u item %d", (int)what, n, what == DUE_HEAP ? (int)w->heap[0]->what : -1);
 	switch (what) {
 	case DUE_HEAP:
 		happen(w, heap_take(w));
