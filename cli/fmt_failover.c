@@ -85,6 +85,8 @@ void fmt_failover_status(const json_t *data, FILE *out)
 			(long long)fmt_int(r, "own"), (long long)fmt_int(r, "copies"), (long long)fmt_int(r, "dirty"));
 	if (*fmt_str(data, "verdict"))
 		fprintf(out, "Verdict: %s\n", fmt_str(data, "verdict"));
+	if (*fmt_str(data, "reload_error"))
+		fprintf(out, "The last reload was refused: %s\n", fmt_str(data, "reload_error"));
 }
 
 static void outcome(const json_t *e, char *buf, size_t size)

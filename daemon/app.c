@@ -19,8 +19,10 @@
 #include "daemon/sandbox.h"
 #include "daemon/sdnotify.h"
 
-#define STOP_NS  (2 * NS_PER_SEC)
-#define FEED_MAX 4096
+#define STOP_NS   (2 * NS_PER_SEC)
+#define REST_NS   (300 * NS_PER_MS) /* for the last purges and hooks, when every group rests */
+#define REST_STEP (10 * NS_PER_MS)
+#define FEED_MAX  8192 /* waiting events; received packets fill at most half of it, the rest of them is dropped */
 
 /* ---- events to the node core ---- */
 
@@ -39,8 +41,13 @@ struct fed {
 static struct fed *fed_first, **fed_last = &fed_first;
 static unsigned fed_n;
 
-static void feed_later(const struct node_ev *ev)
+static void feed_later(struct app *a, const struct node_ev *ev)
 {
+	bool packet = ev->type == NODE_EV_ADVERT || ev->type == NODE_EV_DROPPED;
+	if (packet && fed_n >= FEED_MAX / 2) {
+		a->fed_dropped++;
+		return;
+	}
 	require(fed_n < FEED_MAX);
 	struct fed *f = malloc(sizeof(*f));
 	require(f != NULL);
@@ -74,7 +81,7 @@ static void feed_now(struct app *a, const struct node_ev *ev)
 void app_feed(struct app *a, const struct node_ev *ev)
 {
 	if (a->act_depth) {
-		feed_later(ev);
+		feed_later(a, ev);
 		return;
 	}
 	a->act_depth = 1;
@@ -109,6 +116,32 @@ static void on_stop_late(void *arg, mono_t deadline)
 	(void)deadline;
 	log_warn(LOG_MAIN, "not everything came to rest in time: ending now");
 	loop_stop(a->loop);
+}
+
+static bool quiet(const struct app *a)
+{
+	for (uint16_t t = 0; t < a->node.n_tunnels; t++)
+		if (a->node.tunnel[t].state == IKE_PURGING || a->node.tunnel[t].sweeping)
+			return false;
+	return exec_idle(a->exec);
+}
+
+static void on_rest(void *arg, mono_t deadline)
+{
+	struct app *a = arg;
+	(void)deadline;
+	mono_t now = clock_mono();
+	if (quiet(a) || mono_due(a->rest_until, now))
+		loop_stop(a->loop);
+	else
+		loop_timer_set(a->rest_timer, mono_add(now, REST_STEP));
+}
+
+void app_rest(struct app *a)
+{
+	a->stopping = true;
+	a->rest_until = mono_add(clock_mono(), REST_NS);
+	on_rest(a, a->rest_until);
 }
 
 void app_begin_stop(struct app *a)
@@ -299,11 +332,12 @@ static int start_parts(struct app *a)
 		return -errno;
 	a->node_timer = loop_timer_new(a->loop, LOOP_LATENCY, on_node_timer, a);
 	a->stop_timer = loop_timer_new(a->loop, LOOP_NORMAL, on_stop_late, a);
+	a->rest_timer = loop_timer_new(a->loop, LOOP_NORMAL, on_rest, a);
 	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD };
 	for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
 		a->sig[i] = loop_signal_new(a->loop, signals[i], on_signal, a);
 	a->kt = kernel_thread_start(a->loop, a->cfg->realtime ? SANDBOX_RT_PRIO : 0);
-	if (!a->node_timer || !a->stop_timer || !a->kt)
+	if (!a->node_timer || !a->stop_timer || !a->rest_timer || !a->kt)
 		return -errno;
 	snprintf(path, sizeof(path), "%s/journal", a->cfg->state_dir);
 	a->journal = journal_open(path);
@@ -359,6 +393,7 @@ static void stop_parts(struct app *a)
 	loop_timer_free(a->node_timer);
 	loop_timer_free(a->garp_timer);
 	loop_timer_free(a->stop_timer);
+	loop_timer_free(a->rest_timer);
 	loop_timer_free(a->watchdog_timer);
 	loop_timer_free(a->reload_timer);
 	for (unsigned i = 0; i < sizeof(a->sig) / sizeof(a->sig[0]); i++)

@@ -68,8 +68,9 @@ struct app {
 	unsigned act_depth;
 	struct app_inst *inst;
 	struct app_group *group;
-	struct loop_timer *node_timer, *garp_timer, *stop_timer, *watchdog_timer, *reload_timer;
-	mono_t reload_until;
+	struct loop_timer *node_timer, *garp_timer, *stop_timer, *rest_timer, *watchdog_timer, *reload_timer;
+	mono_t reload_until, rest_until;
+	uint64_t fed_dropped; /* packets that found the queue of waiting events half full */
 	struct loop_signal *sig[4];
 
 	struct guardian *guardian;
@@ -98,6 +99,8 @@ int app_run(const struct app_options *opt);
 /* app.c, for the other files of the shell */
 void app_feed(struct app *a, const struct node_ev *ev);
 void app_begin_stop(struct app *a);
+/* Every group is in INIT: ends the loop once the last purges and hooks are done, or had their time. */
+void app_rest(struct app *a);
 /* Drops to a flight-recorder dump and abort. */
 _Noreturn void app_abort(struct app *a, const char *why);
 

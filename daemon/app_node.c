@@ -172,8 +172,7 @@ void app_act(struct app *a, const struct node_act *act)
 			guardian_arm(a->guardian, act->on);
 		return;
 	case NODE_ACT_STOPPED:
-		a->stopping = true;
-		loop_stop(a->loop);
+		app_rest(a);
 		return;
 	case NODE_ACT_ABORT:
 		app_abort(a, "SYNC has not answered for 10 s; the role was given away");

@@ -141,7 +141,9 @@ static void stall_check(struct node_run *r)
 		struct node_act *a = node_tell(r, NODE_TOLD_STALL);
 		a->group = g;
 		a->late_ns = late;
-		node_emit(r, NODE_ACT_DRAIN);
+		if (!n->draining)
+			node_emit(r, NODE_ACT_DRAIN);
+		n->draining = true;
 	}
 }
 

@@ -126,6 +126,16 @@ static void verdict(struct app *a, mono_t now, char *out, size_t cap)
 		snprintf(out, cap, "a switch now loses nothing");
 }
 
+static json_t *node_counters_json(const struct app *a)
+{
+	const struct node *n = &a->node;
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "stalls", (json_int_t)n->stalls, "late_timers",
+			 (json_int_t)n->rearms, "lower_masters_heard", (json_int_t)n->rivals, "events_out_of_place",
+			 (json_int_t)n->stale, "packets_unknown_vrid", (json_int_t)a->unknown_vrid, "packets_dropped",
+			 (json_int_t)a->fed_dropped, "reloads", (json_int_t)a->reloads, "reloads_refused",
+			 (json_int_t)a->reloads_refused);
+}
+
 json_t *show_failover_status(struct app *a)
 {
 	mono_t now = clock_mono();
@@ -145,10 +155,13 @@ json_t *show_failover_status(struct app *a)
 				(json_int_t)a->node.sync.own, "copies", (json_int_t)a->node.sync.copies, "dirty",
 				(json_int_t)a->node.sync.dirty);
 	verdict(a, now, text, sizeof(text));
-	return json_pack("{s:s, s:I, s:s, s:b, s:o, s:o, s:o, s:o, s:s}", "node", a->cfg->node_name, "node_id",
-			 (json_int_t)a->cfg->node_id, "role", role, "maintenance", a->node.maintenance, "epoch",
-			 show_epoch(a->node.seen), "groups", groups, "peers", peers, "replication", rep, "verdict",
-			 text);
+	json_t *j =
+	    json_pack("{s:s, s:I, s:s, s:b, s:o, s:o, s:o, s:o, s:s}", "node", a->cfg->node_name, "node_id",
+		      (json_int_t)a->cfg->node_id, "role", role, "maintenance", a->node.maintenance, "epoch",
+		      show_epoch(a->node.seen), "groups", groups, "peers", peers, "replication", rep, "verdict", text);
+	json_object_set_new(j, "reload_error", json_string(a->reload_error));
+	json_object_set_new(j, "counters", node_counters_json(a));
+	return j;
 }
 
 /* ---- journal ---- */

@@ -232,6 +232,8 @@ def test_hooks_and_log_level(running):
         except FileNotFoundError:
             return []
     wait_for("the hook to run", lambda: "MASTER BACKUP" in said(), 3)
+    assert daemon.stop() < 2
+    assert said()[-2] == "BACKUP INIT"  # the last hook is not cut off by the end of the daemon
 
 
 def test_reload_while_a_role_moves(running):
