@@ -426,8 +426,9 @@ int app_run(const struct app_options *opt)
 	}
 	if (take_pid_file(&a, pid_path, sizeof(pid_path)) < 0)
 		return 1;
+	/* In the background there is nobody behind standard error, and a pipe there would never see its end. */
 	struct log_conf lc = { .ident = "keeptrackd",
-			       .to_stderr = a.cfg->log_stderr || opt->log_console,
+			       .to_stderr = opt->foreground && (a.cfg->log_stderr || opt->log_console),
 			       .to_syslog = a.cfg->log_syslog,
 			       .level = (enum log_level)a.cfg->log_level };
 	log_init(&lc);

@@ -68,7 +68,7 @@ class Ours(Node):
         """SIGKILL of everything, the guardian too: nothing is sent any more."""
         for pid in self.machine.pids():
             with open("/proc/%d/comm" % pid, encoding="ascii") as f:
-                if f.read().startswith("keeptrackd"):
+                if f.read().startswith(("keeptrackd", "kt-guardian")):
                     os.kill(pid, signal.SIGKILL)
         self.daemon.process.wait()
 
