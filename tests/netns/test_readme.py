@@ -87,8 +87,8 @@ def test_readme(lab):
                 assert p.returncode == 0, p.stdout + p.stderr
                 assert service(lab[name], "status").returncode == 0
             wait_for("fw-a to be master", lambda: is_only_master(lab, "fw-a"), 10)
-            wait_for("the channel", lambda: '"channel":"up"' in run_block(
-                lab["fw-a"], "ktsh show failover status json").replace(" ", ""), 10)
+            wait_for("the pair to be ready", lambda: '"verdict":"a switch now loses nothing"' in run_block(
+                lab["fw-a"], "ktsh show failover status json").replace('": "', '":"'), 10)
         for name in ROUTERS if where == "both" else (where,):
             out = run_block(lab[name], text)
             if "show vrrp json" in text:
