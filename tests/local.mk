@@ -48,3 +48,6 @@ sim_SOURCES = tests/sim/sim.h tests/sim/sim_main.c tests/sim/sim_world.c tests/s
 sim_CPPFLAGS = $(AM_CPPFLAGS) -DKT_MUTANTS
 sim_LDADD = libsim_core.a $(SODIUM_LIBS) $(NFCT_LIBS)
 sim_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=sess_walk_next
+
+# Leaks of libraries, for builds with sanitizers.
+AM_TESTS_ENVIRONMENT = LSAN_OPTIONS=suppressions=$(abs_top_srcdir)/tests/lsan.supp:print_suppressions=0; export LSAN_OPTIONS;

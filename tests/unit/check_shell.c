@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "cli/shell.h"
@@ -62,6 +63,18 @@ static void serve(void)
 	_exit(0);
 }
 
+/* The socket's name appears before the server listens on it. */
+static bool listens(void)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
+	bool yes = connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0;
+	close(fd);
+	return yes;
+}
+
 static void setup(void)
 {
 	strcpy(dir, "/tmp/check_shell.XXXXXX");
@@ -70,9 +83,11 @@ static void setup(void)
 	server = fork();
 	if (server == 0)
 		serve();
-	for (int i = 0; access(path, W_OK) != 0 && i < 5000; i++)
+	mono_t end = mono_add(clock_mono(), 10 * NS_PER_SEC);
+	while (!listens()) {
+		ck_assert(mono_before(clock_mono(), end));
 		usleep(1000);
-	ck_assert_int_eq(access(path, W_OK), 0);
+	}
 }
 
 static void teardown(void)
