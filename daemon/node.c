@@ -546,10 +546,26 @@ static void heartbeat_on_change(struct node_run *r)
 	}
 }
 
+static void on_net(struct node_run *r, const struct node_ev *ev)
+{
+	struct node *n = r->n;
+	if (ev->group >= n->n_groups) {
+		n->stale++;
+		return;
+	}
+	struct role_ev re = { .type = ev->type == NODE_EV_NET      ? ROLE_EV_NET
+				      : ev->type == NODE_EV_VIP_UP ? ROLE_EV_VIP_UP
+								   : ROLE_EV_GARP,
+			      .epoch = ev->epoch,
+			      .net = ev->net,
+			      .err = ev->err,
+			      .peer_ready = node_ready_peer(n, ev->group, r->now) != NULL };
+	node_role(r, ev->group, &re);
+}
+
 static void dispatch(struct node_run *r, const struct node_ev *ev)
 {
 	struct node *n = r->n;
-	struct role_ev re = { .epoch = ev->epoch, .net = ev->net, .err = ev->err };
 	switch (ev->type) {
 	case NODE_EV_START:
 		on_start(r, ev);
@@ -573,15 +589,7 @@ static void dispatch(struct node_run *r, const struct node_ev *ev)
 	case NODE_EV_NET:
 	case NODE_EV_VIP_UP:
 	case NODE_EV_GARP:
-		if (ev->group >= n->n_groups) {
-			n->stale++;
-			return;
-		}
-		re.type = ev->type == NODE_EV_NET      ? ROLE_EV_NET
-			  : ev->type == NODE_EV_VIP_UP ? ROLE_EV_VIP_UP
-						       : ROLE_EV_GARP;
-		re.peer_ready = node_ready_peer(n, ev->group, r->now) != NULL;
-		node_role(r, ev->group, &re);
+		on_net(r, ev);
 		return;
 	case NODE_EV_SYNC:
 		on_sync(r, ev->report);

@@ -377,6 +377,19 @@ static void role_changed(struct node_run *r, uint16_t group, enum role_is is, co
 	}
 }
 
+static void sync_act(struct node_run *r, uint16_t group, const struct role_act *act)
+{
+	static const enum sync_cmd_type type[] = {
+		[ROLE_ACT_FENCE] = SYNC_CMD_FENCE,
+		[ROLE_ACT_JOIN] = SYNC_CMD_JOIN,
+		[ROLE_ACT_APPLY] = SYNC_CMD_APPLY,
+		[ROLE_ACT_FLUSH] = SYNC_CMD_FLUSH,
+		[ROLE_ACT_SYNC_DEMOTING] = SYNC_CMD_DEMOTING,
+		[ROLE_ACT_SYNC_STABLE] = SYNC_CMD_STABLE,
+	};
+	say_sync(r, type[act->type], act, r->n->group[group].partner);
+}
+
 /* Carries out one action of the transaction. */
 static void role_act(struct node_run *r, uint16_t group, const struct role_act *act, const struct role_record *rec)
 {
@@ -387,25 +400,15 @@ static void role_act(struct node_run *r, uint16_t group, const struct role_act *
 		node_emit(r, NODE_ACT_ROLE_EPOCH)->epoch = act->epoch;
 		return;
 	case ROLE_ACT_FENCE:
-		say_sync(r, SYNC_CMD_FENCE, act, n->group[group].partner);
-		return;
 	case ROLE_ACT_JOIN:
-		say_sync(r, SYNC_CMD_JOIN, act, n->group[group].partner);
-		return;
 	case ROLE_ACT_APPLY:
-		say_sync(r, SYNC_CMD_APPLY, act, n->group[group].partner);
-		return;
 	case ROLE_ACT_FLUSH:
-		say_sync(r, SYNC_CMD_FLUSH, act, n->group[group].partner);
+	case ROLE_ACT_SYNC_DEMOTING:
+	case ROLE_ACT_SYNC_STABLE:
+		sync_act(r, group, act);
 		return;
 	case ROLE_ACT_AUTHORITY:
 		say_authority(r, group, act->epoch, act->mine);
-		return;
-	case ROLE_ACT_SYNC_DEMOTING:
-		say_sync(r, SYNC_CMD_DEMOTING, act, n->group[group].partner);
-		return;
-	case ROLE_ACT_SYNC_STABLE:
-		say_sync(r, SYNC_CMD_STABLE, act, n->group[group].partner);
 		return;
 	case ROLE_ACT_PURGE:
 		node_ike_purge(r, group, act->epoch);

@@ -250,6 +250,9 @@ static void carry_node(struct app *a, const struct shape *old)
 	n->ping_at = o->ping_at;
 	n->heartbeat_at = o->heartbeat_at;
 	n->ping_seq = o->ping_seq;
+	n->alive_told_at = o->alive_told_at;
+	n->authority = o->authority;
+	n->aborting = o->aborting;
 	n->guardian_on = o->guardian_on;
 	n->sync_silent_told = o->sync_silent_told;
 	n->stale = o->stale;
@@ -284,6 +287,7 @@ static void tell_authority(struct app *a, const struct shape *old)
 	struct sync_cmd cmd = { .type = SYNC_CMD_AUTHORITY,
 				.epoch = a->node.seen,
 				.authority = { .epoch = a->node.seen, .any = any } };
+	a->node.authority = a->node.seen;
 	if (sync_thread_send(a->sync, &cmd) < 0)
 		log_warn(LOG_SYNC, "SYNC takes no commands: it learns the new groups with the next role change");
 }

@@ -215,7 +215,6 @@ struct role {
 	struct epoch epoch; /* of the running or last transaction */
 	struct role_record rec;
 	struct role_wish next;
-	bool fenced;       /* authority stored under this epoch */
 	struct epoch seen; /* highest epoch that any event knew of */
 	bool has_sync, has_channel, peer_ready;
 	bool sync_late;     /* SYNC is silent: it is told everything, and nothing is waited for */
