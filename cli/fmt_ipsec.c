@@ -33,35 +33,43 @@ static void hooks(const json_t *data, FILE *out)
 	struct table t;
 	size_t i;
 	json_t *v;
-	char on[120], exec[200];
+	char on[120], exec[200], limit[40], took[40];
 
 	if (!json_array_size(json_object_get(data, "hooks")))
 		return;
 	fputc('\n', out);
-	table_begin(&t, TABLE_HEADS("Hook", "On", ">Runs", ">Failed", ">Timeouts", "Now"));
+	table_begin(&t, TABLE_HEADS("Hook", "On", "Time Limit"));
 	json_array_foreach(json_object_get(data, "hooks"), i, v)
 	{
 		table_cell(&t, "%s", fmt_list(json_object_get(v, "exec"), exec, sizeof(exec)));
 		table_cell(&t, "%s", fmt_list(json_object_get(v, "on"), on, sizeof(on)));
-		table_cell(&t, "%lld", (long long)fmt_int(v, "runs"));
-		table_cell(&t, "%lld", (long long)fmt_int(v, "failures"));
-		table_cell(&t, "%lld", (long long)fmt_int(v, "timeouts"));
-		table_cell(&t, "%s", fmt_bool(v, "running") ? "running" : "-");
+		table_cell(&t, "%s", fmt_us(fmt_int(v, "timeout_us"), limit, sizeof(limit)));
 	}
 	table_end(&t, out);
-	if (fmt_int(data, "hook_queue") || fmt_int(data, "hook_dropped"))
-		fprintf(out, "%lld wait, %lld were dropped\n", (long long)fmt_int(data, "hook_queue"),
-			(long long)fmt_int(data, "hook_dropped"));
+	fprintf(out, "Hooks: %lld started, %lld failed, %lld timed out, %lld dropped; %lld wait%s\n",
+		(long long)fmt_int(data, "hook_runs"), (long long)fmt_int(data, "hook_failures"),
+		(long long)fmt_int(data, "hook_timeouts"), (long long)fmt_int(data, "hook_dropped"),
+		(long long)fmt_int(data, "hook_queue"), fmt_bool(data, "hook_running") ? ", one runs" : "");
+	v = json_object_get(data, "hook_last");
+	if (json_is_object(v))
+		fprintf(out, "Last hook: %s (%s %s) %s with %lld after %s: %s\n", fmt_str(v, "program"),
+			fmt_str(v, "event"), fmt_str(v, "subject"), fmt_str(v, "outcome"),
+			(long long)fmt_int(v, "code"), fmt_us(fmt_int(v, "took_us"), took, sizeof(took)),
+			fmt_dash(fmt_str(v, "line")));
 }
 
 void fmt_ipsec(const json_t *data, FILE *out)
 {
 	const json_t *b = json_object_get(data, "backend");
-	char age[40];
 
-	fprintf(out, "IKE daemon (%s, %s): %s for %s%s%s\n\n", fmt_str(b, "name"), fmt_str(b, "address"),
-		fmt_bool(b, "up") ? "reachable" : "NOT REACHABLE", fmt_us(fmt_int(b, "since_us"), age, sizeof(age)),
-		*fmt_str(b, "error") ? ": " : "", fmt_str(b, "error"));
-	tunnels(data, out);
+	if (!json_array_size(json_object_get(data, "tunnels"))) {
+		fprintf(out, "No tunnel is configured\n");
+	} else {
+		fprintf(out, "IKE daemon at %s: %s%s%s%s%s\n\n", fmt_dash(fmt_str(b, "address")),
+			fmt_bool(b, "up") ? "reachable, " : "NOT REACHABLE, ",
+			fmt_str(b, fmt_bool(b, "up") ? "version" : "state"), *fmt_str(b, "error") ? " (" : "",
+			fmt_str(b, "error"), *fmt_str(b, "error") ? ")" : "");
+		tunnels(data, out);
+	}
 	hooks(data, out);
 }
