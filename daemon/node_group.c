@@ -294,13 +294,15 @@ static void each_member(struct node_run *r, uint16_t group, const struct vrrp_ev
 static void say_authority(struct node_run *r, uint16_t group, struct epoch epoch, bool mine)
 {
 	struct node *n = r->n;
+	/* Groups that move at the same time may commit in another order than they drew their numbers; to SYNC a lower number
+	 * means that the last command is taken back. */
+	epoch = n->authority = epoch_max(n->authority, epoch);
 	n->group[group].mine = mine;
 	struct sync_authority au = { .epoch = epoch, .any = false, .all = n->n_groups > 0 };
 	for (uint16_t g = 0; g < n->n_groups; g++) {
 		au.any |= n->group[g].mine;
 		au.all &= n->group[g].mine;
 	}
-	n->authority = epoch;
 	struct node_act *a = node_emit(r, NODE_ACT_SYNC);
 	a->cmd = (struct sync_cmd){ .type = SYNC_CMD_AUTHORITY, .epoch = epoch, .authority = au };
 }

@@ -96,6 +96,9 @@ static void check_net_up(struct sim *w, unsigned n, const struct node_act *act)
 	struct sim_group *sg = &p->sg[act->group];
 	if (r->state == ROLE_STABLE && r->is == ROLE_MASTER)
 		return; /* the rest of what could not be set */
+	for (const struct node_act *a = act + 1; a < p->acts.a + p->acts.n; a++)
+		if (a->type == NODE_ACT_NET && a->group == act->group && a->net_mode == NODE_NET_DOWN)
+			return; /* the same, and the role ended in the same step */
 	if (r->state != ROLE_COMMITTING) {
 		sim_violation(w, "n%u sets addresses of group %u before it commits", n + 1, act->group);
 		return;
@@ -289,7 +292,7 @@ static bool owners(struct sim *w, unsigned a, unsigned b, char *why, size_t cap)
 	struct rec x, y;
 	sess_walk_start(&k);
 	while (rec_next(s, &k, &x)) {
-		if (!x.synced || !x.mine || !rec_find(t, &x.orig, &y) || !y.synced || !y.mine)
+		if (!x.synced || !x.mine || x.ending || !rec_find(t, &x.orig, &y) || !y.synced || !y.mine || y.ending)
 			continue;
 		snprintf(why, cap, "n%u and n%u both own the session of port %u (%llu.%u/%u and %llu.%u/%u)", a + 1,
 			 b + 1, x.orig.sport, (unsigned long long)x.version.epoch.counter, x.version.epoch.node,

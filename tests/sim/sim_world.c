@@ -341,6 +341,7 @@ static void healed(struct sim *w)
 		w->done = true;
 		return;
 	}
+	TRACE(w, "not yet: %s", why);
 	if (mono_before(w->now, mono_add(w->heal_at, TABLES_NS)))
 		return;
 	sim_violation(w, "%.0f s after the last fault: %s", (double)(TABLES_NS / NS_PER_SEC), why);
