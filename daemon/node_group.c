@@ -23,10 +23,16 @@ bool node_gate_open(const struct node *n, mono_t now)
 {
 	if (!n->sync_gate || !n->n_peers)
 		return true;
-	for (uint8_t p = 0; p < n->n_peers; p++)
-		if (node_channel_up(&n->peer[p], now) && n->peer[p].you_have_all)
-			return true;
-	return false;
+	/* Each peer that is there speaks for its own sessions: one that has none must not open it for the master. */
+	bool any = false;
+	for (uint8_t p = 0; p < n->n_peers; p++) {
+		if (!node_channel_up(&n->peer[p], now))
+			continue;
+		if (!n->peer[p].you_have_all)
+			return false;
+		any = true;
+	}
+	return any;
 }
 
 bool node_group_ready(const struct node *n, uint16_t group, mono_t now)

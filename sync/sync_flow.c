@@ -195,12 +195,18 @@ void sync_recount_step(struct sync *s, unsigned budget)
 		f.x = sess_at(&s->tbl, f.id);
 		f.x->flags &= ~SESS_COUNTED;
 		flow_count(s, f);
+		for (unsigned i = 0; i < SESS_NODES; i++)
+			if (s->peers[i].forget)
+				f.x->told &= (uint8_t) ~(3u << (2 * i));
 		unsigned owner = f.x->flags & SESS_REFUSED ? flow_owner(s, f) : 0;
 		if (owner != 0)
 			s->peers[owner - 1].refused++;
 	}
-	if (!s->recount.active)
-		s->recounting = false;
+	if (s->recount.active || !s->recounting)
+		return;
+	s->recounting = false;
+	for (unsigned i = 0; i < SESS_NODES; i++)
+		s->peers[i].forget = false;
 }
 
 static bool merge_tcp(struct sess *x, const struct ct_entry *e)

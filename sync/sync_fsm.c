@@ -110,7 +110,10 @@ int sync_peer_up(struct sync *s, uint32_t node, uint64_t boot_nonce, const uint8
 	if (p->up)
 		sync_peer_down(s, node, now);
 	p->up = true;
-	p->reborn |= p->boot_nonce != 0 && p->boot_nonce != boot_nonce;
+	if (p->boot_nonce != 0 && p->boot_nonce != boot_nonce) {
+		p->reborn = p->forget = true;
+		sync_recount(s);
+	}
 	p->boot_nonce = boot_nonce;
 	p->up_at = p->heard_at = now;
 	p->gen = p->gen % 3 + 1;

@@ -104,6 +104,7 @@
 	X(leftovers,                                                                                             \
 	  "entries of an earlier life of this node, removed: a peer holds their address and does not know them") \
 	X(repaired, "copies whose kernel entry differed and was set right")                                      \
+	X(offered, "flows told to their owner, who did not know them")                                           \
 	X(extra, "copies that their owner did not name")                                                         \
 	X(sweeps, "sweeps ended")                                                                                \
 	X(digests_equal, "DIGESTs compared equal")                                                               \
@@ -154,9 +155,10 @@ struct sync_peer {
 	bool up;
 	uint64_t boot_nonce;
 	bool reborn; /* a new boot, whose first full bulk is not over */
+	bool forget; /* a new boot: what its former life was told counts no more, once the count anew has passed */
 	mono_t up_at, down_at, heard_at;
 	mono_t acked_at; /* it acknowledged something new */
-	uint8_t gen;   /* stream generation 1..3 */
+	uint8_t gen;     /* stream generation 1..3 */
 	/* out */
 	uint64_t tx_seq;
 	uint32_t cursor; /* next record of the dirty list to look at */

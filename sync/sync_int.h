@@ -66,6 +66,9 @@ bool flow_claim(struct sync *s, struct flow f, mono_t now);
 void flow_end(struct sync *s, struct flow f, uint32_t flag);
 /* The flow is gone here; kernel: and shall be gone in the kernel too. */
 void flow_drop(struct sync *s, struct flow f, bool kernel);
+/* Has this node, in its present life as far as known, been told of the flow? And: it is being told now. */
+bool flow_told(const struct sync_peer *p, struct flow f);
+void flow_set_told(const struct sync_peer *p, struct flow f);
 /* Called when nothing is left to be told: frees what has no other reason to stay. */
 void flow_settle(struct sync *s, struct flow f);
 /* Our entry ended in the kernel, whoever told us. */

@@ -358,22 +358,24 @@ static void on_bulk(struct sync *s, struct sync_peer *p, const struct sync_rec *
 	}
 }
 
+/* Has this peer, in its present life, ever had the flow? It told it itself, or was told. */
+static bool knew(const struct sync *s, const struct sync_peer *p, struct flow f)
+{
+	return sess_version(&s->tbl, f.x).node == p->node || flow_told(p, f);
+}
+
 /*
- * The owner was started anew and does not know this flow any more: it did not end, it was forgotten. Where a role is,
- * the flow is taken over; elsewhere its copy stays without an owner, until somebody says whose it is or it runs out.
+ * By its number the flow is the peer's, but the peer has never heard of it, or has forgotten it in a restart: it did not
+ * end there. Where a role is, the flow is taken over; elsewhere the peer is told what it owns.
  */
-static void forgotten(struct sync *s, struct flow f, mono_t now)
+static void offer(struct sync *s, struct sync_peer *p, struct flow f, mono_t now)
 {
 	if (s->owner.auth.any && flow_claim(s, f, now))
 		return;
-	flow_uncount(s, f);
-	flow_refused(s, f, 0);
-	flow_unlist(s, f);
-	sess_set_version(&s->tbl, f.x, (struct flow_version){ 0 });
-	f.x->flags &= ~(SESS_WANT | SESS_ASK | SESS_CURRENT | SESS_CLAIM | SESS_TELL | SESS_FOREIGN);
-	f.x->why = SYNC_WHY_ORPHAN;
-	flow_count(s, f);
-	flow_settle(s, f);
+	s->stats.offered++;
+	flow_set_told(p, f);
+	f.x->flags |= SESS_CURRENT;
+	flow_dirty(s, f, 1u << (p->slot - 1));
 }
 
 /* After a bulk: copies that their owner did not name ended there unseen; they get the same question as EXPIRED. */
@@ -383,7 +385,8 @@ void sync_extra_step(struct sync *s, struct sync_peer *p, unsigned budget, mono_
 	struct ct_tuple orig;
 	struct flow f;
 
-	if (!b->walking)
+	/* After a peer's restart the count anew also clears what its former life was told. */
+	if (!b->walking || s->recounting)
 		return;
 	while ((f.id = sess_walk_next(&s->tbl, &b->walk, &budget)) != 0) {
 		f.x = sess_at(&s->tbl, f.id);
@@ -397,8 +400,8 @@ void sync_extra_step(struct sync *s, struct sync_peer *p, unsigned budget, mono_
 		if (!digest_in_mask(b->mask, digest_key(s->sets[p->slot - 1].key, &orig).bucket))
 			continue;
 		s->stats.extra++;
-		if (b->reborn) {
-			forgotten(s, f, now);
+		if (b->reborn || !knew(s, p, f)) {
+			offer(s, p, f, now);
 			continue;
 		}
 		/* What was seen here before the nodes lost sight of each other, the owner has judged already. */

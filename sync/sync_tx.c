@@ -23,12 +23,17 @@ static unsigned told_shift(const struct sync_peer *p)
 	return 2 * (p->slot - 1);
 }
 
+bool flow_told(const struct sync_peer *p, struct flow f)
+{
+	return (f.x->told >> told_shift(p) & 3) != 0;
+}
+
 static bool knows_handle(const struct sync_peer *p, struct flow f)
 {
 	return (f.x->told >> told_shift(p) & 3) == p->gen;
 }
 
-static void set_told(const struct sync_peer *p, struct flow f)
+void flow_set_told(const struct sync_peer *p, struct flow f)
 {
 	f.x->told = (uint8_t)((f.x->told & ~(3u << told_shift(p))) | (unsigned)p->gen << told_shift(p));
 	f.x->flags |= SESS_FOREIGN;
@@ -98,12 +103,12 @@ static void tell_state(struct sync *s, struct sync_peer *p, struct flow f, struc
 	fill_state(s, p, f, out, now);
 	s->stats.tx_currents += type == SYNC_REC_CURRENT;
 	s->stats.tx_claims += type == SYNC_REC_CLAIM;
-	if (type == SYNC_REC_SESSION && (f.x->told >> told_shift(p) & 3) == 0)
+	if (type == SYNC_REC_SESSION && !flow_told(p, f))
 		s->stats.tx_created++;
 	else if (type == SYNC_REC_SESSION)
 		s->stats.tx_updated++;
 	if (flow_mine(s, f))
-		set_told(p, f);
+		flow_set_told(p, f);
 }
 
 /* A flow of ours. False: nothing to say to this peer. */

@@ -39,39 +39,40 @@ enum sim_chan { CHAN_CTL = 0, CHAN_DATA = 1, SIM_CHANS = 2 };
 
 /* ---- counters, summed over all seeds ---- */
 
-#define SIM_COUNT_TABLE(X)                                              \
-	X(takeover, "takeovers")                                        \
-	X(planned, "planned switches")                                  \
-	X(partition, "partitions")                                      \
-	X(crash, "crashes")                                             \
-	X(stall, "stalls")                                              \
-	X(disk_loss, "disk losses")                                     \
-	X(heal, "heals")                                                \
-	X(process_death, "process deaths")                              \
-	X(adoption, "adoptions")                                        \
-	X(sync_stall, "SYNC stalls")                                    \
-	X(link_down, "links down")                                      \
-	X(refusal, "address refusals")                                  \
-	X(maintenance, "maintenances")                                  \
-	X(restart, "restarts")                                          \
-	X(ike_death, "IKE daemon deaths")                               \
-	X(asym, "sessions on another path")                             \
-	X(flush, "entries deleted by tools")                            \
-	X(slow, "slow channels")                                        \
-	X(bad_adverts, "bad adverts")                                   \
-	X(advert, "adverts sent")                                       \
-	X(advert_lost, "adverts lost")                                  \
-	X(journal, "journal entries")                                   \
-	X(sessions, "sessions")                                         \
-	X(packets, "packets")                                           \
-	X(records, "records")                                           \
-	X(claims, "claims")                                             \
-	X(old_epoch, "records refused: old epoch")                      \
-	X(old_version, "records refused: old version")                  \
-	X(expired, "expiries told")                                     \
-	X(guard, "stall guards")                                        \
-	X(gate_closed, "preemptions held by the gate")                  \
-	X(kept, "sessions alive after a takeover with a ready standby") \
+#define SIM_COUNT_TABLE(X)                                                 \
+	X(takeover, "takeovers")                                           \
+	X(planned, "planned switches")                                     \
+	X(partition, "partitions")                                         \
+	X(crash, "crashes")                                                \
+	X(stall, "stalls")                                                 \
+	X(disk_loss, "disk losses")                                        \
+	X(heal, "heals")                                                   \
+	X(process_death, "process deaths")                                 \
+	X(adoption, "adoptions")                                           \
+	X(sync_stall, "SYNC stalls")                                       \
+	X(link_down, "links down")                                         \
+	X(refusal, "address refusals")                                     \
+	X(maintenance, "maintenances")                                     \
+	X(restart, "restarts")                                             \
+	X(ike_death, "IKE daemon deaths")                                  \
+	X(asym, "sessions on another path")                                \
+	X(flush, "entries deleted by tools")                               \
+	X(slow, "slow channels")                                           \
+	X(bad_adverts, "bad adverts")                                      \
+	X(advert, "adverts sent")                                          \
+	X(advert_lost, "adverts lost")                                     \
+	X(journal, "journal entries")                                      \
+	X(sessions, "sessions")                                            \
+	X(packets, "packets")                                              \
+	X(records, "records")                                              \
+	X(claims, "claims")                                                \
+	X(old_epoch, "records refused: old epoch")                         \
+	X(old_version, "records refused: old version")                     \
+	X(expired, "expiries told")                                        \
+	X(unnamed, "sessions dropped since their owner did not name them") \
+	X(guard, "stall guards")                                           \
+	X(gate_closed, "preemptions held by the gate")                     \
+	X(kept, "sessions alive after a takeover with a ready standby")    \
 	X(steps, "steps")
 
 struct sim_count {
@@ -323,10 +324,11 @@ struct sim_sess {
 	struct ct_tuple orig, out; /* as the client sends it, as the server saw the first packet */
 	uint8_t step;
 	mono_t last, opened;
-	int pin;                /* node that forwards it whatever ARP says; -1: none */
-	mono_t flushed;         /* somebody's tool deleted it */
-	int by;                 /* node that forwarded last */
-	mono_t seen[SIM_NODES]; /* last packet forwarded by this node's kernel, in its session */
+	int pin;                 /* node that forwards it whatever ARP says; -1: none */
+	mono_t flushed;          /* somebody's tool deleted it */
+	int by;                  /* node that forwarded last */
+	mono_t ended[SIM_NODES]; /* this node heard its owner say that it ended */
+	mono_t seen[SIM_NODES];  /* last packet forwarded by this node's kernel, in its session */
 };
 
 /* ---- everything ---- */
@@ -473,6 +475,8 @@ void sim_check_before(struct sim *w, unsigned n, const struct node_ev *ev);
 void sim_check_act(struct sim *w, unsigned n, const struct node_act *act);
 void sim_check_after(struct sim *w, unsigned n, const struct node_ev *ev);
 void sim_check_op(struct sim *w, unsigned n, const struct ct_op *op);
+/* SYNC of n hears that this flow ended, or ran out, at its owner. */
+void sim_check_end(struct sim *w, unsigned n, const struct ct_tuple *orig);
 void sim_check_tick(struct sim *w);
 void sim_check_heard(struct sim *w, unsigned from, unsigned to, uint16_t inst);
 bool sim_check_one_master(struct sim *w, char *why, size_t cap);

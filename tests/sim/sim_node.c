@@ -69,7 +69,7 @@ static void drain(struct sim *w, unsigned n)
 	struct sim_item *it;
 	sim_list_init(&rest);
 	while ((it = sim_list_take(&p->inbox)) != NULL) {
-		if (it->what == IT_ADVERT || it->what == IT_CTL || it->what == IT_CTL_DOWN) {
+		if (it->what == IT_ADVERT || it->what == IT_CTL || it->what == IT_CTL_UP || it->what == IT_CTL_DOWN) {
 			sim_control(w, it);
 			sim_item_free(it);
 		} else {

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/base/require.h"
+#include "sync/sync_int.h"
 #include "sync/sync_wire.h"
 #include "tests/sim/sim.h"
 
@@ -243,6 +244,14 @@ static void on_record(struct sim *w, unsigned n, unsigned from, const struct syn
 	struct sync_stats before = s->core->stats;
 	bool old = epoch_cmp(rec->epoch, s->fence) < 0;
 	trace_rec(w, n, from, rec, "hears");
+	if (rec->type == SYNC_REC_DELETE || rec->type == SYNC_REC_EXPIRED) {
+		const struct sync_peer *p = sync_peer_get(s->core, sim_node_id(from));
+		uint32_t id = rec->full ? 0 : handle_get(&p->handles, rec->handle);
+		struct ct_tuple t = rec->e.orig;
+		if (id && sess_at(&s->core->tbl, id))
+			sess_orig(&s->core->tbl, id, &t);
+		sim_check_end(w, n, &t);
+	}
 	sync_on_record(s->core, sim_node_id(from), rec, w->now);
 	const struct sync_stats *now = &s->core->stats;
 	if (old && (now->rx_updated != before.rx_updated || now->rx_deleted != before.rx_deleted ||

@@ -374,7 +374,7 @@ static void once(struct sim *w)
 	}
 	reap(w);
 	if (w->healing && mono_due(w->check_at, w->now)) {
-		w->check_at = mono_add(w->now, NS_PER_SEC);
+		w->check_at = mono_add(w->now, sim_range(w, 600, 1400) * NS_PER_MS);
 		healed(w);
 	}
 }
