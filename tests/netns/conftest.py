@@ -17,7 +17,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(HERE), "lab"))
 
 from ipsec import Charon  # noqa: E402
 from keeptrackd import Daemon  # noqa: E402
-from lab import Lab, ROUTERS, VIP_LAN, VIP_WAN, wait_for  # noqa: E402
+from lab import Lab, ROUTERS, TCP_PORT, VIP_LAN, VIP_WAN, wait_for  # noqa: E402
 from traffic import Traffic  # noqa: E402
 
 
@@ -53,9 +53,9 @@ class Pair:
         wait_for("%s to hold the virtual addresses alone" % name, lambda: self.masters() == [name], seconds)
 
     def wait_synced(self, name, minimum=1, seconds=20.0):
-        """Until the kernel of a router holds as many established TCP sessions as the other one's."""
+        """Until the kernel of a router holds as many of the traffic's TCP sessions as the other one's."""
         def count(router):
-            return self.lab[router].conntrack("-L", "-p", "tcp").count("ESTABLISHED")
+            return self.lab[router].conntrack("-L", "-p", "tcp", "--dport", str(TCP_PORT)).count("ESTABLISHED")
         wait_for("%s to hold every session" % name,
                  lambda: count(name) >= max(minimum, count(self.other(name))), seconds, 0.1)
 
