@@ -97,9 +97,11 @@ static void view_members(const struct node *n, uint16_t group, mono_t now, struc
 
 static void view_peers(const struct node *n, uint16_t group, mono_t now, struct group_view *v)
 {
+	bool unheard = false;
 	v->peer_ready = node_ready_peer(n, group, now) != NULL;
 	for (uint8_t p = 0; p < n->n_peers; p++) {
 		const struct node_peer *peer = &n->peer[p];
+		unheard |= !peer->same_config || !node_channel_up(peer, now);
 		if (!peer->same_config)
 			continue;
 		v->peer_dead |= peer->dead && peer->groups[group].role == PEER_ROLE_MASTER;
@@ -115,6 +117,9 @@ static void view_peers(const struct node *n, uint16_t group, mono_t now, struct 
 			: GROUP_PEER_NOT_MASTER;
 		v->peer = said > v->peer ? said : v->peer;
 	}
+	/* Of three nodes one is not heard here: the master that a member still hears may be that one. */
+	if (v->peer == GROUP_PEER_NOT_MASTER && unheard)
+		v->peer = GROUP_PEER_UNKNOWN;
 }
 
 static struct group_view view(const struct node *n, uint16_t group, mono_t now)

@@ -485,14 +485,15 @@ static bool is_missing(const struct sync *s, struct flow f)
 	       f.x->queue == SESS_QUEUE_NONE && flow_mine(s, f);
 }
 
-/* A copy that was asked for in vain: the question went down with its connection, or its owner changed meanwhile. */
+/* A copy that is not in the kernel and waits for nothing: a question went down with its connection, its owner changed. */
 static void want_again(struct sync *s, struct flow f)
 {
 	unsigned owner = flow_owner(s, f);
 
-	if (!(f.x->flags & SESS_WANT) || f.x->flags & (SESS_KERN | SESS_GONE) || f.x->list != SESS_LIST_NONE ||
+	if (f.x->flags & (SESS_KERN | SESS_GONE | SESS_REFUSED | SESS_ASK) || f.x->list != SESS_LIST_NONE ||
 	    f.x->queue != SESS_QUEUE_NONE || f.x->why != SYNC_WHY_NONE || owner == 0 || owner == s->self_slot)
 		return;
+	f.x->flags |= SESS_WANT;
 	flow_dirty(s, f, 1u << (owner - 1));
 }
 

@@ -320,12 +320,13 @@ enum sim_sess_state { SESS_FREE = 0, SESS_OPEN, SESS_CLOSING, SESS_ENDED };
 struct sim_sess {
 	enum sim_sess_state state;
 	uint8_t l4;
-	bool nat, idle;
+	bool nat, idle, well;      /* well: the last packet and its answer got through */
 	struct ct_tuple orig, out; /* as the client sends it, as the server saw the first packet */
 	uint8_t step;
 	mono_t last, opened;
 	int pin;                 /* node that forwards it whatever ARP says; -1: none */
 	mono_t flushed;          /* somebody's tool deleted it */
+	int must;                /* node that has to know it: taken over with everything replicated; -1: none */
 	int by;                  /* node that forwarded last */
 	mono_t ended[SIM_NODES]; /* this node heard its owner say that it ended */
 	mono_t seen[SIM_NODES];  /* last packet forwarded by this node's kernel, in its session */
@@ -363,7 +364,7 @@ struct sim {
 	mono_t tick_at, check_at;
 	mono_t both_since[SIM_NODES][SIM_NODES][SIM_INSTS]; /* two masters that can hear each other */
 	mono_t both_heard[SIM_NODES][SIM_NODES][SIM_INSTS];
-	mono_t quiet_since; /* last change of a fault */
+	mono_t fault_at, fault_before; /* the last change of a fault, and the one before */
 
 	unsigned episodes;
 	bool healing, done;
@@ -469,6 +470,7 @@ void sim_load_forget(struct sim *w, unsigned n); /* the machine's table is gone 
 /* sim_fault.c */
 void sim_fault_start(struct sim *w);
 void sim_fault(struct sim *w, struct sim_item *it);
+void sim_fault_revive(struct sim *w); /* whoever stopped in order is started again */
 
 /* sim_check.c */
 void sim_check_before(struct sim *w, unsigned n, const struct node_ev *ev);

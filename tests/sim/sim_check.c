@@ -54,6 +54,28 @@ static void check_commit(struct sim *w, unsigned n, unsigned g)
 			      (unsigned long long)r->epoch.counter, r->epoch.node);
 }
 
+/* After a quiet time with everything replicated a switch loses nothing that was established before the fault. */
+static void demand(struct sim *w, unsigned n)
+{
+	const struct sim_proc *p = w->box[n].p;
+	bool calm = mono_sub(w->fault_at, w->fault_before) > 15 * NS_PER_SEC &&
+		    mono_sub(w->now, w->fault_at) < 4 * NS_PER_SEC &&
+		    mono_sub(w->fault_at, p->started) > 15 * NS_PER_SEC;
+	if (!calm || w->n_nodes != 2 || w->n_groups != 1 || !p->sync.told.have_all)
+		return;
+	for (unsigned k = 0; k < SIM_SESS; k++) {
+		struct sim_sess *s = &w->sess[k];
+		bool short_lived = s->l4 == IPPROTO_UDP && s->idle;
+		if (s->state != SESS_OPEN || !s->step || short_lived || !s->well || s->by == (int)n || s->by < 0 ||
+		    s->flushed.ns)
+			continue;
+		if (mono_sub(w->fault_at, s->opened) > 2 * NS_PER_SEC &&
+		    mono_sub(w->fault_at, s->last) < 20 * NS_PER_SEC &&
+		    mono_sub(w->fault_at, s->seen[s->by]) < 20 * NS_PER_SEC && mono_before(s->last, w->fault_at))
+			s->must = (int)n;
+	}
+}
+
 static void check_group(struct sim *w, unsigned n, unsigned g)
 {
 	struct sim_proc *p = w->box[n].p;
@@ -73,6 +95,7 @@ static void check_group(struct sim *w, unsigned n, unsigned g)
 	if (sg->state == ROLE_COMMITTING && r->state != ROLE_COMMITTING && r->is == ROLE_MASTER) {
 		w->count.takeover += r->kind != ROLE_K_PLANNED;
 		w->count.planned += r->kind == ROLE_K_PLANNED;
+		demand(w, n);
 	}
 	sg->state = r->state;
 	sg->is = r->is;

@@ -236,6 +236,15 @@ static void orderly(struct sim *w, unsigned n)
 	later(w, F_RESTART, n, 0, false, 0, ms(w, 2100, 6000));
 }
 
+/* A new fault: what was demanded of sessions before it is demanded no more. */
+static void changed(struct sim *w)
+{
+	w->fault_before = w->fault_at;
+	w->fault_at = w->now;
+	for (unsigned k = 0; k < SIM_SESS; k++)
+		w->sess[k].must = -1;
+}
+
 static void episode(struct sim *w)
 {
 	unsigned n = victim(w);
@@ -314,9 +323,16 @@ static void boot(struct sim *w, unsigned n)
 		sim_proc_start(w, n);
 }
 
+void sim_fault_revive(struct sim *w)
+{
+	for (unsigned n = 0; n < w->n_nodes; n++)
+		boot(w, n);
+}
+
 static void heal(struct sim *w)
 {
 	w->count.heal++;
+	changed(w);
 	w->healing = true;
 	w->heal_at = w->check_at = w->now;
 	TRACE(w, "everything is put right");
@@ -345,6 +361,8 @@ void sim_fault(struct sim *w, struct sim_item *it)
 	unsigned n = it->node;
 	if (w->healing)
 		return;
+	if (it->gen != F_NEXT || w->episodes)
+		changed(w);
 	switch ((enum fault)it->gen) {
 	case F_NEXT:
 		if (w->episodes == 0) {
@@ -353,7 +371,10 @@ void sim_fault(struct sim *w, struct sim_item *it)
 		}
 		w->episodes--;
 		episode(w);
-		later(w, F_NEXT, 0, 0, false, 0, sim_chance(w, 0.3) ? ms(w, 1, 400) : ms(w, 500, 7000));
+		later(w, F_NEXT, 0, 0, false, 0,
+		      sim_chance(w, 0.3)   ? ms(w, 1, 400)
+		      : sim_chance(w, 0.2) ? ms(w, 20000, 26000)
+					   : ms(w, 500, 7000));
 		return;
 	case F_HEAL:
 		heal(w);
@@ -401,6 +422,6 @@ void sim_fault(struct sim *w, struct sim_item *it)
 
 void sim_fault_start(struct sim *w)
 {
-	w->episodes = 6 + (unsigned)sim_below(w, 7);
-	later(w, F_NEXT, 0, 0, false, 0, ms(w, 6000, 12000));
+	w->episodes = 8 + (unsigned)sim_below(w, 13);
+	later(w, F_NEXT, 0, 0, false, 0, sim_chance(w, 0.7) ? ms(w, 6000, 12000) : ms(w, 20000, 26000));
 }

@@ -20,7 +20,7 @@ static void open_session(struct sim *w, struct sim_sess *s)
 	s->l4 = sim_chance(w, 0.6) ? IPPROTO_TCP : IPPROTO_UDP;
 	s->nat = sim_chance(w, 0.6);
 	s->idle = s->l4 == IPPROTO_UDP && sim_chance(w, 0.4);
-	s->pin = s->by = -1;
+	s->pin = s->by = s->must = -1;
 	s->opened = w->now;
 	s->flushed = MONO_ZERO;
 	struct addr src = addr_v4(10, 1, 0, (uint8_t)(150 + sim_below(w, 20))), dst = addr_v4(198, 51, 100, 7);
@@ -82,7 +82,7 @@ static int64_t pause_ns(struct sim *w, const struct sim_sess *s)
 	return sim_chance(w, 0.7) ? sim_range(w, 100, 3000) * NS_PER_MS : sim_range(w, 3, 20) * NS_PER_SEC;
 }
 
-static void tcp(struct sim *w, struct sim_sess *s)
+static bool tcp(struct sim *w, struct sim_sess *s)
 {
 	bool ok;
 	if (s->step == 0) {
@@ -96,24 +96,27 @@ static void tcp(struct sim *w, struct sim_sess *s)
 		ok = round_trip(w, s, FAKE_TCP_FIN | FAKE_TCP_ACK, FAKE_TCP_FIN | FAKE_TCP_ACK);
 		if (ok)
 			round_trip(w, s, FAKE_TCP_ACK, 0);
-		return;
+		return ok;
 	} else {
 		ok = round_trip(w, s, FAKE_TCP_ACK, FAKE_TCP_ACK);
 	}
 	if (!ok && s->step == 0)
 		s->state = SESS_ENDED;
+	return ok;
 }
 
-static void udp(struct sim *w, struct sim_sess *s)
+static bool udp(struct sim *w, struct sim_sess *s)
 {
 	if (s->state == SESS_CLOSING) {
 		s->state = SESS_ENDED;
-		return;
+		return true;
 	}
-	if (round_trip(w, s, 1, s->idle && s->orig.sport % 2 ? 0 : 1) || s->step)
+	bool ok = round_trip(w, s, 1, s->idle && s->orig.sport % 2 ? 0 : 1);
+	if (ok || s->step)
 		s->step = 1;
 	else
 		s->state = SESS_ENDED;
+	return ok;
 }
 
 void sim_packet(struct sim *w, struct sim_item *it)
@@ -128,10 +131,17 @@ void sim_packet(struct sim *w, struct sim_item *it)
 		s->state = SESS_CLOSING;
 	}
 	if (s->state == SESS_OPEN || s->state == SESS_CLOSING) {
-		if (s->l4 == IPPROTO_TCP)
-			tcp(w, s);
-		else
-			udp(w, s);
+		int by = w->arp[SEG_LAN];
+		bool known = by >= 0 && by == s->must && by == w->arp[SEG_WAN] && s->pin < 0 && w->box[by].up &&
+			     w->box[by].cable[SEG_LAN] && w->box[by].cable[SEG_WAN];
+		bool ok = s->l4 == IPPROTO_TCP ? tcp(w, s) : udp(w, s);
+		if (known && !ok)
+			sim_violation(
+			    w, "n%d does not know the session of port %u, although it had everything when it took over",
+			    by + 1, s->orig.sport);
+		w->count.kept += known && ok;
+		s->well = ok;
+		s->must = -1;
 		s->last = w->now;
 	}
 	again(w, k, pause_ns(w, s));

@@ -329,6 +329,7 @@ static void tick(struct sim *w)
 static void healed(struct sim *w)
 {
 	char why[256] = "";
+	sim_fault_revive(w); /* a stop that a stopped process had in its queue */
 	if (mono_before(w->now, mono_add(w->heal_at, REACH_NS)))
 		return;
 	bool one = sim_check_one_master(w, why, sizeof(why));
