@@ -36,17 +36,17 @@ labtraffic_SOURCES = tests/lab/traffic.c
 labcapture_SOURCES = tests/lab/capture.c
 
 # The simulation: the pure cores once more, with the named bugs built in (SIM_CPPFLAGS), and one program around them.
-noinst_LIBRARIES += libsim_core.a
-libsim_core_a_SOURCES = $(libbase_core_a_SOURCES) $(libvrrp_core_a_SOURCES) $(libsync_core_a_SOURCES) \
+noinst_LIBRARIES += libsim_mutants.a
+libsim_mutants_a_SOURCES = $(libbase_core_a_SOURCES) $(libvrrp_core_a_SOURCES) $(libsync_core_a_SOURCES) \
 	$(libike_core_a_SOURCES) $(libdaemon_core_a_SOURCES)
-libsim_core_a_CPPFLAGS = $(AM_CPPFLAGS) $(SIM_CPPFLAGS)
+libsim_mutants_a_CPPFLAGS = $(AM_CPPFLAGS) $(SIM_CPPFLAGS)
 noinst_PROGRAMS += sim
 sim_SOURCES = tests/sim/sim.h tests/sim/sim_main.c tests/sim/sim_world.c tests/sim/sim_node.c tests/sim/sim_kern.c \
 	tests/sim/sim_wire.c tests/sim/sim_sync.c tests/sim/sim_ike.c tests/sim/sim_load.c tests/sim/sim_fault.c \
 	tests/sim/sim_check.c tests/sim/fake_ct.h tests/sim/fake_ct.c tests/sim/fake_ct_req.h tests/sim/fake_ct_req.c \
 	tests/sim/fake_rtnl.h tests/sim/fake_rtnl.c
 sim_CPPFLAGS = $(AM_CPPFLAGS) $(SIM_CPPFLAGS)
-sim_LDADD = libsim_core.a $(SODIUM_LIBS) $(NFCT_LIBS)
+sim_LDADD = libsim_mutants.a $(SODIUM_LIBS) $(NFCT_LIBS)
 sim_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=sess_walk_next
 
 # Leaks of libraries, for builds with sanitizers.
