@@ -25,7 +25,8 @@ struct ssl_st;
 enum sync_cmd_type {
 	SYNC_CMD_PING = 0, /* -> PONG{seq} */
 	SYNC_CMD_FENCE, /* join the event groups; read the peer's stream until EAGAIN, EOF or 5 ms; finish the batch in
-			   the kernel; from now on records below `epoch` are applied create-only -> FENCED{epoch} */
+			   the kernel; from now on records below `epoch` are applied create-only -> FENCED{epoch}.
+			   Seen too late (the role has gone on without the answer): fenced before anything is read */
 	SYNC_CMD_AUTHORITY, /* store who this node is (struct sync_authority) -> AUTHORITY{epoch} */
 	SYNC_CMD_FLUSH,    /* planned switch, old master: send the dirty set, send no destroy any more -> FLUSHED{epoch,
 			      seq} */
@@ -53,6 +54,7 @@ enum sync_client_kind { SYNC_CLIENT_STATISTICS = 0, SYNC_CLIENT_STATUS, SYNC_CLI
 struct sync_cmd {
 	enum sync_cmd_type type;
 	struct epoch epoch;
+	mono_t at; /* set by sync_thread_send */
 	uint64_t seq;
 	uint32_t peer_node; /* FLUSH, APPLY: the other end; PEER_ALIVE: who was heard. 0: the only peer, or all */
 	struct sync_authority authority;

@@ -283,14 +283,22 @@ void drive_pump(struct sync_run *r)
 	r->pumping = false;
 }
 
-void drive_fence(struct sync_run *r, struct epoch epoch)
+bool drive_late(mono_t at)
+{
+	return mono_sub(clock_mono(), at) > SYNC_FENCE_LATE_NS;
+}
+
+void drive_fence(struct sync_run *r, struct epoch epoch, mono_t at)
 {
 	struct sync_report rep = { .type = SYNC_REP_FENCED, .epoch = epoch };
 	r->st.fences++;
 	if (r->core) {
 		bool outer = r->pumping;
 		r->pumping = true; /* records that are read here are applied here */
-		rep.degraded = !fence(r, epoch);
+		bool late = drive_late(at);
+		if (late) /* this node serves already: what the old master said last is history */
+			sync_fence(r->core, epoch, clock_mono());
+		rep.degraded = !fence(r, epoch) || late;
 		r->pumping = outer;
 		rep.applied_late = (uint32_t)r->core->stats.refused_epoch;
 	}

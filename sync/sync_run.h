@@ -26,6 +26,7 @@
 #define SYNC_CLIENT_IDLE_NS (10 * NS_PER_SEC) /* a reader that takes nothing for this long is cut */
 #define SYNC_FENCE_READ_NS  (5 * NS_PER_MS)
 #define SYNC_FENCE_WRITE_NS (5 * NS_PER_MS)
+#define SYNC_FENCE_LATE_NS  (10 * NS_PER_MS) /* the role waits 20 ms: one that begins later would end after it went on */
 #define SYNC_APPLY_NS       (12 * NS_PER_MS)  /* for the last records of the old master; the role waits 20 ms */
 #define SYNC_FLUSH_READ_NS  (100 * NS_PER_MS) /* for events that wait when a flush begins; GO is awaited 200 ms */
 #define SYNC_COUNTS_NS      NS_PER_SEC        /* table sizes are reported at most this often; flags at once */
@@ -141,8 +142,10 @@ void drive_done(struct sync_run *r);
 void drive_pump(struct sync_run *r);
 /* Makes drive_pump run in the next pass of the loop. */
 void drive_kick(struct sync_run *r);
-/* SYNC_CMD_FENCE in one go, at most about 10 ms. */
-void drive_fence(struct sync_run *r, struct epoch epoch);
+/* SYNC_CMD_FENCE in one go, at most about 10 ms. at: when it was asked for. */
+void drive_fence(struct sync_run *r, struct epoch epoch, mono_t at);
+/* True when a command of that instant is seen so late that the role no longer waits for its answer. */
+bool drive_late(mono_t at);
 void drive_delete(struct sync_run *r, const struct ct_tuple *tuple);
 
 /* sync_data.c: data connections */

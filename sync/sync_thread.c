@@ -143,6 +143,8 @@ static void command_role(struct sync_run *r, const struct sync_cmd *c)
 			sync_flush_begin(r->core, now);
 		wait_for(r, &r->flush, c, SYNC_REP_FLUSHED);
 	} else if (c->type == SYNC_CMD_APPLY) {
+		if (r->core && drive_late(c->at))
+			sync_fence(r->core, c->epoch, now);
 		(void)data_drain(r, mono_add(now, SYNC_FENCE_READ_NS));
 		wait_for(r, &r->apply, c, SYNC_REP_APPLIED);
 	} else if (r->core && c->type == SYNC_CMD_JOIN) {
@@ -166,7 +168,7 @@ static void command(struct sync_run *r, const struct sync_cmd *c)
 		sync_run_report(r, &rep);
 		break;
 	case SYNC_CMD_FENCE:
-		drive_fence(r, c->epoch);
+		drive_fence(r, c->epoch, c->at);
 		break;
 	case SYNC_CMD_AUTHORITY:
 	case SYNC_CMD_JOIN:
@@ -399,5 +401,7 @@ void sync_thread_stop(struct sync_thread *t, int64_t wait_ns)
 
 int sync_thread_send(struct sync_thread *t, const struct sync_cmd *cmd)
 {
-	return ring_push(&t->cmds, cmd) ? 0 : -EAGAIN;
+	struct sync_cmd c = *cmd;
+	c.at = clock_mono();
+	return ring_push(&t->cmds, &c) ? 0 : -EAGAIN;
 }

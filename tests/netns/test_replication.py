@@ -267,3 +267,47 @@ def test_without_replication_nothing_is_copied(lab):
     end = now_ns() + 500000000
     while now_ns() < end:
         assert key in dump(lab["fw-a"]) and key not in dump(lab["fw-b"])
+
+
+def run_out(lab, router, key):
+    """Makes an entry of a router run out now, as time would; reading the table lets the kernel drop it."""
+    lab[router].run("conntrack", "-U", "-p", "udp", "-s", key[1], "--sport", str(key[2]), "--dport", str(key[4]), "-t", "1")
+    wait_for("the entry to run out", lambda: key not in dump(lab[router]), 3, 0.02)
+    return now_ns()
+
+
+def test_expiry_is_not_a_delete(lab, routers):
+    """When the owner's entry runs out, the copy stays until the peer was asked; without traffic it goes then."""
+    flow = Flow(lab["client"], lab["server"], socket.SOCK_DGRAM, (SERVER, 7002), (SERVER, 7002))
+    key = flow.original()
+    same_on_both(lab, [key])
+    begin = run_out(lab, "fw-a", key)
+    while now_ns() - begin < 1e9:
+        assert key in dump(lab["fw-b"]), "the expiry was sent as a delete"
+    wait_for("the copy to go, too", lambda: key not in dump(lab["fw-b"]), 5, 0.05)
+    assert now_ns() - begin > 1.5e9
+    assert key not in dump(lab["fw-a"])
+
+
+def test_a_flow_that_takes_the_other_router_lives_on(lab, routers):
+    """Half of a flow passes the standby. The owner sees nothing of it, its entry runs out; the standby has seen packets,
+    claims the flow, and the former owner gets a copy."""
+    flow = Flow(lab["client"], lab["server"], socket.SOCK_DGRAM, (SERVER6, 7002), (SERVER6, 7002))
+    key = flow.original()
+    same_on_both(lab, [key])
+    for host, side in (("client", "lan0"), ("server", "wan0")):
+        net = 1 if host == "client" else 2
+        lab[host].ip("neigh replace 2001:db8:%d::1 lladdr %s dev eth0 nud permanent" % (net, lab.mac("fw-b", side)))
+    flow.talk()
+    assert dump(lab["fw-b"])[key].timeout < 200, "the packets did not pass the standby"
+    lab["fw-a"].run("conntrack", "-U", "-f", "ipv6", "-p", "udp", "-s", key[1], "--sport", str(key[2]), "-t", "1")
+    wait_for("the owner's entry to run out", lambda: key not in dump(lab["fw-a"]), 3, 0.02)
+
+    def claimed():
+        assert key in dump(lab["fw-b"]), "a flow that lives was deleted"
+        return key in dump(lab["fw-a"])
+
+    wait_for("the former owner to have it again", claimed, 6, 0.05)
+    flow.talk()
+    counters = routers["fw-b"].ask("show conntrack-sync statistics")["ours"]["counters"]
+    assert counters["claims"] >= 1, counters
