@@ -400,7 +400,8 @@ void sync_extra_step(struct sync *s, struct sync_peer *p, unsigned budget, mono_
 		if (!digest_in_mask(b->mask, digest_key(s->sets[p->slot - 1].key, &orig).bucket))
 			continue;
 		s->stats.extra++;
-		if (b->reborn || !knew(s, p, f)) {
+		/* With every group here the peer has a number, but no say: what serves on is not ended by its silence. */
+		if (b->reborn || s->owner.auth.all || !knew(s, p, f)) {
 			offer(s, p, f, now);
 			continue;
 		}
