@@ -370,8 +370,12 @@ static bool knew(const struct sync *s, const struct sync_peer *p, struct flow f)
  */
 static void offer(struct sync *s, struct sync_peer *p, struct flow f, mono_t now)
 {
-	if (s->owner.auth.any && flow_claim(s, f, now))
+	if (s->owner.auth.any && flow_claim(s, f, now)) {
+		/* It may not have been written yet: the claim took that back. */
+		if (!(f.x->flags & SESS_KERN) && f.x->fly != SESS_OP_PUT)
+			flow_want(s, f, SESS_OP_PUT, SESS_QUEUE_BULK);
 		return;
+	}
 	s->stats.offered++;
 	flow_set_told(p, f);
 	f.x->flags |= SESS_CURRENT;
@@ -483,6 +487,9 @@ static void on_floor(struct sync *s, struct sync_peer *p, const struct sync_rec 
 	if (!sync_owner_floor(&s->owner, rec->version))
 		return;
 	sync_recount(s);
+	/* With three nodes not everybody hears it from its owner, who may have been started anew since. */
+	for (unsigned i = 0; i < SESS_NODES; i++)
+		s->peers[i].floor_due |= &s->peers[i] != p;
 	/* What was ours is a copy now, and its entry has to become one (BE_LIBERAL, lease) before the role comes back. */
 	s->sweep_hurry = true;
 	s->sweep_again = s->sweeping;

@@ -315,6 +315,8 @@ void sim_control(struct sim *w, struct sim_item *it)
 		on_ctl(w, it);
 		return;
 	case IT_CTL_UP:
+		if (it->gen != sim_conn_of(w, n, it->from, CHAN_CTL)->gen)
+			return; /* over before it began */
 		p->ctl[it->from].open = true;
 		p->ctl[it->from].hello = false;
 		send_hello(w, n, it->from);

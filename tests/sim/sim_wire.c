@@ -263,6 +263,7 @@ static void conn_open(struct sim *w, unsigned a, unsigned b, enum sim_chan c)
 	for (unsigned e = 0; e < 2; e++) {
 		struct sim_item *it = sim_item_new(w, IT_CTL_UP, e ? b : a);
 		it->from = (uint8_t)(e ? a : b);
+		it->gen = k->gen;
 		sim_post(w, it, shake);
 	}
 }
