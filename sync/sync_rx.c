@@ -235,6 +235,8 @@ static void on_session(struct sync *s, struct sync_peer *p, const struct sync_re
 	case SYNC_OLD_EPOCH:
 	case SYNC_OLD_VERSION:
 	case SYNC_NOT_SENDERS:
+		if (f.x)
+			mark_seen(p, f); /* named all the same */
 		refuse(s, p, f, v);
 		break;
 	}

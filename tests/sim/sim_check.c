@@ -236,6 +236,9 @@ void sim_check_op(struct sim *w, unsigned n, const struct ct_op *op)
 		return;
 	if (!s->seen[n].ns || mono_sub(w->now, s->seen[n]) > TRAFFIC_NS)
 		return;
+	/* A process that was started since has nothing but the kernel's timer to go by. */
+	if (mono_before(s->seen[n], w->box[n].p->started))
+		return;
 	if (s->flushed.ns && mono_sub(w->now, s->flushed) < FLUSHED_NS)
 		return;
 	/* Its owner, asked for all it has, does not have it, and here is no role: no timer that ran out elsewhere. */
