@@ -470,6 +470,163 @@ START_TEST(lost_version_is_not_borrowed)
 }
 END_TEST
 
+/* A session object of raw fields: what a packer never writes. */
+struct object {
+	uint16_t type; /* enum sync_rec_type, with SYNC_TLV_CRITICAL allowed */
+	uint8_t flags; /* 1 full, 2 bulk, 4 same version, 8 plain reply */
+	uint16_t has;
+	uint8_t l3, reply_l3, reply_l4; /* reply_l3 0: no reply tuple is written */
+	uint8_t state[16], n_state;     /* behind the tuples */
+	uint8_t subs[40], n_subs;
+	enum sync_drop want;
+};
+
+static void put_raw_tuple(struct wire_wr *w, uint8_t l3, uint8_t l4)
+{
+	static const uint8_t address[32] = { 192, 0, 2, 1 };
+	wire_put_u8(w, l3);
+	wire_put_u8(w, l4);
+	wire_put_u16(w, 0);
+	wire_put_u16(w, 1000);
+	wire_put_u16(w, 80);
+	wire_put_bytes(w, address, l3 == 6 ? 32 : 8);
+}
+
+#define FULL_TCP 1, CT_HAS_STATUS, 4, 0, 0, { 0, 0 }, 2
+
+static const struct object objects[] = {
+	{ SYNC_REC_SESSION, FULL_TCP, { 0 }, 0, SYNC_OK },
+	{ SYNC_REC_SESSION, 1, CT_HAS_STATUS, 6, 0, 0, { 0, 0 }, 2, { 0 }, 0, SYNC_OK },
+	{ SYNC_REC_SESSION, 1, CT_HAS_STATUS, 5, 0, 0, { 0, 0 }, 2, { 0 }, 0, SYNC_DROP_TLV_VALUE }, /* family 5 */
+	{ SYNC_REC_SESSION, 16, 0, 0, 0, 0, { 0 }, 0, { 0 }, 0, SYNC_DROP_TLV_VALUE }, /* flag of a later version */
+	{ SYNC_REC_SESSION, 8, 0, 0, 0, 0, { 0 }, 0, { 0 }, 0, SYNC_DROP_TLV_VALUE },  /* plain, but not full */
+	{ SYNC_REC_SESSION, 9, 0, 4, 0, 0, { 0 }, 0, { 0 }, 0, SYNC_DROP_TLV_VALUE },  /* plain, but no reply */
+	{ SYNC_REC_SESSION, 9, CT_HAS_REPLY, 4, 0, 0, { 0 }, 0, { 0 }, 0, SYNC_OK },
+	{ SYNC_REC_SESSION, 1, CT_HAS_REPLY, 4, 4, 6, { 0 }, 0, { 0 }, 0, SYNC_OK },
+	{ SYNC_REC_SESSION, 1, CT_HAS_REPLY, 4, 6, 6, { 0 }, 0, { 0 }, 0, SYNC_DROP_TLV_VALUE },  /* families differ */
+	{ SYNC_REC_SESSION, 1, CT_HAS_REPLY, 4, 4, 17, { 0 }, 0, { 0 }, 0, SYNC_DROP_TLV_VALUE }, /* protocols differ */
+	{ SYNC_REC_SESSION, 1, CT_HAS_REPLY, 4, 9, 6, { 0 }, 0, { 0 }, 0, SYNC_DROP_TLV_VALUE },  /* family 9 */
+	{ SYNC_REC_SESSION, 0, CT_HAS_REPLY, 0, 0, 0, { 0 }, 0, { 0 }, 0, SYNC_DROP_TLV_VALUE }, /* only full has one */
+	{ SYNC_REC_DELETE, 1, CT_HAS_REPLY, 4, 4, 6, { 0 }, 0, { 0 }, 0, SYNC_DROP_TLV_VALUE },  /* names it only */
+	{ SYNC_REC_SESSION,
+	  0,
+	  CT_HAS_HELPER,
+	  0,
+	  0,
+	  0,
+	  { 0 },
+	  0,
+	  { 0 },
+	  0,
+	  SYNC_DROP_TLV_VALUE }, /* bit without a field */
+	{ SYNC_REC_SESSION, 0, CT_HAS_TCP, 0, 0, 0, { CT_TCP_SYN_SENT2 }, 1, { 0 }, 0, SYNC_OK },
+	{ SYNC_REC_SESSION, 0, CT_HAS_TCP, 0, 0, 0, { CT_TCP_SYN_SENT2 + 1 }, 1, { 0 }, 0, SYNC_DROP_TLV_VALUE },
+	{ SYNC_REC_SESSION, FULL_TCP, { 0, 9, 0, 1, 7 }, 5, SYNC_OK }, /* skipped */
+	{ SYNC_REC_SESSION, FULL_TCP, { 0x80, 9, 0, 1, 7 }, 5, SYNC_DROP_TLV_CRITICAL },
+	{ SYNC_REC_SESSION, FULL_TCP, { 0, 9, 0, 2, 7 }, 5, SYNC_DROP_TLV_CUT },
+	{ SYNC_REC_SESSION, FULL_TCP, { 0, 1, 0, 3, 'f', 't', 'p' }, 7, SYNC_OK },
+	{ SYNC_REC_SESSION, FULL_TCP, { 0, 1, 0, 0 }, 4, SYNC_DROP_TLV_LENGTH },                       /* no name */
+	{ SYNC_REC_SESSION, FULL_TCP, { 0, 1, 0, 16, 'a', 'a', 'a', 'a' }, 20, SYNC_DROP_TLV_LENGTH }, /* too long */
+	{ SYNC_REC_SESSION, FULL_TCP, { 0, 1, 0, 3, 'f', ' ', 'p' }, 7, SYNC_DROP_TEXT },
+	{ SYNC_REC_SESSION, FULL_TCP, { 0, 1, 0, 3, 'f', 0x7f, 'p' }, 7, SYNC_DROP_TEXT },
+	{ SYNC_REC_DELETE,
+	  FULL_TCP,
+	  { 0x80, 1, 0, 3, 'f', 't', 'p' },
+	  7,
+	  SYNC_DROP_TLV_CRITICAL },                                                    /* no place for it */
+	{ SYNC_REC_DELETE, FULL_TCP, { 0, 2, 0, 1, 4 }, 5, SYNC_OK },                  /* as unknown */
+	{ SYNC_REC_SESSION, FULL_TCP, { 0, 2, 0, 2, 4, 6 }, 6, SYNC_DROP_TLV_VALUE },  /* cut master */
+	{ SYNC_REC_SESSION, FULL_TCP, { 0, 2, 0, 8, 7, 6 }, 12, SYNC_DROP_TLV_VALUE }, /* master's family */
+	{ SYNC_REC_REFUSED, FULL_TCP, { 0, 3, 0, 1, 17 }, 5, SYNC_OK },
+	{ SYNC_REC_REFUSED, FULL_TCP, { 0, 3, 0, 0 }, 4, SYNC_DROP_TLV_LENGTH },
+	{ SYNC_REC_WANT, FULL_TCP, { 0x80, 3, 0, 1, 17 }, 5, SYNC_DROP_TLV_CRITICAL },
+};
+
+START_TEST(session_values)
+{
+	const struct object *o = &objects[_i];
+	uint8_t buf[256];
+	struct wire_wr w = wire_wr(buf, sizeof(buf));
+	struct sync_wire_stats st = { 0 };
+	struct sync_unpack u;
+	struct sync_rec out;
+
+	wire_put_u16(&w, o->type);
+	wire_put_u16(&w, 0);
+	wire_put_u8(&w, o->flags);
+	wire_put_u32(&w, 5);
+	wire_put_u32(&w, 6);
+	for (unsigned i = 0; i < 20; i++) /* version */
+		wire_put_u8(&w, 0);
+	wire_put_u16(&w, o->has);
+	if ((o->flags & 1) != 0)
+		put_raw_tuple(&w, o->l3, 6);
+	if (o->reply_l3 != 0)
+		put_raw_tuple(&w, o->reply_l3, o->reply_l4);
+	wire_put_bytes(&w, o->state, o->n_state);
+	wire_put_bytes(&w, o->subs, o->n_subs);
+	wire_patch_u16(&w, 2, (uint16_t)(wire_len(&w) - 4));
+	struct sync_env env = { .type = SYNC_OBJ_SESSION, .owner = 1, .seq = 1, .body = buf, .len = wire_len(&w) };
+	sync_unpack_begin(&u, &env);
+	enum sync_drop d = sync_unpack_next(&u, &out, &st);
+	ck_assert_msg(d == o->want, "object %d: %s instead of %s", _i, sync_drop_name(d), sync_drop_name(o->want));
+	bool skipped = d == SYNC_OK && o->n_subs > 0 && (o->subs[1] == 9 || o->type == SYNC_REC_DELETE);
+	ck_assert_uint_eq(st.tlvs_skipped, skipped);
+	ck_assert_int_eq(sync_unpack_next(&u, &out, &st), SYNC_MORE);
+}
+END_TEST
+
+START_TEST(bucket_values)
+{
+	static const struct {
+		uint16_t first, n, written;
+		enum sync_drop want;
+	} t[] = {
+		{ 0, 0, 0, SYNC_OK },
+		{ SYNC_BUCKETS - 1, 1, 1, SYNC_OK },
+		{ SYNC_BUCKETS, 0, 0, SYNC_DROP_TLV_VALUE },
+		{ SYNC_BUCKETS - 1, 2, 2, SYNC_DROP_TLV_VALUE },
+		{ 0, SYNC_BUCKETS_PER_REC + 1, SYNC_BUCKETS_PER_REC + 1, SYNC_DROP_TLV_VALUE },
+		{ 0, 2, 1, SYNC_DROP_TLV_LENGTH },
+	};
+	for (unsigned i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		uint8_t buf[512];
+		struct wire_wr w = wire_wr(buf, sizeof(buf));
+		struct sync_unpack u;
+		struct sync_rec out;
+		wire_put_u16(&w, SYNC_REC_DIGEST_BUCKETS);
+		wire_put_u16(&w, (uint16_t)(4 + 12 * t[i].written));
+		wire_put_u16(&w, t[i].first);
+		wire_put_u16(&w, t[i].n);
+		for (unsigned b = 0; b < 12u * t[i].written; b++)
+			wire_put_u8(&w, (uint8_t)b);
+		struct sync_env env = { .type = SYNC_OBJ_STREAM, .owner = 1, .body = buf, .len = wire_len(&w) };
+		sync_unpack_begin(&u, &env);
+		ck_assert_int_eq(sync_unpack_next(&u, &out, NULL), t[i].want);
+	}
+}
+END_TEST
+
+/* Flows whose reply is not the plain inverse of something known keep both tuples. */
+START_TEST(reply_without_an_inverse)
+{
+	struct sync_rec in = { .type = SYNC_REC_SESSION, .owner = 1, .seq = 1, .version = version, .full = true },
+			out[2];
+	uint8_t buf[512];
+	struct sync_pack p;
+	struct sync_wire_stats st = { 0 };
+	in.e.has = CT_HAS_REPLY | CT_HAS_STATUS;
+	in.e.orig.l3 = in.e.reply.l3 = 4;
+	in.e.orig.l4 = in.e.reply.l4 = 1;
+	in.e.orig.dport = 5 << 8; /* an ICMP redirect: no type answers it */
+	ck_assert(!ct_tuple_invert(&in.e.orig, &out[0].e.reply));
+	sync_pack_begin(&p, buf, sizeof(buf));
+	ck_assert_int_eq(sync_pack_add(&p, &in), 0);
+	ck_assert_uint_eq(unpack(buf, sync_pack_end(&p), out, &st), 1);
+	ck_assert_mem_eq(&in, &out[0], sizeof(in));
+}
+END_TEST
+
 START_TEST(unknown_objects)
 {
 	struct sync_unpack u;
@@ -485,6 +642,13 @@ START_TEST(unknown_objects)
 	ck_assert_int_eq(sync_unpack_next(&u, &out, &st), SYNC_DROP_TLV_CRITICAL);
 	ck_assert_int_eq(sync_unpack_next(&u, &out, &st), SYNC_DROP_TLV_CUT);
 	ck_assert_int_eq(sync_unpack_next(&u, &out, &st), SYNC_MORE);
+	static const uint8_t session[] = { 0, SYNC_REC_SESSION, 0, 0 };
+	env.body = session; /* a session among stream objects */
+	env.len = sizeof(session);
+	sync_unpack_begin(&u, &env);
+	ck_assert_int_eq(sync_unpack_next(&u, &out, &st), SYNC_DROP_CHANNEL);
+	env.body = body;
+	env.len = sizeof(body);
 	env.type = SYNC_OBJ_SESSION; /* a stream object among sessions */
 	sync_unpack_begin(&u, &env);
 	ck_assert_int_eq(sync_unpack_next(&u, &out, &st), SYNC_DROP_CHANNEL);
@@ -502,6 +666,18 @@ START_TEST(activate)
 	ck_assert(sync_activate_is(&env));
 	golden("data_activate", buf, (size_t)n);
 	ck_assert_int_eq(sync_activate_write(buf, 10, 1), ERR_FULL);
+	/* Nothing else activates: another object, an empty body, another type of envelope. */
+	env.len = 0;
+	ck_assert(!sync_activate_is(&env));
+	env.len = 3;
+	ck_assert(!sync_activate_is(&env));
+	env.len = 4;
+	ck_assert(sync_activate_is(&env));
+	env.type = SYNC_OBJ_SESSION;
+	ck_assert(!sync_activate_is(&env));
+	buf[SYNC_ENV_LEN + 1]++;
+	env.type = SYNC_OBJ_STREAM;
+	ck_assert(!sync_activate_is(&env));
 }
 END_TEST
 
@@ -518,6 +694,13 @@ START_TEST(hello_is_judged)
 	ck_assert_int_eq(peer_hello_check(&m.hello, &c, 2, true, text, sizeof(text)), PEER_WHY_VERSION);
 	ck_assert(strstr(text, "2..3") != NULL);
 	m = hello();
+	m.hello.version_min = m.hello.version_max = 0;
+	ck_assert_int_eq(peer_hello_check(&m.hello, &c, 2, true, text, sizeof(text)), PEER_WHY_VERSION);
+	m = hello();
+	m.hello.data = false;
+	ck_assert_int_eq(peer_hello_check(&m.hello, &c, 2, true, text, sizeof(text)), PEER_WHY_MALFORMED);
+	ck_assert_str_eq(text, "a ctl hello on a data connection");
+	m = hello();
 	strcpy(m.hello.cluster, "other");
 	ck_assert_int_eq(peer_hello_check(&m.hello, &c, 2, true, text, sizeof(text)), PEER_WHY_CLUSTER);
 	m = hello();
@@ -525,8 +708,34 @@ START_TEST(hello_is_judged)
 	ck_assert_int_eq(peer_hello_check(&m.hello, &c, 2, true, text, sizeof(text)), PEER_WHY_OWN_ID);
 	peer_close_make(&m, PEER_WHY_VERSION, "x");
 	ck_assert_int_eq(peer_close_why(&m), PEER_WHY_VERSION);
+	m.reason = PEER_WHY_UP; /* no reason to close */
+	ck_assert_int_eq(peer_close_why(&m), PEER_WHY_CLOSED);
 	m.reason = 200; /* of a later version */
 	ck_assert_int_eq(peer_close_why(&m), PEER_WHY_CLOSED);
+}
+END_TEST
+
+/* What one node says of itself, the other accepts; each channel has its own record limit. */
+START_TEST(hello_is_made)
+{
+	struct sync_conf c = { .self = 2, .n_nodes = 2, .nodes = { { .id = 1 }, { .id = 2 } } };
+	struct peer_self self = { .node = 2, .boot_nonce = 99, .epoch_max = { 7, 1 } };
+	char text[PEER_TEXT_MAX];
+	struct peer_msg m;
+	strcpy(c.cluster, "edge");
+	for (unsigned data = 0; data < 2; data++) {
+		for (unsigned on = 0; on < 2; on++) {
+			c.self = 2;
+			c.replicate = on;
+			peer_hello_make(&self, &c, data, &m);
+			ck_assert_int_eq(m.type, PEER_HELLO);
+			ck_assert_uint_eq(m.hello.features, on ? PEER_FEATURE_SESSIONS : 0);
+			ck_assert_uint_eq(m.hello.record_max, data ? SYNC_DATA_MAX : SYNC_CTL_MAX);
+			ck_assert_uint_eq(m.hello.epoch_max.counter, 7);
+			c.self = 1;
+			ck_assert_int_eq(peer_hello_check(&m.hello, &c, 2, data, text, sizeof(text)), PEER_WHY_UP);
+		}
+	}
 }
 END_TEST
 
@@ -601,9 +810,13 @@ int main(void)
 	tcase_add_test(t, largest_object_fits);
 	tcase_add_test(t, objects_cut);
 	tcase_add_test(t, lost_version_is_not_borrowed);
+	tcase_add_loop_test(t, session_values, 0, sizeof(objects) / sizeof(objects[0]));
+	tcase_add_test(t, bucket_values);
+	tcase_add_test(t, reply_without_an_inverse);
 	tcase_add_test(t, unknown_objects);
 	tcase_add_test(t, activate);
 	tcase_add_test(t, hello_is_judged);
+	tcase_add_test(t, hello_is_made);
 	tcase_add_test(t, window);
 	tcase_add_test(t, retry);
 	tcase_add_test(t, texts);
