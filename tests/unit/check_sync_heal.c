@@ -1,0 +1,182 @@
+/* Two cores after restarts, lost copies and late news of a role: nothing that lives is dropped, nothing is asked for ever. */
+#include "tests/unit/sync_rig.h"
+
+enum { A = 0, B = 1 };
+
+static struct rig *r;
+
+static void setup(void)
+{
+	r = rig_new();
+	sync_fence(r->n[A].s, (struct epoch){ 5, 1 }, r->now);
+	rig_authority(r, A, 5, true);
+	rig_up(r);
+	rig_run(r, 50 * NS_PER_MS);
+}
+
+static void teardown(void)
+{
+	rig_free(r);
+}
+
+static void open_some(struct ct_entry *e, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		e[i] = rig_flow((uint16_t)(5000 + i), IPPROTO_TCP, true);
+		rig_open(r, A, &e[i]);
+	}
+	rig_run(r, 3 * NS_PER_SEC);
+	ck_assert_uint_eq(r->n[B].n, n);
+}
+
+/* The machine is new: process and kernel know nothing. */
+static void reboot(unsigned i)
+{
+	rig_down(r);
+	memset(r->n[i].k, 0, sizeof(r->n[i].k));
+	r->n[i].n = 0;
+	rig_boot(r, i);
+	rig_run(r, 100 * NS_PER_MS);
+}
+
+START_TEST(test_owner_reboots_and_learns_its_flows_again)
+{
+	struct ct_entry e[20];
+
+	open_some(e, 20);
+	reboot(A);
+	rig_up(r);
+	rig_run(r, 5 * NS_PER_SEC);
+	ck_assert_uint_eq(r->n[B].n, 20);
+	ck_assert_uint_eq(r->n[A].n, 20);
+	ck_assert_uint_eq(r->n[B].s->stats.offered, 20);
+	ck_assert(rig_equal(r));
+}
+END_TEST
+
+/* It takes the role before anybody could tell it what there is: its floor makes it the owner of what it does not know. */
+START_TEST(test_empty_master_ends_nothing)
+{
+	struct ct_entry e[20];
+
+	open_some(e, 20);
+	reboot(A);
+	sync_fence(r->n[A].s, (struct epoch){ 9, 1 }, r->now);
+	rig_authority(r, A, 9, true);
+	rig_up(r);
+	rig_run(r, 5 * NS_PER_SEC);
+	ck_assert_uint_eq(r->n[B].n, 20);
+	ck_assert_uint_eq(r->n[A].n, 20);
+	ck_assert(rig_view(r, A, &e[0]).mine);
+	ck_assert(rig_equal(r));
+}
+END_TEST
+
+START_TEST(test_master_claims_what_the_owner_forgot)
+{
+	struct ct_entry e[20];
+
+	open_some(e, 20);
+	rig_down(r);
+	reboot(A);
+	/* One of two groups: no floor, the flows stay the old owner's by their number. */
+	struct sync_authority one = { { 6, 2 }, true, false };
+	sync_authority(r->n[B].s, &one, r->now);
+	rig_up(r);
+	rig_run(r, 5 * NS_PER_SEC);
+	ck_assert_uint_eq(r->n[B].n, 20);
+	ck_assert_uint_eq(r->n[A].n, 20);
+	ck_assert(rig_view(r, B, &e[0]).mine);
+	ck_assert(rig_equal(r));
+}
+END_TEST
+
+/* The copy is lost, and the flow becomes ours before its owner could send it again. */
+START_TEST(test_lost_copy_of_a_flow_that_became_ours)
+{
+	struct ct_entry e[1];
+
+	open_some(e, 1);
+	r->n[A].cut = true;
+	rig_remove(r, B, rig_find(&r->n[B], &e[0].orig), TOOL_PORT);
+	rig_run(r, 20 * NS_PER_MS);
+	ck_assert_ptr_null(rig_find(&r->n[B], &e[0].orig));
+	sync_fence(r->n[B].s, (struct epoch){ 6, 2 }, r->now);
+	rig_authority(r, B, 6, true);
+	rig_run(r, 25 * NS_PER_SEC);
+	ck_assert_ptr_nonnull(rig_find(&r->n[B], &e[0].orig));
+	ck_assert(rig_view(r, B, &e[0]).mine);
+}
+END_TEST
+
+/* B knows a higher number of A's flow than A itself does, and has lost its copy. */
+START_TEST(test_forgotten_number_is_answered_once)
+{
+	struct ct_entry e[1];
+	uint32_t id;
+
+	open_some(e, 1);
+	struct sess *x = sess_find(&r->n[B].s->tbl, &e[0].orig, &id);
+	struct flow f = { id, x };
+	struct flow_version v = sess_version(&r->n[B].s->tbl, x);
+	v.claim = 3;
+	flow_uncount(r->n[B].s, f);
+	ck_assert(sess_set_version(&r->n[B].s->tbl, x, v));
+	flow_count(r->n[B].s, f);
+	unsigned before = r->n[B].sent[SYNC_REC_WANT];
+	rig_remove(r, B, rig_find(&r->n[B], &e[0].orig), TOOL_PORT);
+	rig_run(r, 3 * NS_PER_SEC);
+	ck_assert_uint_le(r->n[B].sent[SYNC_REC_WANT] - before, 2);
+	ck_assert_ptr_nonnull(rig_find(&r->n[B], &e[0].orig));
+	ck_assert_uint_eq(rig_view(r, A, &e[0]).version.claim, 3);
+	ck_assert(rig_equal(r));
+}
+END_TEST
+
+/* Packets passed A in the seconds before it gave the flow away; B's copy then runs out. */
+START_TEST(test_traffic_before_a_switch_is_remembered)
+{
+	struct ct_entry e = rig_flow(21, IPPROTO_UDP, true);
+
+	rig_open(r, A, &e);
+	rig_run(r, 12 * NS_PER_SEC);
+	rig_packet(r, A, &e, 120);
+	sync_fence(r->n[B].s, (struct epoch){ 6, 2 }, r->now);
+	rig_authority(r, B, 6, true);
+	rig_authority(r, A, 6, false);
+	rig_run(r, 15 * NS_PER_SEC);
+	ck_assert(!rig_view(r, A, &e).mine);
+	rig_remove(r, B, rig_find(&r->n[B], &e.orig), 0);
+	rig_run(r, 5 * NS_PER_SEC);
+	ck_assert_ptr_nonnull(rig_find(&r->n[A], &e.orig));
+	ck_assert(rig_view(r, A, &e).mine);
+	ck_assert_ptr_nonnull(rig_find(&r->n[B], &e.orig));
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *su = suite_create("sync_heal");
+	TCase *t = tcase_create("two cores");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, test_owner_reboots_and_learns_its_flows_again);
+	tcase_add_test(t, test_empty_master_ends_nothing);
+	tcase_add_test(t, test_master_claims_what_the_owner_forgot);
+	tcase_add_test(t, test_lost_copy_of_a_flow_that_became_ours);
+	tcase_add_test(t, test_forgotten_number_is_answered_once);
+	tcase_add_test(t, test_traffic_before_a_switch_is_remembered);
+	suite_add_tcase(su, t);
+	return su;
+}
+
+int main(void)
+{
+	SRunner *sr = srunner_create(suite());
+
+	srunner_run_all(sr, CK_NORMAL);
+	int failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
