@@ -7,6 +7,7 @@
 Everything a test started ends with the lab, by process id. Logs of a failed test are shown with the failure.
 """
 
+import glob
 import os
 import sys
 
@@ -92,11 +93,25 @@ def pytest_runtest_makereport(item, call):
                 report.sections.append(("keeptrackd on " + name, "".join(f.readlines()[-40:])))
 
 
+def sanitizer_reports(made):
+    """What a program built with --enable-sanitizers said on its standard error."""
+    found = []
+    for name in made.machines:
+        for file in glob.glob(os.path.join(made.dir, name, "*.log")):
+            with open(file, encoding="utf-8", errors="replace") as f:
+                text = f.read()
+            if "Sanitizer" in text or "runtime error: " in text:
+                found.append("%s: %s" % (os.path.basename(file), text[-3000:]))
+    return found
+
+
 @pytest.fixture
 def lab():
     made = Lab(build_dir())
     yield made
+    found = sanitizer_reports(made)
     made.close()
+    assert not found, "\n".join(found)
 
 
 @pytest.fixture
