@@ -47,7 +47,7 @@ sim_SOURCES = tests/sim/sim.h tests/sim/sim_main.c tests/sim/sim_world.c tests/s
 	tests/sim/fake_rtnl.h tests/sim/fake_rtnl.c
 sim_CPPFLAGS = $(AM_CPPFLAGS) $(SIM_CPPFLAGS)
 sim_LDADD = libsim_mutants.a $(SODIUM_LIBS) $(NFCT_LIBS)
-sim_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=sess_walk_next
+sim_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=sess_walk_next,--wrap=clock_gettime,--wrap=gettimeofday,--wrap=time
 
 # Leaks of libraries, for builds with sanitizers.
 AM_TESTS_ENVIRONMENT = LSAN_OPTIONS=suppressions=$(abs_top_srcdir)/tests/lsan.supp:print_suppressions=0; export LSAN_OPTIONS;
