@@ -37,6 +37,9 @@ check_group_LDADD = libdaemon_core.a libbase_core.a $(UNIT_LIBS)
 check_PROGRAMS += check_node
 check_node_SOURCES = tests/unit/check_node.c
 check_node_LDADD = libdaemon_core.a libike_core.a libsync_core.a libvrrp_core.a libbase_core.a $(UNIT_LIBS)
+check_PROGRAMS += check_node_many
+check_node_many_SOURCES = tests/unit/check_node_many.c
+check_node_many_LDADD = $(check_node_LDADD)
 
 # Addresses, links, the KERNEL thread, journal, guardian, process.
 libdaemon_core_a_SOURCES += daemon/netstate.h daemon/netstate_priv.h daemon/netstate.c daemon/netstate_conf.c \
