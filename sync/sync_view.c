@@ -25,9 +25,14 @@ const char *sync_stats_text(unsigned i)
 /* Of the connected peers the first one that this flow was not told to in the present stream; 0: all have it. */
 static uint32_t not_told(const struct sync *s, struct flow f)
 {
-	for (unsigned i = 0; i < SESS_NODES; i++)
-		if (s->peers[i].up && ((f.x->told >> (2 * i) & 3) != s->peers[i].gen || f.x->dirty & 1u << i))
+	/* Taken over by a floor: it is a peer's own record that stands here, nothing waits to be sent. */
+	bool theirs = sess_version(&s->tbl, f.x).node != s->conf->self;
+
+	for (unsigned i = 0; i < SESS_NODES; i++) {
+		bool old = !theirs && (f.x->told >> (2 * i) & 3) != s->peers[i].gen;
+		if (s->peers[i].up && (old || f.x->dirty & 1u << i))
 			return s->peers[i].node;
+	}
 	return 0;
 }
 
