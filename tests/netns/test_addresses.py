@@ -132,6 +132,8 @@ def test_one_of_fifty_refused_alone(lab):
     status = group(daemon)
     assert status["degraded"] and LAST in status["detail"], status
     assert LAST in daemon.log() and "1 of 50" in daemon.log()
+    code, out = daemon.ktsh_raw("show", "vrrp")
+    assert code == 0 and LAST in out, out
     # It is tried again, and comes when the reason is gone.
     set_ipv6(lab, "fw-a", True)
     wait_for("all 50", lambda: fifty_held(lab, "fw-a") == 50, 7)

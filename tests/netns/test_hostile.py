@@ -151,6 +151,26 @@ def test_stalled_replication_delays_no_address(lab, make_pair):
     assert took[-1] < 25, "from the decision to the addresses: %s ms" % took
 
 
+def test_replication_that_hangs_for_good(lab, make_pair):
+    """A master whose SYNC is silent for 10 s gives its role to a ready peer and ends; nobody waits for it."""
+    pair = make_pair(preempt=False)
+    traffic = Traffic(lab, idle=20, udp_rate=100, vpn_rate=0)
+    pair.wait_synced("fw-b", minimum=21)
+    ready(pair)
+    traffic.mark()
+    pair["fw-a"].ask("debug sync stall", seconds=60)
+    wait_for("fw-a to be called not ready", lambda: not group(pair["fw-a"])["ready"]
+             or not status(pair["fw-a"])["replication"]["answers"], 3)
+    assert pair.masters() == ["fw-a"], "one second of silence moves no role"
+    wait_for("fw-b to hold the addresses", pair["fw-b"].has_vips, 12)
+    wait_for("fw-a to end", lambda: not pair["fw-a"].alive(), 3)
+    assert pair["fw-a"].process.returncode == -signal.SIGABRT
+    assert "flight recorder" in pair["fw-a"].log()
+    pair.wait_master("fw-b", 1)
+    assert traffic.report()["udp"]["udp"]["gap_ns"] < 300e6
+    assert traffic.check_idle(3000) == {"total": 20, "alive": 20, "reset": 0}
+
+
 # ---------------------------------------------------------------- bad adverts
 
 def packet(vips=("10.0.1.1",), priority=200):
