@@ -228,6 +228,12 @@ static const struct sim_sess *session(const struct sim *w, const struct ct_tuple
 /* An entry that carries traffic here is not deleted because a timer ran out elsewhere. */
 void sim_check_op(struct sim *w, unsigned n, const struct ct_op *op)
 {
+	if (op->type == CT_OP_CREATE) { /* what was seen before is not known to the new entry */
+		struct sim_sess *made = (struct sim_sess *)(uintptr_t)session(w, &op->e.orig);
+		if (made && !fake_ct_find(w->box[n].ct, &op->e.orig, &(struct ct_entry){ 0 }))
+			made->seen[n] = MONO_ZERO;
+		return;
+	}
 	if (op->type != CT_OP_DELETE || !op->cookie)
 		return;
 	const struct sess *x = sess_at(&w->box[n].p->sync.core->tbl, op->cookie);

@@ -282,6 +282,8 @@ static void conn_dial(struct sim *w, unsigned a, unsigned b, enum sim_chan c)
 				if (c == CHAN_DATA)
 					end_closed(w, b, a, c, true);
 				k->end[1] = false;
+				if (c == CHAN_CTL)
+					w->box[b].p->ctl[a].open = w->box[b].p->ctl[a].hello = false;
 			}
 			conn_open(w, a, b, c);
 			return;
