@@ -248,7 +248,7 @@ def test_nothing_is_readable_on_the_wire(two):
             dump = subprocess.Popen(["ip", "netns", "exec", two[2].netns, "tshark", "-Q", "-i", "s0", "-w", "-"],
                                     stdout=out, stderr=subprocess.DEVNULL)
         try:
-            wait_for("the capture", lambda: os.path.getsize(path) > 0)
+            wait_for("the capture", lambda: os.path.getsize(path) > 0, 60)
             two.start(plain=plain)
             two[1].add(1000 + plain)
             wait_for("the copy", lambda: two[2].count() == 1 + plain)
