@@ -72,3 +72,6 @@ check_sync_life_SOURCES = tests/unit/check_sync_life.c tests/unit/sync_rig.h
 check_sync_life_LDADD = $(SYNC_CORE_LIBS) $(UNIT_LIBS)
 check_sync_join_SOURCES = tests/unit/check_sync_join.c tests/unit/sync_rig.h
 check_sync_join_LDADD = $(SYNC_CORE_LIBS) $(UNIT_LIBS)
+check_PROGRAMS += check_sync_ops
+check_sync_ops_SOURCES = tests/unit/check_sync_ops.c tests/unit/sync_rig.h
+check_sync_ops_LDADD = $(SYNC_CORE_LIBS) $(UNIT_LIBS)

@@ -559,20 +559,22 @@ void flow_kernel_end(struct sync *s, struct flow f, bool closing, uint32_t porti
 void flow_refused(struct sync *s, struct flow f, int err)
 {
 	unsigned owner = flow_owner(s, f);
-	bool was = f.x->flags & SESS_REFUSED, is = err != 0;
+	bool was = f.x->flags & SESS_REFUSED, is = err != 0, told = f.x->err != 0;
 	int num = err < 0 ? -err : err;
 
 	f.x->err = (uint8_t)(num > 0 && num < 256 ? num : is ? EINVAL : 0);
-	if (was == is)
+	/* News of the flow make it worth an attempt; the owner, who was told, still has to hear how it went. */
+	if (was == is && (is || !told))
 		return;
-	s->n_failed += is ? 1 : UINT32_MAX;
+	if (was != is)
+		s->n_failed += is ? 1 : UINT32_MAX;
 	if (is)
 		f.x->flags |= SESS_REFUSED;
 	else
 		f.x->flags &= ~SESS_REFUSED;
 	if (owner == 0 || owner == s->self_slot)
 		return;
-	if (in_set(s, f.id))
+	if (was != is && in_set(s, f.id))
 		s->peers[owner - 1].refused += is ? 1 : UINT32_MAX;
 	if (f.x->flags & SESS_GONE)
 		return;

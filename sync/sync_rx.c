@@ -164,6 +164,7 @@ static void copy_update(struct sync *s, struct sync_peer *p, const struct sync_r
 	if (f.x->why == SYNC_WHY_ORPHAN && kern && left > rec->e.timeout_s + SYNC_EVIDENCE_S)
 		f.x->evidence_s = sec;
 
+	uint8_t err = was_mine ? 0 : f.x->err;
 	flow_uncount(s, f);
 	flow_refused(s, f, 0);
 	flow_unlist(s, f);
@@ -172,6 +173,7 @@ static void copy_update(struct sync *s, struct sync_peer *p, const struct sync_r
 		flow_count(s, f);
 		return;
 	}
+	f.x->err = err; /* told to the owner, who hears of the success as well */
 	f.x->flags &= ~(SESS_DEAD_DEL | SESS_DEAD_EXP | SESS_CLAIM | SESS_CURRENT | SESS_WANT | SESS_ASK | SESS_TELL);
 	f.x->flags |= SESS_FOREIGN;
 	mark_seen(p, f);
@@ -185,7 +187,7 @@ static void copy_update(struct sync *s, struct sync_peer *p, const struct sync_r
 	s->stats.rx_updated++;
 	if (rec->full && !handle_set(&p->handles, rec->handle, f.id))
 		s->stats.refused_full++;
-	if (kern && !changed && !was_mine && f.x->flags & SESS_LEASED)
+	if (kern && !changed && !was_mine && err == 0 && f.x->flags & SESS_LEASED)
 		return;
 	f.x->expire_s = sync_sec(s, now) + rec->e.timeout_s;
 	flow_want(s, f, SESS_OP_PUT, rec->bulk ? SESS_QUEUE_BULK : SESS_QUEUE_LIVE);
