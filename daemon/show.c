@@ -111,7 +111,9 @@ static int force_failover(struct app *a, struct ctl_request *req, json_t **reply
 			ev.group = g;
 		const struct role *r = &a->node.group[g].role;
 		const char *why = NULL;
-		if (r->state != ROLE_STABLE)
+		if (a->node.maintenance && r->is != ROLE_MASTER)
+			why = "this node is in maintenance: leave it first with 'maintenance leave'";
+		else if (r->state != ROLE_STABLE)
 			why = "a role change of this group is under way";
 		else if (r->is == ROLE_MASTER && !node_group_peer_ready(&a->node, g, clock_mono()))
 			why = "no other node is ready to take the group over (see show failover status)";
