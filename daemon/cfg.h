@@ -28,6 +28,7 @@ struct cfg_group {
 	uint16_t n_members;
 	enum cfg_fault_policy fault;
 	bool preempt;
+	bool arbitrate; /* a healthy master on the channel keeps a deaf node BACKUP */
 	unsigned line;
 };
 
@@ -47,6 +48,10 @@ struct cfg {
 	uint16_t n_instances;
 	struct cfg_group *groups;
 	uint16_t n_groups;
+	int64_t startup_delay_ns;
+	bool promote_secondaries;
+	struct vrrp_vip *static_addrs; /* in every role; each names its interface */
+	uint16_t n_static_addrs;
 	/* channel and replication */
 	struct sync_conf sync;
 	/* ipsec */

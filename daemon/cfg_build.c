@@ -1,4 +1,5 @@
 /* From a checked tree to the model that the rest of the program reads. */
+#include <linux/rtnetlink.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,18 +61,71 @@ static void build_process(struct cfg *c, const struct cfg_tree *t)
 	text(control, "admin_group", c->admin_group, sizeof(c->admin_group));
 }
 
-static void build_vips(struct vrrp_conf *v, const struct cfg_val *list)
+static struct addr optional_address(const struct cfg_rec *r, const char *key)
 {
-	struct vrrp_vip *vips = room(list->n, sizeof(*vips));
+	const char *in = cfg_rec_val(r, key)->text;
+
+	return in ? address(in) : (struct addr){ 0 };
+}
+
+static void build_vip(struct vrrp_vip *v, const struct cfg_rec *r)
+{
+	static const uint8_t scopes[] = { RT_SCOPE_UNIVERSE, RT_SCOPE_SITE, RT_SCOPE_LINK, RT_SCOPE_HOST };
+	const struct cfg_val *lft = cfg_rec_val(r, "preferred_lifetime");
+	const char *broadcast = cfg_rec_val(r, "broadcast")->text;
+
+	require(addr_parse_prefix(cfg_rec_val(r, "address")->text, &v->addr, &v->plen));
+	text(r, "interface", v->interface, sizeof(v->interface));
+	text(r, "label", v->label, sizeof(v->label));
+	v->peer = optional_address(r, "peer");
+	v->broadcast_auto = broadcast && strcmp(broadcast, "auto") == 0;
+	if (broadcast && !v->broadcast_auto)
+		v->broadcast = address(broadcast);
+	v->scope = scopes[num(r, "scope")];
+	v->flags = (uint8_t)num(r, "flags");
+	/* A host's own /128 would otherwise be preferred as a source (RFC 6724 rule 3 turns it away). */
+	v->preferred_lft = lft->given ? (uint32_t)lft->num : v->addr.af == ADDR_V6 && v->plen == 128 ? 0 : UINT32_MAX;
+	v->no_track = !num(r, "track");
+	v->line = r->at.line;
+}
+
+static void build_vips(struct vrrp_conf *v, const struct cfg_val *list, const struct cfg_val *excluded)
+{
+	struct vrrp_vip *vips = room(list->n + excluded->n, sizeof(*vips));
+
+	for (unsigned i = 0; i < list->n; i++)
+		build_vip(&vips[i], &list->recs[i]);
+	for (unsigned i = 0; i < excluded->n; i++)
+		build_vip(&vips[list->n + i], &excluded->recs[i]);
+	v->vips = vips;
+	v->n_advertised = (uint16_t)list->n;
+	v->n_vips = (uint16_t)(list->n + excluded->n);
+}
+
+static void build_peers(struct vrrp_conf *v, const struct cfg_val *list)
+{
+	struct vrrp_unicast_peer *peers = room(list->n, sizeof(*peers));
 
 	for (unsigned i = 0; i < list->n; i++) {
 		const struct cfg_rec *r = &list->recs[i];
-		require(addr_parse_prefix(cfg_rec_val(r, "address")->text, &vips[i].addr, &vips[i].plen));
-		text(r, "interface", vips[i].interface, sizeof(vips[i].interface));
-		vips[i].line = r->at.line;
+		peers[i].addr = address(cfg_rec_val(r, "address")->text);
+		peers[i].ttl_min = (uint8_t)num(r, "min_ttl");
+		peers[i].ttl_max = (uint8_t)num(r, "max_ttl");
 	}
-	v->vips = vips;
-	v->n_vips = (uint16_t)list->n;
+	v->peers = peers;
+	v->n_peers = (uint16_t)list->n;
+}
+
+static void build_vmac(struct vrrp_conf *v, const struct cfg_val *block_of)
+{
+	if (!block_of->n)
+		return;
+	const struct cfg_rec *r = &block_of->recs[0];
+	v->vmac = num(r, "kind") ? VRRP_VMAC_IPVLAN : VRRP_VMAC_MACVLAN;
+	v->vmac_base_source = num(r, "source");
+	text(r, "interface", v->vmac_name, sizeof(v->vmac_name));
+	if (!v->vmac_name[0])
+		snprintf(v->vmac_name, sizeof(v->vmac_name), "vrrp%s.%u", v->af == ADDR_V6 ? "6" : "", v->vrid);
 }
 
 /* node.instances[NAME] goes before node.priority, which goes before the shared value. */
@@ -89,7 +143,44 @@ static void apply_local(struct vrrp_conf *v, const struct cfg_rec *node)
 			v->priority = (uint8_t)num(r, "priority");
 		if (cfg_rec_val(r, "interface")->given)
 			text(r, "interface", v->interface, sizeof(v->interface));
+		if (cfg_rec_val(r, "source")->given)
+			v->source = optional_address(r, "source");
 	}
+}
+
+static void build_protocol(struct vrrp_conf *v, const struct cfg_rec *r)
+{
+	const char *pass = cfg_rec_val(r, "auth_pass")->text;
+
+	v->version = (enum vrrp_version)num(r, "version");
+	v->auth = pass != NULL;
+	if (pass)
+		memcpy(v->auth_pass, pass, strnlen(pass, sizeof(v->auth_pass)));
+	v->adv_ns = num(r, "advert_interval");
+	v->down_adverts = (uint8_t)num(r, "down_timer_adverts");
+	v->preempt = num(r, "preempt");
+	v->preempt_delay_ns = num(r, "preempt_delay");
+	v->checksum_rfc9568 = num(r, "checksum") == 1;
+	v->lower_advert = num(r, "lower_priority_advert");
+	v->higher_advert = num(r, "higher_priority_advert");
+	v->multicast_group = optional_address(r, "multicast_group");
+	v->source = optional_address(r, "source");
+	v->unicast_ttl = (uint8_t)num(r, "unicast_ttl");
+	v->unicast_any_source = num(r, "unicast_any_source");
+	build_peers(v, cfg_rec_val(r, "unicast_peers"));
+}
+
+static void build_announce(struct vrrp_conf *v, const struct cfg_rec *r)
+{
+	v->garp_repeat = (uint8_t)num(r, "garp_repeat");
+	v->garp_delay_ns = num(r, "garp_delay");
+	v->garp_refresh_ns = num(r, "garp_refresh");
+	v->garp_refresh_repeat = (uint8_t)num(r, "garp_refresh_repeat");
+	v->garp_lower_repeat = (uint8_t)num(r, "garp_lower_repeat");
+	v->garp_lower_delay_ns = num(r, "garp_lower_delay");
+	v->garp_interval_ns = num(r, "garp_interval");
+	v->na_interval_ns = num(r, "na_interval");
+	v->garp_extra_ns = num(r, "garp_extra_interval");
 }
 
 static void build_instances(struct cfg *c, const struct cfg_tree *t)
@@ -106,16 +197,28 @@ static void build_instances(struct cfg *c, const struct cfg_tree *t)
 		v->vrid = (uint8_t)num(r, "vrid");
 		v->af = num(r, "family") ? ADDR_V6 : ADDR_V4;
 		v->priority = (uint8_t)num(r, "priority");
-		v->adv_ns = num(r, "advert_interval");
-		v->preempt = num(r, "preempt");
-		v->checksum_rfc9568 = num(r, "checksum") == 1;
-		v->garp_repeat = (uint8_t)num(r, "garp_repeat");
-		v->garp_delay_ns = num(r, "garp_delay");
+		v->no_accept = !num(r, "accept");
+		v->address_lost = (enum vrrp_lost)num(r, "address_lost");
+		build_protocol(v, r);
+		build_vmac(v, cfg_rec_val(r, "virtual_mac"));
+		build_announce(v, r);
 		v->group = UINT16_MAX;
 		v->line = r->at.line;
-		build_vips(v, cfg_rec_val(r, "virtual_addresses"));
+		build_vips(v, cfg_rec_val(r, "virtual_addresses"), cfg_rec_val(r, "excluded_addresses"));
 		apply_local(v, block(&t->root, "node"));
 	}
+}
+
+static void build_static(struct cfg *c, const struct cfg_rec *vrrp)
+{
+	const struct cfg_val *list = cfg_rec_val(block(vrrp, "static"), "addresses");
+
+	c->startup_delay_ns = num(vrrp, "startup_delay");
+	c->promote_secondaries = num(vrrp, "promote_secondaries");
+	c->static_addrs = room(list->n, sizeof(*c->static_addrs));
+	c->n_static_addrs = (uint16_t)list->n;
+	for (unsigned i = 0; i < list->n; i++)
+		build_vip(&c->static_addrs[i], &list->recs[i]);
 }
 
 static uint16_t instance_index(const struct cfg *c, const char *name)
@@ -137,6 +240,7 @@ static void build_group(struct cfg *c, const struct cfg_rec *r)
 	text(r, "name", g->name, sizeof(g->name));
 	g->fault = num(r, "fault") ? CFG_FAULT_DEGRADE : CFG_FAULT_YIELD;
 	g->preempt = num(r, "preempt");
+	g->arbitrate = num(r, "arbitrate");
 	g->line = r->at.line;
 	for (unsigned i = 0; i < list->n; i++) {
 		members[i] = instance_index(c, list->items[i].text);
@@ -318,6 +422,7 @@ struct cfg *cfg_build(struct cfg_tree *t)
 	snprintf(c->file, sizeof(c->file), "%s", t->file);
 	build_process(c, t);
 	build_instances(c, t);
+	build_static(c, block(&t->root, "vrrp"));
 	build_groups(c, t);
 	build_nodes(c, t);
 	build_sync(c, t);
@@ -334,11 +439,14 @@ void cfg_free(struct cfg *c)
 {
 	if (!c)
 		return;
-	for (unsigned i = 0; i < c->n_instances; i++)
+	for (unsigned i = 0; i < c->n_instances; i++) {
 		free((void *)(uintptr_t)c->instances[i].vips);
+		free((void *)(uintptr_t)c->instances[i].peers);
+	}
 	for (unsigned i = 0; i < c->n_groups; i++)
 		free((void *)(uintptr_t)c->groups[i].members);
 	free(c->instances);
+	free(c->static_addrs);
 	free(c->groups);
 	free(c->tunnels);
 	free(c->hooks);

@@ -147,6 +147,14 @@ static void unique_vrids(struct checker *c)
 	free(p);
 }
 
+static bool family_of(const struct cfg_rec *inst, uint8_t *af)
+{
+	const struct cfg_val *family = cfg_rec_val(inst, "family");
+
+	*af = family->num ? ADDR_V6 : ADDR_V4;
+	return !family->bad;
+}
+
 static bool vip_addr(const struct cfg_rec *vip, struct addr *a)
 {
 	const char *text = text_of(vip, "address");
@@ -155,41 +163,191 @@ static bool vip_addr(const struct cfg_rec *vip, struct addr *a)
 	return text && addr_parse_prefix(text, a, &plen);
 }
 
-static void check_vip(struct checker *c, const struct cfg_rec *inst, const struct cfg_rec *vip, unsigned index)
+static void check_unicast(struct checker *c, const struct cfg_rec *vip, const struct addr *a)
 {
 	static const struct addr zero4 = { .af = ADDR_V4 }, zero6 = { .af = ADDR_V6 };
-	const struct cfg_val *family = cfg_rec_val(inst, "family");
+
+	if (addr_is_multicast(a) || addr_eq(a, &zero4) || addr_eq(a, &zero6))
+		cfg_complain(c->errs, CFG_ERROR, c->t, vip, "address",
+			     "cannot be a virtual address; it must be a unicast address");
+}
+
+/* Options that an address of its family cannot have. */
+static void check_address_options(struct checker *c, const struct cfg_rec *vip, const struct addr *a)
+{
+	static const char *const only4[] = { "label", "broadcast" };
+	const struct cfg_val *flags = cfg_rec_val(vip, "flags"), *peer = cfg_rec_val(vip, "peer");
+	const char *other = text_of(vip, "peer"), *broadcast = text_of(vip, "broadcast");
+	struct addr b = { 0 };
+
+	for (unsigned i = 0; i < 2 && a->af == ADDR_V6; i++) {
+		if (cfg_rec_val(vip, only4[i])->given)
+			cfg_complain(c->errs, CFG_ERROR, c->t, vip, only4[i], "an IPv6 address has none; remove it");
+	}
+	if (broadcast && a->af == ADDR_V4 && strcmp(broadcast, "auto") != 0 &&
+	    (!addr_parse(broadcast, &b) || b.af != ADDR_V4))
+		cfg_complain(c->errs, CFG_ERROR, c->t, vip, "broadcast", "must be an IPv4 address or \"auto\"");
+	if (a->af == ADDR_V4 && !flags->bad && flags->num & ~(int64_t)(VRRP_VIP_NOPREFIXROUTE | VRRP_VIP_AUTOJOIN))
+		cfg_complain(c->errs, CFG_ERROR, c->t, vip, "flags",
+			     "home, mngtmpaddr and dad are for IPv6 addresses; remove them");
+	if (other && !peer->bad && addr_parse(other, &b) && b.af != a->af)
+		cfg_complain(c->errs, CFG_ERROR, c->t, vip, "peer", "must be of the same family as the address");
+}
+
+static void check_vip(struct checker *c, const struct cfg_rec *inst, const struct cfg_rec *vip, unsigned index)
+{
 	struct addr a;
+	uint8_t af;
 
 	if (!vip_addr(vip, &a))
 		return;
-	if (!family->bad && (a.af == ADDR_V6) != (family->num == 1))
+	if (family_of(inst, &af) && a.af != af)
 		cfg_complain(
 		    c->errs, CFG_ERROR, c->t, vip, "address",
 		    "an %s address in an instance with family = \"%s\"; an instance has one family, give the other "
-		    "one its own instance",
-		    a.af == ADDR_V6 ? "IPv6" : "IPv4", family->key->words[family->num]);
-	if (addr_is_multicast(&a) || addr_eq(&a, &zero4) || addr_eq(&a, &zero6))
-		cfg_complain(c->errs, CFG_ERROR, c->t, vip, "address",
-			     "cannot be a virtual address; it must be a unicast address");
-	else if (index == 0 && a.af == ADDR_V6 && !addr_is_link_local(&a))
+		    "one its own instance or put it into excluded_addresses",
+		    a.af == ADDR_V6 ? "IPv6" : "IPv4", af == ADDR_V6 ? "ipv6" : "ipv4");
+	check_unicast(c, vip, &a);
+	check_address_options(c, vip, &a);
+	if (index == 0 && a.af == ADDR_V6 && !addr_is_multicast(&a) && !addr_is_link_local(&a))
 		/* RFC 9568 section 5.2.9: the first IPv6 address is the link-local one of the virtual router */
 		cfg_complain(c->errs, CFG_WARNING, c->t, vip, "address",
 			     "the first address of an IPv6 instance should be link-local (fe80::/10), hosts use it as "
 			     "their router");
 }
 
-static void check_instance(struct checker *c, const struct cfg_rec *inst)
+static void check_version(struct checker *c, const struct cfg_rec *inst)
 {
-	const struct cfg_val *adv = cfg_rec_val(inst, "advert_interval"),
-			     *vips = cfg_rec_val(inst, "virtual_addresses");
+	const struct cfg_val *version = cfg_rec_val(inst, "version"), *adv = cfg_rec_val(inst, "advert_interval");
+	uint8_t af;
 
 	/* RFC 9568 section 5.2.7: the field counts centiseconds */
 	if (!adv->bad && adv->num % (10 * NS_PER_MS))
 		cfg_complain(c->errs, CFG_ERROR, c->t, inst, "advert_interval",
 			     "must be a multiple of 0.01 seconds, VRRP counts in hundredths");
+	if (version->bad)
+		return;
+	if (version->num == VRRP_V3) {
+		if (cfg_rec_val(inst, "auth_pass")->given)
+			cfg_complain(c->errs, CFG_ERROR, c->t, inst, "auth_pass",
+				     "version 3 has no passwords (RFC 9568 section 9); remove it, or set version = "
+				     "\"v2\"");
+		return;
+	}
+	if (family_of(inst, &af) && af == ADDR_V6)
+		cfg_complain(c->errs, CFG_ERROR, c->t, inst, "version",
+			     "version 2 knows IPv4 only; an IPv6 instance needs version = \"v3\"");
+	/* RFC 3768 section 5.3.7: a byte of whole seconds */
+	if (!adv->bad && (adv->num % NS_PER_SEC || adv->num > 255 * NS_PER_SEC))
+		cfg_complain(c->errs, CFG_ERROR, c->t, inst, "advert_interval",
+			     "version 2 counts in whole seconds from 1 to 255; use such a value, or version = \"v3\"");
+	if (version->num == VRRP_V2_AND_3 && !adv->bad && adv->num > 40 * NS_PER_SEC)
+		cfg_complain(c->errs, CFG_ERROR, c->t, inst, "advert_interval",
+			     "version 3 cannot say more than 40.95 seconds; use a shorter interval");
+}
+
+static void check_peer(struct checker *c, const struct cfg_rec *peer, uint8_t af)
+{
+	const struct cfg_val *low = cfg_rec_val(peer, "min_ttl"), *high = cfg_rec_val(peer, "max_ttl");
+	const char *text = text_of(peer, "address");
+	struct addr a;
+
+	if (text && addr_parse(text, &a) && (a.af != af || addr_is_multicast(&a)))
+		cfg_complain(c->errs, CFG_ERROR, c->t, peer, "address",
+			     "must be a unicast address of the instance's family");
+	if (!low->bad && !high->bad && low->num > high->num)
+		cfg_complain(c->errs, CFG_ERROR, c->t, peer, "min_ttl",
+			     "is above max_ttl (%lld); nothing would be accepted", (long long)high->num);
+}
+
+static void check_addressing(struct checker *c, const struct cfg_rec *inst)
+{
+	const struct cfg_val *peers = cfg_rec_val(inst, "unicast_peers");
+	static const char *const only_unicast[] = { "unicast_ttl", "unicast_any_source" };
+	const char *group = text_of(inst, "multicast_group"), *source = text_of(inst, "source");
+	struct addr a;
+	uint8_t af;
+
+	if (!family_of(inst, &af))
+		return;
+	for (unsigned i = 0; i < peers->n; i++)
+		check_peer(c, &peers->recs[i], af);
+	if (group && addr_parse(group, &a) && (a.af != af || !addr_is_multicast(&a)))
+		cfg_complain(c->errs, CFG_ERROR, c->t, inst, "multicast_group",
+			     "must be a multicast address of the instance's family");
+	if (group && peers->n)
+		cfg_complain(c->errs, CFG_ERROR, c->t, inst, "multicast_group",
+			     "nothing is sent to a group when unicast_peers are given; remove one of both");
+	if (source && addr_parse(source, &a) && (a.af != af || addr_is_multicast(&a)))
+		cfg_complain(c->errs, CFG_ERROR, c->t, inst, "source",
+			     "must be a unicast address of the instance's family");
+	if (source && c->nodes->n)
+		cfg_complain(c->errs, CFG_ERROR, c->t, inst, "source",
+			     "would be the same on all nodes of the cluster; set it in node.instances of each");
+	for (unsigned i = 0; i < 2 && !peers->n; i++) {
+		if (cfg_rec_val(inst, only_unicast[i])->given)
+			cfg_complain(c->errs, CFG_WARNING, c->t, inst, only_unicast[i],
+				     "has no effect without unicast_peers");
+	}
+}
+
+static void check_role(struct checker *c, const struct cfg_rec *inst)
+{
+	const struct cfg_val *preempt = cfg_rec_val(inst, "preempt"), *delay = cfg_rec_val(inst, "preempt_delay");
+	const struct cfg_val *priority = cfg_rec_val(inst, "priority"), *accept = cfg_rec_val(inst, "accept");
+	bool owner = !priority->bad && priority->num == 255;
+
+	if (delay->given && !delay->bad && delay->num && !preempt->bad && !preempt->num)
+		cfg_complain(c->errs, CFG_ERROR, c->t, inst, "preempt_delay",
+			     "contradicts preempt = false: there is nothing to delay; remove one of both");
+	if (owner && c->nodes->n)
+		cfg_complain(c->errs, CFG_ERROR, c->t, inst, "priority",
+			     "makes every node of the cluster the owner of the addresses, and none of two owners can "
+			     "yield to the other; use 254 or less here, and node.priority where one is better");
+	if (owner && preempt->given && !preempt->bad && !preempt->num)
+		cfg_complain(c->errs, CFG_WARNING, c->t, inst, "preempt",
+			     "has no effect on the owner of the addresses (priority 255)");
+	if (owner && accept->given && !accept->bad && !accept->num)
+		cfg_complain(c->errs, CFG_WARNING, c->t, inst, "accept",
+			     "has no effect on the owner of the addresses (priority 255)");
+}
+
+static void check_instance(struct checker *c, const struct cfg_rec *inst)
+{
+	const struct cfg_val *vips = cfg_rec_val(inst, "virtual_addresses"),
+			     *excluded = cfg_rec_val(inst, "excluded_addresses");
+	struct addr a;
+
+	check_version(c, inst);
+	check_addressing(c, inst);
+	check_role(c, inst);
 	for (unsigned i = 0; i < vips->n; i++)
 		check_vip(c, inst, &vips->recs[i], i);
+	for (unsigned i = 0; i < excluded->n; i++) {
+		if (!vip_addr(&excluded->recs[i], &a))
+			continue;
+		check_unicast(c, &excluded->recs[i], &a);
+		check_address_options(c, &excluded->recs[i], &a);
+	}
+}
+
+static void check_static(struct checker *c)
+{
+	const struct cfg_val *s = section_val(c->t, "vrrp", "static");
+	const struct cfg_val *list = s && s->n ? cfg_rec_val(&s->recs[0], "addresses") : NULL;
+	struct addr a;
+
+	for (unsigned i = 0; list && i < list->n; i++) {
+		const struct cfg_rec *r = &list->recs[i];
+		if (!cfg_rec_val(r, "interface")->given)
+			cfg_complain(
+			    c->errs, CFG_ERROR, c->t, r, "interface",
+			    "is missing; a static address belongs to no instance whose interface it could use");
+		if (!vip_addr(r, &a))
+			continue;
+		check_unicast(c, r, &a);
+		check_address_options(c, r, &a);
+	}
 }
 
 struct vip_place {
@@ -204,17 +362,19 @@ static int vip_cmp(const void *a, const void *b)
 	return addr_cmp(&x->addr, &y->addr);
 }
 
+static const char *const vip_lists[] = { "virtual_addresses", "excluded_addresses" };
+
 static unsigned all_vips(const struct checker *c, struct vip_place **out)
 {
 	unsigned n = 0, room = 1;
 
-	for (unsigned i = 0; i < c->instances->n; i++)
-		room += cfg_rec_val(&c->instances->recs[i], "virtual_addresses")->n;
+	for (unsigned i = 0; i < 2 * c->instances->n; i++)
+		room += cfg_rec_val(&c->instances->recs[i / 2], vip_lists[i % 2])->n;
 	*out = calloc(room, sizeof(**out));
 	require(*out);
-	for (unsigned i = 0; i < c->instances->n; i++) {
-		const struct cfg_rec *inst = &c->instances->recs[i];
-		const struct cfg_val *vips = cfg_rec_val(inst, "virtual_addresses");
+	for (unsigned i = 0; i < 2 * c->instances->n; i++) {
+		const struct cfg_rec *inst = &c->instances->recs[i / 2];
+		const struct cfg_val *vips = cfg_rec_val(inst, vip_lists[i % 2]);
 		for (unsigned j = 0; j < vips->n; j++) {
 			struct vip_place *p = &(*out)[n];
 			if (vip_addr(&vips->recs[j], &p->addr)) {
@@ -429,7 +589,8 @@ static void check_tunnel(struct checker *c, const struct cfg_rec *r, const struc
 		struct vip_place key = { .addr = a };
 		if (!bsearch(&key, vips, n_vips, sizeof(*vips), vip_cmp))
 			cfg_complain(c->errs, CFG_ERROR, c->t, r, "vip",
-				     "is no virtual address; it must be one of the virtual_addresses of an instance");
+				     "is no virtual address; it must be one of the virtual_addresses or "
+				     "excluded_addresses of an instance");
 		if (peer && addr_parse(peer, &b) && a.af != b.af)
 			cfg_complain(c->errs, CFG_ERROR, c->t, r, "peer", "must be of the same family as vip");
 		else if (peer && addr_eq(&a, &b))
@@ -477,6 +638,7 @@ unsigned cfg_check(const struct cfg_tree *t, struct cfg_errors *errs)
 	unique_vrids(&c);
 	for (unsigned i = 0; i < c.instances->n; i++)
 		check_instance(&c, &c.instances->recs[i]);
+	check_static(&c);
 	unsigned n_vips = all_vips(&c, &vips);
 	unique_vips(&c, vips, n_vips);
 	if (c.nodes->n && n_vips > SYNC_LOCALS_MAX)

@@ -24,12 +24,15 @@ static bool same(const char *a, const char *b)
 
 static bool vip_equal(const struct vrrp_vip *a, const struct vrrp_vip *b)
 {
-	return addr_eq(&a->addr, &b->addr) && a->plen == b->plen && same(a->interface, b->interface);
+	return addr_eq(&a->addr, &b->addr) && a->plen == b->plen && same(a->interface, b->interface) &&
+	       same(a->label, b->label) && addr_eq(&a->peer, &b->peer) && addr_eq(&a->broadcast, &b->broadcast) &&
+	       a->broadcast_auto == b->broadcast_auto && a->scope == b->scope && a->flags == b->flags &&
+	       a->preferred_lft == b->preferred_lft && a->no_track == b->no_track;
 }
 
 static bool vips_equal(const struct vrrp_conf *a, const struct vrrp_conf *b)
 {
-	if (a->n_vips != b->n_vips)
+	if (a->n_vips != b->n_vips || a->n_advertised != b->n_advertised)
 		return false;
 	for (unsigned i = 0; i < a->n_vips; i++) {
 		if (!vip_equal(&a->vips[i], &b->vips[i]))
@@ -47,15 +50,43 @@ static int find_instance(const struct cfg *c, const char *name)
 	return -1;
 }
 
+static bool protocol_equal(const struct vrrp_conf *a, const struct vrrp_conf *b)
+{
+	if (a->version != b->version || a->auth != b->auth || memcmp(a->auth_pass, b->auth_pass, 8) != 0 ||
+	    a->adv_ns != b->adv_ns || a->down_adverts != b->down_adverts || a->preempt != b->preempt ||
+	    a->preempt_delay_ns != b->preempt_delay_ns || a->checksum_rfc9568 != b->checksum_rfc9568 ||
+	    a->lower_advert != b->lower_advert || a->higher_advert != b->higher_advert ||
+	    !addr_eq(&a->source, &b->source) || a->unicast_ttl != b->unicast_ttl ||
+	    a->unicast_any_source != b->unicast_any_source || a->n_peers != b->n_peers)
+		return false;
+	for (unsigned i = 0; i < a->n_peers; i++) {
+		if (!addr_eq(&a->peers[i].addr, &b->peers[i].addr) || a->peers[i].ttl_min != b->peers[i].ttl_min ||
+		    a->peers[i].ttl_max != b->peers[i].ttl_max)
+			return false;
+	}
+	return true;
+}
+
+static bool announce_equal(const struct vrrp_conf *a, const struct vrrp_conf *b)
+{
+	return a->garp_repeat == b->garp_repeat && a->garp_delay_ns == b->garp_delay_ns &&
+	       a->garp_refresh_ns == b->garp_refresh_ns && a->garp_refresh_repeat == b->garp_refresh_repeat &&
+	       a->garp_lower_repeat == b->garp_lower_repeat && a->garp_lower_delay_ns == b->garp_lower_delay_ns &&
+	       a->garp_interval_ns == b->garp_interval_ns && a->na_interval_ns == b->na_interval_ns &&
+	       a->garp_extra_ns == b->garp_extra_ns;
+}
+
 static void diff_instance(struct diff *d, const struct vrrp_conf *a, const struct vrrp_conf *b,
 			  struct cfg_change change)
 {
-	if (!same(a->interface, b->interface) || a->vrid != b->vrid || a->af != b->af) {
+	/* Another way to send and hear is another virtual router: sockets and links are made anew. */
+	if (!same(a->interface, b->interface) || a->vrid != b->vrid || a->af != b->af || a->vmac != b->vmac ||
+	    !same(a->vmac_name, b->vmac_name) || !addr_eq(&a->multicast_group, &b->multicast_group)) {
 		change.kind = CFG_INSTANCE_REPLACED;
 		add(d, change);
-	} else if (a->priority != b->priority || a->adv_ns != b->adv_ns || a->preempt != b->preempt ||
-		   a->checksum_rfc9568 != b->checksum_rfc9568 || a->garp_repeat != b->garp_repeat ||
-		   a->garp_delay_ns != b->garp_delay_ns || !vips_equal(a, b)) {
+	} else if (!protocol_equal(a, b) || !announce_equal(a, b) || a->priority != b->priority ||
+		   a->vmac_base_source != b->vmac_base_source || a->no_accept != b->no_accept ||
+		   a->address_lost != b->address_lost || !vips_equal(a, b)) {
 		change.kind = CFG_INSTANCE_CHANGED;
 		add(d, change);
 	}
@@ -82,7 +113,8 @@ static void diff_instances(struct diff *d, const struct cfg *old, const struct c
 static bool group_equal(const struct cfg *old, const struct cfg_group *a, const struct cfg *now,
 			const struct cfg_group *b)
 {
-	if (!same(a->name, b->name) || a->fault != b->fault || a->preempt != b->preempt || a->n_members != b->n_members)
+	if (!same(a->name, b->name) || a->fault != b->fault || a->preempt != b->preempt ||
+	    a->arbitrate != b->arbitrate || a->n_members != b->n_members)
 		return false;
 	for (unsigned i = 0; i < a->n_members; i++) {
 		if (!same(old->instances[a->members[i]].name, now->instances[b->members[i]].name))

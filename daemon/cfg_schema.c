@@ -21,10 +21,36 @@ static const char *const words_action[] = { "reset", "rekey", "notify", NULL };
 static const char *const words_event[] = { "role", "dpd-dead", "tunnel-up", "tunnel-down", "reset-failed", NULL };
 static const char *const words_level[] = { "err", "warning", "notice", "info", "debug", NULL };
 
+static const char *const words_version[] = { "v3", "v2", "v2+v3", NULL };
+static const char *const words_vmac[] = { "macvlan", "ipvlan", NULL };
+static const char *const words_vmac_source[] = { "virtual", "base", NULL };
+static const char *const words_lost[] = { "restore", "yield", NULL };
+static const char *const words_scope[] = { "global", "site", "link", "host", NULL };
+static const char *const words_addr_flags[] = { "noprefixroute", "home", "mngtmpaddr", "autojoin", "dad", NULL };
+
 #define REQ CFG_F_REQUIRED
 #define OPT CFG_F_OPTIONAL
 
 /* clang-format off: a table reads by column */
+/* The keys of an address, wherever addresses are listed. */
+#define ADDRESS_KEYS(list) \
+	{ list "[].address", CFG_T_PREFIX, REQ, 0, 0, NULL, NULL, NULL, "Address with prefix length" }, \
+	{ list "[].interface", CFG_T_IFNAME, OPT, 1, IFNAMSIZ - 1, NULL, NULL, NULL, \
+	  "Interface that carries this address, if not the instance's" }, \
+	{ list "[].label", CFG_T_TEXT, OPT, 1, IFNAMSIZ - 1, NULL, NULL, NULL, \
+	  "Label of an IPv4 address, as old tools show it; it begins with the interface's name" }, \
+	{ list "[].peer", CFG_T_ADDR, OPT, 0, 0, NULL, NULL, NULL, "Other end of a point-to-point address" }, \
+	{ list "[].broadcast", CFG_T_TEXT, OPT, 1, 15, NULL, NULL, NULL, \
+	  "Broadcast address of an IPv4 address; \"auto\" takes the highest of its subnet" }, \
+	{ list "[].scope", CFG_T_WORD, 0, 0, 0, "global", NULL, words_scope, "Scope of the address" }, \
+	{ list "[].flags", CFG_T_WORDS, 0, 0, 5, "", NULL, words_addr_flags, \
+	  "Options of the address as ip-address(8) names them; dad makes an IPv6 address wait for the detection of " \
+	  "duplicates" }, \
+	{ list "[].preferred_lifetime", CFG_T_INT, OPT, 0, UINT32_MAX - 1, NULL, "seconds", NULL, \
+	  "Preferred lifetime; 0: never chosen as a source. Without it: forever, and 0 for an IPv6 address with /128" }, \
+	{ list "[].track", CFG_T_BOOL, 0, 0, 1, "true", NULL, NULL, \
+	  "Its loss counts (address_lost); false: it is only put back" }
+
 static const struct cfg_key table[] = {
 	/* path, type, flags, min, max, default, unit, words, help */
 	{ "node", CFG_T_BLOCK, 0, 0, 0, NULL, NULL, NULL,
@@ -51,6 +77,8 @@ static const struct cfg_key table[] = {
 	  "Priority of this node in this instance; goes before node.priority" },
 	{ "node.instances[].interface", CFG_T_IFNAME, OPT, 1, IFNAMSIZ - 1, NULL, NULL, NULL,
 	  "Interface of this instance on this node" },
+	{ "node.instances[].source", CFG_T_ADDR, OPT, 0, 0, NULL, NULL, NULL,
+	  "Source of this node's adverts in this instance" },
 
 	{ "cluster", CFG_T_NAME, OPT, 1, SYNC_NAME_MAX - 1, NULL, NULL, NULL,
 	  "Name of the cluster. Without cluster and nodes the router stands alone: VRRP runs, nothing is replicated" },
@@ -87,17 +115,101 @@ static const struct cfg_key table[] = {
 	  "Take over from a living master of lower priority" },
 	{ "vrrp.instances[].virtual_addresses", CFG_T_RECORDS, REQ | CFG_F_SHORT, 1, 255, NULL, NULL, NULL,
 	  "The virtual addresses: \"ADDRESS/LENGTH\", or a record with address and interface" },
-	{ "vrrp.instances[].virtual_addresses[].address", CFG_T_PREFIX, REQ, 0, 0, NULL, NULL, NULL,
-	  "Address with prefix length" },
-	{ "vrrp.instances[].virtual_addresses[].interface", CFG_T_IFNAME, OPT, 1, IFNAMSIZ - 1, NULL, NULL, NULL,
-	  "Interface that carries this address, if not the instance's" },
+	ADDRESS_KEYS("vrrp.instances[].virtual_addresses"),
+	{ "vrrp.instances[].excluded_addresses", CFG_T_RECORDS, CFG_F_SHORT, 0, CFG_GROUPS_MAX, NULL, NULL, NULL,
+	  "Addresses of either family that move with the role but are not advertised" },
+	ADDRESS_KEYS("vrrp.instances[].excluded_addresses"),
+	{ "vrrp.instances[].routes", CFG_T_RECORDS, CFG_F_SHORT, 0, CFG_GROUPS_MAX, NULL, NULL, NULL,
+	  "Routes that move with the role, in the words of ip-route(8)" },
+	{ "vrrp.instances[].routes[].route", CFG_T_TEXT, REQ, 1, 240, NULL, NULL, NULL,
+	  "For example \"default via 192.0.2.1 dev wan0 metric 10\"" },
+	{ "vrrp.instances[].routes[].track", CFG_T_BOOL, 0, 0, 1, "true", NULL, NULL,
+	  "Its loss counts (address_lost); false: it is only put back" },
+	{ "vrrp.instances[].rules", CFG_T_RECORDS, CFG_F_SHORT, 0, CFG_GROUPS_MAX, NULL, NULL, NULL,
+	  "Routing rules that move with the role, in the words of ip-rule(8)" },
+	{ "vrrp.instances[].rules[].rule", CFG_T_TEXT, REQ, 1, 240, NULL, NULL, NULL,
+	  "For example \"from 192.0.2.0/24 table 5 priority 100\"; the priority must be given" },
+	{ "vrrp.instances[].rules[].track", CFG_T_BOOL, 0, 0, 1, "true", NULL, NULL,
+	  "Its loss counts (address_lost); false: it is only put back" },
+	{ "vrrp.instances[].address_lost", CFG_T_WORD, 0, 0, 0, "restore", NULL, words_lost,
+	  "When somebody else removes an address, route or rule of the master: restore puts it back, yield gives the "
+	  "role to a ready peer, or puts it back when there is none" },
+	{ "vrrp.instances[].version", CFG_T_WORD, 0, 0, 0, "v3", NULL, words_version,
+	  "Protocol version; v2+v3 sends both and accepts both, while the other routers are being upgraded" },
+	{ "vrrp.instances[].auth_pass", CFG_T_TEXT, OPT, 1, 8, NULL, NULL, NULL,
+	  "Clear-text password of version 2, 8 characters at most. It protects against mistakes, not against anybody "
+	  "who can listen" },
+	{ "vrrp.instances[].down_timer_adverts", CFG_T_INT, 0, 1, 100, "3", NULL, NULL,
+	  "Advert intervals of silence until the master counts as gone" },
+	{ "vrrp.instances[].preempt_delay", CFG_T_TIME, 0, 0, SEC(1000), "0", "seconds", NULL,
+	  "Wait this long from hearing a master of lower priority to taking over from it" },
+	{ "vrrp.instances[].lower_priority_advert", CFG_T_BOOL, 0, 0, 1, "true", NULL, NULL,
+	  "A master answers the advert of a lower router at once" },
+	{ "vrrp.instances[].higher_priority_advert", CFG_T_BOOL, 0, 0, 1, "false", NULL, NULL,
+	  "A master that hears a higher router sends one more advert before it yields" },
+	{ "vrrp.instances[].multicast_group", CFG_T_ADDR, OPT, 0, 0, NULL, NULL, NULL,
+	  "Group that adverts are sent to; without it 224.0.0.18 or ff02::12" },
+	{ "vrrp.instances[].source", CFG_T_ADDR, OPT, 0, 0, NULL, NULL, NULL,
+	  "Source of adverts; without it the interface's first own address. node.instances sets it per node" },
+	{ "vrrp.instances[].unicast_peers", CFG_T_RECORDS, CFG_F_SHORT, 0, 64, NULL, NULL, NULL,
+	  "Routers that adverts are sent to one by one, instead of the multicast group. The list may name all routers: "
+	  "this node leaves itself out" },
+	{ "vrrp.instances[].unicast_peers[].address", CFG_T_ADDR, REQ, 0, 0, NULL, NULL, NULL,
+	  "Address of the router" },
+	{ "vrrp.instances[].unicast_peers[].min_ttl", CFG_T_INT, 0, 0, 255, "0", NULL, NULL,
+	  "Least TTL or hop limit that is accepted from it" },
+	{ "vrrp.instances[].unicast_peers[].max_ttl", CFG_T_INT, 0, 0, 255, "255", NULL, NULL,
+	  "Highest TTL or hop limit that is accepted from it" },
+	{ "vrrp.instances[].unicast_ttl", CFG_T_INT, 0, 1, 255, "255", NULL, NULL,
+	  "TTL or hop limit of unicast adverts" },
+	{ "vrrp.instances[].unicast_any_source", CFG_T_BOOL, 0, 0, 1, "false", NULL, NULL,
+	  "Accept unicast adverts from addresses that are not in unicast_peers" },
+	{ "vrrp.instances[].virtual_mac", CFG_T_BLOCK, OPT, 0, 0, NULL, NULL, NULL,
+	  "Addresses live on an interface of their own that is down on every router but the master" },
+	{ "vrrp.instances[].virtual_mac.kind", CFG_T_WORD, 0, 0, 0, "macvlan", NULL, words_vmac,
+	  "macvlan bears the virtual MAC address 00-00-5E-00-01-VRID (IPv6: 02), ipvlan the base interface's own" },
+	{ "vrrp.instances[].virtual_mac.interface", CFG_T_IFNAME, OPT, 1, IFNAMSIZ - 1, NULL, NULL, NULL,
+	  "Name of that interface; without it vrrp.VRID, or vrrp6.VRID for IPv6" },
+	{ "vrrp.instances[].virtual_mac.source", CFG_T_WORD, 0, 0, 0, "virtual", NULL, words_vmac_source,
+	  "MAC address that adverts come from: the virtual one, or the base interface's" },
+	{ "vrrp.instances[].accept", CFG_T_BOOL, 0, 0, 1, "true", NULL, NULL,
+	  "Accept packets to the virtual addresses; false drops all but neighbour discovery, unless this node owns "
+	  "them (priority 255)" },
 	{ "vrrp.instances[].garp_repeat", CFG_T_INT, 0, 1, 255, "5", NULL, NULL,
 	  "Gratuitous ARPs or neighbour advertisements per address after a takeover" },
 	{ "vrrp.instances[].garp_delay", CFG_T_TIME, 0, 0, SEC(3600), "5", "seconds", NULL,
 	  "A second round of announcements after this time; 0 sends none" },
+	{ "vrrp.instances[].garp_refresh", CFG_T_TIME, 0, 0, SEC(86400), "0", "seconds", NULL,
+	  "While master, announce the addresses each time this has passed; 0: never" },
+	{ "vrrp.instances[].garp_refresh_repeat", CFG_T_INT, 0, 1, 255, "1", NULL, NULL,
+	  "Announcements per address each time" },
+	{ "vrrp.instances[].garp_lower_repeat", CFG_T_INT, 0, 0, 255, "5", NULL, NULL,
+	  "Announcements per address after a lower router was heard as master; 0: none" },
+	{ "vrrp.instances[].garp_lower_delay", CFG_T_TIME, 0, 0, SEC(3600), "5", "seconds", NULL,
+	  "A second round after this time; 0 sends none" },
+	{ "vrrp.instances[].garp_interval", CFG_T_TIME, 0, 0, SEC(1), "0", "seconds", NULL,
+	  "Time between two gratuitous ARPs on one interface" },
+	{ "vrrp.instances[].na_interval", CFG_T_TIME, 0, 0, SEC(1), "0", "seconds", NULL,
+	  "Time between two neighbour advertisements on one interface" },
+	{ "vrrp.instances[].garp_extra_interval", CFG_T_TIME, 0, 0, SEC(86400), "0", "seconds", NULL,
+	  "With a virtual MAC: announce the addresses each time this has passed on the interfaces that bear the MAC, "
+	  "so "
+	  "that switches keep it; 0: never" },
 	{ "vrrp.instances[].checksum", CFG_T_WORD, 0, 0, 0, "keepalived", NULL, words_checksum,
 	  "Form of the IPv4 checksum that is sent: with pseudo-header as keepalived does, or without; both are "
 	  "accepted" },
+	{ "vrrp.startup_delay", CFG_T_TIME, 0, 0, SEC(1000), "0", "seconds", NULL,
+	  "After the start of the daemon no role is taken for this long" },
+	{ "vrrp.promote_secondaries", CFG_T_BOOL, 0, 0, 1, "true", NULL, NULL,
+	  "Set the sysctl on the interfaces of IPv4 instances, so that removing one address does not remove others" },
+	{ "vrrp.static", CFG_T_BLOCK, 0, 0, 0, NULL, NULL, NULL, "What this node keeps configured in every role" },
+	{ "vrrp.static.addresses", CFG_T_RECORDS, CFG_F_SHORT, 0, CFG_GROUPS_MAX, NULL, NULL, NULL,
+	  "Addresses; each needs its interface" },
+	ADDRESS_KEYS("vrrp.static.addresses"),
+	{ "vrrp.static.routes", CFG_T_RECORDS, CFG_F_SHORT, 0, CFG_GROUPS_MAX, NULL, NULL, NULL, "Routes" },
+	{ "vrrp.static.routes[].route", CFG_T_TEXT, REQ, 1, 240, NULL, NULL, NULL, "In the words of ip-route(8)" },
+	{ "vrrp.static.rules", CFG_T_RECORDS, CFG_F_SHORT, 0, CFG_GROUPS_MAX, NULL, NULL, NULL, "Routing rules" },
+	{ "vrrp.static.rules[].rule", CFG_T_TEXT, REQ, 1, 240, NULL, NULL, NULL, "In the words of ip-rule(8)" },
 	{ "vrrp.groups", CFG_T_RECORDS, 0, 0, CFG_GROUPS_MAX, NULL, NULL, NULL,
 	  "Failover groups. An instance in no group forms one of its own that bears its name" },
 	{ "vrrp.groups[].name", CFG_T_NAME, REQ, 1, VRRP_NAME_MAX - 1, NULL, NULL, NULL, "Name of the group" },
@@ -108,6 +220,9 @@ static const struct cfg_key table[] = {
 	  "others" },
 	{ "vrrp.groups[].preempt", CFG_T_BOOL, 0, 0, 1, "true", NULL, NULL,
 	  "The group takes over from a living master of lower priority, if all its members may" },
+	{ "vrrp.groups[].arbitrate", CFG_T_BOOL, 0, 0, 1, "false", NULL, NULL,
+	  "With a healthy master on the channel a node that hears no adverts at all stays backup and names the cut "
+	  "segment, instead of becoming a second master" },
 
 	{ "sync", CFG_T_BLOCK, 0, 0, 0, NULL, NULL, NULL, "Replication of conntrack sessions" },
 	{ "sync.replicate", CFG_T_BOOL, 0, 0, 1, "true", NULL, NULL,

@@ -179,7 +179,7 @@ enum vrrp_drop vrrp_wire_parse(const struct vrrp_rx *rx, const struct vrrp_conf 
 unsigned vrrp_wire_advertised(const struct vrrp_conf *conf)
 {
 	unsigned max = conf->af == ADDR_V6 ? ADDRS_V6_MAX : VRRP_ADDRS_MAX;
-	return conf->n_vips < max ? conf->n_vips : max;
+	return conf->n_advertised < max ? conf->n_advertised : max;
 }
 
 int vrrp_wire_build(const struct vrrp_conf *conf, uint8_t priority, const struct addr *src, uint8_t *buf, size_t cap)

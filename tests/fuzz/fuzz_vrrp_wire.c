@@ -57,7 +57,14 @@ static void run_machine(const struct vrrp_conf *conf, const struct addr *own, co
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct vrrp_vip vip[2];
-	struct vrrp_conf conf = { .vips = vip, .n_vips = 2, .priority = 100, .adv_ns = NS_PER_SEC, .preempt = true };
+	struct vrrp_conf conf = { .vips = vip,
+				  .n_vips = 2,
+				  .n_advertised = 2,
+				  .down_adverts = 3,
+				  .lower_advert = true,
+				  .priority = 100,
+				  .adv_ns = NS_PER_SEC,
+				  .preempt = true };
 	struct vrrp_msg m, untouched;
 	struct addr own;
 	uint8_t pkt[VRRP_MSG_MAX + 128];

@@ -402,7 +402,9 @@ static void make_inst(struct sim *w, unsigned i, unsigned seg, uint16_t group)
 		c->garp_repeat = 2;
 		c->garp_delay_ns = NS_PER_SEC;
 		c->vips = w->vips[i];
-		c->n_vips = SIM_VIPS;
+		c->n_vips = c->n_advertised = SIM_VIPS;
+		c->down_adverts = 3;
+		c->lower_advert = true;
 		c->group = group;
 	}
 }

@@ -359,7 +359,10 @@ static void build(unsigned who, uint8_t prio0, uint8_t prio1)
 						 .preempt = true,
 						 .garp_repeat = 1,
 						 .vips = &b->vip[i],
-						 .n_vips = 1 };
+						 .n_vips = 1,
+						 .n_advertised = 1,
+						 .down_adverts = 3,
+						 .lower_advert = true };
 		vrrp_init(&b->inst[i], &b->conf[i]);
 		b->members[i] = i;
 	}

@@ -184,7 +184,10 @@ static void init(void)
 					      .preempt = true,
 					      .garp_repeat = 1,
 					      .vips = &vip[i],
-					      .n_vips = 1 };
+					      .n_vips = 1,
+					      .n_advertised = 1,
+					      .down_adverts = 3,
+					      .lower_advert = true };
 		vrrp_init(&inst[i], &conf[i]);
 		group[i] = (struct node_group){ .members = &members[i], .n_members = 1, .preempt = true };
 	}

@@ -27,7 +27,10 @@ static void setup(void)
 				   .preempt = true,
 				   .garp_repeat = 1,
 				   .vips = &vip,
-				   .n_vips = 1 };
+				   .n_vips = 1,
+				   .n_advertised = 1,
+				   .down_adverts = 3,
+				   .lower_advert = true };
 	memset(&group, 0, sizeof(group));
 	memset(peers, 0, sizeof(peers));
 	group.members = members;

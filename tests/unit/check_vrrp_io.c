@@ -109,7 +109,14 @@ START_TEST(advertisements_cross)
 {
 	uint8_t af = _i ? ADDR_V6 : ADDR_V4, buf[VRRP_MSG_MAX];
 	struct vrrp_vip vip = { .plen = 24 };
-	struct vrrp_conf conf = { .vrid = 9, .af = af, .priority = 7, .vips = &vip, .n_vips = 1, .adv_ns = NS_PER_SEC };
+	struct vrrp_conf conf = { .vrid = 9,
+				  .af = af,
+				  .priority = 7,
+				  .vips = &vip,
+				  .n_vips = 1,
+				  .n_advertised = 1,
+				  .down_adverts = 3,
+				  .adv_ns = NS_PER_SEC };
 	struct vrrp_msg m;
 	ck_assert(addr_parse(_i ? "fe80::99" : "192.0.2.99", &vip.addr));
 	open_both(af);

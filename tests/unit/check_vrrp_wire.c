@@ -40,6 +40,8 @@ static void setup(void)
 				    .priority = 100,
 				    .vips = vips4,
 				    .n_vips = 2,
+				    .n_advertised = 2,
+				    .down_adverts = 3,
 				    .adv_ns = NS_PER_SEC };
 	conf6 = (struct vrrp_conf){ .name = "six",
 				    .vrid = 7,
@@ -47,6 +49,8 @@ static void setup(void)
 				    .priority = 255,
 				    .vips = vips6,
 				    .n_vips = 2,
+				    .n_advertised = 2,
+				    .down_adverts = 3,
 				    .adv_ns = 10 * NS_PER_MS };
 	ck_assert(addr_parse("192.0.2.3", &own4) && addr_parse("fe80::3", &own6));
 }
@@ -365,7 +369,7 @@ START_TEST(another_list_is_a_remark)
 	ck_assert_int_eq(vrrp_wire_parse(&rx, &conf4, &own4, &m), VRRP_OK);
 	ck_assert_uint_eq(m.odd, VRRP_ODD_VIPS);
 	setup();
-	conf4.n_vips = 1;
+	conf4.n_vips = conf4.n_advertised = 1;
 	ck_assert_int_eq(vrrp_wire_parse(&rx, &conf4, &own4, &m), VRRP_OK);
 	ck_assert_uint_eq(m.odd, VRRP_ODD_VIPS);
 }
@@ -391,7 +395,7 @@ START_TEST(first_ipv6_address_not_link_local)
 	struct addr src;
 	ck_assert(addr_parse("fe80::2", &src));
 	conf6.vips = &vips6[1];
-	conf6.n_vips = 1;
+	conf6.n_vips = conf6.n_advertised = 1;
 	int len = vrrp_wire_build(&conf6, 10, &src, buf, sizeof(buf));
 	struct vrrp_rx rx = rx6(buf, (size_t)len);
 	ck_assert_int_eq(vrrp_wire_parse(&rx, &conf6, &own6, &m), VRRP_OK);
@@ -412,7 +416,7 @@ START_TEST(round_trip)
 		list[n - 1] = list[0];
 		list[n - 1].addr.b[_i ? 14 : 2] = (uint8_t)(n >> 8);
 		list[n - 1].addr.b[_i ? 15 : 3] = (uint8_t)n;
-		c->n_vips = (uint16_t)n;
+		c->n_vips = c->n_advertised = (uint16_t)n;
 		c->adv_ns = cs[n % 4] * 10 * NS_PER_MS;
 		unsigned fits = n < (_i ? 90 : 255) ? n : _i ? 90 : 255;
 		struct vrrp_rx rx = _i ? rx6(buf, 0) : rx4(buf, 0);
