@@ -732,6 +732,60 @@ START_TEST(test_kernel_without_marks)
 }
 END_TEST
 
+START_TEST(test_too_many)
+{
+	netstate_conf_begin(&ns);
+	ck_assert_int_eq(netstate_need_link(&ns, NET_GROUPS_MAX, "va"), -EINVAL);
+	ck_assert_int_eq(netstate_need_link(&ns, 0, ""), -EINVAL);
+	for (unsigned i = 0; i < NET_NEEDS_MAX; i++) {
+		char name[16];
+		snprintf(name, sizeof(name), "n%u", i);
+		ck_assert_int_eq(netstate_need_link(&ns, 0, name), 0);
+		ck_assert_int_eq(netstate_need_link(&ns, 0, name), 0); /* twice is once */
+	}
+	ck_assert_int_eq(netstate_need_link(&ns, 0, "one-more"), -ENOSPC);
+	ck_assert_uint_eq(ns.count.full, 1);
+	for (unsigned i = 0; i < NET_OBJECTS_MAX; i++) {
+		struct addr a = addr_v4(10, 2, (uint8_t)(i >> 8), (uint8_t)i);
+		ck_assert_int_gt(netstate_want_addr(&ns, (uint16_t)(i % 8), "va", &a, 32, i), 0);
+	}
+	struct addr a = addr_v4(10, 3, 0, 0);
+	ck_assert_int_eq(netstate_want_addr(&ns, 0, "va", &a, 32, 7), -ENOSPC);
+	ck_assert_uint_eq(ns.count.full, 2);
+	netstate_conf_end(&ns);
+	/* None of them is there, and none is wanted any more: the room comes back. */
+	netstate_conf_begin(&ns);
+	netstate_conf_end(&ns);
+	fake_rtnl_dump(&f, &ns);
+	drive();
+	later(2 * NET_TICK_NS);
+	struct net_owned o;
+	while (netstate_changed_owned(&ns, &o))
+		;
+	later(2 * NET_TICK_NS);
+	ck_assert_uint_eq(ns.objs.used, 0);
+}
+END_TEST
+
+/* A file of an earlier life with nonsense in it: what makes sense is taken over. */
+START_TEST(test_own_list_with_nonsense)
+{
+	struct own_entry e[4] = { { .ifindex = va, .ifname = "va", .plen = 24 },
+				  { .ifindex = va, .ifname = "", .plen = 24 },
+				  { .ifindex = va, .ifname = "va", .plen = 77 },
+				  { .ifindex = va, .ifname = "va", .plen = 24 } };
+	struct own_entry out[4];
+
+	for (unsigned i = 0; i < 3; i++)
+		e[i].addr = ip("10.0.0.99");
+	netstate_own_load(&ns, e, 4); /* the last one has no address */
+	ck_assert_uint_eq(netstate_own_list(&ns, out, 4), 1);
+	ck_assert(addr_eq(&out[0].addr, &e[0].addr));
+	ck_assert_str_eq(out[0].ifname, "va");
+	ck_assert_uint_eq(netstate_own_list(&ns, out, 0), 0);
+}
+END_TEST
+
 START_TEST(test_declare_again)
 {
 	started();
@@ -1053,6 +1107,8 @@ int main(void)
 	tcase_add_test(t, test_leftover_on_renamed_interface);
 	tcase_add_test(t, test_own_list);
 	tcase_add_test(t, test_kernel_without_marks);
+	tcase_add_test(t, test_too_many);
+	tcase_add_test(t, test_own_list_with_nonsense);
 	tcase_add_test(t, test_declare_again);
 	tcase_add_test(t, test_source_address);
 	tcase_add_test(t, test_overrun);
