@@ -28,10 +28,11 @@ static const char *const words_lost[] = { "restore", "yield", NULL };
 static const char *const words_scope[] = { "global", "site", "link", "host", NULL };
 static const char *const words_addr_flags[] = { "noprefixroute", "home", "mngtmpaddr", "autojoin", "dad", NULL };
 
-#define REQ CFG_F_REQUIRED
-#define OPT CFG_F_OPTIONAL
+#define REQ  CFG_F_REQUIRED
+#define OPT  CFG_F_OPTIONAL
 
-/* clang-format off: a table reads by column */
+/* A table reads by column. */
+/* clang-format off */
 /* The keys of an address, wherever addresses are listed. */
 #define ADDRESS_KEYS(list) \
 	{ list "[].address", CFG_T_PREFIX, REQ, 0, 0, NULL, NULL, NULL, "Address with prefix length" }, \
