@@ -370,7 +370,8 @@ static int start_parts(struct app *a)
 	if (!a->ctl)
 		log_err(LOG_CTL, "control socket %s: %s; the shell cannot connect", a->cfg->ctl_socket,
 			strerror(errno));
-	return app_net_start(a);
+	rc = app_vrrp_start(a);
+	return rc < 0 ? rc : app_net_start(a);
 }
 
 static void stop_parts(struct app *a)

@@ -109,15 +109,20 @@ int app_node_build(struct app *a, struct epoch stored);
 void app_node_free(struct app *a);
 void app_act(struct app *a, const struct node_act *act);
 
-/* app_net.c: links, addresses, adverts, announcements */
+/* app_vrrp.c: sockets, adverts, received packets */
+int app_vrrp_start(struct app *a);
+/* A link changed: its instances' sockets and sources. */
+void app_vrrp_link(struct app *a, const struct net_link *l);
+/* Tells every instance how its link is now. */
+void app_vrrp_relink(struct app *a);
+void app_vrrp_advert(struct app *a, uint16_t inst, uint8_t priority);
+void app_vrrp_drain(struct app *a);
+void app_vrrp_guardian(struct app *a, uint16_t inst);
+
+/* app_net.c: addresses, announcements */
 int app_net_start(struct app *a);
 void app_net_declare(struct app *a);
-/* Tells every instance how its link is now. */
-void app_net_relink(struct app *a);
 void app_net_mode(struct app *a, uint16_t group, enum node_net_mode mode, struct epoch epoch);
-void app_net_advert(struct app *a, uint16_t inst, uint8_t priority);
-void app_net_drain(struct app *a);
-void app_net_guardian(struct app *a, uint16_t inst);
 
 /* app_peer.c: SYNC and the ctl channel */
 int app_peer_start(struct app *a);

@@ -123,7 +123,7 @@ void app_act(struct app *a, const struct node_act *act)
 	struct node_ev ev = { .type = NODE_EV_DRAINED };
 	switch (act->type) {
 	case NODE_ACT_ADVERT:
-		app_net_advert(a, act->inst, act->priority);
+		app_vrrp_advert(a, act->inst, act->priority);
 		return;
 	case NODE_ACT_SYNC:
 		act_sync(a, &act->cmd);
@@ -159,7 +159,7 @@ void app_act(struct app *a, const struct node_act *act)
 		netapply_prepare(a->net, act->group);
 		return;
 	case NODE_ACT_DRAIN:
-		app_net_drain(a);
+		app_vrrp_drain(a);
 		if (a->peer)
 			peer_ctl_drain(a->peer);
 		app_feed(a, &ev);

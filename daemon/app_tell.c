@@ -16,7 +16,7 @@ static void tell_instance(struct app *a, const struct node_act *act)
 	log_info(LOG_VRRP, "%s: vrid %u on %s: %s -> %s (%s)", c->name, c->vrid, c->interface,
 		 vrrp_state_text((enum vrrp_state)act->from), vrrp_state_text((enum vrrp_state)act->to),
 		 vrrp_reason_text((enum vrrp_reason)act->reason));
-	app_net_guardian(a, act->inst);
+	app_vrrp_guardian(a, act->inst);
 }
 
 void app_tell(struct app *a, const struct node_act *act)

@@ -129,7 +129,7 @@ static void end_instances(struct app *a, const struct shape *now)
 			continue;
 		log_notice(LOG_CFG, "instance %s ends", a->cfg->instances[i].name);
 		if (a->node.inst[i].state == VRRP_MASTER)
-			app_net_advert(a, i, 0);
+			app_vrrp_advert(a, i, 0);
 		if (a->inst[i].open)
 			vrrp_io_close(a->vrrp, (unsigned)a->inst[i].ifindex, a->cfg->instances[i].af);
 	}
@@ -363,7 +363,7 @@ static void put_in_force(struct app *a, const struct shape *old)
 		log_err(LOG_CFG, "the channel keeps its former configuration: %s", why);
 	if (app_ike_reload(a, old->cfg) < 0)
 		log_err(LOG_CFG, "no memory to connect to the IKE daemon: tunnels stay as they are");
-	app_net_relink(a);
+	app_vrrp_relink(a);
 	tell_authority(a, old);
 	a->node.running = running;
 	begin_added(a);

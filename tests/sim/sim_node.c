@@ -61,7 +61,7 @@ static void act_epoch(struct sim *w, unsigned n, struct epoch e)
 	sim_post(w, it, sim_range(w, 200, 8000) * NS_PER_US);
 }
 
-/* Reads every socket until it is empty, as app_net_drain and peer_ctl_drain do. */
+/* Reads every socket until it is empty, as app_vrrp_drain and peer_ctl_drain do. */
 static void drain(struct sim *w, unsigned n)
 {
 	struct sim_proc *p = w->box[n].p;
