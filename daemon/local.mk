@@ -43,7 +43,8 @@ check_node_many_LDADD = $(check_node_LDADD)
 
 # Addresses, links, the KERNEL thread, journal, guardian, process.
 libdaemon_core_a_SOURCES += daemon/netstate.h daemon/netstate_priv.h daemon/netstate.c daemon/netstate_conf.c \
-	daemon/netstate_obs.c daemon/rtnl_wire.h daemon/rtnl_wire.c daemon/ownfile.h daemon/ownfile.c \
+	daemon/netstate_obs.c daemon/rtnl_wire.h daemon/rtnl_wire.c daemon/rtnl_link.h daemon/rtnl_link.c \
+	daemon/ownfile.h daemon/ownfile.c \
 	daemon/journal_wire.h daemon/journal_wire.c
 libdaemon_io_a_SOURCES += daemon/netapply.h daemon/netapply.c daemon/rtnl_io.h daemon/rtnl_io.c \
 	daemon/kernel_thread.h daemon/kernel_thread.c daemon/journal.h daemon/journal.c daemon/guardian.h \
@@ -103,5 +104,8 @@ fuzz_ownfile_SOURCES = tests/fuzz/fuzz_ownfile.c
 fuzz_ownfile_LDADD = libdaemon_core.a libbase_core.a $(FUZZ_LIBS)
 fuzz_journal_SOURCES = tests/fuzz/fuzz_journal.c
 fuzz_journal_LDADD = libdaemon_core.a libbase_core.a $(FUZZ_LIBS)
+check_PROGRAMS += check_rtnl_link
+check_rtnl_link_SOURCES = tests/unit/check_rtnl_link.c
+check_rtnl_link_LDADD = libdaemon_core.a libbase_core.a $(UNIT_LIBS)
 fuzz_rtnl_wire_SOURCES = tests/fuzz/fuzz_rtnl_wire.c
 fuzz_rtnl_wire_LDADD = libdaemon_core.a libbase_core.a $(FUZZ_LIBS)

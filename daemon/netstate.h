@@ -41,6 +41,13 @@
 /* Address flags as in linux/if_addr.h; only those that matter here. */
 enum { NET_A_SECONDARY = 0x01, NET_A_NODAD = 0x02, NET_A_DADFAILED = 0x08, NET_A_TENTATIVE = 0x40 };
 
+/* What an interface is, as far as it matters here. */
+enum net_link_kind {
+	NET_LINK_PLAIN = 0, /* anything else */
+	NET_LINK_MACVLAN,
+	NET_LINK_IPVLAN,
+};
+
 struct net_link {
 	int index;
 	char name[IFNAMSIZ];
@@ -51,6 +58,8 @@ struct net_link {
 	uint8_t mac_len; /* 0 when the interface has none or another size */
 	uint16_t type;   /* ARPHRD_* */
 	uint32_t mtu;
+	enum net_link_kind kind;
+	int base; /* index of the interface that this one stands on; 0: none */
 };
 
 struct net_addr {

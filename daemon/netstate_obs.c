@@ -147,8 +147,8 @@ void netstate_link_set(struct netstate *ns, const struct net_link *l)
 		return;
 	r->gen = ns->dump_gen;
 	bool moved = r->l.up != l->up || r->l.carrier != l->carrier;
-	bool other = r->l.mtu != l->mtu || r->l.type != l->type || r->l.mac_len != l->mac_len ||
-		     memcmp(r->l.mac, l->mac, sizeof(l->mac)) != 0;
+	bool other = r->l.mtu != l->mtu || r->l.type != l->type || r->l.mac_len != l->mac_len || r->l.kind != l->kind ||
+		     r->l.base != l->base || memcmp(r->l.mac, l->mac, sizeof(l->mac)) != 0;
 	r->l = *l;
 	r->l.gone = false;
 	if (renamed || moved)

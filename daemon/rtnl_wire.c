@@ -8,6 +8,7 @@
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
+#include "daemon/rtnl_link.h"
 #include "daemon/rtnl_wire.h"
 
 _Static_assert(NET_A_SECONDARY == IFA_F_SECONDARY && NET_A_NODAD == IFA_F_NODAD && NET_A_DADFAILED == IFA_F_DADFAILED &&
@@ -82,7 +83,7 @@ static bool link_attr(const struct attr *a, struct net_link *l)
 	case IFLA_MTU:
 		return attr_u32(a, &l->mtu);
 	default:
-		return true;
+		return rtnl_link_attr(a->type, a->data, a->len, l);
 	}
 }
 

@@ -1,0 +1,166 @@
+/* Numbers and nesting are those of linux/if_link.h; every access goes through memcpy, so no alignment is assumed. */
+#include "daemon/rtnl_link.h"
+
+#include <linux/if_link.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <string.h>
+
+static const char *const kind_name[] = { [NET_LINK_MACVLAN] = "macvlan", [NET_LINK_IPVLAN] = "ipvlan" };
+
+void rtnl_link_vmac(uint8_t mac[6], uint8_t af, uint8_t vrid)
+{
+	const uint8_t m[6] = { 0x00, 0x00, 0x5e, 0x00, af == ADDR_V6 ? 0x02 : 0x01, vrid };
+	memcpy(mac, m, sizeof(m));
+}
+
+/* ---- writing ---- */
+
+struct msg {
+	uint8_t *buf;
+	size_t len, cap;
+	bool full;
+};
+
+static void put(struct msg *m, const void *data, size_t n, size_t padded)
+{
+	if (m->full || m->cap - m->len < padded) {
+		m->full = true;
+		return;
+	}
+	memset(m->buf + m->len, 0, padded);
+	if (n)
+		memcpy(m->buf + m->len, data, n);
+	m->len += padded;
+}
+
+static void put_attr(struct msg *m, uint16_t type, const void *data, size_t n)
+{
+	struct nlattr a = { .nla_len = (uint16_t)(NLA_HDRLEN + n), .nla_type = type };
+	put(m, &a, sizeof(a), NLA_HDRLEN);
+	put(m, data, n, NLA_ALIGN(n));
+}
+
+/* Where the nested attributes begin; nest_end writes the length of all of them. */
+static size_t nest(struct msg *m, uint16_t type)
+{
+	size_t at = m->len;
+	put_attr(m, type, NULL, 0);
+	return at;
+}
+
+static void nest_end(struct msg *m, size_t at)
+{
+	if (m->full)
+		return;
+	uint16_t len = (uint16_t)(m->len - at);
+	memcpy(m->buf + at + offsetof(struct nlattr, nla_len), &len, sizeof(len));
+}
+
+static void begin(struct msg *m, uint16_t type, uint16_t flags, uint32_t seq, int ifindex)
+{
+	struct nlmsghdr h = { .nlmsg_type = type, .nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags), .nlmsg_seq = seq };
+	struct ifinfomsg ifi = { .ifi_index = ifindex };
+	put(m, &h, sizeof(h), NLMSG_HDRLEN);
+	put(m, &ifi, sizeof(ifi), NLMSG_ALIGN(sizeof(ifi)));
+}
+
+static size_t finish(struct msg *m)
+{
+	if (m->full)
+		return 0;
+	uint32_t len = (uint32_t)m->len;
+	memcpy(m->buf + offsetof(struct nlmsghdr, nlmsg_len), &len, sizeof(len));
+	return m->len;
+}
+
+size_t rtnl_link_add(uint8_t *buf, size_t cap, const struct rtnl_link *l, uint32_t seq, bool ack)
+{
+	struct msg m = { .buf = buf, .cap = cap };
+	size_t name = strnlen(l->name, sizeof(l->name));
+	uint32_t base = (uint32_t)l->base, private_mode = MACVLAN_MODE_PRIVATE;
+	uint16_t l2 = IPVLAN_MODE_L2;
+	if (name == 0 || name == sizeof(l->name) || l->base <= 0 || l->kind == NET_LINK_PLAIN)
+		return 0;
+	begin(&m, RTM_NEWLINK, (uint16_t)(NLM_F_CREATE | NLM_F_EXCL | (ack ? NLM_F_ACK : 0)), seq, 0);
+	put_attr(&m, IFLA_IFNAME, l->name, name + 1);
+	put_attr(&m, IFLA_LINK, &base, sizeof(base));
+	if (l->kind == NET_LINK_MACVLAN)
+		put_attr(&m, IFLA_ADDRESS, l->mac, sizeof(l->mac));
+	size_t info = nest(&m, IFLA_LINKINFO);
+	put_attr(&m, IFLA_INFO_KIND, kind_name[l->kind], strlen(kind_name[l->kind]) + 1);
+	size_t data = nest(&m, IFLA_INFO_DATA);
+	/* Private: nothing passes between two virtual routers of one base, not even over a switch that reflects. */
+	if (l->kind == NET_LINK_MACVLAN)
+		put_attr(&m, IFLA_MACVLAN_MODE, &private_mode, sizeof(private_mode));
+	else
+		put_attr(&m, IFLA_IPVLAN_MODE, &l2, sizeof(l2));
+	nest_end(&m, data);
+	nest_end(&m, info);
+	return finish(&m);
+}
+
+size_t rtnl_link_del(uint8_t *buf, size_t cap, int ifindex, uint32_t seq, bool ack)
+{
+	struct msg m = { .buf = buf, .cap = cap };
+	if (ifindex <= 0)
+		return 0;
+	begin(&m, RTM_DELLINK, ack ? NLM_F_ACK : 0, seq, ifindex);
+	return finish(&m);
+}
+
+bool rtnl_link_is(const struct net_link *have, const struct rtnl_link *want)
+{
+	if (have->kind != want->kind || have->base != want->base)
+		return false;
+	return want->kind != NET_LINK_MACVLAN ||
+	       (have->mac_len == sizeof(want->mac) && memcmp(have->mac, want->mac, sizeof(want->mac)) == 0);
+}
+
+/* ---- reading ---- */
+
+static bool text_is(const uint8_t *data, size_t len, const char *text)
+{
+	size_t n = strlen(text);
+	return len >= n && memcmp(data, text, n) == 0 && (len == n || data[n] == '\0');
+}
+
+static bool read_info(const uint8_t *p, size_t left, struct net_link *l)
+{
+	struct nlattr h;
+	while (left >= sizeof(h)) {
+		memcpy(&h, p, sizeof(h));
+		if (h.nla_len < sizeof(h) || h.nla_len > left)
+			return false;
+		const uint8_t *data = p + NLA_HDRLEN;
+		size_t len = h.nla_len - (size_t)NLA_HDRLEN;
+		if ((h.nla_type & NLA_TYPE_MASK) == IFLA_INFO_KIND) {
+			l->kind = NET_LINK_PLAIN;
+			for (unsigned k = NET_LINK_MACVLAN; k <= NET_LINK_IPVLAN; k++)
+				if (text_is(data, len, kind_name[k]))
+					l->kind = (enum net_link_kind)k;
+		}
+		size_t step = NLA_ALIGN((size_t)h.nla_len);
+		step = step < left ? step : left;
+		p += step;
+		left -= step;
+	}
+	return true;
+}
+
+bool rtnl_link_attr(uint16_t type, const uint8_t *data, size_t len, struct net_link *l)
+{
+	uint32_t base;
+	switch (type) {
+	case IFLA_LINK:
+		if (len != sizeof(base))
+			return false;
+		memcpy(&base, data, sizeof(base));
+		l->base = base <= INT32_MAX ? (int)base : 0;
+		return true;
+	case IFLA_LINKINFO:
+		return read_info(data, len, l);
+	default:
+		return true;
+	}
+}
