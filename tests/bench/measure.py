@@ -1,0 +1,97 @@
+"""What the parts of the benchmarks share: rows of the table, statistics, load, conditions."""
+
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(TOP, "tests", "lab"))
+
+from rig import Ours, STACKS, Theirs  # noqa: E402,F401
+
+
+class Context:
+    """What a part is told: where the programs are, how thorough to be, whom to measure."""
+
+    def __init__(self, build, quick, stacks):
+        self.build, self.quick, self.stacks = build, quick, stacks
+
+    def choose(self, thorough, quick):
+        return quick if self.quick else thorough
+
+    @staticmethod
+    def say(text):
+        print("  " + text, file=sys.stderr, flush=True)
+
+
+class Row:
+    """One line of the table. ours and theirs are texts, met is True, False or None (nothing was promised)."""
+
+    def __init__(self, part, what, goal, ours, theirs, met, samples=None):
+        self.part, self.what, self.goal, self.ours, self.theirs, self.met = part, what, goal, ours, theirs, met
+        self.samples = samples or {}
+
+    def as_json(self):
+        return {"part": self.part, "what": self.what, "goal": self.goal, "keeptrackd": self.ours,
+                "keepalived": self.theirs, "met": self.met, "samples": self.samples}
+
+
+def percentile(values, p):
+    """The smallest value that p % of them do not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, max(0, -(-len(ordered) * p // 100) - 1))] if isinstance(p, int) else \
+        ordered[min(len(ordered) - 1, max(0, int(-(-len(ordered) * p // 100)) - 1))]
+
+
+def median(values):
+    return statistics.median(values) if values else None
+
+
+def cell(values, digits=1, unit=" ms"):
+    """"median (max N, n)" of the samples, or a dash."""
+    if not values:
+        return "-"
+    return "%.*f, max %.*f%s (n=%d)" % (digits, statistics.median(values), digits, max(values), unit, len(values))
+
+
+class Load:
+    """Busy loops at nice 0, ended with the block and at the latest with this program."""
+
+    def __init__(self, loops):
+        self.loops, self.children = loops, []
+
+    def __enter__(self):
+        for _ in range(self.loops):
+            self.children.append(subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", "sh", "-c", "while :; do :; done"], stdin=subprocess.DEVNULL))
+        return self
+
+    def __exit__(self, *_):
+        for child in self.children:
+            child.kill()
+            child.wait()
+
+
+def version_of(*argv):
+    try:
+        p = subprocess.run(argv, capture_output=True, text=True, timeout=5, check=False)
+        return ((p.stdout + p.stderr).strip().split("\n") or [""])[0]
+    except OSError:
+        return "not installed"
+
+
+def conditions(build):
+    with open("/proc/meminfo", encoding="ascii") as f:
+        memory = int(f.readline().split()[1]) // 1024
+    cpu = ""
+    with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as f:
+        for line in f:
+            if line.startswith("model name"):
+                cpu = line.split(":", 1)[1].strip()
+                break
+    return {"kernel": platform.release(), "cores": os.cpu_count(), "cpu": cpu, "memory_mb": memory,
+            "load_average": os.getloadavg(), "keeptrackd": version_of(os.path.join(build, "keeptrackd"), "--version"),
+            "keepalived": version_of("keepalived", "--version"), "time": time.strftime("%Y-%m-%d %H:%M:%S %Z")}
