@@ -78,7 +78,7 @@ size_t rtnl_link_add(uint8_t *buf, size_t cap, const struct rtnl_link *l, uint32
 {
 	struct msg m = { .buf = buf, .cap = cap };
 	size_t name = strnlen(l->name, sizeof(l->name));
-	uint32_t base = (uint32_t)l->base, private_mode = MACVLAN_MODE_PRIVATE;
+	uint32_t base = (uint32_t)l->base, bridge = MACVLAN_MODE_BRIDGE;
 	uint16_t l2 = IPVLAN_MODE_L2;
 	if (name == 0 || name == sizeof(l->name) || l->base <= 0 || l->kind == NET_LINK_PLAIN)
 		return 0;
@@ -90,9 +90,13 @@ size_t rtnl_link_add(uint8_t *buf, size_t cap, const struct rtnl_link *l, uint32
 	size_t info = nest(&m, IFLA_LINKINFO);
 	put_attr(&m, IFLA_INFO_KIND, kind_name[l->kind], strlen(kind_name[l->kind]) + 1);
 	size_t data = nest(&m, IFLA_INFO_DATA);
-	/* Private: nothing passes between two virtual routers of one base, not even over a switch that reflects. */
+	/*
+	 * In private mode the kernel keeps a multicast frame whose source is the interface's own MAC away from the base
+	 * (drivers/net/macvlan.c macvlan_handle_frame): two masters of one virtual router would be deaf to each other
+	 * for good. In bridge mode the base hears it.
+	 */
 	if (l->kind == NET_LINK_MACVLAN)
-		put_attr(&m, IFLA_MACVLAN_MODE, &private_mode, sizeof(private_mode));
+		put_attr(&m, IFLA_MACVLAN_MODE, &bridge, sizeof(bridge));
 	else
 		put_attr(&m, IFLA_IPVLAN_MODE, &l2, sizeof(l2));
 	nest_end(&m, data);

@@ -30,7 +30,7 @@ struct rtnl_link {
  * af: ADDR_V4 or ADDR_V6.
  */
 void rtnl_link_vmac(uint8_t mac[6], uint8_t af, uint8_t vrid);
-/* RTM_NEWLINK, exclusive: the interface is made and stays DOWN. macvlan in private mode, ipvlan in mode l2. */
+/* RTM_NEWLINK, exclusive: the interface is made and stays DOWN. macvlan in bridge mode, ipvlan in mode l2. */
 size_t rtnl_link_add(uint8_t *buf, size_t cap, const struct rtnl_link *l, uint32_t seq, bool ack);
 /* RTM_DELLINK by index. */
 size_t rtnl_link_del(uint8_t *buf, size_t cap, int ifindex, uint32_t seq, bool ack);

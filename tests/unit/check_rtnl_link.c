@@ -36,7 +36,7 @@ START_TEST(test_add_bytes)
 		10, 0, 1,  0, 0,   0,   0x5e, 0,   1,   10,  0,   0, /* IFLA_ADDRESS */
 		28, 0, 18, 0,                                        /* IFLA_LINKINFO */
 		12, 0, 1,  0, 'm', 'a', 'c',  'v', 'l', 'a', 'n', 0, /* IFLA_INFO_KIND */
-		12, 0, 2,  0, 8,   0,   1,    0,   1,   0,   0,   0, /* IFLA_INFO_DATA, private */
+		12, 0, 2,  0, 8,   0,   1,    0,   4,   0,   0,   0, /* IFLA_INFO_DATA, bridge */
 	};
 	struct rtnl_link l = macvlan();
 	size_t len = rtnl_link_add(buf, sizeof(buf), &l, 7, true), head = NLMSG_HDRLEN + sizeof(struct ifinfomsg);
