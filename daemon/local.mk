@@ -44,10 +44,11 @@ check_node_many_LDADD = $(check_node_LDADD)
 # Addresses, links, the KERNEL thread, journal, guardian, process.
 libdaemon_core_a_SOURCES += daemon/netstate.h daemon/netstate_priv.h daemon/netstate.c daemon/netstate_conf.c \
 	daemon/netstate_obs.c daemon/rtnl_wire.h daemon/rtnl_wire.c daemon/rtnl_link.h daemon/rtnl_link.c \
+	daemon/sysctl_plan.h daemon/sysctl_plan.c \
 	daemon/ownfile.h daemon/ownfile.c \
 	daemon/journal_wire.h daemon/journal_wire.c
 libdaemon_io_a_SOURCES += daemon/netapply.h daemon/netapply.c daemon/rtnl_io.h daemon/rtnl_io.c \
-	daemon/kernel_thread.h daemon/kernel_thread.c daemon/journal.h daemon/journal.c daemon/guardian.h \
+	daemon/kernel_thread.h daemon/kernel_thread.c daemon/sysctl_io.h daemon/sysctl_io.c daemon/journal.h daemon/journal.c daemon/guardian.h \
 	daemon/guardian.c daemon/sandbox.h daemon/sandbox.c daemon/sdnotify.h daemon/sdnotify.c daemon/file_io.h \
 	daemon/file_io.c
 
@@ -104,6 +105,13 @@ fuzz_ownfile_SOURCES = tests/fuzz/fuzz_ownfile.c
 fuzz_ownfile_LDADD = libdaemon_core.a libbase_core.a $(FUZZ_LIBS)
 fuzz_journal_SOURCES = tests/fuzz/fuzz_journal.c
 fuzz_journal_LDADD = libdaemon_core.a libbase_core.a $(FUZZ_LIBS)
+check_PROGRAMS += check_sysctl_plan check_sysctl_io fuzz_sysctl_record
+check_sysctl_plan_SOURCES = tests/unit/check_sysctl_plan.c
+check_sysctl_plan_LDADD = libdaemon_core.a libbase_core.a $(UNIT_LIBS)
+check_sysctl_io_SOURCES = tests/unit/check_sysctl_io.c
+check_sysctl_io_LDADD = $(NET_TEST_LIBS) $(UNIT_LIBS)
+fuzz_sysctl_record_SOURCES = tests/fuzz/fuzz_sysctl_record.c
+fuzz_sysctl_record_LDADD = libdaemon_core.a libbase_core.a $(FUZZ_LIBS)
 check_PROGRAMS += check_rtnl_link
 check_rtnl_link_SOURCES = tests/unit/check_rtnl_link.c
 check_rtnl_link_LDADD = libdaemon_core.a libbase_core.a $(UNIT_LIBS)
