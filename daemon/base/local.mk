@@ -10,6 +10,7 @@ libbase_core_a_SOURCES = \
 	daemon/base/require.c daemon/base/require.h \
 	daemon/base/slab.c daemon/base/slab.h \
 	daemon/base/tbl.c daemon/base/tbl.h \
+	daemon/base/timerq.c daemon/base/timerq.h \
 	daemon/base/wire.h
 libbase_io_a_SOURCES = \
 	daemon/base/clock.c daemon/base/clock.h \
@@ -32,3 +33,6 @@ check_base_log_SOURCES = tests/unit/check_base_log.c
 check_base_log_LDADD = $(BASE_LIBS) $(UNIT_LIBS)
 check_base_loop_SOURCES = tests/unit/check_base_loop.c
 check_base_loop_LDADD = $(BASE_LIBS) $(UNIT_LIBS)
+check_PROGRAMS += check_base_timerq
+check_base_timerq_SOURCES = tests/unit/check_base_timerq.c
+check_base_timerq_LDADD = libbase_core.a $(UNIT_LIBS)
