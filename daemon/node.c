@@ -28,7 +28,8 @@ void node_init(struct node *n, const struct node_conf *c, mono_t now)
 	n->seen = c->stored;
 	memcpy(n->config_digest, c->config_digest, sizeof(n->config_digest));
 	n->pong_at = now;
-	n->ping_at = n->heartbeat_at = n->alive_told_at = MONO_NEVER;
+	n->ping_at = n->heartbeat_at = n->alive_told_at = n->walk_at = MONO_NEVER;
+	n->touched = NODE_NO_GROUP;
 	for (uint16_t g = 0; g < n->n_groups; g++) {
 		struct node_group *grp = &n->group[g];
 		role_init(&grp->role, g, n->id);
@@ -41,9 +42,36 @@ void node_init(struct node *n, const struct node_conf *c, mono_t now)
 		}
 	}
 	for (uint8_t p = 0; p < n->n_peers; p++) {
-		n->peer[p].heard_at = n->peer[p].lost_at = n->peer[p].probe_at = MONO_NEVER;
+		n->peer[p].heard_at = n->peer[p].lost_at = n->peer[p].probe_at = n->peer[p].beat_at = MONO_NEVER;
 		for (uint16_t g = 0; g < n->n_groups; g++)
 			n->peer[p].groups[g].at = MONO_NEVER;
+	}
+	node_rebuild(n);
+}
+
+/* What the timers of a group and of its members say now. */
+static void retime(struct node *n, uint16_t group)
+{
+	const struct node_group *grp = &n->group[group];
+	for (uint16_t i = 0; i < grp->n_members; i++) {
+		uint16_t inst = grp->members[i];
+		timerq_set(&n->inst_due, inst, grp->stalled ? MONO_NEVER : vrrp_deadline(&n->inst[inst]));
+	}
+	timerq_set(&n->group_due, group,
+		   mono_min(mono_min(grp->stall_until, grp->plan_retry_at), role_deadline(&grp->role)));
+}
+
+void node_rebuild(struct node *n)
+{
+	timerq_init(&n->inst_due, n->n_inst ? &n->member[0].timer : NULL, sizeof(*n->member), n->n_inst);
+	timerq_init(&n->group_due, n->n_groups ? &n->group[0].timer : NULL, sizeof(*n->group), n->n_groups);
+	n->n_exposed = n->n_mine = 0;
+	n->touched = NODE_NO_GROUP;
+	n->touched_all = true; /* the next step looks at everything */
+	for (uint16_t g = 0; g < n->n_groups; g++) {
+		n->group[g].touched = n->group[g].exposed = false;
+		n->n_mine += n->group[g].mine;
+		retime(n, g);
 	}
 }
 
@@ -69,6 +97,7 @@ void node_vrrp(struct node_run *r, uint16_t inst, const struct vrrp_ev *ev)
 	struct node_member *m = &n->member[inst];
 	struct vrrp_acts acts;
 	struct vrrp *v = &n->inst[inst];
+	node_touch(n, m->group);
 	vrrp_step(v, ev, r->now, &acts);
 	for (unsigned i = 0; i < acts.n; i++) {
 		const struct vrrp_act *va = &acts.a[i];
@@ -125,11 +154,13 @@ static void stall_check(struct node_run *r)
 	struct node *n = r->n;
 	if (MUTANT(M_GUARD_OFF))
 		return;
-	for (uint16_t g = 0; g < n->n_groups; g++) {
+	uint32_t iter = 0, inst;
+	while (timerq_walk(&n->inst_due, r->now, &iter, &inst)) {
+		uint16_t g = n->member[inst].group;
 		struct node_group *grp = &n->group[g];
-		if (grp->role.state == ROLE_DEMOTING || grp->stalled)
+		if (grp->members[0] != inst || grp->role.state == ROLE_DEMOTING || grp->stalled)
 			continue;
-		const struct vrrp *v = &n->inst[grp->members[0]];
+		const struct vrrp *v = &n->inst[inst];
 		if (v->state != VRRP_MASTER || mono_is_never(v->advert_at))
 			continue;
 		int64_t late = mono_sub(r->now, v->advert_at);
@@ -137,6 +168,7 @@ static void stall_check(struct node_run *r)
 			continue;
 		grp->stalled = true;
 		grp->stall_until = mono_add(r->now, v->conf->adv_ns);
+		node_touch(n, g);
 		n->stalls++;
 		struct node_act *a = node_tell(r, NODE_TOLD_STALL);
 		a->group = g;
@@ -153,6 +185,7 @@ static void stalled_heard(struct node_run *r, uint16_t group)
 	struct node_group *grp = &r->n->group[group];
 	if (!grp->stalled)
 		return;
+	node_touch(r->n, group);
 	grp->stalled = false;
 	grp->stall_until = MONO_NEVER;
 	node_wish(r, group, ROLE_BACKUP, ROLE_K_FORCED, ROLE_R_STALL, r->now);
@@ -183,6 +216,7 @@ static void on_advert(struct node_run *r, const struct node_ev *ev)
 	if (alive)
 		m->heard_at = r->now;
 	if (grp->adopting && alive) { /* another master: what an earlier process left goes at once */
+		node_touch(n, m->group);
 		grp->adopting = false;
 		struct node_act *a = node_emit(r, NODE_ACT_NET);
 		a->group = m->group;
@@ -239,6 +273,7 @@ static void on_link(struct node_run *r, const struct node_ev *ev)
 	if (m->down == !ev->up)
 		return;
 	m->down = !ev->up;
+	node_touch(n, m->group);
 	struct vrrp_ev le = { .type = ev->up ? VRRP_EV_LINK_UP : VRRP_EV_LINK_DOWN };
 	/* A group that leaves because of this link still has to say so on the others: the group table comes first. */
 	if (!ev->up)
@@ -278,8 +313,9 @@ static void check_stopped(struct node_run *r)
 	struct node *n = r->n;
 	if (!n->stopping || !n->running)
 		return;
-	for (uint16_t g = 0; g < n->n_groups; g++)
-		if (n->group[g].role.is != ROLE_INIT || n->group[g].role.state != ROLE_STABLE)
+	/* Whoever rests stays at rest: each group is passed once. */
+	for (; n->stop_next < n->n_groups; n->stop_next++)
+		if (n->group[n->stop_next].role.is != ROLE_INIT || n->group[n->stop_next].role.state != ROLE_STABLE)
 			return;
 	n->running = false;
 	node_emit(r, NODE_ACT_STOPPED);
@@ -291,6 +327,7 @@ static void on_stop(struct node_run *r)
 	if (n->stopping)
 		return;
 	n->stopping = true;
+	n->stop_next = 0;
 	for (uint16_t g = 0; g < n->n_groups; g++) {
 		struct node_group *grp = &n->group[g];
 		if (grp->adopting) {
@@ -315,16 +352,18 @@ static void on_sync(struct node_run *r, const struct sync_report *rep)
 			n->sync_silent_told = false;
 			node_tell(r, NODE_TOLD_SYNC_BACK);
 			node_sync_anew(r);
+			n->touched_all = true;
 		}
 		return;
 	case SYNC_REP_STATE:
 		n->sync = rep->state;
+		n->touched_all = true;
 		return;
 	case SYNC_REP_FENCED:
-		break;
+		node_fenced(r, &ev);
+		return;
 	case SYNC_REP_AUTHORITY:
-		ev.type = ROLE_EV_AUTHORITY;
-		break;
+		return; /* nothing waits for it */
 	case SYNC_REP_FLUSHED:
 		ev.type = ROLE_EV_FLUSHED;
 		break;
@@ -336,7 +375,8 @@ static void on_sync(struct node_run *r, const struct sync_report *rep)
 		return;
 	}
 	for (uint16_t g = 0; g < n->n_groups; g++)
-		node_role(r, g, &ev);
+		if (epoch_cmp(n->group[g].role.epoch, ev.epoch) == 0)
+			node_role(r, g, &ev);
 }
 
 bool node_sync_late(const struct node *n, mono_t now)
@@ -380,47 +420,86 @@ static void sync_watch(struct node_run *r)
 	}
 }
 
-/* The due timers of the virtual routers. Expiries count only after the sockets were read dry. */
+/* True when it is to be looked at: a master fell silent. Expiries count only after the sockets were read dry. */
+static bool member_due(struct node_run *r, uint16_t i, bool *expiry)
+{
+	struct node *n = r->n;
+	struct vrrp *v = &n->inst[i];
+	struct vrrp_ev tick = { .type = VRRP_EV_TICK };
+	if (v->state == VRRP_MASTER) {
+		node_vrrp(r, i, &tick);
+		return false;
+	}
+	if (!n->drained) {
+		*expiry = true;
+		return false;
+	}
+	int64_t late = mono_sub(r->now, v->master_down_at);
+	if (v->state == VRRP_BACKUP && late > v->master_adv_ns && !MUTANT(M_GUARD_OFF) && !n->member[i].rearmed) {
+		/* We were late by more than an interval: what we did not hear may be our own fault. */
+		tick.type = VRRP_EV_REARM;
+		tick.u.rearm.delay_ns = vrrp_skew_ns(v->priority, v->master_adv_ns);
+		n->member[i].rearmed = true;
+		n->rearms++;
+		struct node_act *a = node_tell(r, NODE_TOLD_REARMED);
+		a->inst = i;
+		a->late_ns = late;
+	}
+	node_vrrp(r, i, &tick);
+	return true;
+}
+
+/* The due timers of the virtual routers, some of them in one step: packets and other work come in between. */
 static void vrrp_timers(struct node_run *r)
 {
 	struct node *n = r->n;
-	bool expiry = false, any = false;
-	for (uint16_t i = 0; i < n->n_inst; i++) {
-		struct vrrp *v = &n->inst[i];
-		struct node_group *grp = &n->group[n->member[i].group];
-		if (!mono_due(vrrp_deadline(v), r->now) || grp->stalled)
-			continue;
-		if (v->state == VRRP_MASTER) {
-			struct vrrp_ev tick = { .type = VRRP_EV_TICK };
-			node_vrrp(r, i, &tick);
-			continue;
-		}
-		if (!n->drained) {
-			expiry = true;
-			continue;
-		}
-		int64_t late = mono_sub(r->now, v->master_down_at);
-		struct vrrp_ev tick = { .type = VRRP_EV_TICK };
-		if (v->state == VRRP_BACKUP && late > v->master_adv_ns && !MUTANT(M_GUARD_OFF) &&
-		    !n->member[i].rearmed) {
-			/* We were late by more than an interval: what we did not hear may be our own fault. */
-			tick.type = VRRP_EV_REARM;
-			tick.u.rearm.delay_ns = vrrp_skew_ns(v->priority, v->master_adv_ns);
-			n->member[i].rearmed = true;
-			n->rearms++;
-			struct node_act *a = node_tell(r, NODE_TOLD_REARMED);
-			a->inst = i;
-			a->late_ns = late;
-		}
-		node_vrrp(r, i, &tick);
-		any = true;
+	bool expiry = false;
+	uint32_t key;
+	for (unsigned done = 0; done < NODE_TICK_MAX && timerq_pop(&n->inst_due, r->now, &key); done++) {
+		uint16_t g = n->member[key].group;
+		const struct node_group *grp = &n->group[g];
+		bool silent = false;
+		node_touch(n, g); /* its timers are set anew at the end of the step */
+		for (uint16_t m = 0; m < grp->n_members && !grp->stalled; m++)
+			if (mono_due(vrrp_deadline(&n->inst[grp->members[m]]), r->now))
+				silent |= member_due(r, grp->members[m], &expiry);
+		if (silent) /* members that fell silent together are judged together */
+			node_evaluate(r, g);
 	}
-	if (any) /* members that fell silent together are judged together */
-		node_evaluate_all(r);
 	if (expiry && !n->draining) {
 		n->draining = true;
 		node_emit(r, NODE_ACT_DRAIN);
 	}
+}
+
+static void group_timers(struct node_run *r)
+{
+	struct node *n = r->n;
+	struct role_ev tick = { .type = ROLE_EV_TICK };
+	uint32_t g;
+	for (unsigned done = 0; done < NODE_TICK_MAX && timerq_pop(&n->group_due, r->now, &g); done++) {
+		struct node_group *grp = &n->group[g];
+		node_touch(n, (uint16_t)g);
+		if (grp->stalled && mono_due(grp->stall_until, r->now)) {
+			grp->stalled = false;
+			grp->stall_until = MONO_NEVER;
+			retime(n, (uint16_t)g); /* its adverts are due at once */
+		}
+		if (mono_due(role_deadline(&grp->role), r->now))
+			node_role(r, (uint16_t)g, &tick);
+		if (mono_due(grp->plan_retry_at, r->now))
+			grp->plan_retry_at = MONO_NEVER;
+	}
+}
+
+/* Level, not edge: whatever a decision had to wait for is looked at again, each group once between two heartbeats. */
+static void walk(struct node_run *r)
+{
+	struct node *n = r->n;
+	uint16_t pieces = (uint16_t)((n->n_groups + NODE_WALK - 1) / NODE_WALK);
+	for (unsigned i = 0; i < NODE_WALK && n->walk_next < n->n_groups; i++)
+		node_evaluate(r, n->walk_next++);
+	n->walk_at = n->walk_next < n->n_groups ? mono_add(r->now, NODE_HEARTBEAT_NS / (pieces + 1)) : MONO_NEVER;
 }
 
 static void on_tick(struct node_run *r)
@@ -428,18 +507,7 @@ static void on_tick(struct node_run *r)
 	struct node *n = r->n;
 	if (!n->running)
 		return;
-	struct role_ev tick = { .type = ROLE_EV_TICK };
-	for (uint16_t g = 0; g < n->n_groups; g++) {
-		struct node_group *grp = &n->group[g];
-		if (grp->stalled && mono_due(grp->stall_until, r->now)) {
-			grp->stalled = false;
-			grp->stall_until = MONO_NEVER;
-		}
-		if (mono_due(role_deadline(&grp->role), r->now))
-			node_role(r, g, &tick);
-		if (mono_due(grp->plan_retry_at, r->now))
-			grp->plan_retry_at = MONO_NEVER;
-	}
+	group_timers(r);
 	vrrp_timers(r);
 	struct ike_ev ike = { .kind = IKE_EV_TICK };
 	for (uint16_t t = 0; t < n->n_tunnels; t++)
@@ -450,10 +518,13 @@ static void on_tick(struct node_run *r)
 			node_probe(r, &n->peer[p]);
 	sync_watch(r);
 	if (mono_due(n->heartbeat_at, r->now)) {
+		n->touched_all = true; /* what time alone changes */
 		node_heartbeat(r);
-		/* Level, not edge: whatever a decision had to wait for is looked at again. */
-		node_evaluate_all(r);
+		n->walk_next = 0;
+		n->walk_at = r->now;
 	}
+	if (mono_due(n->walk_at, r->now))
+		walk(r);
 }
 
 static void on_force(struct node_run *r, uint16_t group)
@@ -514,36 +585,48 @@ static void on_join(struct node_run *r, uint16_t group)
 	node_evaluate(r, group);
 }
 
-/* The guardian may end our addresses only when somebody else will serve. */
-static void guardian_watch(struct node_run *r)
+/* Serves something, and nobody else could: the guardian must not end it. */
+static void note_exposed(struct node_run *r, uint16_t group)
+{
+	struct node_group *grp = &r->n->group[group];
+	bool serving = grp->role.is == ROLE_MASTER || grp->role.net_up || grp->adopting;
+	bool exposed = serving && !node_ready_peer(r->n, group, r->now);
+	r->n->n_exposed += (uint32_t)exposed - (uint32_t)grp->exposed;
+	grp->exposed = exposed;
+}
+
+/* A change of role or readiness is said at once, not at the next heartbeat. */
+static bool to_be_told(const struct node_run *r, uint16_t group)
+{
+	const struct node_group *grp = &r->n->group[group];
+	return grp->told_role != grp->role.is || grp->told_ready != node_group_ready(r->n, group, r->now);
+}
+
+/* The end of a step: what it changed is carried into timers, counts and the heartbeat. */
+static void settle_step(struct node_run *r)
 {
 	struct node *n = r->n;
-	bool on = n->n_groups > 0;
-	for (uint16_t g = 0; g < n->n_groups; g++) {
-		const struct node_group *grp = &n->group[g];
-		bool serving = grp->role.is == ROLE_MASTER || grp->role.net_up || grp->adopting;
-		if (serving && !node_ready_peer(n, g, r->now))
-			on = false;
+	bool tell = false;
+	for (uint16_t g = 0; n->touched_all && g < n->n_groups; g++)
+		node_touch(n, g);
+	n->touched_all = false;
+	while (n->touched != NODE_NO_GROUP) {
+		uint16_t g = n->touched;
+		n->touched = n->group[g].next_touched;
+		n->group[g].touched = false;
+		retime(n, g);
+		note_exposed(r, g);
+		tell |= to_be_told(r, g);
 	}
+	if (!n->running)
+		return;
+	bool on = n->n_groups > 0 && n->n_exposed == 0;
 	if (on != n->guardian_on) {
 		n->guardian_on = on;
 		node_emit(r, NODE_ACT_GUARDIAN)->on = on;
 	}
-}
-
-/* A change of role or readiness is said at once, not at the next heartbeat. */
-static void heartbeat_on_change(struct node_run *r)
-{
-	struct node *n = r->n;
-	if (!n->running || !n->n_peers)
-		return;
-	for (uint16_t g = 0; g < n->n_groups; g++) {
-		struct node_group *grp = &n->group[g];
-		if (grp->told_role != grp->role.is || grp->told_ready != node_group_ready(n, g, r->now)) {
-			node_heartbeat(r);
-			return;
-		}
-	}
+	if (tell && n->n_peers)
+		node_heartbeat(r);
 }
 
 static void on_net(struct node_run *r, const struct node_ev *ev)
@@ -568,9 +651,11 @@ static void dispatch(struct node_run *r, const struct node_ev *ev)
 	struct node *n = r->n;
 	switch (ev->type) {
 	case NODE_EV_START:
+		n->touched_all = true;
 		on_start(r, ev);
 		return;
 	case NODE_EV_STOP:
+		n->touched_all = true;
 		on_stop(r);
 		return;
 	case NODE_EV_ADVERT:
@@ -578,6 +663,7 @@ static void dispatch(struct node_run *r, const struct node_ev *ev)
 		return;
 	case NODE_EV_DROPPED:
 		if (MUTANT(M_TIMER_TOUCHED_BY_DROP) && ev->inst < n->n_inst) {
+			node_touch(n, n->member[ev->inst].group);
 			n->inst[ev->inst].advert_at = mono_add(r->now, n->inst[ev->inst].conf->adv_ns);
 			n->inst[ev->inst].master_down_at = mono_add(
 			    r->now, vrrp_master_down_ns(n->inst[ev->inst].priority, n->inst[ev->inst].master_adv_ns));
@@ -595,9 +681,11 @@ static void dispatch(struct node_run *r, const struct node_ev *ev)
 		on_sync(r, ev->report);
 		return;
 	case NODE_EV_PEER_UP:
+		n->touched_all = true;
 		node_on_peer_up(r, ev);
 		return;
 	case NODE_EV_PEER_DOWN:
+		n->touched_all = true;
 		node_on_peer_down(r, ev);
 		return;
 	case NODE_EV_PEER_MSG:
@@ -616,6 +704,7 @@ static void dispatch(struct node_run *r, const struct node_ev *ev)
 		on_force(r, ev->group);
 		return;
 	case NODE_EV_MAINTENANCE:
+		n->touched_all = true;
 		on_maintenance(r, ev->on);
 		return;
 	case NODE_EV_JOIN:
@@ -641,10 +730,7 @@ void node_step(struct node *n, const struct node_ev *ev, mono_t now, struct node
 	if (n->running)
 		stall_check(&r);
 	dispatch(&r, ev);
-	if (n->running) {
-		guardian_watch(&r);
-		heartbeat_on_change(&r);
-	}
+	settle_step(&r);
 	check_stopped(&r);
 }
 
@@ -653,11 +739,7 @@ mono_t node_deadline(const struct node *n)
 	mono_t t = mono_min(n->heartbeat_at, n->ping_at);
 	if (!n->running)
 		return MONO_NEVER;
-	for (uint16_t i = 0; i < n->n_inst; i++)
-		if (!n->group[n->member[i].group].stalled)
-			t = mono_min(t, vrrp_deadline(&n->inst[i]));
-	for (uint16_t g = 0; g < n->n_groups; g++)
-		t = mono_min(t, mono_min(n->group[g].stall_until, role_deadline(&n->group[g].role)));
+	t = mono_min(mono_min(t, n->walk_at), mono_min(timerq_next(&n->inst_due), timerq_next(&n->group_due)));
 	for (uint8_t p = 0; p < n->n_peers; p++)
 		t = mono_min(t, n->peer[p].probe_at);
 	for (uint16_t k = 0; k < n->n_tunnels; k++)

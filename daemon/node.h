@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "daemon/base/timerq.h"
 #include "daemon/group.h"
 #include "daemon/role.h"
 #include "ike-hooks/ike_fsm.h"
@@ -28,6 +29,10 @@
 #define NODE_PROBE_NS      (5 * NS_PER_MS)    /* between two probes of a lost peer */
 #define NODE_PROBES        20
 #define NODE_PLAN_RETRY_NS (1000 * NS_PER_MS) /* a planned switch that failed is tried again */
+#define NODE_TICK_MAX      128                /* due virtual routers in one step; the rest comes with the next one */
+#define NODE_WALK          256                /* groups looked at in one piece of the walk over all of them */
+#define NODE_PHASES        64                 /* beats over which the adverts of more groups than this are spread */
+#define NODE_NO_GROUP      UINT16_MAX
 
 struct node_member {
 	uint16_t inst, group;
@@ -38,6 +43,7 @@ struct node_member {
 	mono_t zero_at;   /* last priority-0 advert */
 	mono_t higher_at; /* MASTER: last advert of a higher master */
 	mono_t heard_at;  /* last accepted advert of another router */
+	struct timerq_slot timer;
 };
 
 struct node_group {
@@ -62,6 +68,11 @@ struct node_group {
 	bool gate_told;         /* preemption waits for the sessions */
 	enum role_is told_role; /* of the last heartbeat */
 	bool told_ready;
+	bool touched;          /* this step may have changed it */
+	uint16_t next_touched; /* list; NODE_NO_GROUP: end */
+	bool exposed;          /* serves, and nobody else could */
+	bool fence_waits;      /* SYNC was asked for a fence */
+	struct timerq_slot timer;
 };
 
 struct node_peer {
@@ -69,6 +80,7 @@ struct node_peer {
 	bool up;          /* ctl authenticated */
 	bool same_config; /* vrrp section of its configuration equals ours: group numbers mean the same */
 	mono_t heard_at, lost_at;
+	mono_t beat_at; /* last heartbeat: what it does not name is as it was said before */
 	uint64_t boot_nonce;
 	bool you_have_all; /* it said so, for this boot of both */
 	bool dead;         /* process death proven */
@@ -213,6 +225,13 @@ struct node {
 	bool drained;           /* TICK after a drain: expiries count now */
 	uint64_t stale, stalls, rearms, rivals;
 	uint64_t config_digest[4];
+	/* What makes a step cost as much as it changes, and not as much as there is. */
+	struct timerq inst_due, group_due;
+	uint16_t touched; /* first of the list */
+	bool touched_all;
+	uint32_t n_exposed, n_mine; /* groups */
+	mono_t walk_at;             /* next piece of the walk */
+	uint16_t walk_next, tell_next, stop_next;
 };
 
 struct node_conf {
@@ -234,6 +253,8 @@ struct node_conf {
 void node_init(struct node *n, const struct node_conf *c, mono_t now);
 /* One event; acts is emptied first. Its capacity must be at least NODE_ACTS_FOR / NODE_MSGS_FOR. */
 void node_step(struct node *n, const struct node_ev *ev, mono_t now, struct node_acts *acts);
+/* After the arrays were written from outside (reload): timers and counts anew. */
+void node_rebuild(struct node *n);
 /* When NODE_EV_TICK is wanted. */
 mono_t node_deadline(const struct node *n);
 

@@ -108,7 +108,8 @@ static void view_peers(const struct node *n, uint16_t group, mono_t now, struct 
 		if (!node_channel_up(peer, now))
 			continue;
 		v->channel_up = true;
-		if (mono_is_never(peer->groups[group].at) || mono_sub(now, peer->groups[group].at) > NODE_CHANNEL_NS)
+		if (mono_is_never(node_said_at(peer, group)) ||
+		    mono_sub(now, node_said_at(peer, group)) > NODE_CHANNEL_NS)
 			continue;
 		enum group_peer said =
 		    peer->groups[group].leaving ? GROUP_PEER_LEAVING
@@ -308,14 +309,40 @@ static void say_authority(struct node_run *r, uint16_t group, struct epoch epoch
 	/* Groups that move at the same time may commit in another order than they drew their numbers; to SYNC a lower number
 	 * means that the last command is taken back. */
 	epoch = n->authority = epoch_max(n->authority, epoch);
+	n->n_mine += (uint32_t)mine - (uint32_t)n->group[group].mine;
 	n->group[group].mine = mine;
-	struct sync_authority au = { .epoch = epoch, .any = false, .all = n->n_groups > 0 };
-	for (uint16_t g = 0; g < n->n_groups; g++) {
-		au.any |= n->group[g].mine;
-		au.all &= n->group[g].mine;
-	}
+	struct sync_authority au = { .epoch = epoch,
+				     .any = n->n_mine > 0,
+				     .all = n->n_groups > 0 && n->n_mine == n->n_groups };
 	struct node_act *a = node_emit(r, NODE_ACT_SYNC);
 	a->cmd = (struct sync_cmd){ .type = SYNC_CMD_AUTHORITY, .epoch = epoch, .authority = au };
+}
+
+/* Groups that start in the same step share a fence, at the highest of their epochs. */
+static void say_fence(struct node_run *r, uint16_t group, const struct role_act *act)
+{
+	struct node *n = r->n;
+	n->group[group].fence_waits = true;
+	if (!r->fence) {
+		r->fence = node_emit(r, NODE_ACT_SYNC);
+		r->fence->cmd = (struct sync_cmd){ .type = SYNC_CMD_FENCE, .peer_node = n->group[group].partner };
+	}
+	r->fence->cmd.epoch = epoch_max(r->fence->cmd.epoch, act->epoch);
+}
+
+/* A fence holds for every lower epoch as well. */
+void node_fenced(struct node_run *r, const struct role_ev *ev)
+{
+	struct node *n = r->n;
+	for (uint16_t g = 0; g < n->n_groups; g++) {
+		struct node_group *grp = &n->group[g];
+		if (!grp->fence_waits || epoch_cmp(grp->role.epoch, ev->epoch) > 0)
+			continue;
+		struct role_ev own = *ev;
+		own.epoch = grp->role.epoch;
+		grp->fence_waits = false;
+		node_role(r, g, &own);
+	}
 }
 
 static void say_sync(struct node_run *r, enum sync_cmd_type type, const struct role_act *act, uint32_t partner)
@@ -345,6 +372,7 @@ void node_sync_anew(struct node_run *r)
 static void say_net(struct node_run *r, uint16_t group, enum node_net_mode mode, struct epoch epoch)
 {
 	r->n->group[group].adopting = false;
+	node_touch(r->n, group);
 	struct node_act *a = node_emit(r, NODE_ACT_NET);
 	a->group = group;
 	a->net_mode = mode;
@@ -400,7 +428,22 @@ static void sync_act(struct node_run *r, uint16_t group, const struct role_act *
 		[ROLE_ACT_SYNC_DEMOTING] = SYNC_CMD_DEMOTING,
 		[ROLE_ACT_SYNC_STABLE] = SYNC_CMD_STABLE,
 	};
-	say_sync(r, type[act->type], act, r->n->group[group].partner);
+	if (act->type == ROLE_ACT_FENCE)
+		say_fence(r, group, act);
+	else
+		say_sync(r, type[act->type], act, r->n->group[group].partner);
+}
+
+/*
+ * The beat of a group's adverts. Very many groups that take over at once would otherwise speak in one burst for ever:
+ * each has a phase of its own, and its members share it.
+ */
+static mono_t beat_of(const struct node_run *r, uint16_t group)
+{
+	if (r->n->n_groups <= NODE_PHASES)
+		return MONO_ZERO;
+	int64_t adv_ns = r->n->inst[r->n->group[group].members[0]].conf->adv_ns;
+	return mono_add(r->now, adv_ns / NODE_PHASES * (1 + group % NODE_PHASES));
 }
 
 /* Carries out one action of the transaction. */
@@ -427,7 +470,8 @@ static void role_act(struct node_run *r, uint16_t group, const struct role_act *
 		node_ike_purge(r, group, act->epoch);
 		return;
 	case ROLE_ACT_ADVERT:
-		each_member(r, group, &(struct vrrp_ev){ .type = VRRP_EV_TAKE, .u.take.advert_base = MONO_ZERO });
+		each_member(r, group,
+			    &(struct vrrp_ev){ .type = VRRP_EV_TAKE, .u.take.advert_base = beat_of(r, group) });
 		return;
 	case ROLE_ACT_NET_UP:
 		say_net(r, group, NODE_NET_UP, act->epoch);
@@ -483,6 +527,7 @@ void node_role(struct node_run *r, uint16_t group, const struct role_ev *ev)
 	struct node_group *grp = &r->n->group[group];
 	struct role_acts acts;
 	bool was_planning = grp->role.state == ROLE_PREPARING && grp->role.kind == ROLE_K_PLANNED;
+	node_touch(r->n, group);
 	struct role_ev known = *ev;
 	known.seen = epoch_max(ev->seen, r->n->seen); /* a role that is taken back draws its number above all of them */
 	role_step(&grp->role, &known, r->now, &acts);

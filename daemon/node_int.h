@@ -15,7 +15,18 @@ struct node_run {
 	struct node *n;
 	struct node_acts *out;
 	mono_t now;
+	struct node_act *fence; /* of this step; NULL: none yet */
 };
+
+/* This step may have changed the group: its timers, its readiness and who depends on it are looked at in the end. */
+static inline void node_touch(struct node *n, uint16_t group)
+{
+	if (n->group[group].touched)
+		return;
+	n->group[group].touched = true;
+	n->group[group].next_touched = n->touched;
+	n->touched = group;
+}
 
 /* node.c */
 struct node_act *node_emit(struct node_run *r, enum node_act_type type);
@@ -37,8 +48,14 @@ void node_sync_anew(struct node_run *r);
 /* Instant of the last sign of the present master on this group; now if there is none. */
 mono_t node_last_sign(const struct node *n, uint16_t group, mono_t now);
 
+/* SYNC has fenced at this epoch. */
+void node_fenced(struct node_run *r, const struct role_ev *ev);
+
 /* node_peer.c */
+/* Says how every group is (of very many: those that changed, and the next few). */
 void node_heartbeat(struct node_run *r);
+/* Says all of it, however many there are. */
+void node_heartbeat_all(struct node_run *r);
 /* to 0: every peer. */
 void node_say(struct node_run *r, enum peer_msg_type type, uint32_t to, uint16_t group, struct epoch epoch,
 	      uint64_t seq, uint8_t reason, bool planned);
@@ -55,6 +72,12 @@ void node_on_probe(struct node_run *r, const struct node_ev *ev);
 /* A peer that is alive and ready for this group within the last second; NULL if there is none. */
 const struct node_peer *node_ready_peer(const struct node *n, uint16_t group, mono_t now);
 struct node_peer *node_peer_of(struct node *n, uint32_t id);
+/* When the peer said last how this group is; a heartbeat that does not name it says "as before". */
+static inline mono_t node_said_at(const struct node_peer *p, uint16_t group)
+{
+	mono_t at = p->groups[group].at;
+	return mono_is_never(at) || mono_is_never(p->beat_at) ? at : mono_max(at, p->beat_at);
+}
 
 /* node_ike.c */
 void node_ike(struct node_run *r, uint16_t tunnel, const struct ike_ev *ev);

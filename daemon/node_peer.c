@@ -22,8 +22,8 @@ bool node_channel_up(const struct node_peer *p, mono_t now)
 
 static bool ready_for(const struct node_peer *p, uint16_t group, mono_t now)
 {
-	return p->up && p->same_config && p->groups[group].ready && !mono_is_never(p->groups[group].at) &&
-	       mono_sub(now, p->groups[group].at) <= NODE_READY_NS;
+	return p->up && p->same_config && p->groups[group].ready && !mono_is_never(node_said_at(p, group)) &&
+	       mono_sub(now, node_said_at(p, group)) <= NODE_READY_NS;
 }
 
 const struct node_peer *node_ready_peer(const struct node *n, uint16_t group, mono_t now)
@@ -110,28 +110,64 @@ static uint8_t lowest_priority(const struct node *n, const struct node_group *gr
 	return low;
 }
 
-void node_heartbeat(struct node_run *r)
+static void put_group(struct node_run *r, struct peer_msg *m, uint16_t g)
+{
+	struct node *n = r->n;
+	struct node_group *grp = &n->group[g];
+	grp->told_role = grp->role.is;
+	grp->told_ready = node_group_ready(n, g, r->now);
+	m->groups[m->n_groups++] = (struct peer_group_state){
+		.group = g,
+		.role = role_on_wire(&grp->role),
+		.priority = lowest_priority(n, grp),
+		.ready = grp->told_ready,
+		.epoch = grp->role.epoch,
+	};
+}
+
+static struct peer_msg *new_heartbeat(struct node_run *r)
+{
+	struct peer_msg *m = new_msg(r, PEER_HEARTBEAT, 0);
+	m->epoch = r->n->seen;
+	m->you_have_all = r->n->sync.peer_has_all;
+	return m;
+}
+
+void node_heartbeat_all(struct node_run *r)
 {
 	struct node *n = r->n;
 	n->heartbeat_at = mono_add(r->now, NODE_HEARTBEAT_NS);
 	if (!n->n_peers)
 		return;
-	for (uint16_t first = 0; first < n->n_groups; first = (uint16_t)(first + PEER_GROUPS_MAX)) {
-		struct peer_msg *m = new_msg(r, PEER_HEARTBEAT, 0);
-		m->epoch = n->seen;
-		m->you_have_all = n->sync.peer_has_all;
-		for (uint16_t g = first; g < n->n_groups && m->n_groups < PEER_GROUPS_MAX; g++) {
-			struct node_group *grp = &n->group[g];
-			grp->told_role = grp->role.is;
-			grp->told_ready = node_group_ready(n, g, r->now);
-			m->groups[m->n_groups++] = (struct peer_group_state){
-				.group = g,
-				.role = role_on_wire(&grp->role),
-				.priority = lowest_priority(n, grp),
-				.ready = grp->told_ready,
-				.epoch = grp->role.epoch,
-			};
-		}
+	struct peer_msg *m = NULL;
+	for (uint16_t g = 0; g < n->n_groups; g++) {
+		if (!m || m->n_groups == PEER_GROUPS_MAX)
+			m = new_heartbeat(r);
+		put_group(r, m, g);
+	}
+}
+
+void node_heartbeat(struct node_run *r)
+{
+	struct node *n = r->n;
+	if (n->n_groups <= NODE_WALK || !n->n_peers) {
+		node_heartbeat_all(r);
+		return;
+	}
+	/* The channel keeps the order and loses nothing: what changed, and the others in turn. */
+	struct peer_msg *m = new_heartbeat(r);
+	n->heartbeat_at = mono_add(r->now, NODE_HEARTBEAT_NS);
+	for (uint16_t g = 0; g < n->n_groups; g++) {
+		const struct node_group *grp = &n->group[g];
+		if (grp->told_role == grp->role.is && grp->told_ready == node_group_ready(n, g, r->now))
+			continue;
+		if (m->n_groups == PEER_GROUPS_MAX)
+			m = new_heartbeat(r);
+		put_group(r, m, g);
+	}
+	for (uint16_t i = 0; i < n->n_groups && m->n_groups < PEER_GROUPS_MAX; i++) {
+		n->tell_next = (uint16_t)((n->tell_next + 1) % n->n_groups);
+		put_group(r, m, n->tell_next);
 	}
 }
 
@@ -146,7 +182,7 @@ void node_on_peer_up(struct node_run *r, const struct node_ev *ev)
 	p->heard_at = r->now;
 	p->dead = p->probing = false;
 	node_tell(r, NODE_TOLD_PEER_UP)->peer = p->node;
-	node_heartbeat(r);
+	node_heartbeat_all(r);
 }
 
 void node_probe(struct node_run *r, struct node_peer *p)
@@ -228,7 +264,8 @@ static void on_hello(struct node_run *r, struct node_peer *p, const struct peer_
 	bool same = memcmp(&h->config_digest[1], &n->config_digest[1], sizeof(h->config_digest[1])) == 0;
 	if (!same)
 		node_tell(r, NODE_TOLD_CONFIG_DIFFERS)->peer = p->node;
-	if (p->same_config != same) /* what was said under other numbers is forgotten */
+	/* What was said under other numbers is forgotten; of very many groups all is said anew after a hello. */
+	if (p->same_config != same || n->n_groups > NODE_WALK)
 		for (uint16_t g = 0; g < n->n_groups; g++) {
 			p->groups[g].at = MONO_NEVER;
 			p->groups[g].ready = p->groups[g].leaving = false;
@@ -236,12 +273,16 @@ static void on_hello(struct node_run *r, struct node_peer *p, const struct peer_
 		}
 	p->same_config = same;
 	p->up = true;
+	r->n->touched_all = true;
 }
 
-static void on_heartbeat(struct node_run *r, struct node_peer *p, const struct peer_msg *m)
+static void on_heartbeat(struct node_run *r, struct node_peer *p, const struct peer_msg *m, bool was_up)
 {
 	struct node *n = r->n;
+	bool all = !was_up || p->you_have_all != m->you_have_all;
 	p->you_have_all = m->you_have_all;
+	p->beat_at = r->now;
+	n->touched_all |= all;
 	for (uint8_t i = 0; i < m->n_groups; i++) {
 		const struct peer_group_state *s = &m->groups[i];
 		if (s->group >= n->n_groups) {
@@ -257,6 +298,7 @@ static void on_heartbeat(struct node_run *r, struct node_peer *p, const struct p
 		p->groups[s->group].at = r->now;
 		see(n, s->epoch);
 		struct node_group *grp = &n->group[s->group];
+		node_touch(n, s->group);
 		if (p->same_config && s->role == PEER_ROLE_MASTER) {
 			if (grp->adopting) {
 				grp->adopting = false;
@@ -271,7 +313,11 @@ static void on_heartbeat(struct node_run *r, struct node_peer *p, const struct p
 			}
 		}
 	}
-	node_evaluate_all(r);
+	if (all)
+		node_evaluate_all(r);
+	for (uint8_t i = 0; !all && i < m->n_groups; i++)
+		if (m->groups[i].group < n->n_groups)
+			node_evaluate(r, m->groups[i].group);
 }
 
 static void on_take(struct node_run *r, const struct node_peer *p, const struct peer_msg *m)
@@ -295,6 +341,7 @@ void node_on_peer_msg(struct node_run *r, const struct node_ev *ev)
 		n->stale++;
 		return;
 	}
+	bool was_up = node_channel_up(p, r->now);
 	p->heard_at = r->now;
 	if (!see(n, m->epoch))
 		return;
@@ -303,7 +350,7 @@ void node_on_peer_msg(struct node_run *r, const struct node_ev *ev)
 		return;
 	}
 	if (m->type == PEER_HEARTBEAT) {
-		on_heartbeat(r, p, m);
+		on_heartbeat(r, p, m, was_up);
 		return;
 	}
 	if (m->group >= n->n_groups || !p->same_config) {
@@ -343,6 +390,7 @@ void node_on_peer_msg(struct node_run *r, const struct node_ev *ev)
 		p->groups[m->group].leaving = true;
 		p->groups[m->group].ready = false;
 		p->groups[m->group].at = r->now;
+		node_touch(n, m->group);
 		if (n->group[m->group].role.state == ROLE_PREPARING)
 			n->group[m->group].role.leaving_heard = true;
 		node_evaluate(r, m->group);

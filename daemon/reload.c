@@ -393,6 +393,7 @@ static void apply(struct app *a, struct cfg *now)
 	carry_groups(a, &old);
 	carry_peers(a, &old);
 	carry_instances(a, &old);
+	node_rebuild(&a->node);
 	apply_process(a, old.cfg);
 	put_in_force(a, &old);
 	save_shape(a, &fresh);

@@ -25,9 +25,11 @@ void sim_check_before(struct sim *w, unsigned n, const struct node_ev *ev)
 	if (ev->type != NODE_EV_SYNC)
 		return;
 	bool fenced = ev->report->type == SYNC_REP_FENCED || ev->report->type == SYNC_REP_APPLIED;
-	for (unsigned g = 0; fenced && g < w->n_groups; g++)
-		if (epoch_cmp(p->group[g].role.epoch, ev->report->epoch) == 0)
-			p->sg[g].fenced = ev->report->epoch;
+	for (unsigned g = 0; fenced && g < w->n_groups; g++) { /* a fence holds for every lower epoch as well */
+		int cmp = epoch_cmp(p->group[g].role.epoch, ev->report->epoch);
+		if (ev->report->type == SYNC_REP_FENCED ? cmp <= 0 : cmp == 0)
+			p->sg[g].fenced = p->group[g].role.epoch;
+	}
 }
 
 /* The point of no return: under a number that nobody has used, and after the old master let go or is gone. */
@@ -150,11 +152,15 @@ void sim_check_act(struct sim *w, unsigned n, const struct node_act *act)
 		p->seen = epoch_max(p->seen, act->epoch);
 	}
 	if (act->type == NODE_ACT_SYNC && (act->cmd.type == SYNC_CMD_FENCE || act->cmd.type == SYNC_CMD_APPLY))
-		for (unsigned g = 0; g < w->n_groups; g++)
-			if (epoch_cmp(p->group[g].role.epoch, act->cmd.epoch) == 0) {
-				p->sg[g].fence_asked = act->cmd.epoch;
-				p->sg[g].fence_at = w->now;
-			}
+		for (unsigned g = 0; g < w->n_groups; g++) {
+			struct epoch own = p->group[g].role.epoch;
+			int cmp = epoch_cmp(own, act->cmd.epoch);
+			bool shared = act->cmd.type == SYNC_CMD_FENCE && cmp < 0 && p->group[g].fence_waits;
+			if (cmp != 0 && (!shared || epoch_cmp(p->sg[g].fence_asked, own) == 0))
+				continue;
+			p->sg[g].fence_asked = own;
+			p->sg[g].fence_at = w->now;
+		}
 }
 
 /* ---- who else is master ---- */
