@@ -59,8 +59,14 @@ void app_vrrp_advert(struct app *a, uint16_t inst, uint8_t priority)
 	uint8_t buf[VRRP_MSG_MAX];
 	if (!ai->ifindex || !ai->open)
 		return;
-	int len = vrrp_wire_build(v->conf, priority, &v->src, buf, sizeof(buf));
-	int rc = len < 0 ? len : vrrp_io_send(a->vrrp, (unsigned)ai->ifindex, v->conf->af, &v->src, buf, (size_t)len);
+	struct addr group = vrrp_wire_group(v->conf->af);
+	int rc = 0;
+	uint8_t version;
+	for (unsigned at = 0; rc >= 0 && vrrp_wire_next_form(v->conf, &at, &version);) {
+		int len = vrrp_wire_build(v->conf, version, priority, &v->src, &group, buf, sizeof(buf));
+		rc = len < 0 ? len
+			     : vrrp_io_send(a->vrrp, (unsigned)ai->ifindex, v->conf->af, &v->src, buf, (size_t)len);
+	}
 	unsigned held;
 	if (rc < 0 && log_rate_ok(&ai->send_rate, 1, &held))
 		log_warn(LOG_VRRP, "%s: an advertisement could not be sent on %s: %s (%u more not told)", v->conf->name,
@@ -80,7 +86,8 @@ void app_vrrp_guardian(struct app *a, uint16_t inst)
 	struct guardian_advert ga = { .ifindex = a->inst[inst].ifindex,
 				      .src = v->src,
 				      .dst = vrrp_wire_group(v->conf->af) };
-	int len = vrrp_wire_build(v->conf, 0, &v->src, ga.bytes, sizeof(ga.bytes));
+	uint8_t version = v->conf->version == VRRP_V2 ? 2 : 3;
+	int len = vrrp_wire_build(v->conf, version, 0, &v->src, &ga.dst, ga.bytes, sizeof(ga.bytes));
 	if (len > 0) {
 		ga.len = (uint16_t)len;
 		guardian_advert_set(a->guardian, inst, &ga);

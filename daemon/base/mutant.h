@@ -20,7 +20,8 @@
 	X(M_EXPIRY_SENT_AS_DELETE, "expiry sent as delete")             \
 	X(M_GATE_IGNORED, "gate ignored")                               \
 	X(M_STALE_PREPARED_OR_GO, "stale PREPARED or GO accepted")      \
-	X(M_GUARD_OFF, "stall guard off")
+	X(M_GUARD_OFF, "stall guard off")                               \
+	X(M_PASSWORD_IGNORED, "wrong password accepted")
 
 enum mutant {
 #define MUTANT_ENUM(name, text) name,

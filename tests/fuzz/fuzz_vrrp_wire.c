@@ -1,6 +1,7 @@
 /*
  * VRRP packets. The first byte chooses: bit 0 IPv6, bit 1 a whole IPv4 packet with its header, bit 2 repair the checksum
- * (so that what lies behind it is reached). What is accepted also goes through the state machine.
+ * (so that what lies behind it is reached), bits 3 and 4 the version, bit 5 a password, bit 6 unicast peers, bit 7 the
+ * interval, password and TTL of the packet are those configured. What is accepted also goes through the state machine.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -17,11 +18,12 @@ static void must(bool ok)
 
 static void repair(const struct vrrp_rx *rx, uint8_t *pdu)
 {
-	uint32_t sum = VRRP_PROTO + (uint32_t)rx->len;
+	bool pseudo = rx->len && pdu[0] >> 4 != 2;
+	uint32_t sum = pseudo ? VRRP_PROTO + (uint32_t)rx->len : 0;
 	if (rx->len < VRRP_HDR_LEN)
 		return;
 	pdu[6] = pdu[7] = 0;
-	for (size_t i = 0; i < addr_len(rx->af); i++)
+	for (size_t i = 0; pseudo && i < addr_len(rx->af); i++)
 		sum += (uint32_t)(rx->src.b[i] + rx->dst.b[i]) << (i % 2 ? 0 : 8);
 	for (size_t i = 0; i < rx->len; i++)
 		sum += (uint32_t)pdu[i] << (i % 2 ? 0 : 8);
@@ -31,6 +33,7 @@ static void repair(const struct vrrp_rx *rx, uint8_t *pdu)
 	pdu[7] = (uint8_t)~sum;
 }
 
+/* The same packet twice before and twice after taking the role: a version 2 form, a farewell, another owner. */
 static void run_machine(const struct vrrp_conf *conf, const struct addr *own, const struct vrrp_msg *m)
 {
 	struct vrrp v;
@@ -54,9 +57,25 @@ static void run_machine(const struct vrrp_conf *conf, const struct addr *own, co
 	must(v.state == VRRP_MASTER && v.stats.adv_rcvd == 2);
 }
 
+/* What was accepted can be said again, and is understood as the same. */
+static void say_again(const struct vrrp_conf *conf, const struct vrrp_rx *rx, const struct addr *own,
+		      const struct vrrp_msg *m)
+{
+	uint8_t buf[VRRP_MSG_MAX];
+	struct vrrp_msg again;
+	struct vrrp_rx copy = *rx;
+	int len = vrrp_wire_build(conf, m->version, m->priority, &rx->src, &rx->dst, buf, sizeof(buf));
+	must(len > 0);
+	copy.pdu = buf;
+	copy.len = (size_t)len;
+	must(vrrp_wire_parse(&copy, conf, own, &again) == VRRP_OK && again.priority == m->priority &&
+	     again.version == m->version && again.odd == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct vrrp_vip vip[2];
+	static struct vrrp_unicast_peer peers[3];
 	struct vrrp_conf conf = { .vips = vip,
 				  .n_vips = 2,
 				  .n_advertised = 2,
@@ -64,7 +83,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				  .lower_advert = true,
 				  .priority = 100,
 				  .adv_ns = NS_PER_SEC,
-				  .preempt = true };
+				  .preempt = true,
+				  .auth_pass = "secret" };
 	struct vrrp_msg m, untouched;
 	struct addr own;
 	uint8_t pkt[VRRP_MSG_MAX + 128];
@@ -73,18 +93,34 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t how = data[0];
 	memcpy(pkt, data + 1, --size);
 	conf.af = (how & 1) != 0 ? ADDR_V6 : ADDR_V4;
+	conf.version = (how & 0x18) == 0x08 ? VRRP_V2 : (how & 0x18) == 0x10 ? VRRP_V2_AND_3 : VRRP_V3;
+	conf.auth = (how & 0x20) != 0;
 	must(addr_parse(conf.af == ADDR_V6 ? "fe80::3" : "192.0.2.3", &own));
 	must(addr_parse(conf.af == ADDR_V6 ? "fe80::1:1" : "192.0.2.1", &vip[0].addr));
 	must(addr_parse(conf.af == ADDR_V6 ? "2001:db8::1" : "198.51.100.1", &vip[1].addr));
 	struct vrrp_rx rx = { .af = conf.af, .dst = vrrp_wire_group(conf.af), .ttl = 255, .pdu = pkt, .len = size };
 	must(addr_parse(conf.af == ADDR_V6 ? "fe80::2" : "192.0.2.2", &rx.src));
+	peers[0] = (struct vrrp_unicast_peer){ .addr = own, .ttl_max = 255 };
+	peers[1] = (struct vrrp_unicast_peer){ .addr = rx.src, .ttl_min = 60, .ttl_max = 255 };
+	peers[2] = (struct vrrp_unicast_peer){ .addr = addr_v4(198, 51, 100, 9), .ttl_max = 255 };
+	if ((how & 0x40) != 0) {
+		conf.peers = peers;
+		conf.n_peers = conf.af == ADDR_V6 ? 2 : 3;
+		rx.dst = own;
+	}
 	if ((how & 2) != 0) {
 		if (vrrp_wire_ip4(pkt, size, &rx) != VRRP_OK)
 			return 0;
 		must(rx.pdu >= pkt && rx.pdu + rx.len <= pkt + size);
 	}
+	uint8_t *pdu = pkt + (rx.pdu - pkt);
+	if ((how & 0x80) != 0 && rx.len >= VRRP_HDR_LEN + VRRP_AUTH_LEN && pdu[0] >> 4 == 2) {
+		pdu[4] = conf.auth;
+		pdu[5] = 1;
+		memcpy(pdu + rx.len - VRRP_AUTH_LEN, conf.auth_pass, VRRP_AUTH_LEN);
+	}
 	if ((how & 4) != 0)
-		repair(&rx, pkt + (rx.pdu - pkt));
+		repair(&rx, pdu);
 	conf.vrid = vrrp_wire_vrid(&rx);
 	memset(&m, 0x5a, sizeof(m));
 	untouched = m;
@@ -93,8 +129,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		must(d < VRRP_DROP_N && memcmp(&m, &untouched, sizeof(m)) == 0);
 		return 0;
 	}
-	must(rx.len == VRRP_HDR_LEN + m.n_addrs * addr_len(rx.af) && m.n_addrs > 0);
-	must(m.adv_ns >= 10 * NS_PER_MS && m.adv_ns <= 40950 * NS_PER_MS && m.vrid == conf.vrid);
+	size_t auth = m.version == 2 ? VRRP_AUTH_LEN : 0;
+	must(rx.len == VRRP_HDR_LEN + m.n_addrs * addr_len(rx.af) + auth && m.n_addrs > 0);
+	must(m.version == 3 ? conf.version != VRRP_V2 : m.version == 2 && conf.version != VRRP_V3);
+	must(m.adv_ns >= 10 * NS_PER_MS && m.adv_ns <= 255 * NS_PER_SEC && m.vrid == conf.vrid);
+	must(m.version != 3 || m.adv_ns <= 40950 * NS_PER_MS);
+	say_again(&conf, &rx, &own, &m);
 	conf.adv_ns = m.adv_ns; /* the machine's arithmetic at this interval */
 	run_machine(&conf, &own, &m);
 	return 0;

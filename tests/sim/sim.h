@@ -32,7 +32,8 @@ enum {
 	SIM_OWN = 32,
 	SIM_OPS = 64,
 	SIM_EPOCHS = 512,
-	SIM_INFLIGHT = 4, /* writes of a data connection that are not read yet */
+	SIM_INFLIGHT = 4,  /* writes of a data connection that are not read yet */
+	SIM_STRANGER = 76, /* a router that is not ours: its "node" in addresses */
 };
 enum sim_seg { SEG_LAN = 0, SEG_WAN = 1 };
 enum sim_chan { CHAN_CTL = 0, CHAN_DATA = 1, SIM_CHANS = 2 };
@@ -433,6 +434,7 @@ void sim_cable(struct sim *w, unsigned n, unsigned seg, bool in);
 unsigned sim_vips_here(const struct sim *w, unsigned n, uint16_t group);
 
 /* sim_wire.c */
+struct addr sim_addr(uint16_t inst, unsigned n);
 void sim_advert(struct sim *w, unsigned n, uint16_t inst, uint8_t priority);
 void sim_bad_advert(struct sim *w, unsigned to, uint16_t inst);
 void sim_ctl_send(struct sim *w, unsigned n, uint32_t peer, const struct peer_msg *m);

@@ -196,10 +196,10 @@ static void on_advert(struct sim *w, struct sim_item *it)
 	struct vrrp *v = &p->inst[it->inst];
 	if (!p->si[it->inst].open)
 		return;
-	struct vrrp_rx rx = { .af = v->conf->af, .dst = vrrp_wire_group(v->conf->af), .at = w->now };
+	struct vrrp_rx rx = { .af = v->conf->af, .at = w->now };
+	rx.dst = v->conf->n_peers ? sim_addr(it->inst, n) : vrrp_wire_conf_group(v->conf);
 	rx.ttl = (int)it->num;
-	rx.src =
-	    it->inst == 1 ? addr_v4(192, 0, 2, (uint8_t)(it->from + 1)) : addr_v4(10, 1, 0, (uint8_t)(it->from + 1));
+	rx.src = sim_addr(it->inst, it->from);
 	rx.pdu = it->bytes;
 	rx.len = it->len;
 	struct vrrp_msg msg;

@@ -19,6 +19,12 @@ int64_t sim_delay(struct sim *w, const struct sim_wire *x)
 
 /* ---- adverts ---- */
 
+/* Every node has the same last number on both segments. */
+struct addr sim_addr(uint16_t inst, unsigned n)
+{
+	return inst == 1 ? addr_v4(192, 0, 2, (uint8_t)(n + 1)) : addr_v4(10, 1, 0, (uint8_t)(n + 1));
+}
+
 static unsigned seg_of(const struct sim *w, uint16_t inst)
 {
 	return w->conf[0][inst].interface[0] == 'l' ? SEG_LAN : SEG_WAN;
@@ -43,36 +49,54 @@ static void advert_to(struct sim *w, unsigned from, unsigned to, uint16_t inst, 
 	}
 }
 
-void sim_advert(struct sim *w, unsigned n, uint16_t inst, uint8_t priority)
+/* Each form on its own: one of two may be lost. */
+static void send_forms(struct sim *w, unsigned n, unsigned to, uint16_t inst, uint8_t priority, const struct addr *dst)
 {
-	unsigned seg = seg_of(w, inst);
-	struct sim_proc *p = w->box[n].p;
-	uint8_t buf[VRRP_MSG_MAX];
-	int len = vrrp_wire_build(&w->conf[n][inst], priority, &p->inst[inst].src, buf, sizeof(buf));
-	require(len > 0);
-	w->count.advert++;
-	if (!p->si[inst].open || !w->box[n].cable[seg])
-		return;
-	for (unsigned to = 0; to < w->n_nodes; to++) {
-		if (to == n || !w->box[to].up || !w->box[to].cable[seg] || w->seg[seg].cut[n][to])
-			continue;
-		if (sim_chance(w, w->seg[seg].loss))
+	const struct vrrp_conf *c = &w->conf[n][inst];
+	uint8_t buf[VRRP_MSG_MAX], version;
+	for (unsigned at = 0; vrrp_wire_next_form(c, &at, &version);) {
+		int len = vrrp_wire_build(c, version, priority, &w->box[n].p->inst[inst].src, dst, buf, sizeof(buf));
+		require(len > 0);
+		if (sim_chance(w, w->seg[seg_of(w, inst)].loss))
 			w->count.advert_lost++;
 		else
 			advert_to(w, n, to, inst, buf, (size_t)len, VRRP_TTL);
 	}
 }
 
+void sim_advert(struct sim *w, unsigned n, uint16_t inst, uint8_t priority)
+{
+	unsigned seg = seg_of(w, inst);
+	struct sim_proc *p = w->box[n].p;
+	const struct vrrp_conf *c = &w->conf[n][inst];
+	struct addr dst;
+	w->count.advert++;
+	if (!p->si[inst].open || !w->box[n].cable[seg])
+		return;
+	for (unsigned at = 0; vrrp_wire_next_dest(c, &p->inst[inst].src, &at, &dst);)
+		for (unsigned to = 0; to < w->n_nodes; to++) {
+			struct addr there = sim_addr(inst, to);
+			if (to == n || !w->box[to].up || !w->box[to].cable[seg] || w->seg[seg].cut[n][to] ||
+			    (c->n_peers && !addr_eq(&dst, &there)))
+				continue;
+			send_forms(w, n, to, inst, priority, &dst);
+		}
+}
+
 /* A stranger, or damage: version, checksum, TTL, length. */
 void sim_bad_advert(struct sim *w, unsigned to, uint16_t inst)
 {
 	uint8_t buf[VRRP_MSG_MAX];
-	struct addr src = seg_of(w, inst) == SEG_LAN ? addr_v4(10, 1, 0, 77) : addr_v4(192, 0, 2, 77);
-	int len = vrrp_wire_build(&w->conf[to][inst], 250, &src, buf, sizeof(buf)), ttl = VRRP_TTL;
+	const struct vrrp_conf *c = &w->conf[to][inst];
+	struct addr src = sim_addr(inst, SIM_STRANGER), dst = c->n_peers ? sim_addr(inst, to) : vrrp_wire_conf_group(c);
+	uint8_t version = 3;
+	unsigned at = 0;
+	vrrp_wire_next_form(c, &at, &version);
+	int len = vrrp_wire_build(c, version, 250, &src, &dst, buf, sizeof(buf)), ttl = VRRP_TTL;
 	require(len > 0);
 	switch (sim_below(w, 4)) {
 	case 0:
-		buf[0] = 0x21;
+		buf[0] = version == 3 ? 0x21 : 0x31;
 		break;
 	case 1:
 		buf[7] ^= 0x55;
@@ -85,7 +109,7 @@ void sim_bad_advert(struct sim *w, unsigned to, uint16_t inst)
 		break;
 	}
 	w->count.bad_adverts++;
-	advert_to(w, 76, to, inst, buf, (size_t)len, ttl);
+	advert_to(w, SIM_STRANGER, to, inst, buf, (size_t)len, ttl);
 }
 
 /* ---- connections ---- */

@@ -120,14 +120,14 @@ START_TEST(advertisements_cross)
 	struct vrrp_msg m;
 	ck_assert(addr_parse(_i ? "fe80::99" : "192.0.2.99", &vip.addr));
 	open_both(af);
-	int len = vrrp_wire_build(&conf, 7, _i ? &src6 : &src4, buf, sizeof(buf));
+	struct addr group = vrrp_wire_group(af);
+	int len = vrrp_wire_build(&conf, 3, 7, _i ? &src6 : &src4, &group, buf, sizeof(buf));
 	mono_t before = clock_mono();
 	ck_assert_int_eq(vrrp_io_send(io, a, af, _i ? &src6 : &src4, buf, (size_t)len), 0);
 	run_until(1);
 	ck_assert_uint_eq(seen.ifindex, b); /* and a does not hear itself: the next pass finds nothing more */
 	ck_assert_int_eq(seen.rx.ttl, 255);
 	ck_assert(addr_eq(&seen.rx.src, _i ? &src6 : &src4));
-	struct addr group = vrrp_wire_group(af);
 	ck_assert(addr_eq(&seen.rx.dst, &group));
 	ck_assert_int_ge(mono_sub(seen.rx.at, before), 0);
 	seen.rx.pdu = seen.pdu;

@@ -18,9 +18,16 @@ static const uint8_t v6[] = { 0x31, 0x07, 0xff, 0x02, 0x00, 0x01, 0xa5, 0x87, 0x
 			      0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01, 0x00, 0x01, 0x20, 0x01, 0x0d, 0xb8,
 			      0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01 };
 
+/* The same in version 2 (RFC 3768 5.1): no authentication, and the simple text "secret". */
+static const uint8_t v2_none[] = { 0x21, 0x33, 0x64, 0x02, 0x00, 0x01, 0x8e, 0x92, 0xc0, 0x00, 0x02, 0x01,
+				   0xc6, 0x33, 0x64, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00 };
+static const uint8_t v2_pass[] = { 0x21, 0x33, 0x64, 0x02, 0x01, 0x01, 0x51, 0x46, 0xc0, 0x00, 0x02, 0x01,
+				   0xc6, 0x33, 0x64, 0x01, 0x73, 0x65, 0x63, 0x72, 0x65, 0x74, 0x00, 0x00 };
+
 static struct vrrp_vip vips4[300], vips6[300];
 static struct vrrp_conf conf4, conf6;
-static struct addr own4, own6;
+static struct addr own4, own6, group4, group6;
+static struct vrrp_unicast_peer peers4[3], peers6[1];
 
 static void vip(struct vrrp_vip *v, const char *text)
 {
@@ -53,6 +60,14 @@ static void setup(void)
 				    .down_adverts = 3,
 				    .adv_ns = 10 * NS_PER_MS };
 	ck_assert(addr_parse("192.0.2.3", &own4) && addr_parse("fe80::3", &own6));
+	group4 = vrrp_wire_group(ADDR_V4);
+	group6 = vrrp_wire_group(ADDR_V6);
+	/* Our own address may stand in the list: one list serves all nodes. */
+	peers4[0] = (struct vrrp_unicast_peer){ .addr = own4, .ttl_max = 255 };
+	peers4[1] = (struct vrrp_unicast_peer){ .addr = addr_v4(192, 0, 2, 2), .ttl_max = 255 };
+	peers4[2] = (struct vrrp_unicast_peer){ .addr = addr_v4(192, 0, 2, 4), .ttl_min = 60, .ttl_max = 64 };
+	peers6[0] = (struct vrrp_unicast_peer){ .ttl_max = 255 };
+	ck_assert(addr_parse("2001:db8::2", &peers6[0].addr));
 }
 
 static struct vrrp_rx rx4(const uint8_t *pdu, size_t len)
@@ -72,12 +87,13 @@ static struct vrrp_rx rx6(const uint8_t *pdu, size_t len)
 	return rx;
 }
 
-/* Sets the checksum (with pseudo-header) of a changed message, by the plain definition. */
+/* Sets the checksum (version 3: with pseudo-header) of a changed message, by the plain definition. */
 static void seal(struct vrrp_rx *rx, uint8_t *pdu)
 {
-	uint32_t sum = VRRP_PROTO + (uint32_t)rx->len;
+	bool pseudo = pdu[0] >> 4 != 2;
+	uint32_t sum = pseudo ? VRRP_PROTO + (uint32_t)rx->len : 0;
 	pdu[6] = pdu[7] = 0;
-	for (size_t i = 0; i < addr_len(rx->af); i++)
+	for (size_t i = 0; pseudo && i < addr_len(rx->af); i++)
 		sum += (uint32_t)(rx->src.b[i] + rx->dst.b[i]) << (i % 2 ? 0 : 8);
 	for (size_t i = 0; i < rx->len; i++)
 		sum += (uint32_t)pdu[i] << (i % 2 ? 0 : 8);
@@ -140,45 +156,70 @@ START_TEST(builds_the_vectors)
 	uint8_t buf[VRRP_MSG_MAX];
 	struct addr src = addr_v4(192, 0, 2, 2), src6;
 	ck_assert(addr_parse("fe80::2", &src6));
-	ck_assert_int_eq(vrrp_wire_build(&conf4, 100, &src, buf, sizeof(buf)), sizeof(v4));
+	ck_assert_int_eq(vrrp_wire_build(&conf4, 3, 100, &src, &group4, buf, sizeof(buf)), sizeof(v4));
 	ck_assert_mem_eq(buf, v4, sizeof(v4));
 	conf4.checksum_rfc9568 = true;
-	ck_assert_int_eq(vrrp_wire_build(&conf4, 100, &src, buf, sizeof(buf)), sizeof(v4));
+	ck_assert_int_eq(vrrp_wire_build(&conf4, 3, 100, &src, &group4, buf, sizeof(buf)), sizeof(v4));
 	ck_assert_mem_eq(buf, v4_plain, sizeof(v4));
+	for (int k = 0; k < 2; k++) { /* no pseudo-header in version 2, whatever the knob says */
+		conf4.checksum_rfc9568 = k;
+		ck_assert_int_eq(vrrp_wire_build(&conf4, 2, 100, &src, &group4, buf, sizeof(buf)), sizeof(v2_none));
+		ck_assert_mem_eq(buf, v2_none, sizeof(v2_none));
+	}
+	conf4.auth = true;
+	memcpy(conf4.auth_pass, "secret", 6);
+	ck_assert_int_eq(vrrp_wire_build(&conf4, 2, 100, &src, &group4, buf, sizeof(buf)), sizeof(v2_pass));
+	ck_assert_mem_eq(buf, v2_pass, sizeof(v2_pass));
 	conf6.checksum_rfc9568 = true; /* means IPv4 only */
-	ck_assert_int_eq(vrrp_wire_build(&conf6, 255, &src6, buf, sizeof(buf)), sizeof(v6));
+	ck_assert_int_eq(vrrp_wire_build(&conf6, 3, 255, &src6, &group6, buf, sizeof(buf)), sizeof(v6));
 	ck_assert_mem_eq(buf, v6, sizeof(v6));
 }
 END_TEST
 
 START_TEST(truncated_everywhere)
 {
-	/* On the heap, so that sanitizers see a read too far. */
-	const uint8_t *full = _i < (int)sizeof(v4) ? v4 : v6;
-	size_t cut = _i < (int)sizeof(v4) ? (size_t)_i : (size_t)_i - sizeof(v4);
-	uint8_t *pdu = malloc(cut + 1);
-	struct vrrp_msg m = { .vrid = 99 };
-	memcpy(pdu, full, cut);
-	struct vrrp_rx rx = full == v4 ? rx4(pdu, cut) : rx6(pdu, cut);
-	enum vrrp_drop want = cut < VRRP_HDR_LEN ? VRRP_DROP_SHORT : VRRP_DROP_LENGTH;
-	ck_assert_int_eq(vrrp_wire_parse(&rx, full == v4 ? &conf4 : &conf6, &own4, &m), want);
-	ck_assert_uint_eq(m.vrid, 99); /* untouched */
-	ck_assert_uint_eq(vrrp_wire_vrid(&rx), cut >= 2 ? full[1] : 0);
-	free(pdu);
+	static const struct {
+		const uint8_t *full;
+		size_t len;
+	} form[] = {
+		{ v4, sizeof(v4) }, { v6, sizeof(v6) }, { v2_none, sizeof(v2_none) }, { v2_pass, sizeof(v2_pass) }
+	};
+	const uint8_t *full = form[_i].full;
+	struct vrrp_msg m;
+	conf4.version = VRRP_V2_AND_3;
+	conf4.auth = full == v2_pass;
+	memcpy(conf4.auth_pass, "secret", 6);
+	for (size_t cut = 0; cut <= form[_i].len; cut++) {
+		/* On the heap, so that sanitizers see a read too far. */
+		uint8_t *pdu = malloc(cut + 1);
+		memcpy(pdu, full, cut);
+		m.vrid = 99;
+		struct vrrp_rx rx = full == v6 ? rx6(pdu, cut) : rx4(pdu, cut);
+		enum vrrp_drop want = cut < VRRP_HDR_LEN   ? VRRP_DROP_SHORT
+				      : cut < form[_i].len ? VRRP_DROP_LENGTH
+							   : VRRP_OK;
+		ck_assert_int_eq(vrrp_wire_parse(&rx, full == v6 ? &conf6 : &conf4, &own4, &m), want);
+		ck_assert_uint_eq(m.vrid, want != VRRP_OK ? 99 : full[1]); /* untouched */
+		ck_assert_uint_eq(vrrp_wire_vrid(&rx), cut >= 2 ? full[1] : 0);
+		free(pdu);
+	}
 }
 END_TEST
 
 START_TEST(no_bit_error_passes)
 {
+	static const uint8_t *const full[] = { v4, v4_plain, v6, v2_none, v2_pass };
+	static const size_t len[] = { sizeof(v4), sizeof(v4_plain), sizeof(v6), sizeof(v2_none), sizeof(v2_pass) };
 	uint8_t pdu[sizeof(v6)];
 	struct vrrp_msg m;
-	for (int form = 0; form < 3; form++) {
-		const uint8_t *full = form == 0 ? v4 : form == 1 ? v4_plain : v6;
-		size_t len = form == 2 ? sizeof(v6) : sizeof(v4);
-		for (size_t bit = 0; bit < len * 8; bit++) {
-			memcpy(pdu, full, len);
+	conf4.version = VRRP_V2_AND_3;
+	memcpy(conf4.auth_pass, "secret", 6);
+	for (int form = 0; form < 5; form++) {
+		conf4.auth = form == 4;
+		for (size_t bit = 0; bit < len[form] * 8; bit++) {
+			memcpy(pdu, full[form], len[form]);
 			pdu[bit / 8] ^= (uint8_t)(1 << bit % 8);
-			struct vrrp_rx rx = form == 2 ? rx6(pdu, len) : rx4(pdu, len);
+			struct vrrp_rx rx = form == 2 ? rx6(pdu, len[form]) : rx4(pdu, len[form]);
 			enum vrrp_drop d = vrrp_wire_parse(&rx, form == 2 ? &conf6 : &conf4, NULL, &m);
 			ck_assert_msg(d != VRRP_OK, "form %d bit %zu", form, bit);
 		}
@@ -210,19 +251,21 @@ enum change {
 	NO_CONF,
 	CONF_OF_OTHER_FAMILY,
 	NO_FAMILY,
+	FROM_ZERO_6,
+	VERSION_2_OVER_IPV6,
 	CHANGES
 };
 
 static const enum vrrp_drop expected[CHANGES] = {
 	[TTL_254] = VRRP_DROP_TTL,
 	[TTL_UNKNOWN] = VRRP_DROP_TTL,
-	[VERSION_2] = VRRP_DROP_VERSION,
+	[VERSION_2] = VRRP_DROP_IS_V2,
 	[VERSION_4] = VRRP_DROP_VERSION,
 	[TYPE_2] = VRRP_DROP_TYPE,
 	[NO_ADDRESS] = VRRP_DROP_COUNT_ZERO,
 	[ONE_ADDRESS_TOO_MANY] = VRRP_DROP_LENGTH,
-	[ONE_ADDRESS_TOO_FEW] = VRRP_DROP_LENGTH,
-	[TRAILING_BYTE] = VRRP_DROP_LENGTH,
+	[ONE_ADDRESS_TOO_FEW] = VRRP_DROP_TRAILING,
+	[TRAILING_BYTE] = VRRP_DROP_TRAILING,
 	[BAD_SUM] = VRRP_DROP_CHECKSUM,
 	[OTHER_SOURCE_UNDER_THE_SUM] = VRRP_DROP_CHECKSUM,
 	[INTERVAL_0] = VRRP_DROP_INTERVAL,
@@ -236,6 +279,8 @@ static const enum vrrp_drop expected[CHANGES] = {
 	[NO_CONF] = VRRP_DROP_VRID,
 	[CONF_OF_OTHER_FAMILY] = VRRP_DROP_FAMILY,
 	[NO_FAMILY] = VRRP_DROP_FAMILY,
+	[FROM_ZERO_6] = VRRP_DROP_SOURCE,
+	[VERSION_2_OVER_IPV6] = VRRP_DROP_VERSION,
 };
 
 static void apply(enum change c, struct vrrp_rx *rx, uint8_t *pdu, const struct vrrp_conf **conf)
@@ -311,6 +356,19 @@ static void apply(enum change c, struct vrrp_rx *rx, uint8_t *pdu, const struct 
 		break;
 	case NO_FAMILY:
 		rx->af = ADDR_NONE;
+		break;
+	case FROM_ZERO_6:
+		*rx = rx6(pdu, rx->len);
+		memset(&rx->src.b, 0, sizeof(rx->src.b));
+		conf6.vrid = 51;
+		*conf = &conf6;
+		break;
+	case VERSION_2_OVER_IPV6:
+		*rx = rx6(pdu, rx->len);
+		pdu[0] = 0x21;
+		conf6.vrid = 51;
+		conf6.version = VRRP_V2_AND_3;
+		*conf = &conf6;
 		break;
 	case CHANGES:
 		break;
@@ -396,7 +454,7 @@ START_TEST(first_ipv6_address_not_link_local)
 	ck_assert(addr_parse("fe80::2", &src));
 	conf6.vips = &vips6[1];
 	conf6.n_vips = conf6.n_advertised = 1;
-	int len = vrrp_wire_build(&conf6, 10, &src, buf, sizeof(buf));
+	int len = vrrp_wire_build(&conf6, 3, 10, &src, &group6, buf, sizeof(buf));
 	struct vrrp_rx rx = rx6(buf, (size_t)len);
 	ck_assert_int_eq(vrrp_wire_parse(&rx, &conf6, &own6, &m), VRRP_OK);
 	ck_assert_uint_eq(m.odd, VRRP_ODD_NOT_LINK_LOCAL);
@@ -420,7 +478,7 @@ START_TEST(round_trip)
 		c->adv_ns = cs[n % 4] * 10 * NS_PER_MS;
 		unsigned fits = n < (_i ? 90 : 255) ? n : _i ? 90 : 255;
 		struct vrrp_rx rx = _i ? rx6(buf, 0) : rx4(buf, 0);
-		rx.len = (size_t)vrrp_wire_build(c, prio[n % 5], &rx.src, buf, sizeof(buf));
+		rx.len = (size_t)vrrp_wire_build(c, 3, prio[n % 5], &rx.src, &rx.dst, buf, sizeof(buf));
 		ck_assert_uint_eq(rx.len, VRRP_HDR_LEN + fits * (_i ? 16 : 4));
 		ck_assert_int_eq(vrrp_wire_parse(&rx, c, &own4, &m), VRRP_OK);
 		ck_assert_uint_eq(m.n_addrs, fits);
@@ -436,7 +494,9 @@ START_TEST(a_small_buffer_is_refused)
 	uint8_t *buf = malloc((size_t)_i + 1);
 	struct addr src = addr_v4(192, 0, 2, 2);
 	int want = _i < (int)sizeof(v4) ? ERR_FULL : (int)sizeof(v4);
-	ck_assert_int_eq(vrrp_wire_build(&conf4, 100, &src, buf, (size_t)_i), want);
+	int want2 = _i < (int)sizeof(v2_none) ? ERR_FULL : (int)sizeof(v2_none);
+	ck_assert_int_eq(vrrp_wire_build(&conf4, 3, 100, &src, &group4, buf, (size_t)_i), want);
+	ck_assert_int_eq(vrrp_wire_build(&conf4, 2, 100, &src, &group4, buf, (size_t)_i), want2);
 	free(buf);
 }
 END_TEST
@@ -488,6 +548,265 @@ START_TEST(ip_header_truncated_or_wrong)
 }
 END_TEST
 
+/* ---- version 2 ---- */
+
+static void with_password(void)
+{
+	conf4.version = VRRP_V2;
+	conf4.auth = true;
+	memcpy(conf4.auth_pass, "secret\0\0", 8);
+}
+
+START_TEST(parses_version_2)
+{
+	struct vrrp_msg m;
+	struct vrrp_rx rx = rx4(_i ? v2_pass : v2_none, sizeof(v2_none));
+	conf4.version = VRRP_V2;
+	if (_i)
+		with_password();
+	for (int dual = 0; dual < 2; dual++) {
+		ck_assert_int_eq(vrrp_wire_parse(&rx, &conf4, &own4, &m), VRRP_OK);
+		ck_assert_uint_eq(m.version, 2);
+		ck_assert_uint_eq(m.vrid, 51);
+		ck_assert_uint_eq(m.priority, 100);
+		ck_assert_uint_eq(m.n_addrs, 2);
+		ck_assert_int_eq(m.adv_ns, NS_PER_SEC);
+		ck_assert_int_eq(m.sum, VRRP_SUM_PLAIN);
+		ck_assert_uint_eq(m.odd, 0);
+		conf4.version = VRRP_V2_AND_3;
+	}
+}
+END_TEST
+
+/* Which version is accepted where: rows are what is configured, columns what arrives. */
+START_TEST(version_policy)
+{
+	static const enum vrrp_drop want[][2] = {
+		[VRRP_V3] = { VRRP_DROP_IS_V2, VRRP_OK },
+		[VRRP_V2] = { VRRP_OK, VRRP_DROP_IS_V3 },
+		[VRRP_V2_AND_3] = { VRRP_OK, VRRP_OK },
+	};
+	struct vrrp_msg m;
+	struct vrrp_rx two = rx4(v2_none, sizeof(v2_none)), three = rx4(v4, sizeof(v4));
+	conf4.version = (enum vrrp_version)_i;
+	ck_assert_int_eq(vrrp_wire_parse(&two, &conf4, &own4, &m), want[_i][0]);
+	ck_assert_int_eq(vrrp_wire_parse(&three, &conf4, &own4, &m), want[_i][1]);
+	if (want[_i][1] == VRRP_OK)
+		ck_assert_uint_eq(m.version, 3);
+	/* A password concerns version 2 alone. */
+	with_password();
+	conf4.version = (enum vrrp_version)_i;
+	ck_assert_int_eq(vrrp_wire_parse(&three, &conf4, &own4, &m), want[_i][1]);
+}
+END_TEST
+
+static enum vrrp_drop parse_v2(const uint8_t *full, unsigned at, uint8_t value, int extra)
+{
+	uint8_t pdu[sizeof(v2_none) + 4] = { 0 };
+	struct vrrp_msg m, untouched;
+	memcpy(pdu, full, sizeof(v2_none));
+	pdu[at] = value;
+	struct vrrp_rx rx = rx4(pdu, (size_t)((int)sizeof(v2_none) + extra));
+	seal(&rx, pdu);
+	memset(&m, 0x5a, sizeof(m));
+	untouched = m;
+	enum vrrp_drop d = vrrp_wire_parse(&rx, &conf4, &own4, &m);
+	ck_assert(d == VRRP_OK || memcmp(&m, &untouched, sizeof(m)) == 0);
+	return d;
+}
+
+START_TEST(version_2_drops_by_name)
+{
+	conf4.version = VRRP_V2;
+	ck_assert_int_eq(parse_v2(v2_none, 0, 0x21, 0), VRRP_OK);
+	ck_assert_int_eq(parse_v2(v2_none, 0, 0x22, 0), VRRP_DROP_TYPE);
+	ck_assert_int_eq(parse_v2(v2_none, 0, 0x11, 0), VRRP_DROP_VERSION);
+	ck_assert_int_eq(parse_v2(v2_none, 1, 52, 0), VRRP_DROP_VRID);
+	ck_assert_int_eq(parse_v2(v2_none, 3, 0, 0), VRRP_DROP_COUNT_ZERO);
+	ck_assert_int_eq(parse_v2(v2_none, 3, 1, 0), VRRP_DROP_TRAILING);
+	ck_assert_int_eq(parse_v2(v2_none, 3, 3, 0), VRRP_DROP_LENGTH);
+	ck_assert_int_eq(parse_v2(v2_none, 3, 255, 0), VRRP_DROP_LENGTH);
+	ck_assert_int_eq(parse_v2(v2_none, 0, 0x21, 4), VRRP_DROP_TRAILING);
+	/* Authentication: all 256 types; data without a type means nothing. */
+	for (unsigned t = 0; t < 256; t++)
+		ck_assert_int_eq(parse_v2(v2_none, 4, (uint8_t)t, 0), t ? VRRP_DROP_AUTH_TYPE : VRRP_OK);
+	ck_assert_int_eq(parse_v2(v2_none, 23, 7, 0), VRRP_OK);
+	with_password();
+	for (unsigned t = 0; t < 256; t++)
+		ck_assert_int_eq(parse_v2(v2_pass, 4, (uint8_t)t, 0), t == 1 ? VRRP_OK : VRRP_DROP_AUTH_TYPE);
+	for (unsigned at = 16; at < 24; at++)
+		ck_assert_int_eq(parse_v2(v2_pass, at, 'x', 0), VRRP_DROP_AUTH_PASS);
+	ck_assert_int_eq(parse_v2(v2_none, 0, 0x21, 0), VRRP_DROP_AUTH_TYPE);
+	/* A wrong password is told before a wrong interval. */
+	ck_assert_int_eq(parse_v2(v2_none, 5, 9, 0), VRRP_DROP_AUTH_TYPE);
+}
+END_TEST
+
+START_TEST(version_2_interval)
+{
+	conf4.version = VRRP_V2;
+	for (unsigned i = 0; i < 256; i++)
+		ck_assert_int_eq(parse_v2(v2_none, 5, (uint8_t)i, 0), i == 0   ? VRRP_DROP_INTERVAL
+								      : i == 1 ? VRRP_OK
+									       : VRRP_DROP_V2_INTERVAL);
+	/* While both versions are spoken, a version 2 master's interval is learnt (RFC 5798 8.4.1). */
+	conf4.version = VRRP_V2_AND_3;
+	for (unsigned i = 0; i < 256; i++)
+		ck_assert_int_eq(parse_v2(v2_none, 5, (uint8_t)i, 0), i == 0 ? VRRP_DROP_INTERVAL : VRRP_OK);
+	static const struct {
+		int64_t ms;
+		uint8_t s;
+	} row[] = { { 10, 1 }, { 1000, 1 }, { 1490, 1 }, { 1500, 2 }, { 40950, 41 }, { 255000, 255 }, { 300000, 255 } };
+	for (unsigned i = 0; i < sizeof(row) / sizeof(row[0]); i++)
+		ck_assert_uint_eq(vrrp_wire_v2_seconds(row[i].ms * NS_PER_MS), row[i].s);
+}
+END_TEST
+
+START_TEST(version_2_round_trip)
+{
+	uint8_t buf[VRRP_MSG_MAX];
+	struct vrrp_msg m;
+	conf4.version = VRRP_V2;
+	for (unsigned n = 1; n <= 256; n++) {
+		vips4[n - 1] = vips4[0];
+		vips4[n - 1].addr.b[2] = (uint8_t)(n >> 8);
+		vips4[n - 1].addr.b[3] = (uint8_t)n;
+		conf4.n_vips = conf4.n_advertised = (uint16_t)n;
+		conf4.adv_ns = (1 + n % 255) * NS_PER_SEC;
+		conf4.auth = n % 2;
+		memset(conf4.auth_pass, (int)n, sizeof(conf4.auth_pass));
+		unsigned fits = n < 255 ? n : 255;
+		struct vrrp_rx rx = rx4(buf, 0);
+		rx.len = (size_t)vrrp_wire_build(&conf4, 2, (uint8_t)n, &rx.src, &rx.dst, buf, sizeof(buf));
+		ck_assert_uint_eq(rx.len, VRRP_HDR_LEN + fits * 4 + VRRP_AUTH_LEN);
+		ck_assert_int_eq(vrrp_wire_parse(&rx, &conf4, &own4, &m), VRRP_OK);
+		ck_assert_uint_eq(m.n_addrs, fits);
+		ck_assert_uint_eq(m.priority, (uint8_t)n);
+		ck_assert_int_eq(m.adv_ns, conf4.adv_ns);
+		ck_assert_uint_eq(m.odd, 0);
+	}
+}
+END_TEST
+
+START_TEST(forms_and_destinations)
+{
+	static const uint8_t want[][3] = { [VRRP_V3] = { 3 }, [VRRP_V2] = { 2 }, [VRRP_V2_AND_3] = { 3, 2 } };
+	for (int v = 0; v < 3; v++) {
+		unsigned at = 0, n = 0;
+		uint8_t version = 0;
+		conf4.version = (enum vrrp_version)v;
+		while (vrrp_wire_next_form(&conf4, &at, &version))
+			ck_assert_uint_eq(version, want[v][n++]);
+		ck_assert_uint_eq(want[v][n], 0);
+	}
+	struct addr dst = { 0 };
+	unsigned at = 0;
+	ck_assert(vrrp_wire_next_dest(&conf4, &own4, &at, &dst) && addr_eq(&dst, &group4));
+	ck_assert(!vrrp_wire_next_dest(&conf4, &own4, &at, &dst));
+	conf4.multicast_group = addr_v4(224, 0, 0, 99);
+	at = 0;
+	ck_assert(vrrp_wire_next_dest(&conf4, &own4, &at, &dst) && addr_eq(&dst, &conf4.multicast_group));
+	ck_assert(!vrrp_wire_next_dest(&conf4, &own4, &at, &dst));
+	/* Our own address is skipped. */
+	conf4.peers = peers4;
+	conf4.n_peers = 3;
+	at = 0;
+	ck_assert(vrrp_wire_next_dest(&conf4, &own4, &at, &dst) && addr_eq(&dst, &peers4[1].addr));
+	ck_assert(vrrp_wire_next_dest(&conf4, &own4, &at, &dst) && addr_eq(&dst, &peers4[2].addr));
+	ck_assert(!vrrp_wire_next_dest(&conf4, &own4, &at, &dst));
+	at = 0;
+	ck_assert(vrrp_wire_next_dest(&conf4, NULL, &at, &dst) && addr_eq(&dst, &own4));
+}
+END_TEST
+
+START_TEST(another_group)
+{
+	uint8_t pdu[sizeof(v4)];
+	struct vrrp_msg m;
+	memcpy(pdu, v4, sizeof(v4));
+	struct vrrp_rx rx = rx4(pdu, sizeof(pdu));
+	conf4.multicast_group = addr_v4(224, 0, 0, 99);
+	ck_assert_int_eq(vrrp_wire_parse(&rx, &conf4, &own4, &m), VRRP_DROP_DEST);
+	rx.dst = conf4.multicast_group;
+	seal(&rx, pdu);
+	ck_assert_int_eq(vrrp_wire_parse(&rx, &conf4, &own4, &m), VRRP_OK);
+}
+END_TEST
+
+/* ---- unicast ---- */
+
+static enum vrrp_drop unicast(const char *src, const char *dst, int ttl, bool any_source, const struct addr *own)
+{
+	uint8_t pdu[sizeof(v4)];
+	struct vrrp_msg m;
+	memcpy(pdu, v4, sizeof(v4));
+	struct vrrp_rx rx = rx4(pdu, sizeof(pdu));
+	ck_assert(addr_parse(src, &rx.src) && addr_parse(dst, &rx.dst));
+	rx.ttl = ttl;
+	conf4.peers = peers4;
+	conf4.n_peers = 3;
+	conf4.unicast_any_source = any_source;
+	seal(&rx, pdu);
+	return vrrp_wire_parse(&rx, &conf4, own, &m);
+}
+
+START_TEST(unicast_rules)
+{
+	const char *me = "192.0.2.3";
+	/* A peer without limits: any TTL, also none told. */
+	for (int ttl = -1; ttl <= 255; ttl++)
+		ck_assert_int_eq(unicast("192.0.2.2", me, ttl, false, &own4), VRRP_OK);
+	/* One with limits. */
+	for (int ttl = -1; ttl <= 255; ttl++)
+		ck_assert_int_eq(unicast("192.0.2.4", me, ttl, false, &own4),
+				 ttl >= 60 && ttl <= 64 ? VRRP_OK : VRRP_DROP_PEER_TTL);
+	ck_assert_int_eq(unicast("192.0.2.4", me, 59, true, &own4), VRRP_DROP_PEER_TTL); /* it is configured */
+	/* A stranger. */
+	ck_assert_int_eq(unicast("192.0.2.9", me, 255, false, &own4), VRRP_DROP_NOT_PEER);
+	ck_assert_int_eq(unicast("192.0.2.9", me, 1, true, &own4), VRRP_OK);
+	/* Ourselves, although we stand in the list. */
+	ck_assert_int_eq(unicast(me, me, 255, false, &own4), VRRP_DROP_OWN);
+	ck_assert_int_eq(unicast(me, me, 255, true, &own4), VRRP_DROP_OWN);
+	/* Destination: ours, and not the group. */
+	ck_assert_int_eq(unicast("192.0.2.2", "192.0.2.7", 255, false, &own4), VRRP_DROP_DEST);
+	ck_assert_int_eq(unicast("192.0.2.2", "224.0.0.18", 255, false, &own4), VRRP_DROP_DEST);
+	ck_assert_int_eq(unicast("192.0.2.2", "224.0.0.18", 255, false, NULL), VRRP_DROP_DEST);
+	ck_assert_int_eq(unicast("192.0.2.2", "192.0.2.7", 255, false, NULL), VRRP_OK); /* not known what is ours */
+	struct addr none = { 0 };
+	ck_assert_int_eq(unicast("192.0.2.2", "192.0.2.7", 255, false, &none), VRRP_OK);
+	/* Sources that nobody has. */
+	ck_assert_int_eq(unicast("0.0.0.0", me, 255, true, &own4), VRRP_DROP_SOURCE);
+	ck_assert_int_eq(unicast("255.255.255.255", me, 255, true, &own4), VRRP_DROP_SOURCE);
+	ck_assert_int_eq(unicast("224.0.0.5", me, 255, true, &own4), VRRP_DROP_SOURCE);
+}
+END_TEST
+
+START_TEST(unicast_ipv6_need_not_be_link_local)
+{
+	uint8_t pdu[sizeof(v6)];
+	struct vrrp_msg m;
+	memcpy(pdu, v6, sizeof(v6));
+	struct vrrp_rx rx = rx6(pdu, sizeof(pdu));
+	struct addr own;
+	ck_assert(addr_parse("2001:db8::3", &own));
+	conf6.peers = peers6;
+	conf6.n_peers = 1;
+	rx.src = peers6[0].addr;
+	rx.dst = own;
+	rx.ttl = 61;
+	seal(&rx, pdu);
+	ck_assert_int_eq(vrrp_wire_parse(&rx, &conf6, &own, &m), VRRP_OK);
+	ck_assert_int_eq(m.sum, VRRP_SUM_PSEUDO);
+	/* The checksum covers both addresses, so it is made for one destination. */
+	uint8_t buf[VRRP_MSG_MAX];
+	int len = vrrp_wire_build(&conf6, 3, 255, &rx.src, &own, buf, sizeof(buf));
+	ck_assert_int_eq(len, (int)sizeof(v6));
+	ck_assert_mem_eq(buf, pdu, sizeof(v6));
+	rx.dst = own6;
+	ck_assert_int_eq(vrrp_wire_parse(&rx, &conf6, &own6, &m), VRRP_DROP_CHECKSUM);
+}
+END_TEST
+
 START_TEST(every_reason_has_texts)
 {
 	for (int d = 0; d < VRRP_DROP_N; d++) {
@@ -509,7 +828,7 @@ int main(void)
 	tcase_add_test(tc, parses_ipv6);
 	tcase_add_test(tc, ipv6_needs_the_pseudo_header);
 	tcase_add_test(tc, builds_the_vectors);
-	tcase_add_loop_test(tc, truncated_everywhere, 0, (int)(sizeof(v4) + sizeof(v6)));
+	tcase_add_loop_test(tc, truncated_everywhere, 0, 4);
 	tcase_add_test(tc, no_bit_error_passes);
 	tcase_add_loop_test(tc, drops_by_name, 0, CHANGES);
 	tcase_add_test(tc, reserved_bits_are_ignored);
@@ -518,9 +837,18 @@ int main(void)
 	tcase_add_test(tc, a_doubled_address_does_not_pass_for_two);
 	tcase_add_test(tc, first_ipv6_address_not_link_local);
 	tcase_add_loop_test(tc, round_trip, 0, 2);
-	tcase_add_loop_test(tc, a_small_buffer_is_refused, 0, (int)sizeof(v4) + 1);
+	tcase_add_loop_test(tc, a_small_buffer_is_refused, 0, (int)sizeof(v2_none) + 1);
 	tcase_add_test(tc, ip_header_with_options_and_padding);
 	tcase_add_test(tc, ip_header_truncated_or_wrong);
+	tcase_add_loop_test(tc, parses_version_2, 0, 2);
+	tcase_add_loop_test(tc, version_policy, 0, 3);
+	tcase_add_test(tc, version_2_drops_by_name);
+	tcase_add_test(tc, version_2_interval);
+	tcase_add_test(tc, version_2_round_trip);
+	tcase_add_test(tc, forms_and_destinations);
+	tcase_add_test(tc, another_group);
+	tcase_add_test(tc, unicast_rules);
+	tcase_add_test(tc, unicast_ipv6_need_not_be_link_local);
 	tcase_add_test(tc, every_reason_has_texts);
 	suite_add_tcase(s, tc);
 	SRunner *sr = srunner_create(s);
