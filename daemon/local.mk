@@ -44,11 +44,11 @@ check_node_many_LDADD = $(check_node_LDADD)
 # Addresses, links, the KERNEL thread, journal, guardian, process.
 libdaemon_core_a_SOURCES += daemon/netstate.h daemon/netstate_priv.h daemon/netstate.c daemon/netstate_conf.c \
 	daemon/netstate_obs.c daemon/rtnl_wire.h daemon/rtnl_wire.c daemon/rtnl_link.h daemon/rtnl_link.c \
-	daemon/sysctl_plan.h daemon/sysctl_plan.c \
+	daemon/sysctl_plan.h daemon/sysctl_plan.c daemon/nft_rules.h daemon/nft_rules.c \
 	daemon/ownfile.h daemon/ownfile.c \
 	daemon/journal_wire.h daemon/journal_wire.c
 libdaemon_io_a_SOURCES += daemon/netapply.h daemon/netapply.c daemon/rtnl_io.h daemon/rtnl_io.c \
-	daemon/kernel_thread.h daemon/kernel_thread.c daemon/sysctl_io.h daemon/sysctl_io.c daemon/journal.h daemon/journal.c daemon/guardian.h \
+	daemon/kernel_thread.h daemon/kernel_thread.c daemon/sysctl_io.h daemon/sysctl_io.c daemon/nft_io.h daemon/nft_io.c daemon/journal.h daemon/journal.c daemon/guardian.h \
 	daemon/guardian.c daemon/sandbox.h daemon/sandbox.c daemon/sdnotify.h daemon/sdnotify.c daemon/file_io.h \
 	daemon/file_io.c
 
@@ -68,7 +68,7 @@ libdaemon_io_a_SOURCES += daemon/app.h daemon/app.c daemon/app_node.c daemon/app
 sbin_PROGRAMS += keeptrackd
 keeptrackd_SOURCES = daemon/main.c
 keeptrackd_LDADD = libdaemon_io.a libdaemon_core.a libike_io.a libike_core.a libsync_io.a libsync_core.a libvrrp_io.a \
-	libvrrp_core.a $(BASE_LIBS) $(SSL_LIBS) $(CONFIG_LIBS) $(JANSSON_LIBS) $(CAPNG_LIBS) -lm
+	libvrrp_core.a $(BASE_LIBS) $(SSL_LIBS) $(CONFIG_LIBS) $(JANSSON_LIBS) $(CAPNG_LIBS) $(NFT_LIBS) -lm
 # The imagined kernel of the simulation and the address script that it and the real kernel pass; *_real and *_root
 # need root.
 noinst_LIBRARIES += libfake_rtnl.a
@@ -89,6 +89,9 @@ guardian_root_SOURCES = tests/netns/guardian_root.c tests/netns/rtnl_util.h test
 guardian_root_LDADD = $(NET_TEST_LIBS)
 netapply_root_SOURCES = tests/netns/netapply_root.c tests/netns/rtnl_util.h tests/netns/rtnl_util.c
 netapply_root_LDADD = $(NET_TEST_LIBS)
+noinst_PROGRAMS += nft_root
+nft_root_SOURCES = tests/netns/nft_root.c
+nft_root_LDADD = $(NET_TEST_LIBS) $(NFT_LIBS)
 check_PROGRAMS += check_ownfile check_journal check_rtnl_wire check_kernel_thread fuzz_ownfile fuzz_journal fuzz_rtnl_wire
 check_PROGRAMS += check_sdnotify
 check_sdnotify_SOURCES = tests/unit/check_sdnotify.c
@@ -112,6 +115,9 @@ check_sysctl_io_SOURCES = tests/unit/check_sysctl_io.c
 check_sysctl_io_LDADD = $(NET_TEST_LIBS) $(UNIT_LIBS)
 fuzz_sysctl_record_SOURCES = tests/fuzz/fuzz_sysctl_record.c
 fuzz_sysctl_record_LDADD = libdaemon_core.a libbase_core.a $(FUZZ_LIBS)
+check_PROGRAMS += check_nft_rules
+check_nft_rules_SOURCES = tests/unit/check_nft_rules.c
+check_nft_rules_LDADD = libdaemon_core.a libbase_core.a $(UNIT_LIBS)
 check_PROGRAMS += check_rtnl_link
 check_rtnl_link_SOURCES = tests/unit/check_rtnl_link.c
 check_rtnl_link_LDADD = libdaemon_core.a libbase_core.a $(UNIT_LIBS)
