@@ -214,7 +214,7 @@ def flush_once(stack, rig, vips, routes):
         wait_for("b to be master", lambda: b.holds(listed[0]), 5)
         a.start()
         heard(tap2, a.mac(2), 20, 5, vrid=20)
-        rig["a"].ip("link add dump0 type dummy", "link set dump0 up")
+        rig["a"].ip("link add dump0 type veth peer name dump1", "link set dump0 up", "link set dump1 up")
         rig["a"].ip(*("route add 172.%d.%d.%d/32 dev dump0 table 77" % (16 + (n >> 16), n >> 8 & 255, n & 255)
                       for n in range(routes)))
         time.sleep(0.3)
