@@ -22,6 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "daemon/base/clock.h"
+#include "daemon/base/fd.h"
 #include "daemon/file_io.h"
 #include "daemon/guardian.h"
 #include "daemon/sandbox.h"
@@ -301,7 +302,7 @@ static int fork_child(struct guardian *g, struct child *c, int rt_prio)
 		return -err;
 	}
 	setpgid(g->pid, g->pid); /* here too: whoever is first, a signal to our group never reaches the child */
-	g->pipe_fd = fds[1];
+	g->pipe_fd = fd_raise(fds[1], FD_GUARDIAN);
 	fcntl(g->pipe_fd, F_SETFL, O_NONBLOCK);
 	return 0;
 }

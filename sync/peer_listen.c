@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
+#include "daemon/base/fd.h"
 #include "daemon/base/log.h"
 #include "daemon/base/loop.h"
 #include "sync/ossl.h"
@@ -273,7 +274,7 @@ static void on_listen(void *arg, int listen_fd, unsigned events)
 			close(fd);
 			continue;
 		}
-		stranger_new(p, fd, li->link, source, from);
+		stranger_new(p, fd_raise(fd, FD_CHANNEL), li->link, source, from);
 	}
 }
 
@@ -304,7 +305,7 @@ static int listen_fd(const struct addr *a, uint16_t port)
 		close(fd);
 		return rc;
 	}
-	return fd;
+	return fd_raise(fd, FD_LISTENER);
 }
 
 static void listener_close(struct listener *li)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "daemon/base/fd.h"
 #include "sync/peer_conn.h"
 #include "sync/peer_link.h"
 
@@ -72,6 +73,7 @@ int peer_sock_connect(const struct addr *from, const struct addr *to, uint16_t p
 {
 	struct sockaddr_storage sa;
 	int fd = socket(to->af == ADDR_V6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	fd = fd_raise(fd, FD_CHANNEL);
 	if (fd == -1)
 		return -errno;
 	peer_sock_tune(fd, data);

@@ -14,6 +14,7 @@ libbase_core_a_SOURCES = \
 	daemon/base/wire.h
 libbase_io_a_SOURCES = \
 	daemon/base/clock.c daemon/base/clock.h \
+	daemon/base/fd.h \
 	daemon/base/log.c daemon/base/log.h \
 	daemon/base/loop.c daemon/base/loop.h \
 	daemon/base/ring.c daemon/base/ring.h
