@@ -33,12 +33,26 @@ struct app_options {
 	bool log_console;
 };
 
+/* Why a virtual router neither hears nor speaks: it is in FAULT as long. */
+enum app_deaf {
+	APP_HEARS = 0,
+	APP_DEAF_ABSENT,
+	APP_DEAF_DOWN,
+	APP_DEAF_NO_ADDRESS,
+	APP_DEAF_NO_SOURCE, /* the configured source is not there, or cannot be used yet */
+	APP_DEAF_SOCKET,
+	APP_DEAF_GROUP,
+};
+
 /* What the shell keeps for one virtual router. */
 struct app_inst {
 	int ifindex; /* 0: the interface is absent */
 	uint8_t mac[6];
-	bool open; /* receive socket is open */
+	struct vrrp_port *port; /* NULL: not open */
+	struct addr joined;     /* multicast group on it; ADDR_NONE with unicast */
 	struct addr src;
+	enum app_deaf deaf;
+	uint32_t farewell; /* first of its places among the guardian's adverts */
 	struct log_rate drop_rate, send_rate;
 	mono_t garp_at; /* next round of announcements; MONO_NEVER: none */
 	uint8_t garp_left;
@@ -117,7 +131,11 @@ void app_vrrp_link(struct app *a, const struct net_link *l);
 void app_vrrp_relink(struct app *a);
 void app_vrrp_advert(struct app *a, uint16_t inst, uint8_t priority);
 void app_vrrp_drain(struct app *a);
+/* Keeps the guardian's farewell up to date: priority-0 adverts, ready to be sent, while this instance is MASTER. */
 void app_vrrp_guardian(struct app *a, uint16_t inst);
+/* The instance listens no longer. */
+void app_vrrp_close(struct app *a, uint16_t inst);
+const char *app_vrrp_deaf_text(enum app_deaf d);
 
 /* app_net.c: addresses, announcements */
 int app_net_start(struct app *a);

@@ -112,14 +112,16 @@ static bool send_advert(struct child *c, const struct guardian_advert *a)
 {
 	union {
 		struct cmsghdr align;
-		uint8_t room[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+		uint8_t room[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int))];
 	} ctl = { .room = { 0 } };
 	struct iovec iov = { (void *)a->bytes, a->len };
 	struct sockaddr_in6 to6 = { .sin6_family = AF_INET6 };
 	struct sockaddr_in to4 = { .sin_family = AF_INET };
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl.room };
 	bool v6 = a->dst.af == ADDR_V6;
-	m.msg_controllen = v6 ? CMSG_SPACE(sizeof(struct in6_pktinfo)) : CMSG_SPACE(sizeof(struct in_pktinfo));
+	int ttl = a->ttl ? a->ttl : 255;
+	size_t info_len = v6 ? CMSG_SPACE(sizeof(struct in6_pktinfo)) : CMSG_SPACE(sizeof(struct in_pktinfo));
+	m.msg_controllen = info_len + CMSG_SPACE(sizeof(ttl));
 	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
 	if (v6) {
 		struct in6_pktinfo info = { .ipi6_ifindex = (unsigned)a->ifindex };
@@ -139,6 +141,9 @@ static bool send_advert(struct child *c, const struct guardian_advert *a)
 		*h = (struct cmsghdr){ CMSG_LEN(sizeof(info)), IPPROTO_IP, IP_PKTINFO };
 		memcpy(CMSG_DATA(h), &info, sizeof(info));
 	}
+	h = (struct cmsghdr *)(void *)(ctl.room + info_len);
+	*h = (struct cmsghdr){ CMSG_LEN(sizeof(ttl)), v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_HOPLIMIT : IP_TTL };
+	memcpy(CMSG_DATA(h), &ttl, sizeof(ttl));
 	return sendmsg(v6 ? c->raw6_fd : c->raw4_fd, &m, MSG_DONTWAIT) >= 0;
 }
 

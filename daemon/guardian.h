@@ -28,10 +28,11 @@
 
 struct guardian;
 
-/* A prepared advert: the VRRP part with its checksum; TTL 255 and TOS 0xc0 are set by the guardian's sockets. */
+/* A prepared advert: the VRRP part with its checksum; TOS 0xc0 is set by the guardian's sockets. */
 struct guardian_advert {
 	int ifindex;
 	struct addr src, dst;
+	uint8_t ttl; /* or hop limit; 0: 255 */
 	uint16_t len;
 	uint8_t bytes[GUARDIAN_ADVERT_MAX];
 };

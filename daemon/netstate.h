@@ -223,6 +223,10 @@ const struct net_link *netstate_link_by_name(const struct netstate *ns, const ch
  * the first usable link-local IPv6 address that is not ours (section 5.1.2.1). False when there is none.
  */
 bool netstate_source(const struct netstate *ns, int ifindex, uint8_t af, struct addr *out);
+/* True when this address is on the interface, usable (not tentative) and not one of ours that move with a role. */
+bool netstate_may_send(const struct netstate *ns, int ifindex, const struct addr *a);
+/* The first such address in one subnet with a; false when there is none. */
+bool netstate_source_near(const struct netstate *ns, int ifindex, const struct addr *a, struct addr *out);
 /* True when the address is configured on this box by anybody; walks all addresses. */
 bool netstate_is_local(const struct netstate *ns, const struct addr *a);
 /* Addresses of the box, one after the other: *iter starts at 0; false at the end. */

@@ -330,6 +330,39 @@ bool netstate_source(const struct netstate *ns, int ifindex, uint8_t af, struct 
 	return false;
 }
 
+/* The next address of the interface after h that adverts may come from; 0: no more. */
+static uint32_t sender_next(const struct netstate *ns, int ifindex, uint32_t h)
+{
+	const struct net_linkrec *r = net_link_find(ns, ifindex);
+	h = h ? obs_at(ns, h)->next : r ? r->first : 0;
+	while (h &&
+	       ((obs_at(ns, h)->a.flags & (NET_A_TENTATIVE | NET_A_DADFAILED)) != 0 || obs_is_own(ns, obs_at(ns, h))))
+		h = obs_at(ns, h)->next;
+	return h;
+}
+
+bool netstate_may_send(const struct netstate *ns, int ifindex, const struct addr *a)
+{
+	uint32_t h = 0;
+	while ((h = sender_next(ns, ifindex, h)))
+		if (addr_eq(&obs_at(ns, h)->a.addr, a))
+			return true;
+	return false;
+}
+
+bool netstate_source_near(const struct netstate *ns, int ifindex, const struct addr *a, struct addr *out)
+{
+	uint32_t h = 0;
+	while ((h = sender_next(ns, ifindex, h))) {
+		const struct net_addr *have = &obs_at(ns, h)->a;
+		if (have->addr.af != a->af || !addr_in_prefix(a, &have->addr, have->plen))
+			continue;
+		*out = have->addr;
+		return true;
+	}
+	return false;
+}
+
 bool netstate_addr_next(const struct netstate *ns, uint32_t *iter, struct net_addr *out)
 {
 	uint32_t link = 0, h = 0;

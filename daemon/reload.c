@@ -130,11 +130,8 @@ static void end_instances(struct app *a, const struct shape *now)
 		log_notice(LOG_CFG, "instance %s ends", a->cfg->instances[i].name);
 		if (a->node.inst[i].state == VRRP_MASTER)
 			app_vrrp_advert(a, i, 0);
-		if (a->inst[i].open)
-			vrrp_io_close(a->vrrp, (unsigned)a->inst[i].ifindex, a->cfg->instances[i].af);
+		app_vrrp_close(a, i);
 	}
-	for (uint32_t slot = 0; a->guardian && slot < a->cfg->n_instances && slot < GUARDIAN_ADVERTS; slot++)
-		guardian_advert_set(a->guardian, slot, NULL); /* the numbers change; each link says it anew */
 }
 
 static void end_groups(struct app *a, const struct shape *old, const struct shape *now)

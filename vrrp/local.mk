@@ -2,7 +2,7 @@
 noinst_LIBRARIES += libvrrp_core.a libvrrp_io.a
 libvrrp_core_a_SOURCES = \
 	vrrp/garp.c vrrp/garp.h \
-	vrrp/vrrp_conf.h \
+	vrrp/vrrp_conf.h vrrp/vrrp_frame.c vrrp/vrrp_frame.h \
 	vrrp/vrrp_fsm.c vrrp/vrrp_fsm.h \
 	vrrp/vrrp_wire.c vrrp/vrrp_wire.h
 libvrrp_io_a_SOURCES = \
@@ -26,3 +26,7 @@ fuzz_vrrp_wire_LDADD = libvrrp_core.a libbase_core.a $(FUZZ_LIBS)
 check_PROGRAMS += check_vrrp_io
 check_vrrp_io_SOURCES = tests/unit/check_vrrp_io.c
 check_vrrp_io_LDADD = libvrrp_io.a libvrrp_core.a $(BASE_LIBS) $(UNIT_LIBS)
+
+check_PROGRAMS += check_vrrp_frame
+check_vrrp_frame_SOURCES = tests/unit/check_vrrp_frame.c
+check_vrrp_frame_LDADD = libvrrp_core.a libbase_core.a $(UNIT_LIBS)

@@ -197,7 +197,8 @@ def summed(raw, src="10.0.1.66"):
 def bad_frames():
     good = summed(packet())
     return {
-        "version": frame(summed(bytes([0x21]) + good[1:])),
+        "version": frame(summed(bytes([0x41]) + good[1:])),
+        "version_2": frame(summed(bytes([0x21]) + good[1:])),
         "checksum": frame(good[:6] + bytes([good[6] ^ 0x55]) + good[7:]),
         "ttl": frame(good, ttl=254),
         "too_short": frame(good[:6]),
