@@ -1,6 +1,7 @@
 # vrrp: pure core and I/O shell, two convenience libraries.
 noinst_LIBRARIES += libvrrp_core.a libvrrp_io.a
 libvrrp_core_a_SOURCES = \
+	vrrp/announce.c vrrp/announce.h \
 	vrrp/garp.c vrrp/garp.h \
 	vrrp/vrrp_conf.h vrrp/vrrp_frame.c vrrp/vrrp_frame.h \
 	vrrp/vrrp_fsm.c vrrp/vrrp_fsm.h \
@@ -30,3 +31,7 @@ check_vrrp_io_LDADD = libvrrp_io.a libvrrp_core.a $(BASE_LIBS) $(UNIT_LIBS)
 check_PROGRAMS += check_vrrp_frame
 check_vrrp_frame_SOURCES = tests/unit/check_vrrp_frame.c
 check_vrrp_frame_LDADD = libvrrp_core.a libbase_core.a $(UNIT_LIBS)
+
+check_PROGRAMS += check_announce
+check_announce_SOURCES = tests/unit/check_announce.c
+check_announce_LDADD = libvrrp_core.a libbase_core.a $(UNIT_LIBS)
