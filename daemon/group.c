@@ -51,6 +51,20 @@ static struct group_decision some_expired(const struct group_view *v)
 	return d;
 }
 
+/* Every member is deaf, and so the master is gone: unless it says on the channel that it serves (option arbitrate). */
+static struct group_decision all_expired(const struct group_view *v)
+{
+	struct group_decision d = stay;
+	if (v->arbitrate && v->channel_up && v->peer == GROUP_PEER_MASTER && !MUTANT(M_ARBITER_IGNORED)) {
+		d.cut = true;
+		d.member = v->first_deaf;
+		return d;
+	}
+	if (v->better_ready)
+		return stay;
+	return decide(GROUP_TAKE, v->n_zero ? ROLE_R_PRIORITY_ZERO : ROLE_R_NO_RESPONSE, v->first_deaf);
+}
+
 /* Row "BACKUP hears a lower master": only if higher on every member, and never past a living peer that has not spoken of
  * this group yet: it could still hand the role over in an orderly way. */
 static bool may_preempt(const struct group_view *v, uint16_t up)
@@ -72,7 +86,7 @@ static struct group_decision decide_backup(const struct group_view *v)
 	if (v->channel_up && v->peer == GROUP_PEER_LEAVING)
 		return decide(GROUP_TAKE, ROLE_R_PEER_LEAVING, 0);
 	if (v->n_expired >= up || (v->first_decides && v->first_member_expired))
-		return decide(GROUP_TAKE, v->n_zero ? ROLE_R_PRIORITY_ZERO : ROLE_R_NO_RESPONSE, v->first_deaf);
+		return all_expired(v);
 	if (v->n_expired)
 		return some_expired(v);
 	if (may_preempt(v, up))

@@ -14,7 +14,7 @@
 #include "daemon/role.h"
 
 /* What the peers last said of this group on the channel (counts for 300 ms); of several the one that serves counts most,
- * then the one that is leaving. */
+ * then the one that is leaving and leaves the group to us. A peer that leaves it to another node is NOT_MASTER. */
 enum group_peer { GROUP_PEER_UNKNOWN = 0, GROUP_PEER_NOT_MASTER, GROUP_PEER_LEAVING, GROUP_PEER_MASTER };
 
 struct group_view {
@@ -40,6 +40,8 @@ struct group_view {
 	bool first_decides; /* priorities crossed: for 60 s the first member alone decides */
 	bool not_grouped;   /* the peer does not group these members: no retry for 60 s */
 	bool holding;       /* FAULT(transaction) or start delay: not now */
+	bool arbitrate;     /* configured: a master on the channel outweighs silence on every member */
+	bool better_ready;  /* we are not ready, another node is: for one interval it goes first */
 };
 
 enum group_verdict {
@@ -56,6 +58,7 @@ struct group_decision {
 	enum group_verdict verdict;
 	enum role_reason reason;
 	bool deaf;       /* STAY although a member is deaf: name it */
+	bool cut;        /* STAY although every member is deaf: the master is well, the segments are cut */
 	uint16_t member; /* instance that decided or is deaf */
 };
 

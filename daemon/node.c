@@ -25,6 +25,7 @@ void node_init(struct node *n, const struct node_conf *c, mono_t now)
 	n->n_tunnels = c->n_tunnels;
 	n->has_sync = c->has_sync;
 	n->sync_gate = c->sync_gate;
+	n->maintenance = c->maintenance;
 	n->seen = c->stored;
 	memcpy(n->config_digest, c->config_digest, sizeof(n->config_digest));
 	n->pong_at = now;
@@ -35,14 +36,18 @@ void node_init(struct node *n, const struct node_conf *c, mono_t now)
 		role_init(&grp->role, g, n->id);
 		grp->stall_until = grp->plan_retry_at = grp->deaf_since = MONO_NEVER;
 		grp->yielded_at = grp->took_on_zero_at = MONO_NEVER;
+		grp->held_until = grp->expired_since = grp->cut_since = MONO_NEVER;
+		grp->split = (struct node_split){ .since = MONO_NEVER, .maybe = MONO_NEVER };
 		for (uint16_t m = 0; m < grp->n_members; m++) {
 			struct node_member *mem = &n->member[grp->members[m]];
 			*mem = (struct node_member){ .inst = grp->members[m], .group = g, .down = true };
 			mem->zero_at = mem->higher_at = mem->heard_at = MONO_NEVER;
+			mem->rival_at = mem->rival_since = MONO_NEVER;
 		}
 	}
 	for (uint8_t p = 0; p < n->n_peers; p++) {
 		n->peer[p].heard_at = n->peer[p].lost_at = n->peer[p].probe_at = n->peer[p].beat_at = MONO_NEVER;
+		n->peer[p].dead_at = MONO_NEVER;
 		for (uint16_t g = 0; g < n->n_groups; g++)
 			n->peer[p].groups[g].at = MONO_NEVER;
 	}
@@ -115,9 +120,11 @@ void node_vrrp(struct node_run *r, uint16_t inst, const struct vrrp_ev *ev)
 			break;
 		case VRRP_ACT_HEARD_ZERO:
 			m->zero_at = r->now;
+			m->rival_at = MONO_NEVER;
 			break;
 		case VRRP_ACT_HEARD_HIGHER:
 			m->higher_at = r->now;
+			node_rival(r, inst, true);
 			break;
 		case VRRP_ACT_HEARD_LOWER:
 			m->lower = true;
@@ -127,6 +134,7 @@ void node_vrrp(struct node_run *r, uint16_t inst, const struct vrrp_ev *ev)
 			break;
 		case VRRP_ACT_HEARD_RIVAL:
 			n->rivals++;
+			node_rival(r, inst, false);
 			break;
 		case VRRP_ACT_STATE: {
 			struct node_act *a = node_tell(r, NODE_TOLD_INSTANCE);
@@ -135,7 +143,7 @@ void node_vrrp(struct node_run *r, uint16_t inst, const struct vrrp_ev *ev)
 			a->to = (uint8_t)va->u.state.to;
 			a->reason = (uint8_t)va->u.state.reason;
 			m->lower = m->zero = m->rearmed = false;
-			m->higher_at = MONO_NEVER;
+			m->higher_at = m->rival_at = m->rival_since = MONO_NEVER;
 			break;
 		}
 		case VRRP_ACT_WARN: {
@@ -215,14 +223,8 @@ static void on_advert(struct node_run *r, const struct node_ev *ev)
 	bool alive = ev->advert->u.advert.priority > 0; /* a farewell may come from a dead process' guardian */
 	if (alive)
 		m->heard_at = r->now;
-	if (grp->adopting && alive) { /* another master: what an earlier process left goes at once */
-		node_touch(n, m->group);
-		grp->adopting = false;
-		struct node_act *a = node_emit(r, NODE_ACT_NET);
-		a->group = m->group;
-		a->net_mode = NODE_NET_DOWN;
-		a->epoch = grp->role.epoch;
-	}
+	if (grp->adopting && alive) /* another master: what an earlier process left goes at once */
+		node_unadopt(r, m->group);
 	for (uint8_t p = 0; alive && p < n->n_peers; p++)
 		n->peer[p].dead = false;
 	if (alive)
@@ -294,10 +296,12 @@ static void on_start(struct node_run *r, const struct node_ev *ev)
 	n->ping_at = n->has_sync ? r->now : MONO_NEVER;
 	n->pong_at = r->now;
 	for (uint16_t g = 0; g < n->n_groups; g++) {
-		n->group[g].adopting = ev->adopting;
+		/* In maintenance nothing is taken over, so nothing is kept for that. */
+		bool adopting = ev->adopting && !n->maintenance;
+		n->group[g].adopting = adopting;
 		struct node_act *a = node_emit(r, NODE_ACT_NET);
 		a->group = g;
-		a->net_mode = ev->adopting ? NODE_NET_KEEP : NODE_NET_DOWN;
+		a->net_mode = adopting ? NODE_NET_KEEP : NODE_NET_DOWN;
 		a->epoch = n->seen;
 		node_wish(r, g, ROLE_BACKUP, ROLE_K_NONE, ROLE_R_START, r->now);
 		for (uint16_t m = 0; m < n->group[g].n_members; m++) {
@@ -330,12 +334,8 @@ static void on_stop(struct node_run *r)
 	n->stop_next = 0;
 	for (uint16_t g = 0; g < n->n_groups; g++) {
 		struct node_group *grp = &n->group[g];
-		if (grp->adopting) {
-			grp->adopting = false;
-			struct node_act *a = node_emit(r, NODE_ACT_NET);
-			a->group = g;
-			a->net_mode = NODE_NET_DOWN;
-		}
+		if (grp->adopting)
+			node_unadopt(r, g);
 		node_wish(r, g, ROLE_INIT, ROLE_K_STOP, ROLE_R_STOP, r->now);
 	}
 }

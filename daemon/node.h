@@ -33,23 +33,36 @@
 #define NODE_WALK          256                /* groups looked at in one piece of the walk over all of them */
 #define NODE_PHASES        64                 /* beats over which the adverts of more groups than this are spread */
 #define NODE_NO_GROUP      UINT16_MAX
+#define NODE_HANDOVER_NS   (1000 * NS_PER_MS) /* a router whose place was taken hears of it within this */
 
 struct node_member {
 	uint16_t inst, group;
-	bool down;        /* own link down or no address to speak from */
-	bool lower;       /* the present master has a lower priority than ours */
-	bool zero;        /* expired after a priority-0 advert */
-	bool rearmed;     /* a late timer was given its one second chance */
-	mono_t zero_at;   /* last priority-0 advert */
-	mono_t higher_at; /* MASTER: last advert of a higher master */
-	mono_t heard_at;  /* last accepted advert of another router */
+	bool down;          /* own link down or no address to speak from */
+	bool lower;         /* the present master has a lower priority than ours */
+	bool zero;          /* expired after a priority-0 advert */
+	bool rearmed;       /* a late timer was given its one second chance */
+	mono_t zero_at;     /* last priority-0 advert */
+	mono_t higher_at;   /* MASTER: last advert of a higher master */
+	mono_t heard_at;    /* last accepted advert of another router */
+	mono_t rival_at;    /* MASTER: last advert of another master, MONO_NEVER once it said good-bye */
+	mono_t rival_since; /* MASTER, split brain: the other master is heard on this segment since */
 	struct timerq_slot timer;
+};
+
+/* Two masters of one group at the same time. */
+struct node_split {
+	mono_t since;  /* MONO_NEVER: there is none */
+	mono_t maybe;  /* the peer says MASTER too; counts when it lasts */
+	uint16_t inst; /* where the other one was heard first; UINT16_MAX: only the channel says so */
+	struct addr src;
+	uint8_t priority;
+	uint32_t node; /* of the peer that says so; 0: nobody does */
 };
 
 struct node_group {
 	const uint16_t *members; /* instance indices */
 	uint16_t n_members;
-	bool fault_degrade, preempt;
+	bool fault_degrade, preempt, arbitrate;
 	struct role role;
 	bool mine;       /* counts as ours for SYNC's authority */
 	bool given_away; /* a planned demotion: no preemption until MASTER again */
@@ -57,6 +70,10 @@ struct node_group {
 	bool stalled;    /* MASTER that slept: silent until stall_until */
 	mono_t stall_until;
 	mono_t plan_retry_at;
+	mono_t held_until;    /* gave the role away because an address was lost: no preemption until then */
+	mono_t expired_since; /* every member is deaf */
+	mono_t cut_since;     /* arbitrating: BACKUP although every member is deaf; MONO_NEVER: not */
+	struct node_split split;
 	mono_t yielded_at; /* last demotion because a higher master was heard */
 	mono_t first_decides_until, not_grouped_until;
 	mono_t took_on_zero_at;  /* took the role because of priority 0 without a channel */
@@ -83,7 +100,9 @@ struct node_peer {
 	mono_t beat_at; /* last heartbeat: what it does not name is as it was said before */
 	uint64_t boot_nonce;
 	bool you_have_all; /* it said so, for this boot of both */
+	bool maintenance;  /* it stays out of elections */
 	bool dead;         /* process death proven */
+	mono_t dead_at;
 	bool probing;
 	uint8_t probes_left; /* a dying process closes its listener a little after its connections */
 	mono_t probe_at;     /* next probe; MONO_NEVER: none */
@@ -91,7 +110,8 @@ struct node_peer {
 		uint8_t role; /* enum peer_role */
 		uint8_t priority;
 		bool ready, leaving;
-		mono_t at; /* last said */
+		uint32_t successor; /* leaving: the node that is to take over; 0: whoever can */
+		mono_t at;          /* last said */
 		struct epoch epoch;
 	} * groups; /* n_groups */
 };
@@ -171,7 +191,14 @@ enum node_told {
 	NODE_TOLD_TUNNEL,      /* tunnel, ike.from, ike.to, ike.reason */
 	NODE_TOLD_WARN,        /* inst, warn (enum vrrp_warn) */
 	NODE_TOLD_GATE_CLOSED, /* group: would preempt, the gate is closed */
+	NODE_TOLD_SPLIT,       /* group: split brain, see node_group.split */
+	NODE_TOLD_SPLIT_ENDED, /* group, late_ns = how long, on = this node stays MASTER */
+	NODE_TOLD_CUT,         /* group, peer: every member is deaf, that node serves */
+	NODE_TOLD_CUT_ENDED,   /* group, late_ns = how long, on = this node takes over */
+	NODE_TOLD_HELD,        /* group: an address was lost, no preemption for NODE_PENALTY_NS */
 };
+
+#define NODE_TOLD_COUNT (NODE_TOLD_HELD + 1)
 
 struct node_act {
 	enum node_act_type type;
@@ -198,7 +225,7 @@ struct node_acts {
 	unsigned n_msgs, cap_msgs;
 };
 #define NODE_ACTS_FOR(n_inst, n_groups) (8u * (n_inst) + 40u * (n_groups) + 64u)
-#define NODE_MSGS_FOR(n_groups)         (4u * (n_groups) + 8u)
+#define NODE_MSGS_FOR(n_groups)         (4u * (n_groups) + 32u)
 
 struct node {
 	uint32_t id;
@@ -224,6 +251,7 @@ struct node {
 	struct epoch authority; /* of the last AUTHORITY that SYNC was given */
 	bool drained;           /* TICK after a drain: expiries count now */
 	uint64_t stale, stalls, rearms, rivals;
+	uint64_t splits, arbitrated; /* times two masters were seen; times a master on the channel outweighed silence */
 	uint64_t config_digest[4];
 	/* What makes a step cost as much as it changes, and not as much as there is. */
 	struct timerq inst_due, group_due;
@@ -246,6 +274,7 @@ struct node_conf {
 	struct ike_tunnel *tunnel; /* ike_init done */
 	uint16_t n_tunnels;
 	bool has_sync, sync_gate;
+	bool maintenance;    /* as it was left by an earlier run */
 	struct epoch stored; /* highest epoch of an earlier run */
 	uint64_t config_digest[4];
 };
@@ -265,5 +294,11 @@ bool node_gate_open(const struct node *n, mono_t now);
 /* Another node said within the last second that it could take this group. */
 bool node_group_peer_ready(const struct node *n, uint16_t group, mono_t now);
 bool node_sync_late(const struct node *n, mono_t now);
+/* This peer acknowledged everything that we had, for this boot of both. */
+bool node_peer_has_all(const struct node *n, uint32_t peer);
+/* Lowest effective priority among the members: what counts between nodes. */
+uint8_t node_group_priority(const struct node *n, uint16_t group);
+/* The ready node with the highest priority, of equal ones that with the lowest id; 0: none. */
+uint32_t node_successor(const struct node *n, uint16_t group, mono_t now);
 
 #endif

@@ -95,6 +95,27 @@ static void view_members(const struct node *n, uint16_t group, mono_t now, struc
 	}
 }
 
+/* What a peer said of this group not long ago. Of those that could follow a leaving one only the fittest counts it as
+ * leaving: two that took over together would meet on the wire. */
+static enum group_peer peer_says(const struct node *n, const struct node_peer *p, uint16_t group, mono_t now)
+{
+	if (p->groups[group].leaving) {
+		uint32_t heir = p->groups[group].successor;
+		bool ours = heir ? heir == n->id : !node_outranked(n, group, now);
+		return ours ? GROUP_PEER_LEAVING : GROUP_PEER_NOT_MASTER;
+	}
+	bool serves = p->groups[group].role == PEER_ROLE_MASTER || p->groups[group].role == PEER_ROLE_MOVING;
+	return serves ? GROUP_PEER_MASTER : GROUP_PEER_NOT_MASTER;
+}
+
+/* Its process is gone, and nobody fitter than we are takes its place; one that should have and did not is not waited for. */
+static bool ours_by_death(const struct node *n, const struct node_peer *p, uint16_t group, mono_t now)
+{
+	if (!p->dead || p->groups[group].role != PEER_ROLE_MASTER)
+		return false;
+	return !node_outranked(n, group, now) || mono_sub(now, p->dead_at) > NODE_CHANNEL_NS;
+}
+
 static void view_peers(const struct node *n, uint16_t group, mono_t now, struct group_view *v)
 {
 	bool unheard = false;
@@ -104,18 +125,14 @@ static void view_peers(const struct node *n, uint16_t group, mono_t now, struct 
 		unheard |= !peer->same_config || !node_channel_up(peer, now);
 		if (!peer->same_config)
 			continue;
-		v->peer_dead |= peer->dead && peer->groups[group].role == PEER_ROLE_MASTER;
+		v->peer_dead |= ours_by_death(n, peer, group, now);
 		if (!node_channel_up(peer, now))
 			continue;
 		v->channel_up = true;
 		if (mono_is_never(node_said_at(peer, group)) ||
 		    mono_sub(now, node_said_at(peer, group)) > NODE_CHANNEL_NS)
 			continue;
-		enum group_peer said =
-		    peer->groups[group].leaving ? GROUP_PEER_LEAVING
-		    : peer->groups[group].role == PEER_ROLE_MASTER || peer->groups[group].role == PEER_ROLE_MOVING
-			? GROUP_PEER_MASTER
-			: GROUP_PEER_NOT_MASTER;
+		enum group_peer said = peer_says(n, peer, group, now);
 		v->peer = said > v->peer ? said : v->peer;
 	}
 	/* Of three nodes one is not heard here: the master that a member still hears may be that one. */
@@ -130,15 +147,20 @@ static struct group_view view(const struct node *n, uint16_t group, mono_t now)
 		.is = grp->role.state == ROLE_COMMITTING ? grp->role.target : grp->role.is,
 		.n = grp->n_members,
 		.gate_open = node_gate_open(n, now),
-		.preempt = grp->preempt && !grp->given_away && mono_is_never(grp->plan_retry_at),
+		.preempt = grp->preempt && !grp->given_away && mono_is_never(grp->plan_retry_at) &&
+			   mono_is_never(grp->held_until),
 		.fault_degrade = grp->fault_degrade,
 		.maintenance = n->maintenance,
 		.first_decides = !mono_is_never(grp->first_decides_until) && mono_before(now, grp->first_decides_until),
 		.not_grouped = !mono_is_never(grp->not_grouped_until) && mono_before(now, grp->not_grouped_until),
 		.holding = !mono_is_never(grp->role.hold_until),
+		.arbitrate = grp->arbitrate,
 	};
 	view_members(n, group, now, &v);
 	view_peers(n, group, now, &v);
+	/* A node that has not got the sessions lets one that has go first, for as long as that one's timer may run longer. */
+	v.better_ready = !mono_is_never(grp->expired_since) && node_better_ready(n, group, now) &&
+			 mono_sub(now, grp->expired_since) < n->inst[grp->members[0]].master_adv_ns;
 	return v;
 }
 
@@ -216,6 +238,31 @@ static void note_deaf(struct node_run *r, uint16_t group, const struct group_dec
 	a->inst = d->member;
 }
 
+/* Every member is deaf, and the master's word on the channel keeps this node from taking over. */
+static void note_cut(struct node_run *r, uint16_t group, const struct group_decision *d)
+{
+	struct node *n = r->n;
+	struct node_group *grp = &n->group[group];
+	if (d->cut == !mono_is_never(grp->cut_since))
+		return;
+	struct node_act *a = node_tell(r, d->cut ? NODE_TOLD_CUT : NODE_TOLD_CUT_ENDED);
+	a->group = group;
+	a->peer = node_master_peer(n, group, r->now);
+	a->on = d->verdict == GROUP_TAKE;
+	a->late_ns = d->cut ? 0 : mono_sub(r->now, grp->cut_since);
+	grp->cut_since = d->cut ? r->now : MONO_NEVER;
+	n->arbitrated += d->cut;
+}
+
+static void note_expired(struct node_group *grp, const struct group_view *v, mono_t now)
+{
+	bool all = v->is == ROLE_BACKUP && v->n_expired > 0 && v->n_expired + v->n_down >= v->n;
+	if (!all)
+		grp->expired_since = MONO_NEVER;
+	else if (mono_is_never(grp->expired_since))
+		grp->expired_since = now;
+}
+
 /* Would preempt, were it not for the gate: said once while it lasts. */
 static void note_gate(struct node_run *r, uint16_t group, const struct group_view *v)
 {
@@ -255,11 +302,22 @@ void node_evaluate(struct node_run *r, uint16_t group)
 	struct node_group *grp = &n->group[group];
 	if (!n->running || n->stopping)
 		return;
+	node_split_watch(r, group);
+	if (mono_due(grp->held_until, r->now))
+		grp->held_until = MONO_NEVER;
 	struct group_view v = view(n, group, r->now);
+	if (mono_is_never(grp->expired_since)) {
+		note_expired(grp, &v, r->now);
+		if (!mono_is_never(grp->expired_since))
+			v = view(n, group, r->now);
+	} else {
+		note_expired(grp, &v, r->now);
+	}
 	struct group_decision d = group_decide(&v);
 	if (grp->role.state == ROLE_DEMOTING && d.verdict != GROUP_FAULT)
 		return; /* it always finishes; only where it ends may change */
 	note_deaf(r, group, &d);
+	note_cut(r, group, &d);
 	note_gate(r, group, &v);
 	switch (d.verdict) {
 	case GROUP_STAY:
@@ -379,6 +437,16 @@ static void say_net(struct node_run *r, uint16_t group, enum node_net_mode mode,
 	a->epoch = epoch;
 }
 
+/* The role went because an address could not be kept. What took it may come again: the higher priority waits, and then
+ * counts again. */
+static void hold_off(struct node_run *r, uint16_t group)
+{
+	struct node_group *grp = &r->n->group[group];
+	grp->held_until = mono_add(r->now, NODE_PENALTY_NS);
+	if (grp->preempt)
+		node_tell(r, NODE_TOLD_HELD)->group = group;
+}
+
 static void role_changed(struct node_run *r, uint16_t group, enum role_is is, const struct role_record *rec)
 {
 	struct node *n = r->n;
@@ -405,17 +473,42 @@ static void role_changed(struct node_run *r, uint16_t group, enum role_is is, co
 	case ROLE_BACKUP:
 		if (rec->from == ROLE_FAULT)
 			each_member(r, group, &(struct vrrp_ev){ .type = VRRP_EV_FAULT_CLEAR });
+		else if (rec->reason == ROLE_R_TRANSACTION)
+			hold_off(r, group);
 		else if (rec->kind == ROLE_K_PLANNED && rec->outcome != ROLE_RES_ERROR)
 			grp->given_away = true;
 		break;
 	case ROLE_MASTER:
 		grp->given_away = false;
-		grp->yielded_at = MONO_NEVER;
+		grp->yielded_at = grp->held_until = MONO_NEVER;
 		break;
 	case ROLE_FAULT:
 		each_member(r, group, &(struct vrrp_ev){ .type = VRRP_EV_FAULT });
 		break;
 	}
+	node_split_watch(r, group);
+}
+
+/* Priority 0 from members that are silent already: a planned switch whose other side was not heard of again. */
+static void farewell(struct node_run *r, uint16_t group)
+{
+	const struct node_group *grp = &r->n->group[group];
+	for (uint16_t i = 0; i < grp->n_members; i++) {
+		struct vrrp *v = &r->n->inst[grp->members[i]];
+		if (v->state != VRRP_BACKUP || r->n->member[grp->members[i]].down)
+			continue;
+		v->stats.adv_sent++;
+		v->stats.zero_sent++;
+		node_emit(r, NODE_ACT_ADVERT)->inst = grp->members[i];
+	}
+}
+
+/* A fault names the node that is to follow; whoever was asked in an orderly way and did not answer is not named again. */
+static void say_leaving(struct node_run *r, uint16_t group, const struct role_act *act, uint8_t reason)
+{
+	uint32_t heir = act->planned ? 0 : node_successor(r->n, group, r->now);
+	node_say(r, PEER_LEAVING, 0, group, act->epoch, 0, reason, act->planned);
+	r->out->msgs[r->out->n_msgs - 1].successor = heir;
 }
 
 static void sync_act(struct node_run *r, uint16_t group, const struct role_act *act)
@@ -507,7 +600,10 @@ static void role_act(struct node_run *r, uint16_t group, const struct role_act *
 		node_say(r, PEER_UP, n->group[group].partner, group, act->epoch, 0, rec->reason, false);
 		return;
 	case ROLE_ACT_PEER_LEAVING:
-		node_say(r, PEER_LEAVING, 0, group, act->epoch, 0, rec->reason, act->planned);
+		say_leaving(r, group, act, rec->reason);
+		return;
+	case ROLE_ACT_FAREWELL:
+		farewell(r, group);
 		return;
 	case ROLE_ACT_BEGIN:
 		if (act->is == ROLE_MASTER)

@@ -59,8 +59,12 @@ void node_heartbeat_all(struct node_run *r);
 /* to 0: every peer. */
 void node_say(struct node_run *r, enum peer_msg_type type, uint32_t to, uint16_t group, struct epoch epoch,
 	      uint64_t seq, uint8_t reason, bool planned);
-/* The ready node with the highest priority; 0: none. */
-uint32_t node_successor(const struct node *n, uint16_t group, mono_t now);
+/* Another node is fitter to take this group over: ready before not ready, then priority, then the lower id. */
+bool node_outranked(const struct node *n, uint16_t group, mono_t now);
+/* We are not ready for this group and a node that is could take it. */
+bool node_better_ready(const struct node *n, uint16_t group, mono_t now);
+/* Removes what an earlier process left: somebody else is there. */
+void node_unadopt(struct node_run *r, uint16_t group);
 /* The node that says on the channel that it is MASTER; 0: none. */
 uint32_t node_master_peer(const struct node *n, uint16_t group, mono_t now);
 void node_on_peer_up(struct node_run *r, const struct node_ev *ev);
@@ -78,6 +82,12 @@ static inline mono_t node_said_at(const struct node_peer *p, uint16_t group)
 	mono_t at = p->groups[group].at;
 	return mono_is_never(at) || mono_is_never(p->beat_at) ? at : mono_max(at, p->beat_at);
 }
+
+/* node_split.c */
+/* MASTER: another master's advert was accepted; higher: it is the better one. */
+void node_rival(struct node_run *r, uint16_t inst, bool higher);
+/* Begins, ends and names split brain as the peers' words and the rivals' adverts have it now. */
+void node_split_watch(struct node_run *r, uint16_t group);
 
 /* node_ike.c */
 void node_ike(struct node_run *r, uint16_t tunnel, const struct ike_ev *ev);

@@ -4,6 +4,7 @@
 #include "daemon/node_int.h"
 
 #include <string.h>
+#include "daemon/base/mutant.h"
 #include "daemon/base/require.h"
 #include "sync/rec.h"
 
@@ -51,17 +52,82 @@ static struct peer_msg *new_msg(struct node_run *r, enum peer_msg_type type, uin
 	return m;
 }
 
+bool node_peer_has_all(const struct node *n, uint32_t peer)
+{
+	for (unsigned i = 0; i < SYNC_NODES_MAX; i++)
+		if (n->sync.has_all[i] == peer)
+			return true;
+	return false;
+}
+
+uint8_t node_group_priority(const struct node *n, uint16_t group)
+{
+	const struct node_group *grp = &n->group[group];
+	uint8_t low = 255;
+	for (uint16_t i = 0; i < grp->n_members; i++)
+		if (n->inst[grp->members[i]].priority < low)
+			low = n->inst[grp->members[i]].priority;
+	return low;
+}
+
+/* Who takes over: ready before not ready, then the priority, then the lower id. */
+struct rank {
+	bool ready;
+	uint8_t priority;
+	uint32_t node;
+};
+
+static bool fitter(const struct rank *a, const struct rank *b)
+{
+	if (a->ready != b->ready)
+		return a->ready;
+	if (a->priority != b->priority)
+		return a->priority > b->priority;
+	return a->node < b->node;
+}
+
+static struct rank rank_of(const struct node_peer *p, uint16_t group, mono_t now)
+{
+	return (struct rank){ ready_for(p, group, now), p->groups[group].priority, p->node };
+}
+
 uint32_t node_successor(const struct node *n, uint16_t group, mono_t now)
 {
-	const struct node_peer *best = NULL;
+	struct rank best = { 0 };
 	for (uint8_t p = 0; p < n->n_peers; p++) {
-		const struct node_peer *peer = &n->peer[p];
-		if (!ready_for(peer, group, now))
-			continue;
-		if (!best || peer->groups[group].priority > best->groups[group].priority)
-			best = peer;
+		struct rank it = rank_of(&n->peer[p], group, now);
+		if (it.ready && (!best.node || fitter(&it, &best)))
+			best = it;
 	}
-	return best ? best->node : 0;
+	return best.node;
+}
+
+/* On the channel and no master: it could take the group over. */
+static bool contender(const struct node_peer *p, uint16_t group, mono_t now)
+{
+	return !p->dead && p->same_config && !p->maintenance && node_channel_up(p, now) &&
+	       p->groups[group].role == PEER_ROLE_BACKUP && !p->groups[group].leaving;
+}
+
+bool node_outranked(const struct node *n, uint16_t group, mono_t now)
+{
+	struct rank me = { node_group_ready(n, group, now), node_group_priority(n, group), n->id };
+	for (uint8_t p = 0; p < n->n_peers; p++) {
+		struct rank it = rank_of(&n->peer[p], group, now);
+		if (contender(&n->peer[p], group, now) && fitter(&it, &me) && !MUTANT(M_EVERY_NODE_SUCCEEDS))
+			return true;
+	}
+	return false;
+}
+
+bool node_better_ready(const struct node *n, uint16_t group, mono_t now)
+{
+	if (node_group_ready(n, group, now))
+		return false;
+	for (uint8_t p = 0; p < n->n_peers; p++)
+		if (contender(&n->peer[p], group, now) && ready_for(&n->peer[p], group, now))
+			return true;
+	return false;
 }
 
 uint32_t node_master_peer(const struct node *n, uint16_t group, mono_t now)
@@ -101,15 +167,6 @@ static uint8_t role_on_wire(const struct role *role)
 	return PEER_ROLE_INIT;
 }
 
-static uint8_t lowest_priority(const struct node *n, const struct node_group *grp)
-{
-	uint8_t low = 255;
-	for (uint16_t i = 0; i < grp->n_members; i++)
-		if (n->inst[grp->members[i]].priority < low)
-			low = n->inst[grp->members[i]].priority;
-	return low;
-}
-
 static void put_group(struct node_run *r, struct peer_msg *m, uint16_t g)
 {
 	struct node *n = r->n;
@@ -119,7 +176,7 @@ static void put_group(struct node_run *r, struct peer_msg *m, uint16_t g)
 	m->groups[m->n_groups++] = (struct peer_group_state){
 		.group = g,
 		.role = role_on_wire(&grp->role),
-		.priority = lowest_priority(n, grp),
+		.priority = node_group_priority(n, g),
 		.ready = grp->told_ready,
 		.epoch = grp->role.epoch,
 	};
@@ -129,8 +186,32 @@ static struct peer_msg *new_heartbeat(struct node_run *r)
 {
 	struct peer_msg *m = new_msg(r, PEER_HEARTBEAT, 0);
 	m->epoch = r->n->seen;
-	m->you_have_all = r->n->sync.peer_has_all;
+	m->maintenance = r->n->maintenance;
 	return m;
+}
+
+/* The heartbeats from action `from` on go to each peer: what it has of our sessions is between the two. */
+static void to_each(struct node_run *r, unsigned from)
+{
+	struct node *n = r->n;
+	unsigned end = r->out->n;
+	bool first = true;
+	for (uint8_t p = 0; p < n->n_peers; p++) {
+		bool all = node_peer_has_all(n, n->peer[p].node);
+		if (!n->peer[p].up)
+			continue;
+		for (unsigned i = from; i < end; i++) {
+			struct peer_msg *m = r->out->a[i].msg;
+			if (!first) {
+				struct peer_msg *own = new_msg(r, PEER_HEARTBEAT, 0);
+				*own = *m;
+				m = own;
+			}
+			m->you_have_all = all;
+			(first ? &r->out->a[i] : &r->out->a[r->out->n - 1])->peer = n->peer[p].node;
+		}
+		first = false;
+	}
 }
 
 void node_heartbeat_all(struct node_run *r)
@@ -140,11 +221,13 @@ void node_heartbeat_all(struct node_run *r)
 	if (!n->n_peers)
 		return;
 	struct peer_msg *m = NULL;
+	unsigned from = r->out->n;
 	for (uint16_t g = 0; g < n->n_groups; g++) {
 		if (!m || m->n_groups == PEER_GROUPS_MAX)
 			m = new_heartbeat(r);
 		put_group(r, m, g);
 	}
+	to_each(r, from);
 }
 
 void node_heartbeat(struct node_run *r)
@@ -155,6 +238,7 @@ void node_heartbeat(struct node_run *r)
 		return;
 	}
 	/* The channel keeps the order and loses nothing: what changed, and the others in turn. */
+	unsigned from = r->out->n;
 	struct peer_msg *m = new_heartbeat(r);
 	n->heartbeat_at = mono_add(r->now, NODE_HEARTBEAT_NS);
 	for (uint16_t g = 0; g < n->n_groups; g++) {
@@ -169,6 +253,18 @@ void node_heartbeat(struct node_run *r)
 		n->tell_next = (uint16_t)((n->tell_next + 1) % n->n_groups);
 		put_group(r, m, n->tell_next);
 	}
+	to_each(r, from);
+}
+
+void node_unadopt(struct node_run *r, uint16_t group)
+{
+	struct node_group *grp = &r->n->group[group];
+	node_touch(r->n, group);
+	grp->adopting = false;
+	struct node_act *a = node_emit(r, NODE_ACT_NET);
+	a->group = group;
+	a->net_mode = NODE_NET_DOWN;
+	a->epoch = grp->role.epoch;
 }
 
 void node_on_peer_up(struct node_run *r, const struct node_ev *ev)
@@ -182,6 +278,10 @@ void node_on_peer_up(struct node_run *r, const struct node_ev *ev)
 	p->heard_at = r->now;
 	p->dead = p->probing = false;
 	node_tell(r, NODE_TOLD_PEER_UP)->peer = p->node;
+	/* Somebody else is there to serve: what an earlier process of ours left goes at once. */
+	for (uint16_t g = 0; g < r->n->n_groups; g++)
+		if (r->n->group[g].adopting)
+			node_unadopt(r, g);
 	node_heartbeat_all(r);
 }
 
@@ -238,6 +338,7 @@ void node_on_probe(struct node_run *r, const struct node_ev *ev)
 		if (!mono_is_never(n->member[i].heard_at) && mono_before(p->lost_at, n->member[i].heard_at))
 			return; /* an advert since: somebody is still there */
 	p->dead = true;
+	p->dead_at = r->now;
 	node_tell(r, NODE_TOLD_PEER_DEAD)->peer = p->node;
 	node_evaluate_all(r);
 }
@@ -283,6 +384,7 @@ static void on_heartbeat(struct node_run *r, struct node_peer *p, const struct p
 	p->you_have_all = m->you_have_all;
 	p->beat_at = r->now;
 	n->touched_all |= all;
+	p->maintenance = m->maintenance;
 	for (uint8_t i = 0; i < m->n_groups; i++) {
 		const struct peer_group_state *s = &m->groups[i];
 		if (s->group >= n->n_groups) {
@@ -300,12 +402,8 @@ static void on_heartbeat(struct node_run *r, struct node_peer *p, const struct p
 		struct node_group *grp = &n->group[s->group];
 		node_touch(n, s->group);
 		if (p->same_config && s->role == PEER_ROLE_MASTER) {
-			if (grp->adopting) {
-				grp->adopting = false;
-				struct node_act *a = node_emit(r, NODE_ACT_NET);
-				a->group = s->group;
-				a->net_mode = NODE_NET_DOWN;
-			}
+			if (grp->adopting)
+				node_unadopt(r, s->group);
 			if (grp->stalled) {
 				grp->stalled = false;
 				grp->stall_until = MONO_NEVER;
@@ -388,10 +486,11 @@ void node_on_peer_msg(struct node_run *r, const struct node_ev *ev)
 		break;
 	case PEER_LEAVING:
 		p->groups[m->group].leaving = true;
+		p->groups[m->group].successor = m->successor;
 		p->groups[m->group].ready = false;
 		p->groups[m->group].at = r->now;
 		node_touch(n, m->group);
-		if (n->group[m->group].role.state == ROLE_PREPARING)
+		if (n->group[m->group].role.state == ROLE_PREPARING && (!m->successor || m->successor == n->id))
 			n->group[m->group].role.leaving_heard = true;
 		node_evaluate(r, m->group);
 		return;

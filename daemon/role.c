@@ -354,6 +354,35 @@ static void start_wish(struct role *r, const struct role_ev *wish, mono_t now, s
 		wish_leave(r, wish, now, out);
 }
 
+/* Kept for when this transaction is over. */
+static void wish_later(struct role *r, const struct role_ev *wish)
+{
+	if (r->next.set && r->next.ev.target == ROLE_INIT)
+		return; /* a stop is the last wish */
+	if (wish->target == r->target)
+		r->next.set = false;
+	else
+		r->next = (struct role_wish){ .set = true, .ev = *wish };
+}
+
+/*
+ * The link that this promotion is for is gone: what is still awaited on it will not come. Neither UP nor IKE follow: the
+ * old master, if it waits, is better off taking its role back.
+ */
+static void cut_short(struct role *r, const struct role_ev *wish, mono_t now, struct role_acts *out)
+{
+	struct role_ev then = *wish;
+	r->partial = true;
+	r->rec.err = -100; /* ENETDOWN */
+	mark(r, ROLE_PH_NET, now, ROLE_RES_DEGRADED);
+	finish(r, ROLE_MASTER, now, out);
+	if (r->next.set && r->next.ev.target == ROLE_INIT)
+		then = r->next.ev;
+	r->next.set = false;
+	then.seen = epoch_max(then.seen, r->epoch);
+	start_wish(r, &then, now, out);
+}
+
 static void on_wish(struct role *r, const struct role_ev *wish, mono_t now, struct role_acts *out)
 {
 	switch (r->state) {
@@ -376,17 +405,17 @@ static void on_wish(struct role *r, const struct role_ev *wish, mono_t now, stru
 		start_wish(r, wish, now, out);
 		return;
 	case ROLE_COMMITTING:
+		if (wish->kind == ROLE_K_FAULT) {
+			cut_short(r, wish, now, out);
+			return;
+		}
+		wish_later(r, wish);
+		return;
 	case ROLE_DEMOTING:
-		if (r->next.set && r->next.ev.target == ROLE_INIT)
-			return; /* a stop is the last wish */
-		if (wish->target == r->target)
-			r->next.set = false;
-		else
-			r->next = (struct role_wish){ .set = true, .ev = *wish };
+		wish_later(r, wish);
 		return;
 	}
 }
-
 /* A promotion failed although somebody else could serve. */
 static void give_way(struct role *r, int err, mono_t now, struct role_acts *out)
 {
@@ -577,11 +606,21 @@ static void on_peer(struct role *r, const struct role_ev *ev, mono_t now, struct
 	}
 }
 
+static void say_farewell(struct role *r, struct role_acts *out)
+{
+	if (r->has_channel)
+		emit(r, out, ROLE_ACT_PEER_LEAVING)->planned = true;
+	emit(r, out, ROLE_ACT_FAREWELL);
+}
+
 /* No UP in time. Whoever has to leave in any case, or hears the new master's adverts, goes on; else the role stays. */
 static void up_missing(struct role *r, mono_t now, struct role_acts *out)
 {
 	mark(r, ROLE_PH_UP, now, ROLE_RES_TIMEOUT);
 	if (goes_on_alone(r) || r->rival_heard || (r->next.set && r->next.ev.target != ROLE_MASTER)) {
+		/* Perhaps nobody serves: who hears this takes over at once, and who does already is not moved by it. */
+		if (!r->rival_heard)
+			say_farewell(r, out);
 		addresses_off(r, now, out);
 		return;
 	}

@@ -172,6 +172,7 @@ enum role_act_type {
 	ROLE_ACT_PEER_GO, /* seq */
 	ROLE_ACT_PEER_UP,
 	ROLE_ACT_PEER_LEAVING, /* planned = orderly */
+	ROLE_ACT_FAREWELL,     /* every member: priority 0, although it is silent already */
 	ROLE_ACT_BEGIN,        /* a transaction starts: journal entry opened */
 	ROLE_ACT_CHANGED,      /* the role is now `is`: log, hooks */
 	ROLE_ACT_JOURNAL,      /* a finished record, out->rec[record]; comes again when IKE_UP arrives later */

@@ -58,7 +58,9 @@ struct peer_msg {
 	struct epoch epoch; /* of the transaction; heartbeat: highest seen */
 	uint64_t last_seq;  /* GO */
 	bool you_have_all;  /* heartbeat: everything I had for this boot of yours was acknowledged as stored */
+	bool maintenance;   /* heartbeat: this node stays out of elections until its operator says otherwise */
 	bool planned;       /* LEAVING: part of an orderly stop */
+	uint32_t successor; /* LEAVING: the node that is to take over; 0: whoever can */
 	uint8_t reason;     /* enum role_reason of daemon/role.h, carried as a number */
 	struct peer_hello hello;
 	struct peer_group_state groups[PEER_GROUPS_MAX];

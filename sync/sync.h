@@ -81,9 +81,10 @@ enum sync_report_type {
 /* What CONTROL needs to know of replication for readiness, the gate and `show`. */
 struct sync_state {
 	bool data_up;      /* data channel authenticated, both directions */
-	bool peer_has_all; /* what we had was acknowledged as stored, for this boot of both */
-	bool have_all;     /* the peer said so of what it had */
-	bool equal;        /* last digest comparison */
+	bool peer_has_all; /* what we had was acknowledged as stored by every peer, for this boot of both */
+	uint32_t has_all[SYNC_NODES_MAX]; /* those that have, by node id; 0 ends the list */
+	bool have_all;                    /* the peer said so of what it had */
+	bool equal;                       /* last digest comparison */
 	mono_t equal_at;
 	uint32_t own, copies, dirty;
 };

@@ -203,7 +203,7 @@ static void tell_state(struct sync_run *r)
 	sync_state_get(r->core, &rep.state);
 	const struct sync_state *a = &rep.state, *b = &r->told;
 	bool flags = a->data_up != b->data_up || a->peer_has_all != b->peer_has_all || a->have_all != b->have_all ||
-		     a->equal != b->equal;
+		     a->equal != b->equal || memcmp(a->has_all, b->has_all, sizeof(a->has_all)) != 0;
 	bool counts =
 	    a->own != b->own || a->copies != b->copies || a->dirty != b->dirty || a->equal_at.ns != b->equal_at.ns;
 	if (!flags && !r->state_unsent && !(counts && mono_due(r->counts_at, now)))

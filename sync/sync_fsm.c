@@ -381,7 +381,7 @@ mono_t sync_deadline(const struct sync *s, mono_t now)
 void sync_state_get(const struct sync *s, struct sync_state *out)
 {
 	bool all = true, had = true, equal = true;
-	unsigned up = 0;
+	unsigned up = 0, n = 0;
 
 	memset(out, 0, sizeof(*out));
 	out->equal_at = MONO_NEVER;
@@ -391,6 +391,8 @@ void sync_state_get(const struct sync *s, struct sync_state *out)
 			continue;
 		up++;
 		all &= p->has_all;
+		if (p->has_all && n < SYNC_NODES_MAX)
+			out->has_all[n++] = p->node;
 		had &= p->have_all;
 		equal &= p->equal && p->their_equal;
 		out->equal_at = mono_min(out->equal_at, p->equal_at);

@@ -55,6 +55,8 @@ enum {
 	TLV_REASON = 16,       /* u8 */
 	TLV_TEXT = 17,         /* text */
 	TLV_BLOB = 18,         /* bytes */
+	TLV_MAINTENANCE = 19,  /* empty */
+	TLV_SUCCESSOR = 20,    /* u32: node */
 	TLV_N
 };
 
@@ -203,6 +205,8 @@ static void put_transaction(struct wire_wr *w, const struct peer_msg *m)
 	tlv_put_uint(w, TLV_REASON, m->reason, 1);
 	if (m->planned)
 		tlv_put(w, TLV_PLANNED, NULL, 0);
+	if (m->type == PEER_LEAVING && m->successor)
+		tlv_put_uint(w, TLV_SUCCESSOR, m->successor, 4);
 }
 
 static void put_body(struct wire_wr *w, const struct peer_msg *m)
@@ -214,6 +218,8 @@ static void put_body(struct wire_wr *w, const struct peer_msg *m)
 	case PEER_HEARTBEAT:
 		if (m->you_have_all)
 			tlv_put(w, TLV_HAVE_ALL, NULL, 0);
+		if (m->maintenance)
+			tlv_put(w, TLV_MAINTENANCE, NULL, 0);
 		put_groups(w, m);
 		break;
 	case PEER_GO:
@@ -292,6 +298,7 @@ static const uint16_t tlv_min[TLV_N] = {
 	[TLV_GROUP] = 2,      [TLV_GROUP_STATE] = GROUP_STATE_LEN,
 	[TLV_LAST_SEQ] = 8,   [TLV_REASON] = 1,
 	[TLV_TEXT] = 1,       [TLV_CONFIG_DIGEST] = 32,
+	[TLV_SUCCESSOR] = 4,
 };
 
 static enum sync_drop get_hello_tlv(uint16_t type, struct wire_rd *v, struct peer_hello *h)
@@ -353,6 +360,12 @@ static enum sync_drop get_msg_tlv(uint16_t type, struct wire_rd *v, struct peer_
 	case TLV_REASON:
 		m->reason = wire_u8(v);
 		return SYNC_OK;
+	case TLV_MAINTENANCE:
+		m->maintenance = true;
+		return SYNC_OK;
+	case TLV_SUCCESSOR:
+		m->successor = wire_u32(v);
+		return SYNC_OK;
 	case TLV_TEXT:
 		return get_text(v, m->text, sizeof(m->text));
 	case TLV_BLOB:
@@ -380,16 +393,18 @@ static uint32_t tlv_allowed(enum peer_msg_type type, uint32_t *must)
 		return HELLO_MUST | BIT(TLV_FEATURES) | BIT(TLV_RECORD_MAX) | BIT(TLV_EPOCH_MAX) | BIT(TLV_DIGEST_KEY) |
 		       BIT(TLV_CONFIG_DIGEST) | BIT(TLV_DATA);
 	case PEER_HEARTBEAT:
-		return BIT(TLV_HAVE_ALL) | BIT(TLV_GROUP_STATE);
+		return BIT(TLV_HAVE_ALL) | BIT(TLV_MAINTENANCE) | BIT(TLV_GROUP_STATE);
 	case PEER_GO:
 		*must = BIT(TLV_GROUP) | BIT(TLV_LAST_SEQ);
 		return TRANSACTION | BIT(TLV_LAST_SEQ);
 	case PEER_TAKE:
 	case PEER_PREPARED:
 	case PEER_UP:
-	case PEER_LEAVING:
 		*must = BIT(TLV_GROUP);
 		return TRANSACTION;
+	case PEER_LEAVING:
+		*must = BIT(TLV_GROUP);
+		return TRANSACTION | BIT(TLV_SUCCESSOR);
 	case PEER_JOURNAL:
 		*must = BIT(TLV_BLOB);
 		return BIT(TLV_BLOB);

@@ -21,7 +21,9 @@
 	X(M_GATE_IGNORED, "gate ignored")                               \
 	X(M_STALE_PREPARED_OR_GO, "stale PREPARED or GO accepted")      \
 	X(M_GUARD_OFF, "stall guard off")                               \
-	X(M_PASSWORD_IGNORED, "wrong password accepted")
+	X(M_PASSWORD_IGNORED, "wrong password accepted")                \
+	X(M_ARBITER_IGNORED, "arbitration ignored")                     \
+	X(M_EVERY_NODE_SUCCEEDS, "every node succeeds")
 
 enum mutant {
 #define MUTANT_ENUM(name, text) name,

@@ -621,6 +621,8 @@ START_TEST(heartbeats_of_many_groups)
 	node_init(&n, &c, now);
 	struct node_ev ev = { .type = NODE_EV_START };
 	node_step(&n, &ev, now, &out);
+	ev = (struct node_ev){ .type = NODE_EV_PEER_UP, .peer = 2 };
+	node_step(&n, &ev, now, &out);
 	now = n.heartbeat_at;
 	ev.type = NODE_EV_TICK;
 	node_step(&n, &ev, now, &out);
@@ -628,7 +630,7 @@ START_TEST(heartbeats_of_many_groups)
 		if (out.a[i].type != NODE_ACT_PEER)
 			continue;
 		messages++;
-		ck_assert_uint_eq(out.a[i].peer, 0); /* to everybody */
+		ck_assert_uint_eq(out.a[i].peer, 2); /* to each its own */
 		for (unsigned k = 0; k < out.a[i].msg->n_groups; k++)
 			told[out.a[i].msg->groups[k].group]++;
 	}

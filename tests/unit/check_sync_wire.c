@@ -32,7 +32,7 @@ static struct peer_msg sample(enum peer_msg_type type)
 	case PEER_HELLO:
 		return hello();
 	case PEER_HEARTBEAT:
-		m.you_have_all = true;
+		m.you_have_all = m.maintenance = true;
 		m.n_groups = 3;
 		for (unsigned i = 0; i < m.n_groups; i++)
 			m.groups[i] = (struct peer_group_state){
@@ -51,6 +51,7 @@ static struct peer_msg sample(enum peer_msg_type type)
 		m.group = 513;
 		m.reason = 2;
 		m.planned = type == PEER_LEAVING;
+		m.successor = type == PEER_LEAVING ? 7 : 0;
 		break;
 	case PEER_JOURNAL:
 		m.blob_len = 200;
