@@ -16,6 +16,7 @@ static int build_groups(struct app *a, struct node_group *groups)
 		groups[g].n_members = cg->n_members;
 		groups[g].fault_degrade = cg->fault == CFG_FAULT_DEGRADE;
 		groups[g].preempt = cg->preempt;
+		groups[g].arbitrate = cg->arbitrate;
 	}
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
+#include "daemon/show.h"
 
 #define MS(ns) ((double)(ns) / 1e6)
 
@@ -17,6 +18,50 @@ static void tell_instance(struct app *a, const struct node_act *act)
 		 vrrp_state_text((enum vrrp_state)act->from), vrrp_state_text((enum vrrp_state)act->to),
 		 vrrp_reason_text((enum vrrp_reason)act->reason));
 	app_vrrp_guardian(a, act->inst);
+}
+
+static void tell_split(struct app *a, const struct node_act *act)
+{
+	const struct node_split *s = &a->node.group[act->group].split;
+	char src[ADDR_TEXT_MAX], who[SYNC_NAME_MAX + 40] = "";
+	if (s->node)
+		snprintf(who, sizeof(who), " (node %u, %s, says so on the channel)", s->node,
+			 show_node_name(a, s->node));
+	if (s->inst == UINT16_MAX) {
+		log_err(LOG_ROLE,
+			"group %s: split brain: node %u (%s), priority %u, says that it is MASTER too, and none of our "
+			"segments hears it: they are cut between the two",
+			a->cfg->groups[act->group].name, s->node, show_node_name(a, s->node), s->priority);
+		return;
+	}
+	const struct vrrp_conf *c = a->node.inst[s->inst].conf;
+	log_err(LOG_ROLE, "group %s: split brain: %s with priority %u is master of %s (vrid %u) on %s too%s",
+		a->cfg->groups[act->group].name, addr_text(&s->src, src), s->priority, c->name, c->vrid, c->interface,
+		who);
+}
+
+/* The members of a group that hear no master, with their segments. */
+static void deaf_members(const struct app *a, uint16_t group, char *out, size_t cap)
+{
+	const struct node_group *grp = &a->node.group[group];
+	size_t n = 0;
+	out[0] = '\0';
+	for (uint16_t i = 0; i < grp->n_members && n < cap; i++) {
+		const struct vrrp *v = &a->node.inst[grp->members[i]];
+		if (v->expired)
+			n += (size_t)snprintf(out + n, cap - n, "%s%s (%s)", n ? ", " : "", v->conf->name,
+					      v->conf->interface);
+	}
+}
+
+static void tell_cut(struct app *a, const struct node_act *act)
+{
+	char segments[200];
+	deaf_members(a, act->group, segments, sizeof(segments));
+	log_warn(LOG_ROLE,
+		 "group %s stays BACKUP: %s hear no master, but node %u (%s) says on the channel that it serves: these "
+		 "segments are cut between the two routers",
+		 a->cfg->groups[act->group].name, segments, act->peer, show_node_name(a, act->peer));
 }
 
 void app_tell(struct app *a, const struct node_act *act)
@@ -84,6 +129,28 @@ void app_tell(struct app *a, const struct node_act *act)
 		return;
 	case NODE_TOLD_WARN:
 		log_warn(LOG_VRRP, "%s: %s", c->instances[act->inst].name, vrrp_warn_text((enum vrrp_warn)act->reason));
+		return;
+	case NODE_TOLD_SPLIT:
+		tell_split(a, act);
+		return;
+	case NODE_TOLD_SPLIT_ENDED:
+		log_notice(LOG_ROLE, "group %s: split brain ended after %.1f s: %s", c->groups[act->group].name,
+			   MS(act->late_ns) / 1e3,
+			   act->on ? "the other router is master no more" : "this router is master no more");
+		return;
+	case NODE_TOLD_CUT:
+		tell_cut(a, act);
+		return;
+	case NODE_TOLD_CUT_ENDED:
+		log_notice(LOG_ROLE, "group %s: arbitration ended after %.1f s: %s", c->groups[act->group].name,
+			   MS(act->late_ns) / 1e3,
+			   act->on ? "nobody says on the channel any more that it serves" : "a master is heard again");
+		return;
+	case NODE_TOLD_HELD:
+		log_warn(LOG_ROLE,
+			 "group %s was given away because an address could not be kept: its priority does not preempt "
+			 "for 60 s (force failover takes it back at once)",
+			 c->groups[act->group].name);
 		return;
 	case NODE_TOLD_GATE_CLOSED:
 		log_notice(LOG_ROLE, "group %s: a higher priority does not preempt before the peer's sessions are here",

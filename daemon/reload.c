@@ -181,6 +181,7 @@ static void carry_groups(struct app *a, const struct shape *old)
 		was.n_members = is->n_members;
 		was.fault_degrade = is->fault_degrade;
 		was.preempt = is->preempt;
+		was.arbitrate = is->arbitrate;
 		*is = was;
 		is->role.group = g;
 		is->role.rec.group = g;
@@ -256,6 +257,8 @@ static void carry_node(struct app *a, const struct shape *old)
 	n->stalls = o->stalls;
 	n->rearms = o->rearms;
 	n->rivals = o->rivals;
+	n->splits = o->splits;
+	n->arbitrated = o->arbitrated;
 }
 
 /* What each group wants of the kernel, under its new number. */
