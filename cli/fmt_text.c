@@ -97,6 +97,20 @@ static void fmt_interfaces(const json_t *data, FILE *out)
 		table_cell(&t, "%s", fmt_list(json_object_get(v, "instances"), used, sizeof(used)));
 	}
 	table_end(&t, out);
+	bool told = false;
+	json_array_foreach(json_object_get(data, "interfaces"), i, v)
+	{
+		size_t k;
+		json_t *d;
+		json_array_foreach(json_object_get(v, "drops"), k, d)
+		{
+			if (!told)
+				fprintf(out, "\nPackets for none of the virtual routers:\n");
+			told = true;
+			fprintf(out, "  %s %s: %lld, %s\n", fmt_str(v, "name"), fmt_str(d, "family"),
+				(long long)fmt_int(d, "count"), fmt_str(d, "reason"));
+		}
+	}
 }
 
 static void fmt_log(const json_t *data, FILE *out)

@@ -121,6 +121,8 @@ void fmt_vrrp_detail(const json_t *data, FILE *out)
 		fprintf(out, "  Interface: %s (%s), VRID %lld, %s, source %s\n", fmt_str(v, "interface"),
 			fmt_bool(v, "link") ? "up" : "down", (long long)fmt_int(v, "vrid"), fmt_str(v, "family"),
 			fmt_dash(fmt_str(v, "source")));
+		if (*fmt_str(v, "link_error"))
+			fprintf(out, "  Cannot listen: %s\n", fmt_str(v, "link_error"));
 		fprintf(out, "  Priority: %lld (configured %lld), preempt: %s\n", (long long)fmt_int(v, "priority"),
 			(long long)fmt_int(v, "priority_configured"), fmt_yes(v, "preempt"));
 		vrrp_timers(v, out);

@@ -149,6 +149,12 @@ static int clear_counters(struct app *a, json_t **reply)
 		memset(&a->node.inst[i].stats, 0, sizeof(a->node.inst[i].stats));
 		a->inst[i].garps = 0;
 	}
+	struct vrrp_port *port = NULL;
+	while ((port = vrrp_io_next(a->vrrp, port))) {
+		port->rx = 0;
+		memset(port->drop, 0, sizeof(port->drop));
+	}
+	a->unknown_vrid = 0;
 	for (uint16_t t = 0; t < a->node.n_tunnels; t++)
 		memset(&a->node.tunnel[t].count, 0, sizeof(a->node.tunnel[t].count));
 	hist_clear(loop_lateness(a->loop));

@@ -73,6 +73,17 @@ static json_t *peer_json(const struct vrrp *v, mono_t now)
 			 "heard_us", show_age(v->peer.heard_at, now));
 }
 
+/* Where its adverts go. */
+static json_t *sends_to_json(const struct vrrp *v)
+{
+	json_t *list = json_array();
+	char text[ADDR_TEXT_MAX];
+	struct addr dst;
+	for (unsigned at = 0; vrrp_wire_next_dest(v->conf, &v->src, &at, &dst);)
+		json_array_append_new(list, json_string(addr_text(&dst, text)));
+	return list;
+}
+
 static const char *last_reason(const struct app *a, uint16_t inst)
 {
 	const struct vrrp *v = &a->node.inst[inst];
@@ -97,6 +108,8 @@ static json_t *instance_json(struct app *a, uint16_t i, mono_t now)
 	    a->cfg->groups[a->node.member[i].group].name, "state", vrrp_state_text(v->state), "reason",
 	    last_reason(a, i), "priority", (int)v->priority, "priority_configured", (int)v->conf->priority, "preempt",
 	    v->conf->preempt, "link", !a->node.member[i].down, "source", src);
+	json_object_set_new(j, "link_error", json_string(app_vrrp_deaf_text(a->inst[i].deaf)));
+	json_object_set_new(j, "sends_to", sends_to_json(v));
 	json_object_set_new(j, "advert_interval_us", json_integer(v->conf->adv_ns / NS_PER_US));
 	json_object_set_new(j, "master_advert_interval_us", json_integer(v->master_adv_ns / NS_PER_US));
 	json_object_set_new(j, "skew_us", json_integer(vrrp_skew_ns(v->priority, v->master_adv_ns) / NS_PER_US));
@@ -119,6 +132,21 @@ json_t *show_vrrp(struct app *a)
 	return json_pack("{s:s, s:o}", "node", a->cfg->node_name, "instances", list);
 }
 
+/* Packets on an interface that are for none of its virtual routers, by family and reason. */
+static json_t *strays_json(struct app *a, int ifindex)
+{
+	json_t *list = json_array();
+	struct vrrp_port *p = NULL;
+	while ((p = vrrp_io_next(a->vrrp, p)))
+		for (unsigned d = 1; ifindex && p->ifindex == (unsigned)ifindex && d < VRRP_DROP_N; d++)
+			if (p->drop[d])
+				json_array_append_new(list, json_pack("{s:s, s:s, s:I}", "family",
+								      p->af == ADDR_V4 ? "ipv4" : "ipv6", "reason",
+								      vrrp_drop_name((enum vrrp_drop)d), "count",
+								      (json_int_t)p->drop[d]));
+	return list;
+}
+
 static json_t *link_json(struct app *a, const char *name)
 {
 	struct netstate *ns = netapply_state(a->net);
@@ -139,9 +167,10 @@ static json_t *link_json(struct app *a, const char *name)
 	for (uint16_t i = 0; i < a->cfg->n_instances; i++)
 		if (strcmp(a->cfg->instances[i].interface, name) == 0)
 			json_array_append_new(insts, json_string(a->cfg->instances[i].name));
-	return json_pack("{s:s, s:i, s:b, s:b, s:b, s:s, s:I, s:o, s:o}", "name", name, "index", l ? l->index : 0,
+	return json_pack("{s:s, s:i, s:b, s:b, s:b, s:s, s:I, s:o, s:o, s:o}", "name", name, "index", l ? l->index : 0,
 			 "present", l != NULL, "up", l && l->up, "running", l && l->carrier, "mac", mac, "mtu",
-			 (json_int_t)(l ? l->mtu : 0), "addresses", addrs, "instances", insts);
+			 (json_int_t)(l ? l->mtu : 0), "addresses", addrs, "instances", insts, "drops",
+			 strays_json(a, l ? l->index : 0));
 }
 
 json_t *show_interfaces(struct app *a)
