@@ -371,6 +371,10 @@ static int start_parts(struct app *a)
 		log_err(LOG_CTL, "control socket %s: %s; the shell cannot connect", a->cfg->ctl_socket,
 			strerror(errno));
 	rc = app_vrrp_start(a);
+	if (rc == 0)
+		rc = app_vmac_start(a);
+	if (rc == 0)
+		rc = app_accept_start(a);
 	return rc < 0 ? rc : app_net_start(a);
 }
 
@@ -383,8 +387,11 @@ static void stop_parts(struct app *a)
 		vici_free(a->vici);
 	if (a->exec)
 		exec_free(a->exec);
+	app_vmac_end(a);
 	if (a->kt)
 		kernel_thread_stop(a->kt, 500 * NS_PER_MS);
+	app_accept_stop(a);
+	sysctl_io_free(a->sysctl);
 	if (a->net)
 		netapply_free(a->net);
 	if (a->vrrp)

@@ -19,7 +19,9 @@
 #include "daemon/journal.h"
 #include "daemon/kernel_thread.h"
 #include "daemon/netapply.h"
+#include "daemon/nft_io.h"
 #include "daemon/node.h"
+#include "daemon/sysctl_io.h"
 #include "ike-hooks/exec_io.h"
 #include "ike-hooks/vici_io.h"
 #include "sync/peer_io.h"
@@ -57,6 +59,8 @@ struct app_inst {
 	mono_t garp_at; /* next round of announcements; MONO_NEVER: none */
 	uint8_t garp_left;
 	uint64_t garps;
+	int vmac_ifindex; /* interface of the virtual MAC, whose settings were made; 0: there is none */
+	int vmac_refused; /* the base that was complained about: it is no Ethernet */
 };
 
 /* What the shell keeps for one group. */
@@ -91,6 +95,11 @@ struct app {
 	struct kernel_thread *kt;
 	struct journal *journal;
 	struct netapply *net;
+	struct sysctl_io *sysctl;
+	struct nft_io *nft;
+	char *accept_text; /* rules that were asked for last; NULL: none ever */
+	bool accept_busy, accept_again, accept_failed, vmac_ended;
+	struct loop_timer *accept_timer;
 	struct vrrp_io *vrrp;
 	struct sync_thread *sync;
 	struct sync_conf sync_conf; /* the copy that SYNC and the channel read from the start on */
@@ -141,6 +150,22 @@ const char *app_vrrp_deaf_text(enum app_deaf d);
 int app_net_start(struct app *a);
 void app_net_declare(struct app *a);
 void app_net_mode(struct app *a, uint16_t group, enum node_net_mode mode, struct epoch epoch);
+
+/* app_vmac.c: kernel settings of virtual MACs and their bases */
+int app_vmac_start(struct app *a);
+/* After the declaration of the configuration. */
+void app_vmac_declare(struct app *a);
+/* A link changed; before the difference that follows from it is sent. */
+void app_vmac_link(struct app *a, const struct net_link *l);
+/* The bases get their old settings back. */
+void app_vmac_end(struct app *a);
+
+/* app_accept.c: rules of instances with accept = false */
+int app_accept_start(struct app *a);
+/* A role, a mode or the kernel's addresses changed: the rules follow. */
+void app_accept(struct app *a);
+/* After the KERNEL thread has ended. */
+void app_accept_stop(struct app *a);
 
 /* app_peer.c: SYNC and the ctl channel */
 int app_peer_start(struct app *a);

@@ -145,6 +145,7 @@ static void on_group(void *arg, uint16_t group, const struct net_status *st)
 	if (group >= a->node.n_groups)
 		return;
 	tell_status(a, group, st);
+	app_accept(a);
 	switch (st->state) {
 	case NET_EQUAL:
 		if (a->group[group].mode == NODE_NET_UP)
@@ -176,6 +177,7 @@ void app_net_mode(struct app *a, uint16_t group, enum node_net_mode mode, struct
 	g->mode = mode;
 	if (!again)
 		g->vip_told = g->garp_told = false;
+	app_accept(a); /* its job is done before those of the addresses */
 	netapply_set(a->net, group, map[mode]);
 	struct net_status st = netapply_status(a->net, group);
 	if (st.state != NET_PENDING && mode != NODE_NET_KEEP)
@@ -184,6 +186,7 @@ void app_net_mode(struct app *a, uint16_t group, enum node_net_mode mode, struct
 
 static void on_link(void *arg, const struct net_link *l)
 {
+	app_vmac_link(arg, l); /* before app_vrrp_link, which forgets an interface that is gone */
 	app_vrrp_link(arg, l);
 }
 
@@ -222,6 +225,7 @@ void app_net_declare(struct app *a)
 		}
 	}
 	netstate_conf_end(ns);
+	app_vmac_declare(a);
 	netapply_kick(a->net);
 }
 

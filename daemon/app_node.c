@@ -158,6 +158,7 @@ void app_act(struct app *a, const struct node_act *act)
 		return;
 	case NODE_ACT_PREPARE:
 		netapply_prepare(a->net, act->group);
+		app_accept(a);
 		return;
 	case NODE_ACT_DRAIN:
 		app_vrrp_drain(a);
@@ -166,6 +167,8 @@ void app_act(struct app *a, const struct node_act *act)
 		app_feed(a, &ev);
 		return;
 	case NODE_ACT_TOLD:
+		if (act->what == NODE_TOLD_ROLE)
+			app_accept(a);
 		app_tell(a, act);
 		return;
 	case NODE_ACT_GUARDIAN:

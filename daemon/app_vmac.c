@@ -1,0 +1,129 @@
+/*
+ * Virtual MACs: the kernel settings of their interfaces and of the bases below. The interfaces themselves are objects of
+ * netstate: they exist from the declaration on, and are up while their group is.
+ */
+#include "daemon/app.h"
+
+#include <errno.h>
+#include <net/if_arp.h>
+#include <stdio.h>
+#include <string.h>
+#include "daemon/base/log.h"
+
+/* Which kinds of addresses live on the interface of the virtual MAC. */
+struct lives {
+	bool v4, v6, link_local, dad;
+};
+
+static struct lives lives_on(const struct vrrp_conf *c)
+{
+	struct lives l = { 0 };
+	for (uint16_t k = 0; k < c->n_vips; k++) {
+		const struct vrrp_vip *v = &c->vips[k];
+		if (v->interface[0] && strcmp(v->interface, c->vmac_name) != 0)
+			continue;
+		l.v4 |= v->addr.af == ADDR_V4;
+		l.v6 |= v->addr.af == ADDR_V6;
+		l.link_local |= addr_is_link_local(&v->addr);
+		l.dad |= (v->flags & VRRP_VIP_DAD) != 0;
+	}
+	return l;
+}
+
+static void settings(struct app *a, const struct vrrp_conf *c)
+{
+	struct lives l = lives_on(c);
+	struct sysctl_vmac v = { .link_local = l.v6 && !l.link_local, .dad = l.dad };
+	memcpy(v.name, c->vmac_name, sizeof(v.name));
+	memcpy(v.base, c->interface, sizeof(v.base));
+	sysctl_io_vmac(a->sysctl, &v);
+}
+
+/*
+ * The interface of an instance's virtual MAC was made, or made anew: its settings are written before it comes up, as the
+ * job is submitted before netstate sends the next difference.
+ */
+static void vmac_seen(struct app *a, uint16_t inst, const struct net_link *l)
+{
+	const struct vrrp_conf *c = a->node.inst[inst].conf;
+	int index = l->gone || l->kind == NET_LINK_PLAIN ? 0 : l->index;
+	if (index && a->inst[inst].vmac_ifindex != index)
+		settings(a, c);
+	a->inst[inst].vmac_ifindex = index;
+}
+
+/* A base answers for its own addresses only, while a virtual MAC with IPv4 addresses stands on it. */
+static void wish(struct app *a)
+{
+	struct sysctl_plan *p = sysctl_io_plan(a->sysctl);
+	sysctl_plan_begin(p);
+	for (uint16_t i = 0; i < a->node.n_inst && !a->vmac_ended; i++) {
+		const struct vrrp_conf *c = a->node.inst[i].conf;
+		if (c->vmac != VRRP_VMAC_MACVLAN || !lives_on(c).v4)
+			continue; /* an ipvlan has the MAC of its base: whoever answers is right */
+		const struct net_link *l = netstate_link_by_name(netapply_state(a->net), c->interface);
+		if (l)
+			sysctl_plan_want(p, l->index, l->name);
+	}
+	sysctl_io_kick(a->sysctl);
+}
+
+static void check_base(struct app *a, uint16_t inst, const struct net_link *l)
+{
+	const struct vrrp_conf *c = a->node.inst[inst].conf;
+	bool wrong = !l->gone && l->type != ARPHRD_ETHER;
+	if (wrong && a->inst[inst].vmac_refused != l->index)
+		log_err(LOG_NET, "%s: a virtual MAC needs Ethernet, and %s is something else; remove virtual_mac",
+			c->name, l->name);
+	a->inst[inst].vmac_refused = wrong ? l->index : 0;
+}
+
+void app_vmac_link(struct app *a, const struct net_link *l)
+{
+	bool base = false;
+	if (l->gone)
+		sysctl_plan_gone(sysctl_io_plan(a->sysctl), l->index);
+	else
+		sysctl_plan_named(sysctl_io_plan(a->sysctl), l->index, l->name);
+	for (uint16_t i = 0; i < a->node.n_inst; i++) {
+		const struct vrrp_conf *c = a->node.inst[i].conf;
+		if (c->vmac == VRRP_VMAC_NONE)
+			continue;
+		if (strcmp(c->vmac_name, l->name) == 0)
+			vmac_seen(a, i, l);
+		else if (a->inst[i].vmac_ifindex == l->index)
+			a->inst[i].vmac_ifindex = 0; /* renamed away */
+		if (strcmp(c->interface, l->name) == 0) {
+			base = true;
+			check_base(a, i, l);
+		}
+		base |= a->inst[i].ifindex == l->index;
+	}
+	if (base)
+		wish(a);
+}
+
+void app_vmac_declare(struct app *a)
+{
+	wish(a);
+}
+
+void app_vmac_end(struct app *a)
+{
+	a->vmac_ended = true;
+	if (a->sysctl && a->net)
+		wish(a);
+}
+
+int app_vmac_start(struct app *a)
+{
+	char record[160];
+	const char *why = NULL;
+	snprintf(record, sizeof(record), "%s/sysctl", a->cfg->run_dir);
+	a->sysctl = sysctl_io_new(a->kt, "/proc/sys", record, &why);
+	if (!a->sysctl)
+		return -ENOMEM;
+	if (why)
+		log_warn(LOG_NET, "%s: %s; settings that an earlier process made on base interfaces stay", record, why);
+	return 0;
+}
