@@ -649,6 +649,7 @@ unsigned cfg_check(const struct cfg_tree *t, struct cfg_errors *errs)
 	for (unsigned i = 0; i < c.tunnels->n; i++)
 		check_tunnel(&c, &c.tunnels->recs[i], vips, n_vips);
 	check_hooks(&c);
+	cfg_check_vmac(t, errs);
 	free(vips);
 	return errs->n - before;
 }

@@ -87,6 +87,8 @@ void cfg_complain_item(struct cfg_errors *errs, const struct cfg_rec *r, const c
 
 /* Meaning: everything that a single value cannot show. Appends to errs; returns the number of errors added. */
 unsigned cfg_check(const struct cfg_tree *t, struct cfg_errors *errs);
+/* Its part about virtual_mac and accept. */
+void cfg_check_vmac(const struct cfg_tree *t, struct cfg_errors *errs);
 /* The model of a checked tree, which passes to it. */
 struct cfg *cfg_build(struct cfg_tree *t);
 /* Canonical text of one top-level section or of all (NULL). */

@@ -7,7 +7,7 @@ libdaemon_io_a_SOURCES =
 # Configuration: schema and comparison are pure, reading and building are not.
 libdaemon_core_a_SOURCES += daemon/cfg.h daemon/cfg_schema.h daemon/cfg_schema.c daemon/cfg_diff.c
 libdaemon_io_a_SOURCES += daemon/cfg_tree.h daemon/cfg_tree.c daemon/cfg_text.h daemon/cfg_text.c daemon/cfg_read.c \
-	daemon/cfg_check.c daemon/cfg_build.c daemon/cfg_print.c
+	daemon/cfg_check.c daemon/cfg_check_vmac.c daemon/cfg_build.c daemon/cfg_print.c
 CFG_TEST_LIBS = libdaemon_io.a libdaemon_core.a libbase_core.a $(CONFIG_LIBS) $(SODIUM_LIBS) -lm
 check_PROGRAMS += check_cfg_schema check_cfg_read check_cfg_check check_cfg_print check_cfg_diff fuzz_cfg
 check_cfg_schema_SOURCES = tests/unit/check_cfg_schema.c
@@ -115,6 +115,9 @@ check_sysctl_io_SOURCES = tests/unit/check_sysctl_io.c
 check_sysctl_io_LDADD = $(NET_TEST_LIBS) $(UNIT_LIBS)
 fuzz_sysctl_record_SOURCES = tests/fuzz/fuzz_sysctl_record.c
 fuzz_sysctl_record_LDADD = libdaemon_core.a libbase_core.a $(FUZZ_LIBS)
+check_PROGRAMS += check_cfg_vmac
+check_cfg_vmac_SOURCES = tests/unit/check_cfg_vmac.c tests/unit/cfg_util.h
+check_cfg_vmac_LDADD = $(CFG_TEST_LIBS) $(UNIT_LIBS)
 check_PROGRAMS += check_nft_rules
 check_nft_rules_SOURCES = tests/unit/check_nft_rules.c
 check_nft_rules_LDADD = libdaemon_core.a libbase_core.a $(UNIT_LIBS)
