@@ -370,6 +370,9 @@ static int start_parts(struct app *a)
 	if (!a->ctl)
 		log_err(LOG_CTL, "control socket %s: %s; the shell cannot connect", a->cfg->ctl_socket,
 			strerror(errno));
+	rc = app_garp_start(a);
+	if (rc < 0)
+		return rc;
 	rc = app_vrrp_start(a);
 	if (rc == 0)
 		rc = app_vmac_start(a);

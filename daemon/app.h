@@ -26,6 +26,7 @@
 #include "ike-hooks/vici_io.h"
 #include "sync/peer_io.h"
 #include "sync/sync.h"
+#include "vrrp/announce.h"
 #include "vrrp/vrrp_io.h"
 
 struct app_options {
@@ -56,8 +57,7 @@ struct app_inst {
 	enum app_deaf deaf;
 	uint32_t farewell; /* first of its places among the guardian's adverts */
 	struct log_rate drop_rate, send_rate;
-	mono_t garp_at; /* next round of announcements; MONO_NEVER: none */
-	uint8_t garp_left;
+	struct announce_inst announce;
 	uint64_t garps;
 	int vmac_ifindex; /* interface of the virtual MAC, whose settings were made; 0: there is none */
 	int vmac_refused; /* the base that was complained about: it is no Ethernet */
@@ -86,6 +86,7 @@ struct app {
 	unsigned act_depth;
 	struct app_inst *inst;
 	struct app_group *group;
+	struct announce announce;
 	struct loop_timer *node_timer, *garp_timer, *stop_timer, *rest_timer, *watchdog_timer, *reload_timer;
 	mono_t reload_until, rest_until;
 	uint64_t fed_dropped; /* packets that found the queue of waiting events half full */
@@ -166,6 +167,17 @@ int app_accept_start(struct app *a);
 void app_accept(struct app *a);
 /* After the KERNEL thread has ended. */
 void app_accept_stop(struct app *a);
+
+/* app_garp.c: announcements */
+int app_garp_start(struct app *a);
+/* The kernel has this address: it is announced at once, the rest of the burst follows. */
+void app_garp_acked(struct app *a, uint16_t inst, int ifindex, const struct addr *vip);
+/* Every address was there already: announced as fast as adverts allow. */
+void app_garp_all(struct app *a, uint16_t inst);
+/* A lower router believed to be master: its announcements may have come after ours. */
+void app_garp_lower(struct app *a, uint16_t inst);
+/* After the arrays changed. */
+void app_garp_rebuild(struct app *a);
 
 /* app_peer.c: SYNC and the ctl channel */
 int app_peer_start(struct app *a);

@@ -1,5 +1,5 @@
 /*
- * Addresses and announcements: between netapply, vrrp_io and the node core.
+ * Addresses: between netapply and the node core.
  */
 #include "daemon/app.h"
 
@@ -8,68 +8,6 @@
 #include <string.h>
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
-
-#define GARP_GAP_NS (20 * NS_PER_MS) /* between the rounds of one burst */
-#define GARP_ROUND  50               /* announcements per timer pass, so that adverts never wait */
-
-static void announce(struct app *a, uint16_t inst, int ifindex, const struct addr *vip)
-{
-	const struct net_link *l = netstate_link(netapply_state(a->net), ifindex);
-	if (!l || l->mac_len != 6)
-		return;
-	if (vrrp_io_announce(a->vrrp, (unsigned)ifindex, l->mac, vip) == 0)
-		a->inst[inst].garps++;
-}
-
-static int vip_ifindex(struct app *a, uint16_t inst, const struct vrrp_vip *vip)
-{
-	if (!vip->interface[0])
-		return a->inst[inst].ifindex;
-	const struct net_link *l = netstate_link_by_name(netapply_state(a->net), vip->interface);
-	return l ? l->index : 0;
-}
-
-/* One round for one instance. */
-static void announce_all(struct app *a, uint16_t inst)
-{
-	const struct vrrp_conf *c = a->node.inst[inst].conf;
-	for (uint16_t k = 0; k < c->n_vips; k++) {
-		int ifindex = vip_ifindex(a, inst, &c->vips[k]);
-		if (ifindex)
-			announce(a, inst, ifindex, &c->vips[k].addr);
-	}
-}
-
-static void arm_garps(struct app *a, uint16_t inst, mono_t now)
-{
-	const struct vrrp_conf *c = a->node.inst[inst].conf;
-	a->inst[inst].garp_left = (uint8_t)(2 * c->garp_repeat - 1); /* the first round goes out with each address */
-	a->inst[inst].garp_at = mono_add(now, GARP_GAP_NS);
-	loop_timer_set(a->garp_timer, mono_add(now, GARP_GAP_NS));
-}
-
-static void on_garp_timer(void *arg, mono_t deadline)
-{
-	struct app *a = arg;
-	mono_t now = clock_mono(), next = MONO_NEVER;
-	unsigned spent = 0;
-	(void)deadline;
-	for (uint16_t i = 0; i < a->node.n_inst; i++) {
-		struct app_inst *ai = &a->inst[i];
-		if (a->node.inst[i].state != VRRP_MASTER)
-			ai->garp_at = MONO_NEVER;
-		if (mono_due(ai->garp_at, now) && spent < GARP_ROUND) {
-			const struct vrrp_conf *c = a->node.inst[i].conf;
-			announce_all(a, i);
-			spent += c->n_vips;
-			ai->garp_left--;
-			int64_t gap = ai->garp_left == c->garp_repeat ? c->garp_delay_ns : GARP_GAP_NS;
-			ai->garp_at = ai->garp_left && gap ? mono_add(now, gap) : MONO_NEVER;
-		}
-		next = mono_min(next, ai->garp_at);
-	}
-	loop_timer_set(a->garp_timer, mono_is_never(next) ? next : mono_max(next, mono_add(now, NS_PER_MS)));
-}
 
 /* ---- netapply ---- */
 
@@ -101,9 +39,7 @@ static void on_acked(void *arg, const struct net_op *op, int result, mono_t when
 	struct app_group *g = &a->group[op->group];
 	if (g->mode != NODE_NET_UP || (result != 0 && result != -EEXIST) || op->tag >= a->node.n_inst)
 		return;
-	announce(a, (uint16_t)op->tag, op->ifindex, &op->addr);
-	if (mono_is_never(a->inst[op->tag].garp_at))
-		arm_garps(a, (uint16_t)op->tag, clock_mono());
+	app_garp_acked(a, (uint16_t)op->tag, op->ifindex, &op->addr);
 	first_signs(a, op->group);
 }
 
@@ -131,11 +67,8 @@ static void tell_status(struct app *a, uint16_t group, const struct net_status *
  */
 static void announce_first(struct app *a, uint16_t group)
 {
-	for (uint16_t m = 0; !a->group[group].garp_told && m < a->node.group[group].n_members; m++) {
-		uint16_t inst = a->node.group[group].members[m];
-		announce_all(a, inst);
-		arm_garps(a, inst, clock_mono());
-	}
+	for (uint16_t m = 0; !a->group[group].garp_told && m < a->node.group[group].n_members; m++)
+		app_garp_all(a, a->node.group[group].members[m]);
 	first_signs(a, group);
 }
 
@@ -239,9 +172,8 @@ int app_net_start(struct app *a)
 	nc.hooks.acked = on_acked;
 	nc.hooks.group = on_group;
 	const char *why = NULL;
-	a->garp_timer = loop_timer_new(a->loop, LOOP_NORMAL, on_garp_timer, a);
 	a->net = netapply_new(&nc, &why);
-	if (!a->garp_timer || !a->net)
+	if (!a->net)
 		return -errno;
 	if (why)
 		log_warn(LOG_NET, "%s: %s; addresses of an earlier process are not recognised", nc.own_path, why);

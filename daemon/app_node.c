@@ -68,7 +68,7 @@ int app_node_build(struct app *a, struct epoch stored)
 		return -1;
 	for (uint16_t i = 0; i < c->n_instances; i++) {
 		vrrp_init(&nc.inst[i], &c->instances[i]);
-		a->inst[i].garp_at = MONO_NEVER;
+		a->inst[i].announce.conf = &c->instances[i];
 	}
 	nc.n_tunnels = c->n_tunnels;
 	for (uint16_t t = 0; t < c->n_tunnels; t++)
@@ -77,6 +77,7 @@ int app_node_build(struct app *a, struct epoch stored)
 	nc.sync_gate = c->sync.enabled && c->sync.replicate;
 	memcpy(nc.config_digest, c->digest, sizeof(nc.config_digest));
 	node_init(&a->node, &nc, now);
+	announce_init(&a->announce, &a->inst[0].announce, sizeof(*a->inst), c->n_instances);
 	return 0;
 }
 
@@ -165,6 +166,9 @@ void app_act(struct app *a, const struct node_act *act)
 		if (a->peer)
 			peer_ctl_drain(a->peer);
 		app_feed(a, &ev);
+		return;
+	case NODE_ACT_ANNOUNCE:
+		app_garp_lower(a, act->inst);
 		return;
 	case NODE_ACT_TOLD:
 		if (act->what == NODE_TOLD_ROLE)

@@ -135,6 +135,7 @@ void node_vrrp(struct node_run *r, uint16_t inst, const struct vrrp_ev *ev)
 		case VRRP_ACT_HEARD_RIVAL:
 			n->rivals++;
 			node_rival(r, inst, false);
+			node_emit(r, NODE_ACT_ANNOUNCE)->inst = inst;
 			break;
 		case VRRP_ACT_STATE: {
 			struct node_act *a = node_tell(r, NODE_TOLD_INSTANCE);

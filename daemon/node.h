@@ -166,6 +166,7 @@ enum node_act_type {
 	NODE_ACT_JOURNAL,    /* record */
 	NODE_ACT_PREPARE,    /* group: its addresses go on the ownership list before COMMIT */
 	NODE_ACT_DRAIN,      /* read all sockets and the channel dry, then NODE_EV_DRAINED */
+	NODE_ACT_ANNOUNCE,   /* inst: a lower router was master: neighbours are told again where the addresses are */
 	NODE_ACT_TOLD,       /* what: one log line */
 	NODE_ACT_GUARDIAN,   /* on: a healthy backup is known */
 	NODE_ACT_STOPPED,    /* every group rests in INIT */

@@ -377,6 +377,23 @@ static void on_hello(struct node_run *r, struct node_peer *p, const struct peer_
 	r->n->touched_all = true;
 }
 
+/*
+ * The peer was MASTER beside us and is it no longer (a healed split brain): what it announced may have come after ours.
+ * A role that it handed over bears our own epoch.
+ */
+static void note_survived(struct node_run *r, const struct node_peer *p, const struct peer_group_state *s)
+{
+	const struct node_group *grp = &r->n->group[s->group];
+	bool was = p->groups[s->group].role == PEER_ROLE_MASTER || p->groups[s->group].role == PEER_ROLE_MOVING;
+	bool is = s->role == PEER_ROLE_MASTER || s->role == PEER_ROLE_MOVING;
+	bool moved = epoch_cmp(s->epoch, grp->role.epoch) > 0 && epoch_cmp(s->epoch, p->groups[s->group].epoch) > 0;
+	if (!p->same_config || is || grp->role.is != ROLE_MASTER || epoch_cmp(s->epoch, grp->role.epoch) == 0 ||
+	    !(was || moved))
+		return;
+	for (uint16_t m = 0; m < grp->n_members; m++)
+		node_emit(r, NODE_ACT_ANNOUNCE)->inst = grp->members[m];
+}
+
 static void on_heartbeat(struct node_run *r, struct node_peer *p, const struct peer_msg *m, bool was_up)
 {
 	struct node *n = r->n;
@@ -393,6 +410,7 @@ static void on_heartbeat(struct node_run *r, struct node_peer *p, const struct p
 		}
 		if (s->role != PEER_ROLE_MASTER && s->role != PEER_ROLE_MOVING)
 			p->groups[s->group].leaving = false;
+		note_survived(r, p, s);
 		p->groups[s->group].role = s->role;
 		p->groups[s->group].priority = s->priority;
 		p->groups[s->group].ready = s->ready;

@@ -23,6 +23,7 @@ struct shape {
 	struct node node;
 	struct app_inst *inst;
 	struct app_group *group;
+	struct announce announce;
 	struct node_acts acts;
 };
 
@@ -32,6 +33,7 @@ static void save_shape(struct app *a, struct shape *s)
 	s->node = a->node;
 	s->inst = a->inst;
 	s->group = a->group;
+	s->announce = a->announce;
 	s->acts = a->acts;
 }
 
@@ -41,6 +43,7 @@ static void load_shape(struct app *a, const struct shape *s)
 	a->node = s->node;
 	a->inst = s->inst;
 	a->group = s->group;
+	a->announce = s->announce;
 	a->acts = s->acts;
 }
 
@@ -394,6 +397,7 @@ static void apply(struct app *a, struct cfg *now)
 	carry_peers(a, &old);
 	carry_instances(a, &old);
 	node_rebuild(&a->node);
+	app_garp_rebuild(a);
 	apply_process(a, old.cfg);
 	put_in_force(a, &old);
 	save_shape(a, &fresh);

@@ -139,6 +139,8 @@ static void act(struct sim *w, unsigned n, const struct node_act *a)
 	case NODE_ACT_DRAIN:
 		drain(w, n);
 		return;
+	case NODE_ACT_ANNOUNCE:
+		return; /* neighbours are no part of this world */
 	case NODE_ACT_TOLD:
 		told(w, n, a);
 		return;

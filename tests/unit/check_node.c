@@ -31,7 +31,7 @@ struct box {
 	bool link[INSTS];
 	enum node_net_mode net;
 	enum role_net net_result;
-	unsigned told[NODE_TOLD_COUNT], sent[INSTS], zero[INSTS], hooks, journals, net_downs;
+	unsigned told[NODE_TOLD_COUNT], sent[INSTS], zero[INSTS], announced[INSTS], hooks, journals, net_downs;
 	mono_t master_since;
 };
 
@@ -231,6 +231,10 @@ static void act(unsigned who, const struct node_act *a)
 		return;
 	case NODE_ACT_DRAIN:
 		post(who, (struct node_ev){ .type = NODE_EV_DRAINED });
+		return;
+	case NODE_ACT_ANNOUNCE:
+		ck_assert_int_eq(b->inst[a->inst].state, VRRP_MASTER);
+		b->announced[a->inst]++;
 		return;
 	case NODE_ACT_TOLD:
 		b->told[a->what]++;
@@ -652,6 +656,57 @@ START_TEST(lower_master_on_every_member)
 	ck_assert_int_eq(last(0)->kind, ROLE_K_PLANNED);
 	ck_assert_int_eq(last(0)->reason, ROLE_R_PREEMPTED);
 	ck_assert_int_eq(last(0)->outcome, ROLE_RES_OK);
+}
+END_TEST
+
+/* Whoever survives a split brain tells the neighbours again: what the other one announced may have come last. */
+START_TEST(survivor_announces_again)
+{
+	bool silent = _i & 1, cut_channel = _i & 2;
+	segment[0] = segment[1] = false;
+	set_channel(false);
+	pass(DOWN_NS);
+	ck_assert_int_eq(is(0), ROLE_MASTER);
+	ck_assert_int_eq(is(1), ROLE_MASTER);
+	memset(box[0].announced, 0, sizeof(box[0].announced));
+	if (silent) { /* the lower one hears first and yields: only the channel can tell */
+		for (uint16_t i = 0; i < INSTS; i++) {
+			struct vrrp_ev adv = { .type = VRRP_EV_ADVERT };
+			adv.u.advert =
+			    (__typeof__(adv.u.advert)){ .priority = 150, .adv_ns = ADV_NS, .src = box[0].inst[i].src };
+			give(1, (struct node_ev){ .type = NODE_EV_ADVERT, .inst = i, .advert = &adv });
+		}
+		run_queue();
+		ck_assert_int_ne(is(1), ROLE_MASTER);
+	} else {
+		struct vrrp_ev adv = { .type = VRRP_EV_ADVERT };
+		adv.u.advert =
+		    (__typeof__(adv.u.advert)){ .priority = 100, .adv_ns = ADV_NS, .src = box[1].inst[0].src };
+		give(0, (struct node_ev){ .type = NODE_EV_ADVERT, .inst = 0, .advert = &adv });
+		ck_assert_uint_eq(box[0].announced[0], 1);
+		ck_assert_uint_eq(box[0].announced[1], 0);
+	}
+	segment[0] = segment[1] = true;
+	if (!cut_channel) {
+		set_channel(true);
+		pass(NS_PER_SEC);
+		for (unsigned i = 0; i < INSTS; i++)
+			ck_assert_uint_ge(box[0].announced[i], 1);
+	}
+	replicated(true);
+	pass(NS_PER_SEC);
+	master_is(0);
+	/* An orderly switch is no split brain. */
+	set_channel(true);
+	replicated(true);
+	pass(NS_PER_SEC);
+	memset(box[0].announced, 0, sizeof(box[0].announced));
+	memset(box[1].announced, 0, sizeof(box[1].announced));
+	give(0, (struct node_ev){ .type = NODE_EV_FORCE, .group = 0 });
+	pass(2 * NS_PER_SEC);
+	master_is(1);
+	for (unsigned i = 0; i < INSTS; i++)
+		ck_assert_uint_eq(box[0].announced[i] + box[1].announced[i], 0);
 }
 END_TEST
 
@@ -1159,6 +1214,7 @@ int main(void)
 	tcase_add_test(tc, higher_master_on_one_member);
 	tcase_add_loop_test(tc, crossed_priorities, 0, 2);
 	tcase_add_test(tc, lower_master_on_every_member);
+	tcase_add_loop_test(tc, survivor_announces_again, 0, 4);
 	tcase_add_loop_test(tc, process_death_needs_all_three_signs, 0, 8);
 	tcase_add_test(tc, a_dead_peer_with_another_configuration_proves_nothing);
 	tcase_add_test(tc, force_both_ways);
