@@ -4,6 +4,50 @@
 #include "cli/fmt_text.h"
 #include "cli/table.h"
 
+static void status_split(const json_t *v, FILE *out)
+{
+	const json_t *s = json_object_get(v, "split_brain");
+	char age[40], heard[40];
+	size_t i;
+	json_t *seg;
+
+	if (!json_is_object(s))
+		return;
+	fprintf(out, "%s: SPLIT BRAIN for %s: another master with priority %lld%s%s%s%s\n", fmt_str(v, "name"),
+		fmt_us(fmt_int(s, "since_us"), age, sizeof(age)), (long long)fmt_int(s, "priority"),
+		*fmt_str(s, "address") ? ", address " : "", fmt_str(s, "address"), *fmt_str(s, "node") ? ", node " : "",
+		fmt_str(s, "node"));
+	json_array_foreach(json_object_get(s, "segments"), i, seg)
+	{
+		fprintf(out, "  %s on %s: %s, priority %lld, for %s, heard %s ago\n", fmt_str(seg, "instance"),
+			fmt_str(seg, "interface"), fmt_str(seg, "address"), (long long)fmt_int(seg, "priority"),
+			fmt_us(fmt_int(seg, "since_us"), age, sizeof(age)),
+			fmt_us(fmt_int(seg, "heard_us"), heard, sizeof(heard)));
+	}
+	if (!json_array_size(json_object_get(s, "segments")))
+		fprintf(out, "  heard on none of the segments: they are cut between the two\n");
+}
+
+static void status_deaf(const json_t *v, FILE *out)
+{
+	size_t i;
+	json_t *d;
+	char age[40];
+
+	if (json_is_integer(json_object_get(v, "arbitrating_us")))
+		fprintf(
+		    out,
+		    "%s: arbitrating for %s: no member hears the master, but it says on the channel that it serves\n",
+		    fmt_str(v, "name"), fmt_us(fmt_int(v, "arbitrating_us"), age, sizeof(age)));
+	json_array_foreach(json_object_get(v, "deaf"), i, d)
+	{
+		bool ever = json_is_integer(json_object_get(d, "heard_us"));
+		fprintf(out, "%s: %s hears no master on %s%s%s\n", fmt_str(v, "name"), fmt_str(d, "instance"),
+			fmt_str(d, "interface"), ever ? ", the last one before " : "",
+			ever ? fmt_us(fmt_int(d, "heard_us"), age, sizeof(age)) : "");
+	}
+}
+
 static void status_groups(const json_t *data, FILE *out)
 {
 	struct table t;
@@ -33,6 +77,11 @@ static void status_groups(const json_t *data, FILE *out)
 		}
 		if (fmt_bool(v, "degraded"))
 			fprintf(out, "%s: degraded: %s\n", fmt_str(v, "name"), fmt_dash(fmt_str(v, "detail")));
+		status_split(v, out);
+		status_deaf(v, out);
+		if (json_is_integer(json_object_get(v, "preempt_held_us")))
+			fprintf(out, "%s: lost an address: its priority does not preempt for another %s\n",
+				fmt_str(v, "name"), fmt_us(fmt_int(v, "preempt_held_us"), age, sizeof(age)));
 	}
 }
 
@@ -53,14 +102,16 @@ static void status_peer(const json_t *p, FILE *out)
 		fprintf(out, "%s%s\n", *fmt_str(p, "error") ? ": " : "", fmt_str(p, "error"));
 	if (!up)
 		return;
+	if (fmt_bool(p, "maintenance"))
+		fprintf(out, "  In MAINTENANCE: it takes no role\n");
 	fprintf(out, "  Has all our sessions: %s\n", fmt_yes(p, "has_everything"));
 	if (!fmt_bool(p, "config_equal"))
 		fprintf(out, "  Its configuration differs in: %s\n",
 			fmt_list(json_object_get(p, "config_differs"), differs, sizeof(differs)));
 	json_array_foreach(json_object_get(p, "groups"), i, g)
 	{
-		fprintf(out, "  Group %s: %s, %s\n", fmt_str(g, "name"), fmt_str(g, "role"),
-			fmt_bool(g, "ready") ? "ready" : "not ready");
+		fprintf(out, "  Group %s: %s, priority %lld, %s\n", fmt_str(g, "name"), fmt_str(g, "role"),
+			(long long)fmt_int(g, "priority"), fmt_bool(g, "ready") ? "ready" : "not ready");
 	}
 }
 
@@ -71,7 +122,10 @@ void fmt_failover_status(const json_t *data, FILE *out)
 	json_t *p;
 
 	fprintf(out, "Node %s (%lld): %s%s, epoch %s\n\n", fmt_str(data, "node"), (long long)fmt_int(data, "node_id"),
-		fmt_str(data, "role"), fmt_bool(data, "maintenance") ? " (maintenance)" : "",
+		fmt_str(data, "role"),
+		fmt_bool(data, "maintenance_persistent") ? " (maintenance, also after a restart)"
+		: fmt_bool(data, "maintenance")          ? " (maintenance)"
+							 : "",
 		fmt_dash(fmt_str(data, "epoch")));
 	status_groups(data, out);
 	fputc('\n', out);

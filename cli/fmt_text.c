@@ -163,6 +163,9 @@ void fmt_text(enum ctl_cmd cmd, const json_t *data, bool detail, FILE *out)
 	case CTL_SHOW_VRRP:
 		detail ? fmt_vrrp_detail(data, out) : fmt_vrrp(data, out);
 		break;
+	case CTL_SHOW_VRRP_PEER:
+		fmt_vrrp_peer(data, out);
+		break;
 	case CTL_SHOW_SYNC_STATISTICS:
 		fmt_sync_statistics(data, out);
 		break;
@@ -198,7 +201,8 @@ void fmt_text(enum ctl_cmd cmd, const json_t *data, bool detail, FILE *out)
 		break;
 	case CTL_MAINTENANCE_ENTER:
 	case CTL_MAINTENANCE_LEAVE:
-		fprintf(out, "Maintenance: %s\n", fmt_yes(data, "maintenance"));
+		fprintf(out, "Maintenance: %s%s\n", fmt_yes(data, "maintenance"),
+			fmt_bool(data, "persistent") ? ", also after a restart" : "");
 		break;
 	case CTL_CLEAR_COUNTERS:
 		break;

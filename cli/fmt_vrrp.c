@@ -9,6 +9,7 @@ static void vrrp_complaints(const json_t *inst, FILE *out)
 {
 	size_t i;
 	json_t *v;
+	char age[40];
 
 	json_array_foreach(json_object_get(inst, "addresses"), i, v)
 	{
@@ -18,6 +19,11 @@ static void vrrp_complaints(const json_t *inst, FILE *out)
 		fprintf(out, "%s: address %s on %s is %s%s%s\n", fmt_str(inst, "name"), fmt_str(v, "address"),
 			fmt_str(v, "interface"), state, *fmt_str(v, "error") ? ": " : "", fmt_str(v, "error"));
 	}
+	v = json_object_get(inst, "rival");
+	if (json_is_object(v))
+		fprintf(out, "%s: SPLIT BRAIN on %s: %s with priority %lld is master too, for %s\n",
+			fmt_str(inst, "name"), fmt_str(inst, "interface"), fmt_str(v, "address"),
+			(long long)fmt_int(v, "priority"), fmt_us(fmt_int(v, "since_us"), age, sizeof(age)));
 	if (!fmt_bool(inst, "link"))
 		fprintf(out, "%s: interface %s is down\n", fmt_str(inst, "name"), fmt_str(inst, "interface"));
 }

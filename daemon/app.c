@@ -353,6 +353,7 @@ static int start_parts(struct app *a)
 	int rc = epoch_store_read(a->epoch_path, &a->epoch_stored);
 	if (rc < 0 && rc != -ENOENT)
 		log_warn(LOG_MAIN, "%s could not be read (%d): the epoch is learnt from the peer", a->epoch_path, rc);
+	app_maintenance_load(a);
 	if (app_node_build(a, a->epoch_stored) < 0)
 		return -ENOMEM;
 	rc = app_ike_start(a);

@@ -80,6 +80,7 @@ struct app {
 	int64_t started_wall_us;
 	int exit_status;
 	bool stopping, running, guardian_lost;
+	bool maintenance_kept; /* lasts over restarts: the file says so */
 
 	struct node node;
 	struct node_acts acts;
@@ -146,6 +147,11 @@ void app_vrrp_guardian(struct app *a, uint16_t inst);
 /* The instance listens no longer. */
 void app_vrrp_close(struct app *a, uint16_t inst);
 const char *app_vrrp_deaf_text(enum app_deaf d);
+
+/* app_maint.c: maintenance and its file */
+void app_maintenance_load(struct app *a);
+/* 0, or -1 with the reason in why: a group that nobody else could serve stays here unless forced. */
+int app_maintenance(struct app *a, bool on, bool kept, bool force, char *why, size_t cap);
 
 /* app_net.c: addresses, announcements */
 int app_net_start(struct app *a);

@@ -52,6 +52,7 @@ int app_node_build(struct app *a, struct epoch stored)
 	const struct cfg *c = a->cfg;
 	mono_t now = clock_mono();
 	struct node_conf nc = { .id = c->node_id, .n_inst = c->n_instances, .n_groups = c->n_groups, .stored = stored };
+	nc.maintenance = a->maintenance_kept;
 	nc.inst = calloc(c->n_instances + 1u, sizeof(*nc.inst));
 	nc.member = calloc(c->n_instances + 1u, sizeof(*nc.member));
 	nc.group = calloc(c->n_groups + 1u, sizeof(*nc.group));

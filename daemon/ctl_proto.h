@@ -43,6 +43,8 @@ enum ctl_impact { CTL_IMPACT_NONE = 0, CTL_IMPACT_COUNTERS, CTL_IMPACT_LOG, CTL_
 #define CTL_CMD_TABLE(X)                                                                                             \
 	X(CTL_SHOW_VRRP, "show vrrp", CTL_VIEW, CTL_ON_CONTROL, CTL_IMPACT_NONE,                                     \
 	  "Virtual routers and their addresses")                                                                     \
+	X(CTL_SHOW_VRRP_PEER, "show vrrp peer", CTL_VIEW, CTL_ON_CONTROL, CTL_IMPACT_NONE,                           \
+	  "The other nodes: role, priority, readiness, configuration")                                               \
 	X(CTL_SHOW_SYNC_STATISTICS, "show conntrack-sync statistics", CTL_VIEW, CTL_ON_SESSION, CTL_IMPACT_NONE,     \
 	  "Counters of session replication")                                                                         \
 	X(CTL_SHOW_SYNC_STATUS, "show conntrack-sync status", CTL_VIEW, CTL_ON_SESSION, CTL_IMPACT_NONE,             \
@@ -106,6 +108,8 @@ enum ctl_arg_type {
 	X(CTL_SHOW_FAILOVER_TIMELINE, "epoch", NULL, CTL_ARG_EPOCH, 0, 0, 0, "Which change (the last if left out)") \
 	X(CTL_SHOW_LOG, "limit", NULL, CTL_ARG_INT, 1, 4096, 0, "How many lines (50 if left out)")                  \
 	X(CTL_FORCE_FAILOVER, "group", "group", CTL_ARG_NAME, 1, 31, 0, "Only this group (all if left out)")        \
+	X(CTL_MAINTENANCE_ENTER, "persistent", NULL, CTL_ARG_FLAG, 0, 0, 0, "Also after a restart or reboot")       \
+	X(CTL_MAINTENANCE_ENTER, "force", NULL, CTL_ARG_FLAG, 0, 0, 0, "Even if no other node can take over")       \
 	X(CTL_DEBUG_SYNC_STALL, "seconds", NULL, CTL_ARG_INT, 1, 60, 1, "How long")
 
 struct ctl_cmd_def {

@@ -134,12 +134,13 @@ static int force_failover(struct app *a, struct ctl_request *req, json_t **reply
 	return CTL_OK;
 }
 
-static int maintenance(struct app *a, bool on, json_t **reply)
+static int maintenance(struct app *a, bool on, struct ctl_request *req, json_t **reply)
 {
-	struct node_ev ev = { .type = NODE_EV_MAINTENANCE, .on = on };
-	app_feed(a, &ev);
-	log_notice(LOG_ROLE, "maintenance %s by the operator", on ? "entered" : "left");
-	*reply = json_pack("{s:b}", "maintenance", on);
+	bool kept = json_is_true(json_object_get(req->args, "persistent"));
+	bool force = json_is_true(json_object_get(req->args, "force"));
+	if (app_maintenance(a, on, kept, force, req->message, sizeof(req->message)) < 0)
+		return CTL_FAILED;
+	*reply = json_pack("{s:b, s:b}", "maintenance", on, "persistent", a->maintenance_kept);
 	return CTL_OK;
 }
 
@@ -159,6 +160,7 @@ static int clear_counters(struct app *a, json_t **reply)
 		memset(&a->node.tunnel[t].count, 0, sizeof(a->node.tunnel[t].count));
 	hist_clear(loop_lateness(a->loop));
 	a->node.stale = a->node.stalls = a->node.rearms = a->node.rivals = 0;
+	a->node.splits = a->node.arbitrated = 0;
 	*reply = json_object();
 	return CTL_OK;
 }
@@ -223,6 +225,9 @@ int app_ctl(void *app, struct ctl_request *req, json_t **reply)
 	case CTL_SHOW_VRRP:
 		*reply = show_vrrp(a);
 		return CTL_OK;
+	case CTL_SHOW_VRRP_PEER:
+		*reply = show_vrrp_peer(a);
+		return CTL_OK;
 	case CTL_SHOW_SYNC_STATISTICS:
 		return session(a, req, SYNC_CLIENT_STATISTICS, reply);
 	case CTL_SHOW_SYNC_STATUS:
@@ -253,9 +258,9 @@ int app_ctl(void *app, struct ctl_request *req, json_t **reply)
 	case CTL_FORCE_FAILOVER:
 		return force_failover(a, req, reply);
 	case CTL_MAINTENANCE_ENTER:
-		return maintenance(a, true, reply);
+		return maintenance(a, true, req, reply);
 	case CTL_MAINTENANCE_LEAVE:
-		return maintenance(a, false, reply);
+		return maintenance(a, false, req, reply);
 	case CTL_CLEAR_COUNTERS:
 		return clear_counters(a, reply);
 	case CTL_DEBUG_VRRP:

@@ -12,6 +12,9 @@
 #include "daemon/app.h"
 
 json_t *show_vrrp(struct app *a);
+json_t *show_vrrp_peer(struct app *a);
+/* One peer as show vrrp peer and show failover status have it. */
+json_t *show_peer(struct app *a, const struct node_peer *p, mono_t now);
 json_t *show_interfaces(struct app *a);
 json_t *show_failover_status(struct app *a);
 json_t *show_failover_history(struct app *a, unsigned limit);

@@ -45,6 +45,48 @@ static const char *state_text(enum role_state s)
 	return text[s];
 }
 
+/* Two masters: since when, with whom, on which segments. */
+static json_t *split_json(struct app *a, uint16_t g, mono_t now)
+{
+	const struct node_group *grp = &a->node.group[g];
+	const struct node_split *s = &grp->split;
+	char text[ADDR_TEXT_MAX] = "";
+	if (mono_is_never(s->since))
+		return json_null();
+	json_t *segments = json_array();
+	for (uint16_t i = 0; i < grp->n_members; i++) {
+		const struct node_member *m = &a->node.member[grp->members[i]];
+		const struct vrrp *v = &a->node.inst[grp->members[i]];
+		if (mono_is_never(m->rival_since))
+			continue;
+		json_array_append_new(
+		    segments, json_pack("{s:s, s:s, s:s, s:i, s:o, s:o}", "instance", v->conf->name, "interface",
+					v->conf->interface, "address", addr_text(&v->peer.src, text), "priority",
+					(int)v->peer.priority, "since_us", show_age(m->rival_since, now), "heard_us",
+					show_age(m->rival_at, now)));
+	}
+	return json_pack("{s:o, s:s, s:i, s:s, s:I, s:o}", "since_us", show_age(s->since, now), "address",
+			 s->src.af ? addr_text(&s->src, text) : "", "priority", (int)s->priority, "node",
+			 s->node ? show_node_name(a, s->node) : "", "node_id", (json_int_t)s->node, "segments",
+			 segments);
+}
+
+/* Members of a BACKUP that hear no master. */
+static json_t *deaf_json(struct app *a, uint16_t g, mono_t now)
+{
+	const struct node_group *grp = &a->node.group[g];
+	json_t *list = json_array();
+	for (uint16_t i = 0; i < grp->n_members; i++) {
+		const struct vrrp *v = &a->node.inst[grp->members[i]];
+		if (v->state != VRRP_BACKUP || !v->expired)
+			continue;
+		json_array_append_new(list, json_pack("{s:s, s:s, s:o}", "instance", v->conf->name, "interface",
+						      v->conf->interface, "heard_us",
+						      show_age(a->node.member[grp->members[i]].heard_at, now)));
+	}
+	return list;
+}
+
 static json_t *group_json(struct app *a, uint16_t g, mono_t now)
 {
 	const struct node_group *grp = &a->node.group[g];
@@ -57,49 +99,23 @@ static json_t *group_json(struct app *a, uint16_t g, mono_t now)
 		snprintf(detail, sizeof(detail), "%u of %u addresses are missing, first %s/%u on %s: %s", st->failed,
 			 st->total, addr_text(&st->addr, text), st->plen, st->ifname, strerror(st->err));
 	mono_t done = grp->role.rec.at[ROLE_PH_DONE];
-	return json_pack(
+	json_t *j = json_pack(
 	    "{s:s, s:s, s:s, s:o, s:o, s:s, s:o, s:b, s:o, s:s, s:b, s:s}", "name", a->cfg->groups[g].name, "role",
 	    role_is_text((uint8_t)grp->role.is), "state", state_text(grp->role.state), "members", members, "epoch",
 	    show_epoch(grp->role.epoch), "reason", role_reason_text(grp->role.rec.reason), "since_us",
 	    done.ns ? show_age(done, now) : json_integer(0), "ready", node_group_ready(&a->node, g, now),
 	    "not_ready_because", why_not_ready(a, g, now), "gate", node_gate_open(&a->node, now) ? "open" : "closed",
 	    "degraded", grp->role.partial, "detail", detail);
-}
-
-static const char *peer_role_text(uint8_t role)
-{
-	static const char *const text[] = { "INIT", "BACKUP", "MASTER", "FAULT", "MOVING" };
-	return role < sizeof(text) / sizeof(text[0]) ? text[role] : "?";
-}
-
-static json_t *peer_json(struct app *a, const struct node_peer *p, mono_t now)
-{
-	static const char *const section[] = { "channel", "vrrp", "sync", "ipsec" };
-	struct peer_link_info link[SYNC_LINKS_MAX];
-	unsigned links = peer_ctl_links(a->peer, p->node, link, SYNC_LINKS_MAX);
-	const struct peer_hello *hello = peer_ctl_hello(a->peer, p->node);
-	const char *error = "";
-	char address[ADDR_TEXT_MAX] = "";
-	json_t *differs = json_array(), *groups = json_array();
-	for (unsigned i = 0; hello && i < 4; i++)
-		if (hello->config_digest[i] != a->cfg->digest[i])
-			json_array_append_new(differs, json_string(section[i]));
-	for (uint8_t i = 0; i < a->cfg->sync.n_nodes; i++)
-		if (a->cfg->sync.nodes[i].id == p->node && a->cfg->sync.nodes[i].n_addrs)
-			addr_text(&a->cfg->sync.nodes[i].addrs[0], address);
-	if (!p->up && links)
-		error = link[0].text[0] ? link[0].text : peer_why_text(link[0].why);
-	for (uint16_t g = 0; p->up && p->same_config && g < a->node.n_groups; g++)
-		json_array_append_new(groups,
-				      json_pack("{s:s, s:s, s:b}", "name", a->cfg->groups[g].name, "role",
-						peer_role_text(p->groups[g].role), "ready", p->groups[g].ready));
-	bool equal = hello && !json_array_size(differs);
-	return json_pack("{s:s, s:I, s:s, s:o, s:o, s:s, s:b, s:b, s:o, s:b, s:s, s:o}", "node",
-			 show_node_name(a, p->node), "node_id", (json_int_t)p->node, "channel", p->up ? "up" : "down",
-			 "since_us", links ? show_age(link[0].since, now) : json_null(), "heard_us",
-			 show_age(p->heard_at, now), "address", address, "encrypted", !a->cfg->sync.insecure,
-			 "config_equal", equal, "config_differs", differs, "has_everything",
-			 p->up && a->node.sync.peer_has_all, "error", error, "groups", groups);
+	json_object_set_new(j, "split_brain", split_json(a, g, now));
+	json_object_set_new(j, "deaf", deaf_json(a, g, now));
+	json_object_set_new(j, "arbitrate", json_boolean(grp->arbitrate));
+	json_object_set_new(j, "arbitrating_us", show_age(grp->cut_since, now));
+	json_object_set_new(j, "given_away", json_boolean(grp->given_away));
+	json_object_set_new(j, "preempt_held_us",
+			    mono_is_never(grp->held_until) || mono_due(grp->held_until, now)
+				? json_null()
+				: json_integer(mono_sub(grp->held_until, now) / NS_PER_US));
+	return j;
 }
 
 /* One sentence: would a switch now lose anything? */
@@ -129,7 +145,8 @@ static void verdict(struct app *a, mono_t now, char *out, size_t cap)
 static json_t *node_counters_json(const struct app *a)
 {
 	const struct node *n = &a->node;
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "stalls", (json_int_t)n->stalls, "late_timers",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "split_brains", (json_int_t)n->splits,
+			 "arbitrations", (json_int_t)n->arbitrated, "stalls", (json_int_t)n->stalls, "late_timers",
 			 (json_int_t)n->rearms, "lower_masters_heard", (json_int_t)n->rivals, "events_out_of_place",
 			 (json_int_t)n->stale, "packets_unknown_vrid", (json_int_t)a->unknown_vrid, "packets_dropped",
 			 (json_int_t)a->fed_dropped, "reloads", (json_int_t)a->reloads, "reloads_refused",
@@ -148,7 +165,7 @@ json_t *show_failover_status(struct app *a)
 			role = "MIXED";
 	}
 	for (uint8_t p = 0; a->peer && p < a->node.n_peers; p++)
-		json_array_append_new(peers, peer_json(a, &a->node.peer[p], now));
+		json_array_append_new(peers, show_peer(a, &a->node.peer[p], now));
 	if (a->sync)
 		rep = json_pack("{s:b, s:b, s:b, s:I, s:I, s:I}", "enabled", a->cfg->sync.replicate, "answers",
 				!node_sync_late(&a->node, now), "equal", a->node.sync.equal, "own",
@@ -159,6 +176,7 @@ json_t *show_failover_status(struct app *a)
 	    json_pack("{s:s, s:I, s:s, s:b, s:o, s:o, s:o, s:o, s:s}", "node", a->cfg->node_name, "node_id",
 		      (json_int_t)a->cfg->node_id, "role", role, "maintenance", a->node.maintenance, "epoch",
 		      show_epoch(a->node.seen), "groups", groups, "peers", peers, "replication", rep, "verdict", text);
+	json_object_set_new(j, "maintenance_persistent", json_boolean(a->maintenance_kept));
 	json_object_set_new(j, "reload_error", json_string(a->reload_error));
 	json_object_set_new(j, "counters", node_counters_json(a));
 	return j;

@@ -84,6 +84,19 @@ static json_t *sends_to_json(const struct vrrp *v)
 	return list;
 }
 
+/* MASTER in a split brain: the other one on this segment. */
+static json_t *rival_json(const struct app *a, uint16_t inst, mono_t now)
+{
+	const struct node_member *m = &a->node.member[inst];
+	const struct vrrp *v = &a->node.inst[inst];
+	char text[ADDR_TEXT_MAX];
+	if (mono_is_never(m->rival_since))
+		return json_null();
+	return json_pack("{s:s, s:i, s:o, s:o}", "address", addr_text(&v->peer.src, text), "priority",
+			 (int)v->peer.priority, "since_us", show_age(m->rival_since, now), "heard_us",
+			 show_age(m->rival_at, now));
+}
+
 static const char *last_reason(const struct app *a, uint16_t inst)
 {
 	const struct vrrp *v = &a->node.inst[inst];
@@ -118,6 +131,7 @@ static json_t *instance_json(struct app *a, uint16_t i, mono_t now)
 	json_object_set_new(j, "since_us", json_integer(age_us));
 	json_object_set_new(j, "transition_wall_us", json_integer(clock_wall_us() - age_us));
 	json_object_set_new(j, "peer", peer_json(v, now));
+	json_object_set_new(j, "rival", rival_json(a, i, now));
 	json_object_set_new(j, "addresses", vips);
 	json_object_set_new(j, "counters", counters_json(a, i));
 	return j;

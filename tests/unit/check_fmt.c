@@ -17,6 +17,7 @@ static const struct {
 } cases[] = {
 	{ "vrrp", CTL_SHOW_VRRP, false },
 	{ "vrrp-detail", CTL_SHOW_VRRP, true },
+	{ "vrrp-peer", CTL_SHOW_VRRP_PEER, false },
 	{ "failover-status", CTL_SHOW_FAILOVER_STATUS, false },
 	{ "failover-history", CTL_SHOW_FAILOVER_HISTORY, false },
 	{ "failover-timeline", CTL_SHOW_FAILOVER_TIMELINE, false },

@@ -185,7 +185,7 @@ START_TEST(completion)
 		{ "show ", "vrrp conntrack-sync failover ipsec interfaces log version configuration" },
 		{ "show v", "vrrp version" },
 		{ "sh fail ", "history timeline status" },
-		{ "sh vrrp ", "detail json <cr>" },
+		{ "sh vrrp ", "peer detail json <cr>" },
 		{ "sh vrrp d", "detail" },
 		{ "sh vrrp detail ", "json <cr>" },
 		{ "sh vrrp detail json ", "<cr>" },
