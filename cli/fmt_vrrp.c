@@ -67,6 +67,20 @@ static void vrrp_timers(const json_t *v, FILE *out)
 		fmt_us(fmt_int(v, "skew_us"), d, sizeof(d)));
 }
 
+/* What is waited for, if anything is. */
+static void vrrp_delays(const json_t *v, FILE *out)
+{
+	long long start_us = (long long)fmt_int(v, "startup_delay_left_us");
+	long long preempt_us = (long long)fmt_int(v, "preempt_delay_left_us");
+	char a[40];
+
+	if (start_us)
+		fprintf(out, "  Startup delay: no role is taken for another %s\n", fmt_us(start_us, a, sizeof(a)));
+	if (preempt_us)
+		fprintf(out, "  Preempt delay: the lower master stays for another %s\n",
+			fmt_us(preempt_us, a, sizeof(a)));
+}
+
 static void vrrp_peer(const json_t *v, FILE *out)
 {
 	const json_t *peer = json_object_get(v, "peer");
@@ -131,7 +145,10 @@ void fmt_vrrp_detail(const json_t *data, FILE *out)
 			fprintf(out, "  Cannot listen: %s\n", fmt_str(v, "link_error"));
 		fprintf(out, "  Priority: %lld (configured %lld), preempt: %s\n", (long long)fmt_int(v, "priority"),
 			(long long)fmt_int(v, "priority_configured"), fmt_yes(v, "preempt"));
+		if (*fmt_str(v, "version") && strcmp(fmt_str(v, "version"), "v3") != 0)
+			fprintf(out, "  Version: %s\n", fmt_str(v, "version"));
 		vrrp_timers(v, out);
+		vrrp_delays(v, out);
 		vrrp_peer(v, out);
 		vrrp_addresses(v, out);
 		vrrp_counters(v, out);

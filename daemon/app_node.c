@@ -75,6 +75,7 @@ int app_node_build(struct app *a, struct epoch stored)
 	for (uint16_t t = 0; t < c->n_tunnels; t++)
 		ike_init(&nc.tunnel[t], &c->tunnels[t], shares_peer(c, t), now);
 	nc.has_sync = c->sync.enabled;
+	nc.startup_delay_ns = c->startup_delay_ns;
 	nc.sync_gate = c->sync.enabled && c->sync.replicate;
 	memcpy(nc.config_digest, c->digest, sizeof(nc.config_digest));
 	node_init(&a->node, &nc, now);

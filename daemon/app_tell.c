@@ -152,6 +152,9 @@ void app_tell(struct app *a, const struct node_act *act)
 			 "for 60 s (force failover takes it back at once)",
 			 c->groups[act->group].name);
 		return;
+	case NODE_TOLD_STARTED:
+		log_notice(LOG_ROLE, "the startup delay is over: roles are taken from now on");
+		return;
 	case NODE_TOLD_GATE_CLOSED:
 		log_notice(LOG_ROLE, "group %s: a higher priority does not preempt before the peer's sessions are here",
 			   c->groups[act->group].name);

@@ -69,6 +69,7 @@ static void on_packet(void *arg, const struct vrrp_io_packet *p)
 	adv.u.advert.priority = msg.priority;
 	adv.u.advert.adv_ns = msg.adv_ns;
 	adv.u.advert.src = msg.src;
+	adv.u.advert.v2 = msg.version == 2;
 	adv.u.advert.vip_list_differs = msg.odd & VRRP_ODD_VIPS;
 	struct node_ev ev = { .type = NODE_EV_ADVERT, .inst = p->inst, .advert = &adv };
 	app_feed(a, &ev);

@@ -28,6 +28,8 @@ void node_init(struct node *n, const struct node_conf *c, mono_t now)
 	n->maintenance = c->maintenance;
 	n->seen = c->stored;
 	memcpy(n->config_digest, c->config_digest, sizeof(n->config_digest));
+	n->startup_delay_ns = c->startup_delay_ns;
+	n->startup_until = MONO_NEVER;
 	n->pong_at = now;
 	n->ping_at = n->heartbeat_at = n->alive_told_at = n->walk_at = MONO_NEVER;
 	n->touched = NODE_NO_GROUP;
@@ -96,12 +98,39 @@ struct node_act *node_tell(struct node_run *r, enum node_told what)
 	return a;
 }
 
+bool node_owns(const struct node *n, uint16_t group)
+{
+	const struct node_group *grp = &n->group[group];
+	for (uint16_t i = 0; i < grp->n_members; i++)
+		if (n->inst[grp->members[i]].wanted != 255)
+			return false;
+	return true;
+}
+
+bool node_starting(const struct node *n)
+{
+	return !mono_is_never(n->startup_until) && !MUTANT(M_STARTUP_DELAY_IGNORED);
+}
+
+/*
+ * A member begins to listen. The owner of the addresses need not (RFC 9568 6.4.1), where no sessions are to be waited
+ * for: what lies in the socket is read, and then it is MASTER.
+ */
+static void begin_to_listen(struct node_run *r, uint16_t inst)
+{
+	const struct node *n = r->n;
+	if (n->inst[inst].state != VRRP_BACKUP || n->n_peers || !node_owns(n, n->member[inst].group))
+		return;
+	node_vrrp(r, inst, &(struct vrrp_ev){ .type = VRRP_EV_REARM, .u.rearm.delay_ns = 1 });
+}
+
 void node_vrrp(struct node_run *r, uint16_t inst, const struct vrrp_ev *ev)
 {
 	struct node *n = r->n;
 	struct node_member *m = &n->member[inst];
 	struct vrrp_acts acts;
 	struct vrrp *v = &n->inst[inst];
+	bool listens = false;
 	node_touch(n, m->group);
 	vrrp_step(v, ev, r->now, &acts);
 	for (unsigned i = 0; i < acts.n; i++) {
@@ -115,8 +144,7 @@ void node_vrrp(struct node_run *r, uint16_t inst, const struct vrrp_ev *ev)
 		}
 		case VRRP_ACT_EXPIRED:
 			m->zero = !mono_is_never(m->zero_at) &&
-				  mono_sub(r->now, m->zero_at) <=
-				      vrrp_skew_ns(v->priority, v->master_adv_ns) + v->master_adv_ns;
+				  mono_sub(r->now, m->zero_at) <= vrrp_skew(v) + v->master_adv_ns;
 			break;
 		case VRRP_ACT_HEARD_ZERO:
 			m->zero_at = r->now;
@@ -127,6 +155,7 @@ void node_vrrp(struct node_run *r, uint16_t inst, const struct vrrp_ev *ev)
 			node_rival(r, inst, true);
 			break;
 		case VRRP_ACT_HEARD_LOWER:
+			m->zero = m->rearmed = false;
 			m->lower = true;
 			break;
 		case VRRP_ACT_HEARD_MASTER:
@@ -145,6 +174,7 @@ void node_vrrp(struct node_run *r, uint16_t inst, const struct vrrp_ev *ev)
 			a->reason = (uint8_t)va->u.state.reason;
 			m->lower = m->zero = m->rearmed = false;
 			m->higher_at = m->rival_at = m->rival_since = MONO_NEVER;
+			listens |= va->u.state.to == VRRP_BACKUP && va->u.state.from != VRRP_MASTER;
 			break;
 		}
 		case VRRP_ACT_WARN: {
@@ -154,6 +184,23 @@ void node_vrrp(struct node_run *r, uint16_t inst, const struct vrrp_ev *ev)
 			break;
 		}
 		}
+	}
+	if (listens)
+		begin_to_listen(r, inst);
+}
+
+/* The startup delay has passed: the timers begin anew, so that nobody is missed who spoke only a moment ago. */
+static void startup_over(struct node_run *r)
+{
+	struct node *n = r->n;
+	n->startup_until = MONO_NEVER;
+	n->touched_all = true;
+	node_tell(r, NODE_TOLD_STARTED);
+	for (uint16_t i = 0; i < n->n_inst; i++) {
+		if (n->inst[i].state != VRRP_BACKUP)
+			continue;
+		node_vrrp(r, i, &(struct vrrp_ev){ .type = VRRP_EV_REARM });
+		begin_to_listen(r, i);
 	}
 }
 
@@ -173,7 +220,7 @@ static void stall_check(struct node_run *r)
 		if (v->state != VRRP_MASTER || mono_is_never(v->advert_at))
 			continue;
 		int64_t late = mono_sub(r->now, v->advert_at);
-		if (late <= vrrp_master_down_ns(v->priority, v->conf->adv_ns))
+		if (late <= vrrp_own_down(v))
 			continue;
 		grp->stalled = true;
 		grp->stall_until = mono_add(r->now, v->conf->adv_ns);
@@ -293,6 +340,8 @@ static void on_start(struct node_run *r, const struct node_ev *ev)
 {
 	struct node *n = r->n;
 	n->running = true;
+	if (n->startup_delay_ns > 0)
+		n->startup_until = mono_add(r->now, n->startup_delay_ns);
 	n->heartbeat_at = r->now;
 	n->ping_at = n->has_sync ? r->now : MONO_NEVER;
 	n->pong_at = r->now;
@@ -439,7 +488,7 @@ static bool member_due(struct node_run *r, uint16_t i, bool *expiry)
 	if (v->state == VRRP_BACKUP && late > v->master_adv_ns && !MUTANT(M_GUARD_OFF) && !n->member[i].rearmed) {
 		/* We were late by more than an interval: what we did not hear may be our own fault. */
 		tick.type = VRRP_EV_REARM;
-		tick.u.rearm.delay_ns = vrrp_skew_ns(v->priority, v->master_adv_ns);
+		tick.u.rearm.delay_ns = vrrp_skew(v);
 		n->member[i].rearmed = true;
 		n->rearms++;
 		struct node_act *a = node_tell(r, NODE_TOLD_REARMED);
@@ -508,6 +557,8 @@ static void on_tick(struct node_run *r)
 	struct node *n = r->n;
 	if (!n->running)
 		return;
+	if (mono_due(n->startup_until, r->now))
+		startup_over(r);
 	group_timers(r);
 	vrrp_timers(r);
 	struct ike_ev ike = { .kind = IKE_EV_TICK };
@@ -666,8 +717,7 @@ static void dispatch(struct node_run *r, const struct node_ev *ev)
 		if (MUTANT(M_TIMER_TOUCHED_BY_DROP) && ev->inst < n->n_inst) {
 			node_touch(n, n->member[ev->inst].group);
 			n->inst[ev->inst].advert_at = mono_add(r->now, n->inst[ev->inst].conf->adv_ns);
-			n->inst[ev->inst].master_down_at = mono_add(
-			    r->now, vrrp_master_down_ns(n->inst[ev->inst].priority, n->inst[ev->inst].master_adv_ns));
+			n->inst[ev->inst].master_down_at = mono_add(r->now, vrrp_down(&n->inst[ev->inst]));
 		}
 		return;
 	case NODE_EV_LINK:
@@ -740,6 +790,7 @@ mono_t node_deadline(const struct node *n)
 	mono_t t = mono_min(n->heartbeat_at, n->ping_at);
 	if (!n->running)
 		return MONO_NEVER;
+	t = mono_min(t, n->startup_until);
 	t = mono_min(mono_min(t, n->walk_at), mono_min(timerq_next(&n->inst_due), timerq_next(&n->group_due)));
 	for (uint8_t p = 0; p < n->n_peers; p++)
 		t = mono_min(t, n->peer[p].probe_at);

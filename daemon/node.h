@@ -197,9 +197,10 @@ enum node_told {
 	NODE_TOLD_CUT,         /* group, peer: every member is deaf, that node serves */
 	NODE_TOLD_CUT_ENDED,   /* group, late_ns = how long, on = this node takes over */
 	NODE_TOLD_HELD,        /* group: an address was lost, no preemption for NODE_PENALTY_NS */
+	NODE_TOLD_STARTED,     /* the startup delay is over */
 };
 
-#define NODE_TOLD_COUNT (NODE_TOLD_HELD + 1)
+#define NODE_TOLD_COUNT (NODE_TOLD_STARTED + 1)
 
 struct node_act {
 	enum node_act_type type;
@@ -242,8 +243,10 @@ struct node {
 	uint16_t n_tunnels;
 
 	struct epoch seen; /* highest epoch known */
-	bool has_sync;     /* a SYNC thread runs */
-	bool sync_gate;    /* sessions are replicated: preemption waits for "you have everything" */
+	int64_t startup_delay_ns;
+	mono_t startup_until; /* no role is taken before; MONO_NEVER: over, or not begun */
+	bool has_sync;        /* a SYNC thread runs */
+	bool sync_gate;       /* sessions are replicated: preemption waits for "you have everything" */
 	struct sync_state sync;
 	mono_t pong_at, ping_at, heartbeat_at;
 	mono_t alive_told_at; /* SYNC learnt last that a master's adverts are heard */
@@ -275,8 +278,9 @@ struct node_conf {
 	struct ike_tunnel *tunnel; /* ike_init done */
 	uint16_t n_tunnels;
 	bool has_sync, sync_gate;
-	bool maintenance;    /* as it was left by an earlier run */
-	struct epoch stored; /* highest epoch of an earlier run */
+	int64_t startup_delay_ns; /* after NODE_EV_START no role is taken for this long, but by an operator's force */
+	bool maintenance;         /* as it was left by an earlier run */
+	struct epoch stored;      /* highest epoch of an earlier run */
 	uint64_t config_digest[4];
 };
 
@@ -292,6 +296,8 @@ mono_t node_deadline(const struct node *n);
 bool node_group_ready(const struct node *n, uint16_t group, mono_t now);
 bool node_channel_up(const struct node_peer *p, mono_t now);
 bool node_gate_open(const struct node *n, mono_t now);
+/* The startup delay runs: adverts are heard, no role is taken. */
+bool node_starting(const struct node *n);
 /* Another node said within the last second that it could take this group. */
 bool node_group_peer_ready(const struct node *n, uint16_t group, mono_t now);
 bool node_sync_late(const struct node *n, mono_t now);

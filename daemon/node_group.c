@@ -38,7 +38,8 @@ bool node_gate_open(const struct node *n, mono_t now)
 bool node_group_ready(const struct node *n, uint16_t group, mono_t now)
 {
 	const struct node_group *grp = &n->group[group];
-	if (!n->running || n->stopping || n->maintenance || grp->role.is == ROLE_FAULT || grp->role.is == ROLE_INIT)
+	if (!n->running || n->stopping || n->maintenance || node_starting(n) || grp->role.is == ROLE_FAULT ||
+	    grp->role.is == ROLE_INIT)
 		return false;
 	if (!mono_is_never(grp->role.hold_until) || grp->role.partial)
 		return false;
@@ -55,8 +56,7 @@ static int64_t group_down_ns(const struct node *n, uint16_t group)
 {
 	int64_t longest = 0;
 	for (uint16_t i = 0; i < n->group[group].n_members; i++) {
-		const struct vrrp *v = &n->inst[n->group[group].members[i]];
-		int64_t down = vrrp_master_down_ns(v->priority, v->master_adv_ns);
+		int64_t down = vrrp_down(&n->inst[n->group[group].members[i]]);
 		longest = down > longest ? down : longest;
 	}
 	return longest;
@@ -75,8 +75,7 @@ static void view_members(const struct node *n, uint16_t group, mono_t now, struc
 			continue;
 		}
 		/* A better master counts as long as a backup would wait for its next advert. */
-		if (!mono_is_never(m->higher_at) &&
-		    mono_sub(now, m->higher_at) <= vrrp_master_down_ns(r->priority, r->peer.adv_ns)) {
+		if (!mono_is_never(m->higher_at) && mono_sub(now, m->higher_at) <= vrrp_peer_down(r)) {
 			if (!v->n_higher++)
 				v->first_higher = inst;
 			v->first_member_higher |= i == 0;
@@ -147,13 +146,13 @@ static struct group_view view(const struct node *n, uint16_t group, mono_t now)
 		.is = grp->role.state == ROLE_COMMITTING ? grp->role.target : grp->role.is,
 		.n = grp->n_members,
 		.gate_open = node_gate_open(n, now),
-		.preempt = grp->preempt && !grp->given_away && mono_is_never(grp->plan_retry_at) &&
-			   mono_is_never(grp->held_until),
+		.preempt = (grp->preempt || node_owns(n, group)) && !grp->given_away &&
+			   mono_is_never(grp->plan_retry_at) && mono_is_never(grp->held_until),
 		.fault_degrade = grp->fault_degrade,
 		.maintenance = n->maintenance,
 		.first_decides = !mono_is_never(grp->first_decides_until) && mono_before(now, grp->first_decides_until),
 		.not_grouped = !mono_is_never(grp->not_grouped_until) && mono_before(now, grp->not_grouped_until),
-		.holding = !mono_is_never(grp->role.hold_until),
+		.holding = !mono_is_never(grp->role.hold_until) || (node_starting(n) && grp->role.is == ROLE_BACKUP),
 		.arbitrate = grp->arbitrate,
 	};
 	view_members(n, group, now, &v);

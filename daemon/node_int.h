@@ -34,6 +34,9 @@ struct node_act *node_tell(struct node_run *r, enum node_told what);
 /* Steps one virtual router and carries out what it says. */
 void node_vrrp(struct node_run *r, uint16_t inst, const struct vrrp_ev *ev);
 
+/* Every member has priority 255: the addresses are this node's own. */
+bool node_owns(const struct node *n, uint16_t group);
+
 /* node_group.c */
 void node_role(struct node_run *r, uint16_t group, const struct role_ev *ev);
 void node_wish(struct node_run *r, uint16_t group, enum role_is target, enum role_kind kind, enum role_reason reason,

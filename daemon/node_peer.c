@@ -439,7 +439,7 @@ static void on_heartbeat(struct node_run *r, struct node_peer *p, const struct p
 static void on_take(struct node_run *r, const struct node_peer *p, const struct peer_msg *m)
 {
 	struct node *n = r->n;
-	if (n->maintenance || n->stopping || n->group[m->group].role.is != ROLE_BACKUP)
+	if (n->maintenance || n->stopping || node_starting(n) || n->group[m->group].role.is != ROLE_BACKUP)
 		return;
 	n->group[m->group].given_away = false;
 	if (m->reason == ROLE_R_STOP || m->reason == ROLE_R_MAINTENANCE)

@@ -12,8 +12,7 @@ static bool rival_heard(const struct node *n, uint16_t inst, mono_t now)
 {
 	const struct node_member *m = &n->member[inst];
 	const struct vrrp *v = &n->inst[inst];
-	return !mono_is_never(m->rival_at) &&
-	       mono_sub(now, m->rival_at) <= vrrp_master_down_ns(v->priority, v->peer.adv_ns);
+	return !mono_is_never(m->rival_at) && mono_sub(now, m->rival_at) <= vrrp_peer_down(v);
 }
 
 static bool serving(const struct node_group *grp)

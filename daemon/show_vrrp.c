@@ -105,6 +105,19 @@ static const char *last_reason(const struct app *a, uint16_t inst)
 	return role_reason_text(a->node.group[a->node.member[inst].group].role.rec.reason);
 }
 
+static const char *version_text(enum vrrp_version version)
+{
+	switch (version) {
+	case VRRP_V3:
+		return "v3";
+	case VRRP_V2:
+		return "v2";
+	case VRRP_V2_AND_3:
+		return "v2+v3";
+	}
+	return "";
+}
+
 static json_t *instance_json(struct app *a, uint16_t i, mono_t now)
 {
 	const struct vrrp *v = &a->node.inst[i];
@@ -125,9 +138,12 @@ static json_t *instance_json(struct app *a, uint16_t i, mono_t now)
 	json_object_set_new(j, "sends_to", sends_to_json(v));
 	json_object_set_new(j, "advert_interval_us", json_integer(v->conf->adv_ns / NS_PER_US));
 	json_object_set_new(j, "master_advert_interval_us", json_integer(v->master_adv_ns / NS_PER_US));
-	json_object_set_new(j, "skew_us", json_integer(vrrp_skew_ns(v->priority, v->master_adv_ns) / NS_PER_US));
-	json_object_set_new(j, "master_down_us",
-			    json_integer(vrrp_master_down_ns(v->priority, v->master_adv_ns) / NS_PER_US));
+	json_object_set_new(j, "skew_us", json_integer(vrrp_skew(v) / NS_PER_US));
+	json_object_set_new(j, "master_down_us", json_integer(vrrp_down(v) / NS_PER_US));
+	json_object_set_new(j, "version", json_string(version_text(v->conf->version)));
+	json_object_set_new(j, "preempt_delay_left_us", json_integer(vrrp_preempt_left(v, now) / NS_PER_US));
+	int64_t start_ns = node_starting(&a->node) ? mono_sub(a->node.startup_until, now) : 0;
+	json_object_set_new(j, "startup_delay_left_us", json_integer((start_ns > 0 ? start_ns : 0) / NS_PER_US));
 	json_object_set_new(j, "since_us", json_integer(age_us));
 	json_object_set_new(j, "transition_wall_us", json_integer(clock_wall_us() - age_us));
 	json_object_set_new(j, "peer", peer_json(v, now));

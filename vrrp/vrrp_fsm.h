@@ -1,5 +1,5 @@
 /*
- * Purpose: the state machine of one virtual router (RFC 9568 section 6). It keeps the timers and says what it heard; it
+ * Purpose: the state machine of one virtual router (RFC 9568 section 6, RFC 3768 section 6). It keeps the timers and says what it heard; it
  *          never takes the role by itself: that is the group's and the role transaction's to decide.
  * Owns:    nothing; conf stays the configuration's and must outlive the machine or be replaced by VRRP_EV_CONF.
  * Thread:  CONTROL (pure).
@@ -8,13 +8,22 @@
  *
  * Rules beyond the RFC:
  * - BACKUP whose master-down timer ran out sets `expired` and says EXPIRED once. It stays BACKUP until TAKE; an
- * accepted advertisement or REARM ends `expired`.
+ *   accepted advertisement or REARM ends `expired`.
  * - MASTER that hears a better router says HEARD_HIGHER and stays MASTER until YIELD.
  * - BACKUP below whom a lower master lives restarts its timer as if preemption were off and says HEARD_LOWER on each
  *   advertisement; whoever wants to preempt answers with TAKE.
  * - A planned switch to a lower router: YIELD the moment GO is given (a MASTER answers lower advertisements at once,
  * which would pull the role back), then REARM for as long as UP may take.
- * - An address owner (priority 255) listens at its start like everybody, because it may have to wait for the sessions.
+ * - With a preempt delay HEARD_LOWER begins only when lower masters were heard for that long without a pause of a whole
+ *   master-down time; before, they are the master. A master that is missing is not waited for any longer than without.
+ * - An address owner (priority 255) listens at its start like everybody, because it may have to wait for the sessions;
+ *   whoever knows that it need not answers with REARM. It preempts whatever is configured.
+ * - Two owners: the one with the lower address yields. If the lower one does not (it need not listen by RFC 9568), the
+ *   higher one, after two advertisements and 1.2 intervals more, goes down to 254 until the other is gone.
+ * - While both versions are spoken, version 2 forms of a router that is heard in version 3 are its echo: they change
+ *   nothing, but for a farewell whose version 3 form was lost (RFC 5798 8.4.1).
+ * - Where version 2 is spoken, skew counts in seconds, not in intervals, also for version 3 masters: the backups of one
+ *   virtual router must move in the order of their priorities.
  * - Answers out of turn (to a lower router, to priority 0) leave the advertisement timer alone: members of a group keep
  *   their common beat.
  */
@@ -52,11 +61,15 @@ enum vrrp_reason {
 };
 
 /* Said once when the condition begins, and again only after it was gone. */
-#define VRRP_WARN_TABLE(X)                                                                               \
-	X(VRRP_W_VIPS, "the other router advertises other addresses than configured here")               \
-	X(VRRP_W_INTERVAL,                                                                               \
-	  "the master's advertisement interval differs from ours; ours adapts to it while it is master") \
-	X(VRRP_W_TWO_OWNERS, "two routers of priority 255: both claim to own the addresses")
+#define VRRP_WARN_TABLE(X)                                                                                  \
+	X(VRRP_W_VIPS, "the other router advertises other addresses than configured here")                  \
+	X(VRRP_W_INTERVAL,                                                                                  \
+	  "the master's advertisement interval differs from ours; ours adapts to it while it is master")    \
+	X(VRRP_W_TWO_OWNERS, "two routers of priority 255: both claim to own the addresses")                \
+	X(VRRP_W_OWNER_LOWERED,                                                                             \
+	  "the other router of priority 255 does not give way: priority 254 is used here until it is gone") \
+	X(VRRP_W_V2_INTERVAL,                                                                               \
+	  "a version 2 router advertises at another interval: it refuses our advertisements; set the same there")
 
 enum vrrp_warn {
 #define VRRP_WARN_ENUM(name, text) name,
@@ -96,6 +109,7 @@ struct vrrp_ev {
 			int64_t adv_ns;
 			struct addr src;
 			bool vip_list_differs;
+			bool v2; /* the version 2 form */
 		} advert;
 		struct {
 			mono_t
@@ -152,6 +166,7 @@ struct vrrp_stats {
 	uint64_t to_master, to_backup, to_fault;
 	uint64_t expired, rearmed, heard_higher, heard_lower;
 	uint64_t vips_differ, interval_differs;
+	uint64_t v2_echoes;   /* version 2 forms of a router that is heard in version 3 */
 	uint64_t adv_skipped; /* beats missed because the timer ran late; never made up in a burst */
 	uint64_t ignored;     /* events that made no sense in the state */
 	uint64_t drop[VRRP_DROP_N];
@@ -162,25 +177,39 @@ struct vrrp_stats {
 struct vrrp_peer {
 	struct addr src; /* ADDR_NONE: nobody yet */
 	uint8_t priority;
+	bool v2;
 	int64_t adv_ns;
 	mono_t heard_at;
+};
+
+/* Routers heard in version 3 while both versions are spoken; of more, the one heard longest ago is forgotten. */
+enum { VRRP_V3_HEARD = 4 };
+struct vrrp_v3_heard {
+	struct addr src;
+	uint8_t priority;
+	mono_t until; /* of two forms in a row that are missing the second is not waited for */
 };
 
 struct vrrp {
 	const struct vrrp_conf *conf;
 	enum vrrp_state state;
-	uint8_t priority; /* effective */
+	uint8_t priority; /* effective: what is advertised and compared */
+	uint8_t wanted;   /* set from outside; `priority` differs while another owner does not give way */
 	bool started, link_up, faulted;
 	bool expired;
 	struct addr src;                /* ours */
 	int64_t master_adv_ns;          /* learnt from the master; ours when nobody was heard (RFC 9568 6.1) */
 	mono_t master_down_at;          /* BACKUP; MONO_NEVER when expired */
 	mono_t advert_at;               /* MASTER */
+	mono_t lower_since;             /* BACKUP: lower masters are heard since then; MONO_NEVER: none */
+	mono_t owner_since;             /* MASTER of 255: another owner is heard since then; MONO_NEVER: none */
+	mono_t owner_heard_at;          /* last advertisement of another owner */
 	unsigned warned;                /* bit per enum vrrp_warn */
 	enum vrrp_reason take_reason;   /* what a TAKE now is called, by what was heard last */
 	enum vrrp_reason master_reason; /* of the last time it became MASTER */
 	mono_t since;                   /* in this state */
 	struct vrrp_peer peer;
+	struct vrrp_v3_heard v3[VRRP_V3_HEARD];
 	struct vrrp_stats stats;
 };
 
@@ -193,15 +222,31 @@ void vrrp_step(struct vrrp *v, const struct vrrp_ev *ev, mono_t now, struct vrrp
 /* When to send VRRP_EV_TICK; MONO_NEVER when no timer runs. */
 mono_t vrrp_deadline(const struct vrrp *v);
 
-/* Skew_Time = (256 - priority) * interval / 256 (RFC 9568 6.1). */
-int64_t vrrp_skew_ns(uint8_t priority, int64_t master_adv_ns);
+/*
+ * Skew_Time and Active_Down_Interval of this router when its master advertises every adv_ns. Version 3 alone:
+ * (256 - priority) * interval / 256 (RFC 9568 6.1); with version 2: (256 - priority) / 256 s (RFC 3768 6.1). The down
+ * interval is down_adverts (3 by the RFCs) intervals and the skew.
+ */
+int64_t vrrp_skew_of(const struct vrrp *v, int64_t adv_ns);
+int64_t vrrp_down_of(const struct vrrp *v, int64_t adv_ns);
 
-/* Active_Down_Interval = 3 * interval + skew (RFC 9568 6.1). */
-int64_t vrrp_master_down_ns(uint8_t priority, int64_t master_adv_ns);
+/* The same for the interval that was learnt from the present master. */
+int64_t vrrp_skew(const struct vrrp *v);
+int64_t vrrp_down(const struct vrrp *v);
+
+/* How long the router that was heard last counts as alive. */
+int64_t vrrp_peer_down(const struct vrrp *v);
+
+/* How long backups configured as this router wait for it while it is MASTER. */
+int64_t vrrp_own_down(const struct vrrp *v);
+
+/* What is left of the preempt delay; 0: none runs. */
+int64_t vrrp_preempt_left(const struct vrrp *v, mono_t now);
 
 /*
- * True when this node itself was late beyond what its neighbours can have waited for: a MASTER by more than three of
- * its intervals, a BACKUP by more than one of its master's. Whoever acts on timers must then listen before it acts.
+ * True when this node itself was late beyond what its neighbours can have waited for: a MASTER by more than
+ * down_adverts of its intervals, a BACKUP by more than one of its master's. Whoever acts on timers must then listen
+ * before it acts.
  */
 bool vrrp_stalled(const struct vrrp *v, mono_t now);
 

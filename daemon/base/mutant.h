@@ -23,7 +23,11 @@
 	X(M_GUARD_OFF, "stall guard off")                               \
 	X(M_PASSWORD_IGNORED, "wrong password accepted")                \
 	X(M_ARBITER_IGNORED, "arbitration ignored")                     \
-	X(M_EVERY_NODE_SUCCEEDS, "every node succeeds")
+	X(M_EVERY_NODE_SUCCEEDS, "every node succeeds")                 \
+	X(M_PREEMPT_DELAY_IGNORED, "preempt delay ignored")             \
+	X(M_STARTUP_DELAY_IGNORED, "startup delay ignored")             \
+	X(M_OWNER_STUBBORN, "neither of two owners gives way")          \
+	X(M_ECHO_MOVES_TIMER, "version 2 echo moves a timer")
 
 enum mutant {
 #define MUTANT_ENUM(name, text) name,

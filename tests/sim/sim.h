@@ -354,6 +354,7 @@ struct sim {
 	struct vrrp_vip vips[SIM_INSTS][SIM_VIPS];
 	struct sync_conf sync_conf[SIM_NODES];
 	bool preempt, degrade;
+	int64_t startup_ns;
 
 	struct sim_box box[SIM_NODES];
 	uint32_t lives;

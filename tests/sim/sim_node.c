@@ -216,6 +216,7 @@ static void on_advert(struct sim *w, struct sim_item *it)
 	adv.u.advert.priority = msg.priority;
 	adv.u.advert.adv_ns = msg.adv_ns;
 	adv.u.advert.src = msg.src;
+	adv.u.advert.v2 = msg.version == 2;
 	adv.u.advert.vip_list_differs = msg.odd & VRRP_ODD_VIPS;
 	ev.type = NODE_EV_ADVERT;
 	ev.advert = &adv;
@@ -407,7 +408,7 @@ void sim_resume(struct sim *w, unsigned n)
 		const struct vrrp *v = &p->inst[p->group[g].members[0]];
 		if (p->group[g].role.is == ROLE_MASTER && p->group[g].role.state == ROLE_STABLE &&
 		    v->state == VRRP_MASTER && !p->group[g].stalled &&
-		    mono_sub(w->now, v->advert_at) > vrrp_master_down_ns(v->priority, v->conf->adv_ns))
+		    mono_sub(w->now, v->advert_at) > vrrp_own_down(v))
 			p->must_drain |= 1u << g;
 	}
 	if (sim_chance(w, 0.5))
@@ -435,6 +436,7 @@ static void make_node(struct sim *w, unsigned n)
 				.n_tunnels = SIM_TUNNELS,
 				.has_sync = true,
 				.sync_gate = true,
+				.startup_delay_ns = w->startup_ns,
 				.stored = w->box[n].disk };
 	for (unsigned i = 0; i < w->n_inst; i++) {
 		vrrp_init(&p->inst[i], &w->conf[n][i]);

@@ -13,6 +13,17 @@
 #define DOWN (3 * ADV + SKEW)
 #define T0   ((mono_t){ 10 * NS_PER_SEC })
 
+/* RFC 9568 6.1, once more. */
+static int64_t skew(int priority, int64_t adv_ns)
+{
+	return (256 - priority) * adv_ns / 256;
+}
+
+static int64_t down(int priority, int64_t adv_ns)
+{
+	return 3 * adv_ns + skew(priority, adv_ns);
+}
+
 static struct vrrp_conf conf;
 static struct vrrp v;
 static struct vrrp_acts acts;
@@ -102,9 +113,14 @@ static mono_t at(int64_t d_ns)
 
 static void setup(void)
 {
-	conf = (struct vrrp_conf){
-		.name = "one", .vrid = 51, .af = ADDR_V4, .priority = 100, .adv_ns = ADV, .preempt = true
-	};
+	conf = (struct vrrp_conf){ .name = "one",
+				   .vrid = 51,
+				   .af = ADDR_V4,
+				   .priority = 100,
+				   .adv_ns = ADV,
+				   .down_adverts = 3,
+				   .preempt = true,
+				   .lower_advert = true };
 	vrrp_init(&v, &conf);
 	ck_assert_str_eq(src(addr_v4(10, 0, 0, 5), T0), "");
 	ck_assert_str_eq(plain(VRRP_EV_LINK_UP, T0), "");
@@ -380,8 +396,14 @@ START_TEST(skew_and_master_down)
 		{ 255, NS_PER_SEC, 3906250 },     { 1, NS_PER_SEC, 996093750 },
 		{ 100, 10 * NS_PER_MS, 6093750 }, { 1, 40950 * NS_PER_MS, INT64_C(40790039062) },
 	};
-	ck_assert_int_eq(vrrp_skew_ns(row[_i].priority, row[_i].adv_ns), row[_i].skew_ns);
-	ck_assert_int_eq(vrrp_master_down_ns(row[_i].priority, row[_i].adv_ns), 3 * row[_i].adv_ns + row[_i].skew_ns);
+	v.priority = row[_i].priority;
+	ck_assert_int_eq(vrrp_skew_of(&v, row[_i].adv_ns), row[_i].skew_ns);
+	ck_assert_int_eq(vrrp_down_of(&v, row[_i].adv_ns), 3 * row[_i].adv_ns + row[_i].skew_ns);
+	conf.down_adverts = 100;
+	ck_assert_int_eq(vrrp_down_of(&v, row[_i].adv_ns), 100 * row[_i].adv_ns + row[_i].skew_ns);
+	/* RFC 3768 6.1: seconds, whatever the interval. */
+	for (conf.version = VRRP_V2; conf.version <= VRRP_V2_AND_3; conf.version++)
+		ck_assert_int_eq(vrrp_skew_of(&v, row[_i].adv_ns), (256 - row[_i].priority) * NS_PER_SEC / 256);
 }
 END_TEST
 
@@ -407,11 +429,11 @@ START_TEST(an_owner_listens_first)
 	conf.priority = 255;
 	setup();
 	vrrp_init(&v, &conf);
-	v.priority = conf.priority = 255;
+	v.priority = v.wanted = conf.priority = 255;
 	src(addr_v4(10, 0, 0, 5), T0);
 	plain(VRRP_EV_LINK_UP, T0);
 	ck_assert_str_eq(plain(VRRP_EV_START, T0), ">BACKUP(start)");
-	ck_assert_int_eq(vrrp_deadline(&v).ns, at(vrrp_master_down_ns(255, ADV)).ns);
+	ck_assert_int_eq(vrrp_deadline(&v).ns, at(vrrp_down(&v)).ns);
 	conf.preempt = false; /* an owner preempts all the same (RFC 9568 6.1, Preempt_Mode) */
 	ck_assert_str_eq(advert(200, 9, ADV, T0), "L200");
 	ck_assert_str_eq(advert(255, 9, ADV, T0), "W2 M255");
@@ -461,11 +483,11 @@ START_TEST(the_interval_is_learnt_from_the_master)
 {
 	bring(IN_BACKUP);
 	ck_assert_str_eq(advert(200, 9, NS_PER_SEC, T0), "W1 M200");
-	ck_assert_int_eq(vrrp_deadline(&v).ns, at(vrrp_master_down_ns(100, NS_PER_SEC)).ns);
+	ck_assert_int_eq(vrrp_deadline(&v).ns, at(down(100, NS_PER_SEC)).ns);
 	ck_assert_str_eq(advert(200, 9, NS_PER_SEC, T0), "M200"); /* said once */
 	/* Its farewell counts in its interval. */
 	ck_assert_str_eq(advert(0, 9, NS_PER_SEC, T0), "Z0");
-	ck_assert_int_eq(vrrp_deadline(&v).ns, at(vrrp_skew_ns(100, NS_PER_SEC)).ns);
+	ck_assert_int_eq(vrrp_deadline(&v).ns, at(skew(100, NS_PER_SEC)).ns);
 	/* As master: ours. */
 	take(T0, T0);
 	ck_assert_int_eq(vrrp_deadline(&v).ns, at(ADV).ns);
@@ -474,7 +496,7 @@ START_TEST(the_interval_is_learnt_from_the_master)
 	/* The better one is back: its interval counts from the moment of yielding on. */
 	ck_assert_str_eq(advert(200, 9, 2 * NS_PER_SEC, at(HALF)), "H200");
 	ck_assert_str_eq(yield(false, at(HALF)), ">BACKUP(higher router heard)");
-	ck_assert_int_eq(vrrp_deadline(&v).ns, at(HALF + vrrp_master_down_ns(100, 2 * NS_PER_SEC)).ns);
+	ck_assert_int_eq(vrrp_deadline(&v).ns, at(HALF + down(100, 2 * NS_PER_SEC)).ns);
 	/* The warning ends with the difference and can begin again. */
 	ck_assert_str_eq(advert(200, 9, ADV, at(HALF)), "M200");
 	ck_assert_str_eq(advert(200, 9, NS_PER_SEC, at(HALF)), "W1 M200");
@@ -613,14 +635,14 @@ START_TEST(another_configuration_keeps_what_was_learnt)
 	faster = conf;
 	faster.adv_ns = 10 * NS_PER_MS;
 	ck_assert_str_eq(step(&ev, at(HALF)), "");
-	ck_assert_int_eq(vrrp_deadline(&v).ns, at(vrrp_master_down_ns(100, NS_PER_SEC)).ns);
+	ck_assert_int_eq(vrrp_deadline(&v).ns, at(down(100, NS_PER_SEC)).ns);
 	/* Its priority counts at once; a priority set by a tracker survives a change of something else. */
 	other = conf;
 	other.priority = 228;
 	ev.u.conf = &other;
 	ck_assert_str_eq(step(&ev, at(HALF)), "");
 	ck_assert_uint_eq(v.priority, 228);
-	ck_assert_int_eq(vrrp_deadline(&v).ns, at(vrrp_master_down_ns(228, NS_PER_SEC)).ns);
+	ck_assert_int_eq(vrrp_deadline(&v).ns, at(down(228, NS_PER_SEC)).ns);
 	step(&(struct vrrp_ev){ .type = VRRP_EV_PRIORITY, .u.priority = 50 }, at(HALF));
 	third = other;
 	third.preempt = false;
