@@ -97,6 +97,7 @@ struct app {
 	struct kernel_thread *kt;
 	struct journal *journal;
 	struct netapply *net;
+	struct net_status static_net; /* of what stays in every role */
 	struct sysctl_io *sysctl;
 	struct nft_io *nft;
 	char *accept_text; /* rules that were asked for last; NULL: none ever */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
+#include "daemon/rtnl_link.h"
 
 /* ---- netapply ---- */
 
@@ -37,28 +38,31 @@ static void on_acked(void *arg, const struct net_op *op, int result, mono_t when
 	if (op->kind != NET_OP_ADD || op->group >= a->node.n_groups)
 		return;
 	struct app_group *g = &a->group[op->group];
-	if (g->mode != NODE_NET_UP || (result != 0 && result != -EEXIST) || op->tag >= a->node.n_inst)
+	if (op->what != NET_ADDR || g->mode != NODE_NET_UP || (result != 0 && result != -EEXIST) ||
+	    op->tag >= a->node.n_inst)
 		return;
 	app_garp_acked(a, (uint16_t)op->tag, op->ifindex, &op->addr);
 	first_signs(a, op->group);
 }
 
-static void tell_status(struct app *a, uint16_t group, const struct net_status *st)
+static const char *group_name(const struct app *a, uint16_t group)
 {
-	struct app_group *g = &a->group[group];
-	char text[ADDR_TEXT_MAX];
-	if (st->state == NET_PARTIAL && (g->net.state != NET_PARTIAL || st->failed != g->net.failed))
-		log_err(LOG_NET, "group %s: %u of %u addresses could not be set, first %s/%u on %s: %s", //
-			a->cfg->groups[group].name, st->failed, st->total, addr_text(&st->addr, text), st->plen,
-			st->ifname, strerror(st->err));
-	if (st->foreign && st->foreign != g->net.foreign)
-		log_warn(
-		    LOG_NET,
-		    "group %s: %u of %u addresses were set by somebody else (first %s/%u on %s); they are used and "
-		    "never deleted by this node",
-		    a->cfg->groups[group].name, st->foreign, st->total, addr_text(&st->addr, text), st->plen,
-		    st->ifname);
-	g->net = *st;
+	return group < a->node.n_groups ? a->cfg->groups[group].name : "static";
+}
+
+static void tell_status(struct app *a, uint16_t group, struct net_status *was, const struct net_status *st)
+{
+	char text[NET_NAME_MAX];
+	netstate_obj_name(netapply_state(a->net), st->obj, text);
+	if (st->state == NET_PARTIAL && (was->state != NET_PARTIAL || st->failed != was->failed))
+		log_err(LOG_NET, "group %s: %u of %u objects could not be set, first %s: %s", group_name(a, group),
+			st->failed, st->total, text, strerror(st->err));
+	if (st->foreign && st->foreign != was->foreign)
+		log_warn(LOG_NET,
+			 "group %s: %u of %u objects were set by somebody else (first %s); they are used and never "
+			 "deleted by this node",
+			 group_name(a, group), st->foreign, st->total, text);
+	*was = *st;
 }
 
 /*
@@ -75,9 +79,11 @@ static void announce_first(struct app *a, uint16_t group)
 static void on_group(void *arg, uint16_t group, const struct net_status *st)
 {
 	struct app *a = arg;
+	if (group == NET_STATIC)
+		tell_status(a, group, &a->static_net, st);
 	if (group >= a->node.n_groups)
 		return;
-	tell_status(a, group, st);
+	tell_status(a, group, &a->group[group].net, st);
 	app_accept(a);
 	switch (st->state) {
 	case NET_EQUAL:
@@ -132,12 +138,62 @@ static void on_synced(void *arg)
 		leftovers += netstate_leftovers(ns, g);
 	if (leftovers)
 		log_notice(LOG_NET,
-			   "%u addresses of an earlier process are still here: served until it is clear who is master",
+			   "%u objects of an earlier process are still here: served until it is clear who is master",
 			   leftovers);
 	app_vrrp_relink(a);
 	struct node_ev ev = { .type = NODE_EV_START, .adopting = leftovers > 0 };
 	a->running = true;
 	app_feed(a, &ev);
+}
+
+/* The options of an address as the kernel wants them. */
+static struct net_addr_opt vip_options(const struct vrrp_vip *v)
+{
+	struct net_addr_opt o = {
+		.peer = v->peer, .broadcast = v->broadcast, .scope = v->scope, .preferred_lft = v->preferred_lft
+	};
+	o.flags = (v->flags & VRRP_VIP_NOPREFIXROUTE ? (uint32_t)NET_A_NOPREFIXROUTE : 0u) |
+		  (v->flags & VRRP_VIP_HOME ? (uint32_t)NET_A_HOME : 0u) |
+		  (v->flags & VRRP_VIP_MNGTMPADDR ? (uint32_t)NET_A_MNGTMPADDR : 0u) |
+		  (v->flags & VRRP_VIP_AUTOJOIN ? (uint32_t)NET_A_AUTOJOIN : 0u);
+	if (v->addr.af == ADDR_V6 && !(v->flags & VRRP_VIP_DAD))
+		o.flags |= NET_A_NODAD;
+	o.preferred_lft = o.limited ? v->preferred_lft : 0;
+	memcpy(o.label, v->label, sizeof(o.label));
+	if (v->broadcast_auto && v->addr.af == ADDR_V4) {
+		o.broadcast = v->peer.af ? v->peer : v->addr;
+		for (unsigned bit = v->plen; bit < 32; bit++)
+			o.broadcast.b[bit / 8] |= (uint8_t)(0x80u >> bit % 8);
+	}
+	return o;
+}
+
+/* Where the addresses of an instance live that name no interface. */
+static const char *home_link(const struct vrrp_conf *c)
+{
+	return c->vmac == VRRP_VMAC_NONE ? c->interface : c->vmac_name;
+}
+
+static void declare_addr(struct app *a, uint16_t group, const char *owner, const char *dev, const struct vrrp_vip *v,
+			 uint32_t tag)
+{
+	struct net_addr_opt opt = vip_options(v);
+	char text[ADDR_TEXT_MAX];
+	int rc = netstate_want_addr(netapply_state(a->net), group, dev, &v->addr, v->plen, &opt, tag);
+	if (rc < 0)
+		log_err(LOG_NET, "%s: address %s on %s cannot be managed: %s", owner, addr_text(&v->addr, text), dev,
+			strerror(-rc));
+}
+
+static void declare_link(struct app *a, const struct vrrp_conf *c, uint16_t inst)
+{
+	uint8_t mac[6];
+	rtnl_link_vmac(mac, c->af, c->vrid);
+	enum net_link_kind kind = c->vmac == VRRP_VMAC_IPVLAN ? NET_LINK_IPVLAN : NET_LINK_MACVLAN;
+	int rc = netstate_want_link(netapply_state(a->net), c->group, c->vmac_name, c->interface, kind, mac, inst);
+	if (rc < 0)
+		log_err(LOG_NET, "%s: interface %s on %s cannot be managed: %s", c->name, c->vmac_name, c->interface,
+			strerror(-rc));
 }
 
 void app_net_declare(struct app *a)
@@ -147,16 +203,15 @@ void app_net_declare(struct app *a)
 	for (uint16_t i = 0; i < a->cfg->n_instances; i++) {
 		const struct vrrp_conf *c = &a->cfg->instances[i];
 		netstate_need_link(ns, c->group, c->interface);
-		for (uint16_t k = 0; k < c->n_vips; k++) {
-			const char *dev = c->vips[k].interface[0] ? c->vips[k].interface : c->interface;
-			int rc = netstate_want_addr(ns, c->group, dev, &c->vips[k].addr, c->vips[k].plen, i);
-			if (rc < 0) {
-				char text[ADDR_TEXT_MAX];
-				log_err(LOG_NET, "%s: address %s on %s cannot be managed: %s", c->name,
-					addr_text(&c->vips[k].addr, text), dev, strerror(-rc));
-			}
-		}
+		if (c->vmac != VRRP_VMAC_NONE)
+			declare_link(a, c, i);
+		for (uint16_t k = 0; k < c->n_vips; k++)
+			declare_addr(a, c->group, c->name,
+				     c->vips[k].interface[0] ? c->vips[k].interface : home_link(c), &c->vips[k], i);
 	}
+	for (uint16_t k = 0; k < a->cfg->n_static_addrs; k++)
+		declare_addr(a, NET_STATIC, "static", a->cfg->static_addrs[k].interface, &a->cfg->static_addrs[k],
+			     UINT32_MAX);
 	netstate_conf_end(ns);
 	app_vmac_declare(a);
 	netapply_kick(a->net);

@@ -193,8 +193,9 @@ void app_journal(struct app *a, const struct role_record *rec)
 	mono_t base = rec->at[ROLE_PH_DETECT].ns ? rec->at[ROLE_PH_DETECT] : rec->at[ROLE_PH_DECIDE];
 	e.wall_us = clock_wall_us() - mono_sub(clock_mono(), base) / NS_PER_US;
 	if (a->group[rec->group].net.state == NET_PARTIAL) {
-		char text[ADDR_TEXT_MAX];
-		snprintf(e.detail, sizeof(e.detail), "%.40s: %d", addr_text(&a->group[rec->group].net.addr, text),
+		char text[NET_NAME_MAX];
+		snprintf(e.detail, sizeof(e.detail), "%.40s: %d",
+			 netstate_obj_name(netapply_state(a->net), a->group[rec->group].net.obj, text),
 			 a->group[rec->group].net.err);
 	}
 	for (unsigned ph = 0; ph < ROLE_PH_N; ph++)

@@ -35,7 +35,7 @@
 
 struct slot_msg {
 	_Atomic uint32_t len; /* 0: not valid; written last */
-	uint8_t bytes[RTNL_MSG_MAX];
+	uint8_t bytes[GUARDIAN_MSG_MAX];
 };
 
 struct slot_advert {
@@ -89,14 +89,14 @@ static void flush_block(struct child *c, const uint8_t *block, size_t len)
 
 static unsigned send_all(struct child *c, struct slot_msg *slot, uint32_t end)
 {
-	uint8_t block[NET_CHUNK * RTNL_MSG_MAX];
+	uint8_t block[NET_CHUNK * GUARDIAN_MSG_MAX];
 	size_t len = 0;
 	unsigned n = 0;
 	for (uint32_t i = 0; i < end; i++) {
 		uint32_t size = atomic_load_explicit(&slot[i].len, memory_order_acquire);
-		if (!size || size > RTNL_MSG_MAX)
+		if (!size || size > GUARDIAN_MSG_MAX)
 			continue;
-		if (sizeof(block) - len < RTNL_MSG_MAX) {
+		if (sizeof(block) - len < GUARDIAN_MSG_MAX) {
 			flush_block(c, block, len);
 			len = 0;
 		}
@@ -337,7 +337,7 @@ struct guardian *guardian_start(const struct guardian_conf *conf)
 
 static int msg_set(struct slot_msg *slot, uint32_t n, const uint8_t *msg, size_t len, _Atomic uint32_t *end)
 {
-	if (len > RTNL_MSG_MAX)
+	if (len > GUARDIAN_MSG_MAX)
 		return -EMSGSIZE;
 	atomic_store_explicit(&slot[n].len, 0, memory_order_relaxed);
 	atomic_thread_fence(memory_order_seq_cst); /* invalid before the first byte changes */

@@ -22,7 +22,8 @@
 #include "daemon/rtnl_wire.h"
 
 #define GUARDIAN_OBJECTS    (NET_OBJECTS_MAX + 1) /* slot number = object handle of netstate */
-#define GUARDIAN_LINKS      256
+#define GUARDIAN_LINKS      GUARDIAN_OBJECTS      /* the same numbers */
+#define GUARDIAN_MSG_MAX    96                    /* of an address or a link */
 #define GUARDIAN_ADVERTS    1024
 #define GUARDIAN_ADVERT_MAX 1500
 
@@ -44,9 +45,9 @@ struct guardian_conf {
 
 /* Forks the child in the present network namespace. NULL with errno. Needs CAP_NET_ADMIN and CAP_NET_RAW. */
 struct guardian *guardian_start(const struct guardian_conf *c);
-/* Prepared message of an object that is ours now (slot 1..GUARDIAN_OBJECTS-1). 0, -EINVAL or -EMSGSIZE. */
+/* Prepared message of an address that is ours now (slot 1..GUARDIAN_OBJECTS-1). 0, -EINVAL or -EMSGSIZE. */
 int guardian_object_set(struct guardian *g, uint32_t slot, const uint8_t *msg, size_t len);
-/* The object lost our mark or is gone. */
+/* The address lost our mark or is gone. */
 void guardian_object_withdraw(struct guardian *g, uint32_t slot);
 /* Message that takes a link down (slot 0..GUARDIAN_LINKS-1); len 0 withdraws. */
 int guardian_link_set(struct guardian *g, uint32_t slot, const uint8_t *msg, size_t len);

@@ -100,18 +100,23 @@ void kt_job_free(struct kt_job *job)
 	free(job);
 }
 
-int kt_job_add_addr(struct kt_job *job, const struct net_op *op, bool mark)
+int kt_job_add(struct kt_job *job, const struct net_op *op, const uint8_t *msg, size_t len)
 {
 	struct kt_rtnl *b = job->rtnl;
-	require(job->kind == KT_RTNL);
+	require(job->kind == KT_RTNL && len > 0 && len <= RTNL_MSG_MAX);
 	if (b->n == NET_CHUNK)
 		return -ENOSPC;
-	/* The sequence number is the message's place in the batch; the thread adds its own base. */
-	size_t len = rtnl_wire_addr(b->bytes + b->len, sizeof(b->bytes) - b->len, op, b->n, mark, true);
-	require(len > 0);
+	memcpy(b->bytes + b->len, msg, len);
 	b->op[b->n++] = *op;
 	b->len += len;
 	return 0;
+}
+
+int kt_job_add_addr(struct kt_job *job, const struct net_op *op, bool mark)
+{
+	uint8_t msg[RTNL_MSG_MAX];
+	/* The thread numbers the messages. */
+	return kt_job_add(job, op, msg, rtnl_wire_addr(msg, sizeof(msg), op, 0, mark, true));
 }
 
 /* ---- the work ---- */

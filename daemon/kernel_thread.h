@@ -112,7 +112,9 @@ void kernel_thread_stop(struct kernel_thread *kt, int64_t wait_ns);
 /* Zeroed job of this kind (KT_RTNL with its batch); free with kt_job_free unless it was submitted. NULL: no memory. */
 struct kt_job *kt_job_new(enum kt_kind kind, enum kt_prio prio, kt_done_fn done, void *arg);
 void kt_job_free(struct kt_job *job);
-/* Adds one address operation to the batch. 0, or -ENOSPC when it holds NET_CHUNK messages. */
+/* Adds one operation and its message to the batch. 0, or -ENOSPC when it holds NET_CHUNK messages. */
+int kt_job_add(struct kt_job *job, const struct net_op *op, const uint8_t *msg, size_t len);
+/* The same for an operation on an address, whose message is made here. */
 int kt_job_add_addr(struct kt_job *job, const struct net_op *op, bool mark);
 /* 0: the job is the thread's now and done will be called. ERR_FULL: it is still the caller's. */
 int kernel_thread_submit(struct kernel_thread *kt, struct kt_job *job);

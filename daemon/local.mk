@@ -43,7 +43,7 @@ check_node_many_LDADD = $(check_node_LDADD)
 
 # Addresses, links, the KERNEL thread, journal, guardian, process.
 libdaemon_core_a_SOURCES += daemon/netstate.h daemon/netstate_priv.h daemon/netstate.c daemon/netstate_conf.c \
-	daemon/netstate_obs.c daemon/rtnl_wire.h daemon/rtnl_wire.c daemon/rtnl_link.h daemon/rtnl_link.c \
+	daemon/netstate_obs.c daemon/netstate_done.c daemon/netstate_show.c daemon/rtnl_wire.h daemon/rtnl_wire.c daemon/rtnl_link.h daemon/rtnl_link.c \
 	daemon/sysctl_plan.h daemon/sysctl_plan.c daemon/nft_rules.h daemon/nft_rules.c \
 	daemon/ownfile.h daemon/ownfile.c \
 	daemon/journal_wire.h daemon/journal_wire.c

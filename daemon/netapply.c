@@ -11,6 +11,7 @@
 #include "daemon/guardian.h"
 #include "daemon/kernel_thread.h"
 #include "daemon/netapply.h"
+#include "daemon/rtnl_link.h"
 
 struct netapply {
 	struct netapply_conf conf;
@@ -24,7 +25,7 @@ struct netapply {
 	bool promote_told;   /* that others' addresses could not be protected was said */
 	int own_err;
 	struct own_entry *own; /* room for the list, NET_OBJECTS_MAX */
-	struct net_status last[NET_GROUPS_MAX];
+	struct net_status last[NET_STATIC + 1];
 };
 
 static void run(struct netapply *na);
@@ -126,7 +127,7 @@ static void protect_others(struct netapply *na, const struct net_op *op, unsigne
 	int last = 0;
 	for (unsigned i = 0; i < n; i++) {
 		const struct net_link *l = netstate_link(&na->ns, op[i].ifindex);
-		if (op[i].addr.af != ADDR_V4 || op[i].ifindex == last || !l)
+		if (op[i].what != NET_ADDR || op[i].addr.af != ADDR_V4 || op[i].ifindex == last || !l)
 			continue;
 		last = op[i].ifindex;
 		struct kt_job *job = kt_job_new(KT_SYSCTL, KT_LATER, promote_done, na);
@@ -139,11 +140,36 @@ static void protect_others(struct netapply *na, const struct net_op *op, unsigne
 	}
 }
 
+/* The message of an operation; 0 when it cannot be told any more what the object is. */
+static size_t encode(const struct netapply *na, const struct net_op *op, uint8_t *buf, size_t cap, bool ack)
+{
+	bool add = op->kind == NET_OP_ADD;
+	struct rtnl_link l;
+	switch (op->what) {
+	case NET_LINK:
+		if (!add)
+			return rtnl_link_del(buf, cap, op->ifindex, 0, ack);
+		return netstate_op_link(&na->ns, op, &l) ? rtnl_link_add(buf, cap, &l, 0, ack) : 0;
+	case NET_LINK_UP:
+		return rtnl_wire_link_up(buf, cap, op->ifindex, add, 0, ack);
+	case NET_ADDR:
+		return rtnl_wire_addr(buf, cap, op, 0, na->ns.marks, ack);
+	case NET_ROUTE:
+	case NET_RULE:
+		break;
+	}
+	return 0;
+}
+
 static void send_chunk(struct netapply *na, enum net_op_kind kind, const struct net_op *op, unsigned n)
 {
 	struct kt_job *job = kt_job_new(KT_RTNL, kind == NET_OP_ADD ? KT_PROMOTE : KT_DEMOTE, batch_done, na);
-	for (unsigned i = 0; job && i < n; i++)
-		kt_job_add_addr(job, &op[i], na->ns.marks);
+	uint8_t msg[RTNL_MSG_MAX];
+	for (unsigned i = 0; job && i < n; i++) {
+		size_t len = encode(na, &op[i], msg, sizeof(msg), true);
+		require(len > 0);
+		kt_job_add(job, &op[i], msg, len);
+	}
 	if (job && kernel_thread_submit(na->conf.kt, job) == 0) {
 		na->batches++;
 		if (kind == NET_OP_ADD)
@@ -169,6 +195,7 @@ static void send_kind(struct netapply *na, enum net_op_kind kind)
 
 /* ---- telling others ---- */
 
+/* The guardian deletes addresses first and takes links down after them: it keeps them apart. */
 static void tell_guardian(struct netapply *na)
 {
 	struct net_owned o;
@@ -176,12 +203,14 @@ static void tell_guardian(struct netapply *na)
 	while (netstate_changed_owned(&na->ns, &o)) {
 		if (!na->conf.guardian)
 			continue;
-		if (!o.ours) {
+		bool link = o.del.what == NET_LINK_UP;
+		size_t len = o.ours ? encode(na, &o.del, msg, sizeof(msg), false) : 0;
+		if (link)
+			require(guardian_link_set(na->conf.guardian, o.obj, msg, len) == 0);
+		else if (len)
+			require(guardian_object_set(na->conf.guardian, o.obj, msg, len) == 0);
+		else
 			guardian_object_withdraw(na->conf.guardian, o.obj);
-			continue;
-		}
-		size_t len = rtnl_wire_addr(msg, sizeof(msg), &o.del, o.obj, false, false);
-		require(guardian_object_set(na->conf.guardian, o.obj, msg, len) == 0);
 	}
 }
 
@@ -196,8 +225,8 @@ static void tell_links(struct netapply *na)
 static bool status_eq(const struct net_status *a, const struct net_status *b)
 {
 	return a->state == b->state && a->total == b->total && a->present == b->present && a->foreign == b->foreign &&
-	       a->failed == b->failed && a->waiting == b->waiting && a->err == b->err && a->plen == b->plen &&
-	       addr_eq(&a->addr, &b->addr) && strcmp(a->ifname, b->ifname) == 0;
+	       a->failed == b->failed && a->waiting == b->waiting && a->err == b->err && a->obj == b->obj &&
+	       strcmp(a->ifname, b->ifname) == 0;
 }
 
 static void tell_groups(struct netapply *na)
@@ -335,6 +364,17 @@ struct net_status netapply_status(const struct netapply *na, uint16_t group)
 void netapply_kick(struct netapply *na)
 {
 	run(na);
+}
+
+void netapply_end(struct netapply *na)
+{
+	netstate_end(&na->ns);
+	run(na);
+}
+
+bool netapply_ended(const struct netapply *na)
+{
+	return na->batches == 0 && netstate_ended(&na->ns);
 }
 
 struct rtnl_io *netapply_rtnl(struct netapply *na)

@@ -57,6 +57,9 @@ void netapply_set(struct netapply *na, uint16_t group, enum net_mode mode);
 struct net_status netapply_status(const struct netapply *na, uint16_t group);
 /* Takes the difference again and sends it. */
 void netapply_kick(struct netapply *na);
+/* The process ends: removes what is static and the interfaces of ours. netapply_ended tells when that is done. */
+void netapply_end(struct netapply *na);
+bool netapply_ended(const struct netapply *na);
 struct rtnl_io *netapply_rtnl(struct netapply *na);
 /* 0 or the error of the last write of the ownership file: clean-up after a crash is not possible then. */
 int netapply_own_err(const struct netapply *na);

@@ -1,5 +1,5 @@
 /*
- * The desired half of netstate: declared objects, their ownership, and the operations that make the kernel follow.
+ * The desired half of netstate: how objects stand in the kernel, and the operations that make it follow.
  *
  * An object has at most one operation in flight. It is settled by its result and its event together: whichever comes
  * second. Should the event never come, a dump settles it (NET_ECHO_NS).
@@ -10,13 +10,19 @@
 #include "daemon/base/require.h"
 #include "daemon/netstate_priv.h"
 
-#define TICK_SLICES 16
-
-uint64_t net_obj_hash(const struct netstate *ns, const struct addr *a)
+uint64_t net_addr_hash(const struct netstate *ns, const struct addr *a)
 {
-	uint8_t k[17] = { a->af };
-	memcpy(k + 1, a->b, sizeof(a->b));
-	return tbl_hash(&ns->obj_by_addr, k, sizeof(k));
+	uint8_t k[18] = { NET_ADDR, a->af };
+	memcpy(k + 2, a->b, sizeof(a->b));
+	return tbl_hash(&ns->obj_by_key, k, sizeof(k));
+}
+
+uint64_t net_obj_hash(const struct netstate *ns, const struct net_obj *o)
+{
+	if (o->what == NET_ADDR)
+		return net_addr_hash(ns, &o->addr);
+	uint8_t k[3] = { o->what, (uint8_t)(o->iface >> 8), (uint8_t)o->iface };
+	return tbl_hash(&ns->obj_by_key, k, sizeof(k));
 }
 
 void net_group_dirty(struct netstate *ns, uint32_t group)
@@ -25,6 +31,7 @@ void net_group_dirty(struct netstate *ns, uint32_t group)
 	ns->n_touched += !g->touched;
 	g->touched = true;
 	for (unsigned kind = 0; kind < 2; kind++) {
+		g->cursor[kind] = 0;
 		if (g->dirty & 1u << kind)
 			continue;
 		g->dirty |= (uint8_t)(1u << kind);
@@ -34,14 +41,15 @@ void net_group_dirty(struct netstate *ns, uint32_t group)
 
 bool netstate_touched_group(struct netstate *ns, uint16_t *group)
 {
-	for (uint32_t i = 0; i <= NET_GROUPS_MAX && ns->n_touched; i++) {
-		if (!ns->groups[i].touched)
+	for (uint32_t i = 0; i < net_groups_all(ns) && ns->n_touched; i++) {
+		uint32_t g = net_group_nth(ns, i);
+		if (!ns->groups[g].touched)
 			continue;
-		ns->groups[i].touched = false;
+		ns->groups[g].touched = false;
 		ns->n_touched--;
-		if (i == NET_ORPHANS)
+		if (g == NET_ORPHANS)
 			continue;
-		*group = (uint16_t)i;
+		*group = (uint16_t)g;
 		return true;
 	}
 	return false;
@@ -61,9 +69,9 @@ void net_group_append(struct netstate *ns, uint32_t group, struct net_obj *o)
 	struct net_group *g = &ns->groups[group];
 	o->group = (uint16_t)group;
 	o->next = 0;
-	*(g->last ? &net_obj_at(ns, g->last)->next : &g->first) = o->handle;
-	g->last = o->handle;
-	if (group != NET_ORPHANS && group >= ns->n_groups)
+	*(g->last[o->what] ? &net_obj_at(ns, g->last[o->what])->next : &g->first[o->what]) = o->handle;
+	g->last[o->what] = o->handle;
+	if (group < NET_GROUPS_MAX && group >= ns->n_groups)
 		ns->n_groups = group + 1;
 	net_group_dirty(ns, group);
 }
@@ -71,9 +79,11 @@ void net_group_append(struct netstate *ns, uint32_t group, struct net_obj *o)
 /* ---- role ---- */
 
 /* Without marks the list alone decides, so an address that somebody else has there now must not get on it. */
-static void list_obj(struct netstate *ns, struct net_obj *o)
+void net_list_obj(struct netstate *ns, struct net_obj *o)
 {
-	if (o->listed || (!ns->marks && net_obj_copy(ns, o)))
+	if (o->listed || o->what == NET_LINK_UP)
+		return;
+	if (o->what == NET_ADDR && !ns->marks && net_sight(ns, o).here)
 		return;
 	o->listed = true;
 	ns->own_dirty = true;
@@ -82,27 +92,54 @@ static void list_obj(struct netstate *ns, struct net_obj *o)
 void netstate_group_prepare(struct netstate *ns, uint16_t group)
 {
 	require(group < NET_GROUPS_MAX);
-	for (uint32_t h = ns->groups[group].first; h; h = net_obj_at(ns, h)->next) {
-		net_obj_at(ns, h)->prepared = true;
-		list_obj(ns, net_obj_at(ns, h));
-	}
+	for (unsigned w = 0; w < NET_WHAT_N; w++)
+		for (uint32_t h = ns->groups[group].first[w]; h; h = net_obj_at(ns, h)->next) {
+			net_obj_at(ns, h)->prepared = true;
+			net_list_obj(ns, net_obj_at(ns, h));
+		}
+}
+
+/* What was refused before says nothing about another wish or another state of its link. */
+static void forgive(struct net_obj *o)
+{
+	o->err = 0;
+	o->backoff_ns = 0;
+	o->next_try = MONO_ZERO;
+}
+
+static void group_set(struct netstate *ns, uint16_t group, enum net_mode mode)
+{
+	struct net_group *g = &ns->groups[group];
+	for (unsigned w = 0; w < NET_WHAT_N && mode != NET_KEEP; w++)
+		for (uint32_t h = g->first[w]; h; h = net_obj_at(ns, h)->next) {
+			net_obj_at(ns, h)->prepared = false;
+			if (mode != g->mode)
+				forgive(net_obj_at(ns, h));
+		}
+	g->mode = mode;
+	net_group_dirty(ns, group);
 }
 
 void netstate_group_set(struct netstate *ns, uint16_t group, enum net_mode mode)
 {
 	require(group < NET_GROUPS_MAX);
-	struct net_group *g = &ns->groups[group];
-	for (uint32_t h = g->first; h && mode != NET_KEEP; h = net_obj_at(ns, h)->next) {
-		struct net_obj *o = net_obj_at(ns, h);
-		o->prepared = false;
-		if (mode == g->mode)
-			continue;
-		o->err = 0; /* another wish: what was refused before says nothing about it */
-		o->backoff_ns = 0;
-		o->next_try = MONO_ZERO;
-	}
-	g->mode = mode;
-	net_group_dirty(ns, group);
+	group_set(ns, group, mode);
+}
+
+void netstate_end(struct netstate *ns)
+{
+	group_set(ns, NET_STATIC, NET_DOWN);
+}
+
+bool netstate_ended(const struct netstate *ns)
+{
+	static const uint32_t group[] = { NET_STATIC, NET_ORPHANS };
+	for (unsigned i = 0; i < 2; i++)
+		for (unsigned w = 0; w < NET_WHAT_N; w++)
+			for (uint32_t h = ns->groups[group[i]].first[w]; h; h = net_obj_at(ns, h)->next)
+				if (net_obj_at(ns, h)->flight || net_sight(ns, net_obj_at(ns, h)).ours_at)
+					return false;
+	return true;
 }
 
 enum net_mode netstate_group_mode(const struct netstate *ns, uint16_t group)
@@ -113,20 +150,67 @@ enum net_mode netstate_group_mode(const struct netstate *ns, uint16_t group)
 
 /* ---- ownership ---- */
 
-/* Observed address where our copy is or should be; prefers the place it was put. */
-struct net_obs *net_obj_copy(const struct netstate *ns, const struct net_obj *o)
+bool net_link_is(const struct netstate *ns, const struct net_obj *o, const struct net_link *l)
 {
-	struct net_obs *b = net_obs_find(ns, o->place, &o->addr, o->plen);
-	return net_is_ours(ns, o, b) ? b : net_obs_find(ns, net_iface_index(ns, o), &o->addr, o->plen);
+	if (!l || l->group != NET_MARK || l->kind != o->link.kind || l->base != ns->ifaces[o->link.base].index)
+		return false;
+	return l->kind != NET_LINK_MACVLAN || (l->mac_len == 6 && memcmp(l->mac, o->link.mac, 6) == 0);
 }
 
-/* Takes note of where our copy is and tells of a change. */
+struct net_obj *net_link_obj(const struct netstate *ns, uint16_t iface)
+{
+	return iface == NET_NO_IFACE ? NULL : net_obj_at(ns, ns->ifaces[iface].link);
+}
+
+static struct net_sight sight_addr(const struct netstate *ns, const struct net_obj *o)
+{
+	const struct net_obs *at = net_obs_find(ns, o->place, &o->addr, o->plen);
+	const struct net_obs *here = net_obs_find(ns, net_iface_index(ns, o), &o->addr, o->plen);
+	struct net_sight s = { .here = here != NULL, .ours_here = net_is_ours(ns, o, here) };
+	s.ours_at = net_is_ours(ns, o, at) ? o->place : s.ours_here ? here->a.ifindex : 0;
+	return s;
+}
+
+static struct net_sight sight_link(const struct netstate *ns, const struct net_obj *o)
+{
+	int want = net_iface_index(ns, o);
+	struct net_sight s = { .here = net_link_is(ns, o, netstate_link(ns, want)) };
+	s.ours_here = s.here && o->listed;
+	bool elsewhere = o->listed && net_link_is(ns, o, netstate_link(ns, o->place));
+	s.ours_at = elsewhere ? o->place : s.ours_here ? want : 0;
+	return s;
+}
+
+static struct net_sight sight_link_up(const struct netstate *ns, const struct net_obj *o)
+{
+	const struct net_obj *made = net_link_obj(ns, o->iface);
+	const struct net_link *l = netstate_link(ns, net_iface_index(ns, o));
+	bool up = made && net_link_is(ns, made, l) && l->up;
+	return (struct net_sight){ .here = up, .ours_here = up, .ours_at = up ? l->index : 0 };
+}
+
+struct net_sight net_sight(const struct netstate *ns, const struct net_obj *o)
+{
+	switch ((enum net_what)o->what) {
+	case NET_LINK:
+		return sight_link(ns, o);
+	case NET_LINK_UP:
+		return sight_link_up(ns, o);
+	case NET_ADDR:
+		return sight_addr(ns, o);
+	case NET_ROUTE:
+	case NET_RULE:
+		break;
+	}
+	return (struct net_sight){ .here = false };
+}
+
+/* Takes note of where our copy is and tells of a change. Interfaces as such are nothing for the guardian. */
 void net_own_refresh(struct netstate *ns, struct net_obj *o)
 {
-	const struct net_obs *b = net_obj_copy(ns, o);
-	bool ours = net_is_ours(ns, o, b);
-	o->place = ours ? b->a.ifindex : o->flight ? o->place : 0;
-	if (ours == o->told_ours || o->changed)
+	int at = net_sight(ns, o).ours_at;
+	o->place = at ? at : o->flight ? o->place : 0;
+	if ((at != 0) == o->told_ours || o->changed || o->what == NET_LINK)
 		return;
 	o->changed = true;
 	o->chg_next = ns->changed_objs;
@@ -135,14 +219,18 @@ void net_own_refresh(struct netstate *ns, struct net_obj *o)
 
 static struct net_op make_op(const struct net_obj *o, enum net_op_kind kind, int ifindex)
 {
-	return (struct net_op){ .kind = kind,
-				.obj = o->handle,
-				.seq = o->op_seq,
-				.tag = o->tag,
-				.group = o->group == NET_ORPHANS ? NET_NO_GROUP : o->group,
-				.ifindex = ifindex,
-				.addr = o->addr,
-				.plen = o->plen };
+	struct net_op op = { .kind = kind,
+			     .what = (enum net_what)o->what,
+			     .obj = o->handle,
+			     .seq = o->op_seq,
+			     .tag = o->tag,
+			     .group = o->group == NET_ORPHANS ? NET_NO_GROUP : o->group,
+			     .ifindex = ifindex,
+			     .addr = o->addr,
+			     .plen = o->plen };
+	if (o->what == NET_ADDR)
+		op.opt = o->opt;
+	return op;
 }
 
 bool netstate_changed_owned(struct netstate *ns, struct net_owned *out)
@@ -151,13 +239,13 @@ bool netstate_changed_owned(struct netstate *ns, struct net_owned *out)
 		struct net_obj *o = net_obj_at(ns, ns->changed_objs);
 		ns->changed_objs = o->chg_next;
 		o->changed = false;
-		const struct net_obs *b = net_obj_copy(ns, o);
-		bool ours = net_is_ours(ns, o, b);
+		int place = net_sight(ns, o).ours_at;
+		bool ours = place != 0;
 		if (ours == o->told_ours)
 			continue; /* changed back meanwhile */
 		o->told_ours = ours;
 		*out = (struct net_owned){ .obj = o->handle, .ours = ours };
-		out->del = make_op(o, NET_OP_DEL, ours ? b->a.ifindex : 0);
+		out->del = make_op(o, NET_OP_DEL, place);
 		return true;
 	}
 	return false;
@@ -165,7 +253,7 @@ bool netstate_changed_owned(struct netstate *ns, struct net_owned *out)
 
 /* ---- the difference ---- */
 
-static void retry_at(struct netstate *ns, struct net_obj *o, mono_t at)
+void net_retry_at(struct netstate *ns, struct net_obj *o, mono_t at)
 {
 	struct net_group *g = &ns->groups[o->group];
 	g->retry = mono_min(g->retry, at);
@@ -180,25 +268,36 @@ static void needs_settle(struct netstate *ns)
 				net_group_dirty(ns, g);
 }
 
+static void look_again(struct netstate *ns, struct net_obj *o)
+{
+	forgive(o);
+	net_own_refresh(ns, o);
+	net_group_dirty(ns, o->group);
+}
+
+/* A base that came, went or came back: interfaces are made on it again. */
+static void bases_settle(struct netstate *ns)
+{
+	for (uint32_t h = ns->groups[NET_STATIC].first[NET_LINK]; h; h = net_obj_at(ns, h)->next)
+		if (ns->ifaces[net_obj_at(ns, h)->link.base].changed)
+			look_again(ns, net_obj_at(ns, h));
+}
+
 /* A link that changed makes old refusals worthless: its objects are tried at once. */
 static void ifaces_settle(struct netstate *ns)
 {
-	if (!ns->ifaces_changed)
+	if (!ns->changed_ifaces)
 		return;
-	ns->ifaces_changed = false;
-	for (uint32_t h = ns->all_objs; h; h = net_obj_at(ns, h)->all_next) {
-		struct net_obj *o = net_obj_at(ns, h);
-		if (!ns->ifaces[o->iface].changed)
-			continue;
-		o->err = 0;
-		o->backoff_ns = 0;
-		o->next_try = MONO_ZERO;
-		net_own_refresh(ns, o);
-		net_group_dirty(ns, o->group);
-	}
+	for (uint32_t i = ns->changed_ifaces; i; i = ns->ifaces[i - 1].chg_next)
+		for (uint32_t h = ns->ifaces[i - 1].first; h; h = net_obj_at(ns, h)->if_next)
+			look_again(ns, net_obj_at(ns, h));
+	bases_settle(ns);
 	needs_settle(ns);
-	for (uint32_t i = 0; i < ns->n_ifaces; i++)
-		ns->ifaces[i].changed = false;
+	while (ns->changed_ifaces) {
+		struct net_iface *f = &ns->ifaces[ns->changed_ifaces - 1];
+		ns->changed_ifaces = f->chg_next;
+		f->changed = false;
+	}
 }
 
 /* Off the list once nothing of ours can be in the kernel. */
@@ -212,38 +311,79 @@ static void unlist(struct netstate *ns, struct net_obj *o)
 	net_own_refresh(ns, o);
 }
 
-enum decision { D_NOTHING = 0, D_ADD, D_DEL, D_WAIT };
+enum decision { D_NOTHING = 0, D_ADD, D_DEL };
+
+/* A link that is down would drop IPv6 addresses at once. One of ours that comes up just now is up when they arrive. */
+static bool carries(const struct netstate *ns, uint16_t iface)
+{
+	const struct net_link *l = netstate_link(ns, ns->ifaces[iface].index);
+	const struct net_obj *made = net_link_obj(ns, iface), *up = net_obj_at(ns, ns->ifaces[iface].link_up);
+	if (!l || (made && !net_link_is(ns, made, l)))
+		return false;
+	return l->up || (up && up->flight == NET_F_ADD);
+}
+
+/* What an addition needs; *ifindex receives where it goes. */
+static bool can_add(const struct netstate *ns, const struct net_obj *o, int *ifindex)
+{
+	switch ((enum net_what)o->what) {
+	case NET_LINK:
+		*ifindex = ns->ifaces[o->link.base].index;
+		return *ifindex != 0;
+	case NET_LINK_UP:
+		*ifindex = net_iface_index(ns, o);
+		return net_link_obj(ns, o->iface) &&
+		       net_link_is(ns, net_link_obj(ns, o->iface), netstate_link(ns, *ifindex));
+	case NET_ADDR:
+		*ifindex = net_iface_index(ns, o);
+		return carries(ns, o->iface);
+	case NET_ROUTE:
+	case NET_RULE:
+		break;
+	}
+	return false;
+}
+
+/* Our copy was made by another configuration: what can be seen of its options decides whether it is made again. */
+static bool other_options(const struct netstate *ns, const struct net_obj *o)
+{
+	const struct net_obs *b = net_obs_find(ns, o->place, &o->addr, o->plen);
+	if (!o->compare || o->what != NET_ADDR || !b)
+		return false;
+	const struct net_addr_opt *is = &b->a.opt, *want = &o->opt;
+	const struct net_link *l = netstate_link(ns, o->place);
+	const char *label = want->label[0] ? want->label : l ? l->name : "";
+	if (o->addr.af == ADDR_V4 &&
+	    ((is->label[0] && strcmp(is->label, label) != 0) || !addr_eq(&is->broadcast, &want->broadcast)))
+		return true;
+	return ((is->flags ^ want->flags) & NET_A_OPTIONS) || !addr_eq(&is->peer, &want->peer) ||
+	       (o->addr.af == ADDR_V4 && is->scope != want->scope) || is->limited != want->limited;
+}
 
 static enum decision decide_up(struct netstate *ns, struct net_obj *o, int *ifindex)
 {
-	int want = net_iface_index(ns, o);
-	const struct net_obs *at = net_obs_find(ns, o->place, &o->addr, o->plen);
-	if (o->place != want && net_is_ours(ns, o, at)) {
-		*ifindex = o->place; /* its interface bears another name now */
+	struct net_sight s = net_sight(ns, o);
+	*ifindex = s.ours_at;
+	if (s.ours_at && (!s.ours_here || s.ours_at != net_iface_index(ns, o)) && o->what < NET_ROUTE)
+		return D_DEL; /* its interface bears another name now */
+	if (s.ours_here && other_options(ns, o))
 		return D_DEL;
-	}
-	const struct net_link *l = netstate_link(ns, want);
-	if (!l)
-		return D_NOTHING;
-	if (net_obs_find(ns, want, &o->addr, o->plen))
-		return D_NOTHING; /* ours or foreign: it is there */
-	/* A link that is down would drop IPv6 addresses at once; its next event brings us here again. */
-	if (!l->up)
-		return D_NOTHING;
-	*ifindex = want;
+	o->compare = false;
+	if (s.here || !can_add(ns, o, ifindex))
+		return D_NOTHING; /* ours or foreign: it is there; or an event has to come first */
 	return D_ADD;
 }
 
 static enum decision decide_down(struct netstate *ns, struct net_obj *o, int *ifindex)
 {
-	const struct net_obs *b = net_obj_copy(ns, o);
-	if (!net_is_ours(ns, o, b)) {
+	struct net_sight s = net_sight(ns, o);
+	if (!s.ours_at) {
 		unlist(ns, o);
 		return D_NOTHING;
 	}
 	if (MUTANT(M_UNDO_FORGETS_ADDRESS) && !o->next)
 		return D_NOTHING;
-	*ifindex = b->a.ifindex;
+	*ifindex = s.ours_at;
 	return D_DEL;
 }
 
@@ -257,7 +397,7 @@ static enum decision decide(struct netstate *ns, struct net_obj *o, mono_t now, 
 			ns->dump_wanted = true;
 			o->acked_at = now;
 		}
-		retry_at(ns, o, mono_add(o->acked_at, NET_ECHO_NS));
+		net_retry_at(ns, o, mono_add(o->acked_at, NET_ECHO_NS));
 		return D_NOTHING;
 	}
 	switch (ns->groups[o->group].mode) {
@@ -271,7 +411,7 @@ static enum decision decide(struct netstate *ns, struct net_obj *o, mono_t now, 
 		break;
 	}
 	if (d != D_NOTHING && !mono_due(o->next_try, now)) {
-		retry_at(ns, o, o->next_try);
+		net_retry_at(ns, o, o->next_try);
 		return D_NOTHING;
 	}
 	return d;
@@ -287,11 +427,49 @@ static void launch(struct netstate *ns, struct net_obj *o, enum net_op_kind kind
 	if (kind == NET_OP_ADD) {
 		ns->count.adds++;
 		o->added = false;
-		list_obj(ns, o);
+		net_list_obj(ns, o);
 	} else {
 		ns->count.dels++;
 	}
 	*out = make_op(o, kind, ifindex);
+}
+
+/* Where the difference of this group goes on: the object after the last one given, or the first of the next kind. */
+static uint32_t group_next(const struct netstate *ns, const struct net_group *g, enum net_op_kind kind, int *what)
+{
+	uint32_t at = g->cursor[kind];
+	int step = kind == NET_OP_ADD ? 1 : -1;
+	*what = at ? g->cursor_what[kind] : kind == NET_OP_ADD ? 0 : NET_WHAT_N - 1;
+	uint32_t h = at ? net_obj_at(ns, at)->next : g->first[*what];
+	while (!h && *what + step >= 0 && *what + step < NET_WHAT_N) {
+		*what += step;
+		h = g->first[*what];
+	}
+	return h;
+}
+
+/* Adds the group's operations to out; false when there is no more room. */
+static bool group_diff(struct netstate *ns, uint32_t group, enum net_op_kind kind, mono_t now, struct net_op *out,
+		       unsigned *n)
+{
+	struct net_group *g = &ns->groups[group];
+	uint32_t h;
+	int what;
+	while ((h = group_next(ns, g, kind, &what)) != 0) {
+		struct net_obj *o = net_obj_at(ns, h);
+		int ifindex = 0;
+		enum decision d = decide(ns, o, now, &ifindex);
+		g->cursor[kind] = h;
+		g->cursor_what[kind] = (uint8_t)what;
+		if (d != (kind == NET_OP_ADD ? D_ADD : D_DEL))
+			continue;
+		launch(ns, o, kind, ifindex, &out[(*n)++]);
+		if (*n == NET_CHUNK)
+			return false;
+	}
+	g->cursor[kind] = 0;
+	group_clean(ns, group, kind);
+	return true;
 }
 
 unsigned netstate_diff(struct netstate *ns, enum net_op_kind kind, mono_t now, struct net_op out[NET_CHUNK])
@@ -301,280 +479,10 @@ unsigned netstate_diff(struct netstate *ns, enum net_op_kind kind, mono_t now, s
 		return 0;
 	ifaces_settle(ns);
 	unsigned n = 0;
-	for (uint32_t i = 0; i <= ns->n_groups && ns->n_dirty[kind]; i++) {
-		uint32_t g = i == ns->n_groups ? NET_ORPHANS : i;
-		if (!(ns->groups[g].dirty & 1u << kind))
-			continue;
-		for (uint32_t h = ns->groups[g].first; h; h = net_obj_at(ns, h)->next) {
-			int ifindex = 0;
-			enum decision d = decide(ns, net_obj_at(ns, h), now, &ifindex);
-			if (d != (kind == NET_OP_ADD ? D_ADD : D_DEL))
-				continue;
-			launch(ns, net_obj_at(ns, h), kind, ifindex, &out[n++]);
-			if (n == NET_CHUNK)
-				return n;
-		}
-		group_clean(ns, g, kind);
+	for (uint32_t i = 0; i < net_groups_all(ns) && ns->n_dirty[kind]; i++) {
+		uint32_t g = net_group_nth(ns, i);
+		if ((ns->groups[g].dirty & 1u << kind) && !group_diff(ns, g, kind, now, out, &n))
+			break;
 	}
 	return n;
-}
-
-/* ---- results ---- */
-
-static void settle(struct netstate *ns, struct net_obj *o)
-{
-	o->flight = NET_F_NONE;
-	o->acked = o->seen = false;
-	net_own_refresh(ns, o);
-	net_group_dirty(ns, o->group);
-}
-
-static void refused(struct netstate *ns, struct net_obj *o, int err, mono_t now)
-{
-	ns->count.refused++;
-	o->err = err;
-	o->backoff_ns = o->backoff_ns ? o->backoff_ns * 2 : NET_RETRY_MIN_NS;
-	if (o->backoff_ns > NET_RETRY_MAX_NS)
-		o->backoff_ns = NET_RETRY_MAX_NS;
-	o->next_try = mono_add(now, o->backoff_ns);
-	settle(ns, o);
-}
-
-static void granted(struct netstate *ns, struct net_obj *o, bool event_expected, mono_t now)
-{
-	o->err = 0;
-	o->backoff_ns = 0;
-	o->next_try = MONO_ZERO;
-	if (event_expected && !o->seen) {
-		o->acked = true;
-		o->acked_at = now;
-		retry_at(ns, o, mono_add(now, NET_ECHO_NS));
-		return;
-	}
-	settle(ns, o);
-}
-
-/* IPv6 refuses a second prefix length of the same address on an interface. */
-static bool other_prefix(const struct netstate *ns, const struct net_obj *o)
-{
-	if (o->addr.af != ADDR_V6)
-		return false;
-	for (unsigned plen = 1; plen <= 128; plen++)
-		if (net_obs_find(ns, o->flight_ifindex, &o->addr, (uint8_t)plen))
-			return true;
-	return false;
-}
-
-static void done_add(struct netstate *ns, struct net_obj *o, int result, mono_t now)
-{
-	bool present = net_obs_find(ns, o->flight_ifindex, &o->addr, o->plen) != NULL;
-	if (result == 0) {
-		o->added = true;
-		o->place = o->flight_ifindex;
-		granted(ns, o, true, now);
-		return;
-	}
-	if (result == -EEXIST && present) {
-		/* It came there between our look and our message; whose it is, its mark says. */
-		bool foreign = !net_is_ours(ns, o, net_obs_find(ns, o->flight_ifindex, &o->addr, o->plen));
-		ns->count.foreign_seen += foreign;
-		if (foreign && !ns->marks) {
-			o->listed = false;
-			ns->own_stale = true;
-		}
-		granted(ns, o, false, now);
-		return;
-	}
-	if (result == -EEXIST && !other_prefix(ns, o))
-		ns->dump_wanted = true; /* the model lacks it */
-	refused(ns, o, -result, now);
-}
-
-static void done_del(struct netstate *ns, struct net_obj *o, int result, mono_t now)
-{
-	bool gone = result == -EADDRNOTAVAIL || result == -ENODEV || result == -ENOENT;
-	bool present = net_obs_find(ns, o->flight_ifindex, &o->addr, o->plen) != NULL;
-	if (result == 0 || gone) {
-		granted(ns, o, present, now);
-		return;
-	}
-	refused(ns, o, -result, now);
-}
-
-void netstate_done(struct netstate *ns, const struct net_op *op, int result, mono_t now)
-{
-	struct net_obj *o = op->obj && op->obj <= ns->objs.carved ? net_obj_at(ns, op->obj) : NULL;
-	if (!o || o->op_seq != op->seq || o->flight == NET_F_NONE || o->acked) {
-		ns->count.late_results++;
-		return;
-	}
-	require(result <= 0);
-	if (op->kind == NET_OP_ADD)
-		done_add(ns, o, result, now);
-	else
-		done_del(ns, o, result, now);
-}
-
-static void obj_event(struct netstate *ns, struct net_obj *o, int ifindex, bool gone)
-{
-	if (gone && !o->flight && o->place == ifindex)
-		o->added = false;
-	if (o->flight && o->flight_ifindex == ifindex && gone == (o->flight == NET_F_DEL)) {
-		o->seen = true;
-		if (o->acked) {
-			settle(ns, o);
-			return;
-		}
-	}
-	net_own_refresh(ns, o);
-	net_group_dirty(ns, o->group);
-}
-
-void net_obj_event(struct netstate *ns, int ifindex, const struct addr *a, uint8_t plen, bool gone)
-{
-	struct tbl_iter it;
-	uint32_t h = tbl_find_first(&ns->obj_by_addr, net_obj_hash(ns, a), &it);
-	for (; h; h = tbl_find_next(&ns->obj_by_addr, &it)) {
-		struct net_obj *o = net_obj_at(ns, h);
-		if (o->plen != plen || !addr_eq(&o->addr, a))
-			continue;
-		if (o->place == ifindex || net_iface_index(ns, o) == ifindex || o->flight_ifindex == ifindex)
-			obj_event(ns, o, ifindex, gone);
-	}
-}
-
-void net_obj_dump_end(struct netstate *ns)
-{
-	for (uint32_t h = ns->all_objs; h; h = net_obj_at(ns, h)->all_next) {
-		struct net_obj *o = net_obj_at(ns, h);
-		if (o->acked)
-			settle(ns, o);
-		net_own_refresh(ns, o);
-		net_group_dirty(ns, o->group);
-	}
-}
-
-/* ---- time ---- */
-
-/* Objects that nobody wants and nothing of which is left in the kernel. */
-static void orphans_sweep(struct netstate *ns)
-{
-	uint32_t *link = &ns->all_objs;
-	struct net_group *g = &ns->groups[NET_ORPHANS];
-	g->first = g->last = 0;
-	while (*link) {
-		struct net_obj *o = net_obj_at(ns, *link);
-		bool orphan = o->group == NET_ORPHANS;
-		if (orphan && !o->listed && !o->flight && !o->changed && !o->told_ours) {
-			*link = o->all_next;
-			tbl_del(&ns->obj_by_addr, net_obj_hash(ns, &o->addr), o->handle);
-			slab_free(&ns->objs, o->handle);
-			continue;
-		}
-		if (orphan)
-			net_group_append(ns, NET_ORPHANS, o);
-		link = &o->all_next;
-	}
-}
-
-static void retries_due(struct netstate *ns, mono_t now)
-{
-	ns->next_retry = MONO_NEVER;
-	for (uint32_t i = 0; i <= ns->n_groups; i++) {
-		uint32_t g = i == ns->n_groups ? NET_ORPHANS : i;
-		if (mono_due(ns->groups[g].retry, now)) {
-			ns->groups[g].retry = MONO_NEVER; /* the coming difference sets it anew */
-			net_group_dirty(ns, g);
-		}
-		ns->next_retry = mono_min(ns->next_retry, ns->groups[g].retry);
-	}
-}
-
-void netstate_tick(struct netstate *ns, mono_t now)
-{
-	if (mono_due(ns->next_retry, now))
-		retries_due(ns, now);
-	if (!mono_due(ns->next_tick, now) || ns->declaring)
-		return;
-	ns->next_tick = mono_add(now, NET_TICK_NS / TICK_SLICES);
-	uint32_t n = ns->n_groups / TICK_SLICES + 1;
-	for (uint32_t i = 0; i < n && ns->n_groups; i++) {
-		ns->tick_group = (ns->tick_group + 1) % ns->n_groups;
-		net_group_dirty(ns, ns->tick_group);
-	}
-	if (ns->groups[NET_ORPHANS].first && ns->synced)
-		orphans_sweep(ns);
-}
-
-mono_t netstate_deadline(const struct netstate *ns)
-{
-	return mono_min(ns->next_tick, ns->next_retry);
-}
-
-/* ---- status ---- */
-
-/* True when the interface is usable for a group that is up. */
-static bool iface_ready(const struct netstate *ns, uint16_t iface)
-{
-	const struct net_link *l = netstate_link(ns, ns->ifaces[iface].index);
-	return l && l->up && l->carrier;
-}
-
-static void status_name(const struct netstate *ns, struct net_status *st, const struct net_obj *o, int err)
-{
-	st->addr = o->addr;
-	st->plen = o->plen;
-	st->err = err;
-	memcpy(st->ifname, ns->ifaces[o->iface].name, IFNAMSIZ);
-}
-
-/* Counts one object; names it when it is the first failed one, or the first foreign one and none failed. */
-static void status_obj(const struct netstate *ns, enum net_mode mode, const struct net_obj *o, struct net_status *st)
-{
-	const struct net_obs *here = net_obs_find(ns, net_iface_index(ns, o), &o->addr, o->plen);
-	const struct net_obs *copy = net_obj_copy(ns, o);
-	bool ours = net_is_ours(ns, o, copy), want = mode == NET_UP;
-	bool foreign = here && !net_is_ours(ns, o, here) && o->flight != NET_F_ADD;
-	st->total++;
-	st->present += here || ours;
-	st->foreign += foreign;
-	if (foreign && !st->addr.af)
-		status_name(ns, st, o, EEXIST);
-	bool right = want ? here && (!ours || copy == here) && o->flight != NET_F_DEL : !ours && o->flight != NET_F_ADD;
-	if (mode == NET_KEEP || right)
-		return;
-	if (!o->err) {
-		st->waiting++;
-		return;
-	}
-	if (!st->failed++)
-		status_name(ns, st, o, o->err);
-}
-
-struct net_status netstate_status(const struct netstate *ns, uint16_t group)
-{
-	require(group < NET_GROUPS_MAX);
-	const struct net_group *g = &ns->groups[group];
-	struct net_status st = { .state = NET_EQUAL };
-	int down = -1;
-	for (unsigned i = 0; i < g->n_needs && down < 0; i++)
-		if (!iface_ready(ns, g->needs[i]))
-			down = g->needs[i];
-	for (uint32_t h = g->first; h; h = net_obj_at(ns, h)->next) {
-		const struct net_obj *o = net_obj_at(ns, h);
-		status_obj(ns, g->mode, o, &st);
-		if (down < 0 && !iface_ready(ns, o->iface))
-			down = o->iface;
-	}
-	if (st.failed)
-		st.state = NET_PARTIAL;
-	if (st.waiting || !ns->synced)
-		st.state = NET_PENDING;
-	if (g->mode == NET_UP && down >= 0 && ns->synced) {
-		st.state = NET_LINK_DOWN;
-		st.addr = (struct addr){ 0 };
-		st.err = 0;
-		memcpy(st.ifname, ns->ifaces[down].name, IFNAMSIZ);
-	}
-	return st;
 }

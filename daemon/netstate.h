@@ -1,15 +1,23 @@
 /*
- * Purpose: which addresses this node wants in the kernel, which ones are there, and what has to be sent to make both
- *          equal. Level, not edge: the difference is taken again after every batch, event burst and periodic tick.
- * Owns:    the observed model (links, addresses), the desired objects and the operations in flight.
+ * Purpose: which links, addresses, routes and rules this node wants in the kernel, which ones are there, and what has to
+ *          be sent to make both equal. Level, not edge: the difference is taken again after every batch, event burst and
+ *          periodic tick.
+ * Owns:    the observed model (links, addresses, routes and rules of ours), the desired objects and the operations in
+ *          flight.
  * Thread:  CONTROL (pure; time is an argument).
  * In:      declared objects, group modes, observed links and addresses, results of operations, instants.
  * Out:     operations in chunks of NET_CHUNK, a status per failover group, lists of changes.
  * Errors:  functions that can fail return -errno; what the kernel refused is kept per object and told by the status.
  *
- * An observed address is ours when it bears our mark (IFA_PROTO 18) AND stands in the ownership list. Anything else is
- * foreign: it counts as present for a group that wants it, is named in the status, and is never deleted. On a kernel
- * without IFA_PROTO (before 5.18) the list alone decides, and only for addresses whose addition succeeded.
+ * An observed object is ours when it bears our mark AND stands in the ownership list. Anything else is foreign: an
+ * address, route or rule counts as present for a group that wants it, is named in the status, and is never deleted; an
+ * interface is not used. Marks: IFA_PROTO 18 of an address, protocol 18 of a route or rule, and of an interface its
+ * group 18 together with kind, base and MAC. The group, because it is the one free word of an interface that is set in
+ * the message that creates it: an alias needs a second message, and a process that dies between the two would leave an
+ * interface that nobody dares to remove. On a kernel without IFA_PROTO (before 5.18) the list alone decides about
+ * addresses, and only for those whose addition succeeded.
+ *
+ * Order within a group: on the way up interfaces, addresses, routes, rules; on the way down the reverse.
  *
  * Order of use on CONTROL after any input:  netstate_diff(ADD) -> if netstate_own_dirty(): write the ownership file
  * ahead -> send the operations -> netstate_done() per operation. daemon/netapply.h does exactly this.
@@ -27,19 +35,40 @@
 #include "daemon/ownfile.h"
 
 #define NET_CHUNK        50    /* operations in one batch; GARPs are released per batch */
-#define NET_OBJECTS_MAX  16384 /* desired and owned objects */
+#define NET_OBJECTS_MAX  32768 /* desired and owned objects */
 #define NET_OBSERVED_MAX 65536 /* addresses of the whole box */
-#define NET_LINKS_MAX    4096
+#define NET_LINKS_MAX    8192
 #define NET_GROUPS_MAX   4096
-#define NET_MARK         18 /* IFA_PROTO of our addresses (RTPROT_KEEPALIVED, as for routes and rules) */
+#define NET_MARK         18 /* IFA_PROTO, route protocol, interface group of what is ours (RTPROT_KEEPALIVED) */
 #define NET_NO_GROUP     UINT16_MAX
+#define NET_STATIC       NET_GROUPS_MAX    /* the group of what stays in every role: always NET_UP until netstate_end */
 #define NET_TICK_NS      (10 * NS_PER_SEC) /* every object is looked at again within this time */
 #define NET_RETRY_MIN_NS (100 * NS_PER_MS) /* back-off after a refusal, doubled up to the maximum */
 #define NET_RETRY_MAX_NS (5 * NS_PER_SEC)
 #define NET_ECHO_NS      (200 * NS_PER_MS) /* an acknowledged operation without its event: dump again */
 
 /* Address flags as in linux/if_addr.h; only those that matter here. */
-enum { NET_A_SECONDARY = 0x01, NET_A_NODAD = 0x02, NET_A_DADFAILED = 0x08, NET_A_TENTATIVE = 0x40 };
+enum {
+	NET_A_SECONDARY = 0x01,
+	NET_A_NODAD = 0x02,
+	NET_A_DADFAILED = 0x08,
+	NET_A_HOME = 0x10,
+	NET_A_TENTATIVE = 0x40,
+	NET_A_MNGTMPADDR = 0x100,
+	NET_A_NOPREFIXROUTE = 0x200,
+	NET_A_AUTOJOIN = 0x400,
+};
+#define NET_A_OPTIONS (NET_A_HOME | NET_A_MNGTMPADDR | NET_A_NOPREFIXROUTE | NET_A_AUTOJOIN) /* an operator's choice */
+
+/* What an object is; also its rank: links come first on the way up and last on the way down. */
+enum net_what {
+	NET_LINK = 0, /* an interface of ours exists; in NET_STATIC, so in every role */
+	NET_LINK_UP,  /* it is up; belongs to the group whose addresses live on it */
+	NET_ADDR,
+	NET_ROUTE,
+	NET_RULE,
+};
+#define NET_WHAT_N 5
 
 /* What an interface is, as far as it matters here. */
 enum net_link_kind {
@@ -59,15 +88,28 @@ struct net_link {
 	uint16_t type;   /* ARPHRD_* */
 	uint32_t mtu;
 	enum net_link_kind kind;
-	int base; /* index of the interface that this one stands on; 0: none */
+	int base;       /* index of the interface that this one stands on; 0: none */
+	uint32_t group; /* IFLA_GROUP; NET_MARK on interfaces of ours */
+};
+
+/* How an address is to be, beyond itself. */
+struct net_addr_opt {
+	struct addr peer;       /* other end of a point-to-point address; ADDR_NONE: none */
+	struct addr broadcast;  /* ADDR_NONE: none */
+	char label[IFNAMSIZ];   /* IPv4; empty: the interface's name */
+	uint8_t scope;          /* RT_SCOPE_* */
+	uint32_t flags;         /* NET_A_OPTIONS; NET_A_NODAD on the way to the kernel */
+	bool limited;           /* preferred for preferred_lft seconds only; else for good */
+	uint32_t preferred_lft; /* 0: deprecated at once, never chosen as a source */
 };
 
 struct net_addr {
 	int ifindex;
 	struct addr addr;
 	uint8_t plen;
-	uint8_t proto;  /* IFA_PROTO; 0 when absent */
-	uint32_t flags; /* NET_A_*, IFA_FLAGS if present */
+	uint8_t proto;           /* IFA_PROTO; 0 when absent */
+	uint32_t flags;          /* NET_A_*, IFA_FLAGS if present */
+	struct net_addr_opt opt; /* label: as told, even if it is the interface's name */
 };
 
 enum net_mode {
@@ -80,14 +122,18 @@ enum net_op_kind { NET_OP_ADD = 0, NET_OP_DEL = 1 };
 
 struct net_op {
 	enum net_op_kind kind;
+	enum net_what what;
 	uint32_t obj;   /* handle of the object, 1..NET_OBJECTS_MAX; also its slot in the guardian */
 	uint32_t seq;   /* of this operation; late results of an older one are ignored */
-	uint32_t tag;   /* the caller's, as given to netstate_want_addr */
+	uint32_t tag;   /* the caller's, as given to netstate_want_* */
 	uint16_t group; /* NET_NO_GROUP: no longer configured */
-	int ifindex;
+	int ifindex;    /* NET_LINK: of the base to add it on, or of the link to delete; routes and rules: 0 */
 	struct addr addr;
 	uint8_t plen;
+	struct net_addr_opt opt; /* of NET_ADDR */
 };
+
+#define NET_NAME_MAX 96 /* of an object, for people */
 
 enum net_group_state {
 	NET_EQUAL = 0, /* observed equals desired and, for a group that is up, all its links are up with carrier */
@@ -103,7 +149,8 @@ struct net_status {
 	uint32_t foreign; /* of these: without our mark or not in our list */
 	uint32_t failed, waiting;
 	/* the first failed (PARTIAL) or else the first foreign object; for LINK_DOWN only ifname is set */
-	struct addr addr;
+	uint32_t obj;     /* netstate_obj_name tells what it is; 0: none */
+	struct addr addr; /* when it is an address */
 	uint8_t plen;
 	char ifname[IFNAMSIZ];
 	int err; /* errno of the refusal, positive */
@@ -118,19 +165,26 @@ struct net_owned {
 
 struct net_counters {
 	uint64_t adds, dels, refused, foreign_seen, mark_lost, retries, full, late_results, dumps_wanted;
+	uint64_t lost; /* objects of groups that are up that somebody else removed */
 };
 
 struct net_iface { /* an interface name that somebody refers to */
 	char name[IFNAMSIZ];
-	int index;    /* 0: absent */
-	bool changed; /* state or index; its objects are to be looked at */
+	int index;         /* 0: absent */
+	bool changed;      /* state or index; its objects are to be looked at */
+	uint32_t chg_next; /* next changed one: number + 1 */
+	uint32_t first;    /* list of objects on it */
+	uint32_t link;     /* the NET_LINK object that makes it, if it is declared as ours */
+	uint32_t link_up;  /* and the NET_LINK_UP object */
 };
 
 #define NET_NEEDS_MAX 16
 
 struct net_group {
 	enum net_mode mode;
-	uint32_t first, last;          /* list of objects */
+	uint32_t first[NET_WHAT_N], last[NET_WHAT_N]; /* lists of objects */
+	uint32_t cursor[2];                           /* per net_op_kind: the object to go on with; 0: from the start */
+	uint8_t cursor_what[2];
 	uint16_t needs[NET_NEEDS_MAX]; /* interfaces needed beside those of the addresses */
 	uint8_t n_needs;
 	uint8_t dirty; /* bit per net_op_kind */
@@ -141,18 +195,18 @@ struct net_group {
 struct netstate {
 	bool marks;  /* the kernel keeps IFA_PROTO */
 	bool synced; /* at least one dump was complete */
-	bool own_dirty, own_stale, dump_wanted, ifaces_changed, declaring;
+	bool own_dirty, own_stale, dump_wanted, declaring;
 	uint32_t dump_gen, conf_gen, op_seq;
 	uint32_t tick_group, n_groups, n_dirty[2], n_touched;
 	mono_t next_tick, next_retry;
 	struct slab objs, obs, links;
 	struct slab iface_mem, group_mem; /* one object each: the arrays below */
-	struct tbl obj_by_addr, obs_by_addr, link_by_index;
+	struct tbl obj_by_key, obs_by_addr, link_by_index, link_by_name, iface_by_name;
 	struct net_iface *ifaces; /* NET_LINKS_MAX */
-	uint32_t n_ifaces;
-	struct net_group *groups;     /* NET_GROUPS_MAX and one more for objects that are configured no longer */
-	uint32_t all_objs, all_links; /* heads of the lists of everything */
-	uint32_t changed_objs;        /* list of changes, any order */
+	uint32_t n_ifaces, changed_ifaces;
+	struct net_group *groups; /* NET_GROUPS_MAX, NET_STATIC, and one for objects that are configured no longer */
+	uint32_t all_objs, all_links;               /* heads of the lists of everything */
+	uint32_t changed_objs;                      /* list of changes, any order */
 	uint32_t changed_links, changed_links_last; /* list of changes, oldest first */
 	struct net_counters count;
 };
@@ -167,14 +221,35 @@ void netstate_free(struct netstate *ns);
  */
 void netstate_conf_begin(struct netstate *ns);
 /*
+ * An interface of ours that exists in every role and is up when its group is NET_UP: the virtual MAC's. Created DOWN on
+ * `base`, deleted when it is declared no longer and by netstate_end. mac: of a macvlan; ignored for an ipvlan. Declare
+ * it before the addresses on it. tag comes back in operations of NET_LINK and NET_LINK_UP.
+ * Handle of the NET_LINK_UP object, or -EEXIST when it is declared already, -ENOSPC at a limit, -EINVAL for a bad name.
+ */
+int netstate_want_link(struct netstate *ns, uint16_t group, const char *name, const char *base, enum net_link_kind kind,
+		       const uint8_t mac[6], uint32_t tag);
+/*
  * Handle of the object, or -EEXIST when another group has the same address on this interface, -ENOSPC at a limit,
- * -EINVAL for a bad name or prefix length. tag comes back in operations.
+ * -EINVAL for a bad name or prefix length. tag comes back in operations. group: or NET_STATIC. opt NULL: scope global,
+ * no duplicate address detection, nothing else.
  */
 int netstate_want_addr(struct netstate *ns, uint16_t group, const char *ifname, const struct addr *addr, uint8_t plen,
-		       uint32_t tag);
+		       const struct net_addr_opt *opt, uint32_t tag);
 /* The group is LINK_DOWN unless this link is up, too. 0 or -errno as above. */
 int netstate_need_link(struct netstate *ns, uint16_t group, const char *ifname);
 void netstate_conf_end(struct netstate *ns);
+/* The process ends: what is static and the interfaces of ours are wanted no longer. */
+void netstate_end(struct netstate *ns);
+/* True when nothing is in flight and nothing of what is static or configured no longer is left in the kernel. */
+bool netstate_ended(const struct netstate *ns);
+
+/* What the NET_LINK or NET_LINK_UP object of an operation has to be; false for other objects. */
+struct rtnl_link;
+bool netstate_op_link(const struct netstate *ns, const struct net_op *op, struct rtnl_link *out);
+/* True when the interface is one of ours: declared, listed, marked and as it was made. */
+bool netstate_link_ours(const struct netstate *ns, const char *name);
+/* Writes what an object is, for people: "10.0.0.1/24 on lan"; returns buf (NET_NAME_MAX bytes). */
+char *netstate_obj_name(const struct netstate *ns, uint32_t obj, char *buf);
 
 /* Puts the group's objects on the ownership list, so that the file is written before COMMIT. */
 void netstate_group_prepare(struct netstate *ns, uint16_t group);

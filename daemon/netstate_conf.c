@@ -11,16 +11,18 @@ int netstate_init(struct netstate *ns, bool marks)
 	slab_init(&ns->obs, sizeof(struct net_obs), NET_OBSERVED_MAX);
 	slab_init(&ns->links, sizeof(struct net_linkrec), NET_LINKS_MAX);
 	slab_init(&ns->iface_mem, NET_LINKS_MAX * sizeof(*ns->ifaces), 1);
-	slab_init(&ns->group_mem, (NET_GROUPS_MAX + 1) * sizeof(*ns->groups), 1);
+	slab_init(&ns->group_mem, (NET_ORPHANS + 1) * sizeof(*ns->groups), 1);
 	ns->ifaces = slab_at(&ns->iface_mem, slab_alloc(&ns->iface_mem));
 	ns->groups = slab_at(&ns->group_mem, slab_alloc(&ns->group_mem));
-	if (!ns->ifaces || !ns->groups || tbl_init(&ns->obj_by_addr, 64, NULL) ||
-	    tbl_init(&ns->obs_by_addr, 256, NULL) || tbl_init(&ns->link_by_index, 32, NULL)) {
+	if (!ns->ifaces || !ns->groups || tbl_init(&ns->obj_by_key, 64, NULL) ||
+	    tbl_init(&ns->obs_by_addr, 256, NULL) || tbl_init(&ns->link_by_index, 32, NULL) ||
+	    tbl_init(&ns->link_by_name, 32, NULL) || tbl_init(&ns->iface_by_name, 32, NULL)) {
 		netstate_free(ns);
 		return -ENOMEM;
 	}
-	for (uint32_t g = 0; g <= NET_GROUPS_MAX; g++)
+	for (uint32_t g = 0; g <= NET_ORPHANS; g++)
 		ns->groups[g].retry = MONO_NEVER;
+	ns->groups[NET_STATIC].mode = NET_UP;
 	ns->groups[NET_ORPHANS].mode = NET_DOWN;
 	return 0;
 }
@@ -30,7 +32,9 @@ void netstate_free(struct netstate *ns)
 	slab_free_all(&ns->objs);
 	slab_free_all(&ns->obs);
 	slab_free_all(&ns->links);
-	tbl_free(&ns->obj_by_addr);
+	tbl_free(&ns->obj_by_key);
+	tbl_free(&ns->link_by_name);
+	tbl_free(&ns->iface_by_name);
 	tbl_free(&ns->obs_by_addr);
 	tbl_free(&ns->link_by_index);
 	slab_free_all(&ns->iface_mem);
@@ -40,34 +44,93 @@ void netstate_free(struct netstate *ns)
 
 /* ---- declaration ---- */
 
-static struct net_obj *obj_find(const struct netstate *ns, uint16_t iface, const struct addr *a, uint8_t plen)
+/* What makes two declarations the same object. */
+static bool obj_same(const struct net_obj *a, const struct net_obj *b)
+{
+	if (a->what != b->what || a->iface != b->iface)
+		return false;
+	switch ((enum net_what)a->what) {
+	case NET_LINK:
+		return a->link.kind == b->link.kind && a->link.base == b->link.base &&
+		       memcmp(a->link.mac, b->link.mac, sizeof(a->link.mac)) == 0;
+	case NET_LINK_UP:
+		return true;
+	case NET_ADDR:
+		return a->plen == b->plen && addr_eq(&a->addr, &b->addr);
+	case NET_ROUTE:
+	case NET_RULE:
+		break;
+	}
+	return false;
+}
+
+static struct net_obj *obj_find(const struct netstate *ns, const struct net_obj *like)
 {
 	struct tbl_iter it;
-	uint32_t h = tbl_find_first(&ns->obj_by_addr, net_obj_hash(ns, a), &it);
-	for (; h; h = tbl_find_next(&ns->obj_by_addr, &it)) {
-		struct net_obj *o = net_obj_at(ns, h);
-		if (o->iface == iface && o->plen == plen && addr_eq(&o->addr, a))
-			return o;
-	}
+	uint32_t h = tbl_find_first(&ns->obj_by_key, net_obj_hash(ns, like), &it);
+	for (; h; h = tbl_find_next(&ns->obj_by_key, &it))
+		if (obj_same(net_obj_at(ns, h), like))
+			return net_obj_at(ns, h);
 	return NULL;
 }
 
-static struct net_obj *obj_make(struct netstate *ns, uint16_t iface, const struct addr *a, uint8_t plen)
+static struct net_obj *obj_make(struct netstate *ns, const struct net_obj *like)
 {
 	uint32_t h = slab_alloc(&ns->objs);
-	if (!h || tbl_add(&ns->obj_by_addr, net_obj_hash(ns, a), h)) {
+	if (!h || tbl_add(&ns->obj_by_key, net_obj_hash(ns, like), h)) {
 		slab_free(&ns->objs, h);
 		ns->count.full++;
 		return NULL;
 	}
 	struct net_obj *o = net_obj_at(ns, h);
+	*o = *like;
 	o->handle = h;
-	o->iface = iface;
-	o->addr = *a;
-	o->plen = plen;
 	o->all_next = ns->all_objs;
 	ns->all_objs = h;
+	if (o->iface != NET_NO_IFACE) {
+		o->if_next = ns->ifaces[o->iface].first;
+		ns->ifaces[o->iface].first = h;
+	}
 	return o;
+}
+
+static void obj_free(struct netstate *ns, struct net_obj *o)
+{
+	if (o->iface != NET_NO_IFACE) {
+		uint32_t *link = &ns->ifaces[o->iface].first;
+		while (*link != o->handle)
+			link = &net_obj_at(ns, *link)->if_next;
+		*link = o->if_next;
+	}
+	tbl_del(&ns->obj_by_key, net_obj_hash(ns, o), o->handle);
+	slab_free(&ns->objs, o->handle);
+}
+
+/* Objects that nobody wants and nothing of which is left in the kernel. */
+void net_orphans_sweep(struct netstate *ns)
+{
+	struct net_group *g = &ns->groups[NET_ORPHANS];
+	bool any = false;
+	for (unsigned w = 0; w < NET_WHAT_N; w++) {
+		any |= g->first[w] != 0;
+		g->first[w] = g->last[w] = 0;
+	}
+	if (!any)
+		return;
+	uint32_t *link = &ns->all_objs;
+	while (*link) {
+		struct net_obj *o = net_obj_at(ns, *link);
+		bool orphan = o->group == NET_ORPHANS;
+		if (orphan && !o->listed && !o->flight && !o->changed && !o->told_ours) {
+			*link = o->all_next;
+			obj_free(ns, o);
+			continue;
+		}
+		if (orphan)
+			net_group_append(ns, NET_ORPHANS, o);
+		link = &o->all_next;
+	}
+	g->cursor[NET_OP_ADD] = g->cursor[NET_OP_DEL] = 0;
 }
 
 static bool plen_ok(const struct addr *a, uint8_t plen)
@@ -75,37 +138,102 @@ static bool plen_ok(const struct addr *a, uint8_t plen)
 	return (a->af == ADDR_V4 || a->af == ADDR_V6) && plen > 0 && plen <= addr_len(a->af) * 8;
 }
 
+static void group_empty(struct net_group *g)
+{
+	memset(g->first, 0, sizeof(g->first));
+	memset(g->last, 0, sizeof(g->last));
+	g->cursor[NET_OP_ADD] = g->cursor[NET_OP_DEL] = 0;
+	g->n_needs = 0;
+}
+
 void netstate_conf_begin(struct netstate *ns)
 {
 	ns->conf_gen++;
 	ns->declaring = true;
-	for (uint32_t g = 0; g < ns->n_groups; g++) {
-		ns->groups[g].first = ns->groups[g].last = 0;
-		ns->groups[g].n_needs = 0;
+	for (uint32_t i = 0; i < net_groups_all(ns); i++)
+		group_empty(&ns->groups[net_group_nth(ns, i)]);
+	for (uint32_t g = 0; g < ns->n_groups; g++)
 		ns->groups[g].mode = NET_KEEP;
-	}
-	ns->groups[NET_ORPHANS].first = ns->groups[NET_ORPHANS].last = 0;
+	for (uint32_t i = 0; i < ns->n_ifaces; i++)
+		ns->ifaces[i].link = ns->ifaces[i].link_up = 0;
 }
 
-int netstate_want_addr(struct netstate *ns, uint16_t group, const char *ifname, const struct addr *addr, uint8_t plen,
-		       uint32_t tag)
+/* The object of this description, declared now; NULL with *err when it cannot be. */
+static struct net_obj *declare(struct netstate *ns, uint16_t group, const struct net_obj *like, uint32_t tag, int *err)
 {
-	require(ns->declaring);
-	if (group >= NET_GROUPS_MAX || !plen_ok(addr, plen))
-		return -EINVAL;
-	int iface = net_iface_intern(ns, ifname);
-	if (iface < 0)
-		return iface;
-	struct net_obj *o = obj_find(ns, (uint16_t)iface, addr, plen);
+	struct net_obj *o = obj_find(ns, like);
+	*err = -EEXIST;
 	if (o && o->conf_gen == ns->conf_gen)
-		return -EEXIST;
+		return NULL;
 	if (!o)
-		o = obj_make(ns, (uint16_t)iface, addr, plen);
+		o = obj_make(ns, like);
+	*err = -ENOSPC;
 	if (!o)
-		return -ENOSPC;
+		return NULL;
 	o->conf_gen = ns->conf_gen;
 	o->tag = tag;
 	net_group_append(ns, group, o);
+	*err = 0;
+	return o;
+}
+
+int netstate_want_link(struct netstate *ns, uint16_t group, const char *name, const char *base, enum net_link_kind kind,
+		       const uint8_t mac[6], uint32_t tag)
+{
+	require(ns->declaring);
+	if (group >= NET_GROUPS_MAX || (kind != NET_LINK_MACVLAN && kind != NET_LINK_IPVLAN))
+		return -EINVAL;
+	int iface = net_iface_intern(ns, name), on = net_iface_intern(ns, base), err;
+	if (iface < 0 || on < 0)
+		return iface < 0 ? iface : on;
+	if (ns->ifaces[iface].link)
+		return -EEXIST;
+	struct net_obj like = { .what = NET_LINK, .iface = (uint16_t)iface };
+	like.link.kind = kind;
+	like.link.base = (uint16_t)on;
+	if (kind == NET_LINK_MACVLAN)
+		memcpy(like.link.mac, mac, sizeof(like.link.mac));
+	struct net_obj *made = declare(ns, NET_STATIC, &like, tag, &err);
+	if (!made)
+		return err;
+	like = (struct net_obj){ .what = NET_LINK_UP, .iface = (uint16_t)iface };
+	struct net_obj *up = declare(ns, group, &like, tag, &err);
+	if (!up)
+		return err;
+	ns->ifaces[iface].link = made->handle;
+	ns->ifaces[iface].link_up = up->handle;
+	return (int)up->handle;
+}
+
+static const struct net_addr_opt plain = { .flags = NET_A_NODAD };
+
+static bool opt_eq(const struct net_addr_opt *a, const struct net_addr_opt *b)
+{
+	return addr_eq(&a->peer, &b->peer) && addr_eq(&a->broadcast, &b->broadcast) &&
+	       strcmp(a->label, b->label) == 0 && a->scope == b->scope && a->flags == b->flags &&
+	       a->limited == b->limited && a->preferred_lft == b->preferred_lft;
+}
+
+int netstate_want_addr(struct netstate *ns, uint16_t group, const char *ifname, const struct addr *addr, uint8_t plen,
+		       const struct net_addr_opt *opt, uint32_t tag)
+{
+	require(ns->declaring);
+	if (group > NET_STATIC || !plen_ok(addr, plen))
+		return -EINVAL;
+	int iface = net_iface_intern(ns, ifname), err;
+	if (iface < 0)
+		return iface;
+	opt = opt ? opt : &plain;
+	struct net_obj like = {
+		.what = NET_ADDR, .iface = (uint16_t)iface, .addr = *addr, .plen = plen, .opt = *opt, .compare = true
+	};
+	struct net_obj *o = declare(ns, group, &like, tag, &err);
+	if (!o)
+		return err;
+	if (!opt_eq(&o->opt, opt)) {
+		o->opt = *opt;
+		o->compare = true;
+	}
 	return (int)o->handle;
 }
 
@@ -160,35 +288,77 @@ bool netstate_own_stale(struct netstate *ns)
 	return stale;
 }
 
+static void own_fill(const struct netstate *ns, const struct net_obj *o, struct own_entry *e)
+{
+	*e = (struct own_entry){ .what = o->what, .addr = o->addr, .plen = o->plen };
+	e->ifindex = o->place ? o->place : net_iface_index(ns, o);
+	if (o->iface != NET_NO_IFACE)
+		memcpy(e->ifname, ns->ifaces[o->iface].name, IFNAMSIZ);
+	if (o->what == NET_ADDR) {
+		e->peer = o->opt.peer;
+	} else if (o->what == NET_LINK) {
+		e->link_kind = (uint8_t)o->link.kind;
+		memcpy(e->mac, o->link.mac, sizeof(e->mac));
+		memcpy(e->base, ns->ifaces[o->link.base].name, IFNAMSIZ);
+	}
+}
+
 uint32_t netstate_own_list(const struct netstate *ns, struct own_entry *out, uint32_t cap)
 {
 	uint32_t n = 0;
-	for (uint32_t h = ns->all_objs; h && n < cap; h = net_obj_at(ns, h)->all_next) {
-		const struct net_obj *o = net_obj_at(ns, h);
-		if (!o->listed)
-			continue;
-		out[n] = (struct own_entry){ .ifindex = o->place ? o->place : net_iface_index(ns, o),
-					     .addr = o->addr,
-					     .plen = o->plen };
-		memcpy(out[n++].ifname, ns->ifaces[o->iface].name, IFNAMSIZ);
-	}
+	for (uint32_t h = ns->all_objs; h && n < cap; h = net_obj_at(ns, h)->all_next)
+		if (net_obj_at(ns, h)->listed)
+			own_fill(ns, net_obj_at(ns, h), &out[n++]);
 	return n;
+}
+
+/* The object that an entry of the ownership file speaks of; false when it makes no sense. */
+static bool own_like(struct netstate *ns, const struct own_entry *e, struct net_obj *like)
+{
+	*like = (struct net_obj){ .what = e->what, .iface = NET_NO_IFACE };
+	if (e->what == NET_LINK || e->what == NET_ADDR) {
+		int iface = net_iface_intern(ns, e->ifname);
+		if (iface < 0)
+			return false;
+		like->iface = (uint16_t)iface;
+	}
+	switch ((enum net_what)e->what) {
+	case NET_LINK: {
+		int base = net_iface_intern(ns, e->base);
+		like->link.kind = (enum net_link_kind)e->link_kind;
+		like->link.base = (uint16_t)base;
+		memcpy(like->link.mac, e->mac, sizeof(e->mac));
+		return base >= 0 && (e->link_kind == NET_LINK_MACVLAN || e->link_kind == NET_LINK_IPVLAN);
+	}
+	case NET_ADDR:
+		like->addr = e->addr;
+		like->plen = e->plen;
+		like->opt = plain;
+		like->opt.peer = e->peer;
+		like->compare = true;
+		return plen_ok(&e->addr, e->plen);
+	case NET_LINK_UP:
+	case NET_ROUTE:
+	case NET_RULE:
+		break;
+	}
+	return false;
 }
 
 void netstate_own_load(struct netstate *ns, const struct own_entry *e, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
-		int iface = net_iface_intern(ns, e[i].ifname);
-		if (iface < 0 || !plen_ok(&e[i].addr, e[i].plen))
+		struct net_obj like;
+		if (!own_like(ns, &e[i], &like))
 			continue;
-		struct net_obj *o = obj_find(ns, (uint16_t)iface, &e[i].addr, e[i].plen);
+		struct net_obj *o = obj_find(ns, &like);
 		if (!o) {
-			o = obj_make(ns, (uint16_t)iface, &e[i].addr, e[i].plen);
+			o = obj_make(ns, &like);
 			if (!o)
 				continue;
 			net_group_append(ns, NET_ORPHANS, o);
 		}
-		o->listed = o->added = true;
+		o->listed = o->added = o->compare = true;
 		o->place = e[i].ifindex;
 		net_own_refresh(ns, o);
 		o->place = o->place ? o->place : e[i].ifindex;
@@ -197,9 +367,10 @@ void netstate_own_load(struct netstate *ns, const struct own_entry *e, uint32_t 
 
 uint32_t netstate_leftovers(const struct netstate *ns, uint16_t group)
 {
-	require(group < NET_GROUPS_MAX);
+	require(group <= NET_STATIC);
 	uint32_t n = 0;
-	for (uint32_t h = ns->groups[group].first; h; h = net_obj_at(ns, h)->next)
-		n += net_is_ours(ns, net_obj_at(ns, h), net_obj_copy(ns, net_obj_at(ns, h)));
+	for (unsigned w = NET_LINK_UP; w < NET_WHAT_N; w++)
+		for (uint32_t h = ns->groups[group].first[w]; h; h = net_obj_at(ns, h)->next)
+			n += net_sight(ns, net_obj_at(ns, h)).ours_at != 0;
 	return n;
 }

@@ -85,16 +85,47 @@ bool netstate_changed_link(struct netstate *ns, struct net_link *out)
 	return true;
 }
 
-/* Names that somebody refers to follow the interface that bears them now. */
-static void ifaces_follow(struct netstate *ns, int ifindex, const char *name)
+static uint64_t name_hash(const struct tbl *t, const char *name)
 {
-	for (uint32_t i = 0; i < ns->n_ifaces; i++) {
-		struct net_iface *f = &ns->ifaces[i];
-		bool is = name && strcmp(f->name, name) == 0;
-		if (!is && f->index != ifindex)
-			continue;
-		f->index = is ? ifindex : 0;
-		f->changed = ns->ifaces_changed = true;
+	return tbl_hash(t, name, strlen(name));
+}
+
+void net_iface_changed(struct netstate *ns, uint32_t iface)
+{
+	struct net_iface *f = &ns->ifaces[iface];
+	if (f->changed)
+		return;
+	f->changed = true;
+	f->chg_next = ns->changed_ifaces;
+	ns->changed_ifaces = iface + 1;
+}
+
+static uint32_t iface_find(const struct netstate *ns, const char *name)
+{
+	struct tbl_iter it;
+	uint32_t n = tbl_find_first(&ns->iface_by_name, name_hash(&ns->iface_by_name, name), &it);
+	for (; n; n = tbl_find_next(&ns->iface_by_name, &it))
+		if (strcmp(ns->ifaces[n - 1].name, name) == 0)
+			return n;
+	return 0;
+}
+
+/* A name that somebody refers to follows the interface that bears it now; NULL: the interface is gone. */
+static void iface_follow(struct netstate *ns, struct net_linkrec *r, const char *name)
+{
+	uint32_t was = r->iface, is = name ? iface_find(ns, name) : 0;
+	r->iface = is;
+	if (was && was != is && ns->ifaces[was - 1].index == r->l.index)
+		ns->ifaces[was - 1].index = 0;
+	if (is)
+		ns->ifaces[is - 1].index = r->l.index;
+	if (was && was != is) {
+		net_iface_changed(ns, was - 1);
+		net_link_event(ns, was - 1);
+	}
+	if (is) {
+		net_iface_changed(ns, is - 1);
+		net_link_event(ns, is - 1);
 	}
 }
 
@@ -103,10 +134,11 @@ int net_iface_intern(struct netstate *ns, const char *name)
 	size_t len = strnlen(name, IFNAMSIZ);
 	if (len == 0 || len >= IFNAMSIZ)
 		return -EINVAL;
-	for (uint32_t i = ns->n_ifaces; i-- > 0;) /* newest first: declarations of one interface come in a row */
-		if (strcmp(ns->ifaces[i].name, name) == 0)
-			return (int)i;
-	if (ns->n_ifaces == NET_LINKS_MAX) {
+	uint32_t known = iface_find(ns, name);
+	if (known)
+		return (int)known - 1;
+	if (ns->n_ifaces == NET_LINKS_MAX ||
+	    tbl_add(&ns->iface_by_name, name_hash(&ns->iface_by_name, name), ns->n_ifaces + 1)) {
 		ns->count.full++;
 		return -ENOSPC;
 	}
@@ -114,8 +146,20 @@ int net_iface_intern(struct netstate *ns, const char *name)
 	*f = (struct net_iface){ 0 };
 	memcpy(f->name, name, len);
 	const struct net_link *l = netstate_link_by_name(ns, name);
-	f->index = l ? l->index : 0;
+	if (l) {
+		f->index = l->index;
+		net_link_find(ns, l->index)->iface = ns->n_ifaces + 1;
+	}
 	return (int)ns->n_ifaces++;
+}
+
+/* The kernel renames freely: the table of names follows. A name that finds no room there is found by nobody. */
+static void link_name(struct netstate *ns, struct net_linkrec *r, const char *name)
+{
+	if (r->l.name[0])
+		tbl_del(&ns->link_by_name, name_hash(&ns->link_by_name, r->l.name), r->handle);
+	if (name && tbl_add(&ns->link_by_name, name_hash(&ns->link_by_name, name), r->handle))
+		ns->count.full++;
 }
 
 static struct net_linkrec *link_make(struct netstate *ns, int ifindex)
@@ -148,11 +192,13 @@ void netstate_link_set(struct netstate *ns, const struct net_link *l)
 	r->gen = ns->dump_gen;
 	bool moved = r->l.up != l->up || r->l.carrier != l->carrier;
 	bool other = r->l.mtu != l->mtu || r->l.type != l->type || r->l.mac_len != l->mac_len || r->l.kind != l->kind ||
-		     r->l.base != l->base || memcmp(r->l.mac, l->mac, sizeof(l->mac)) != 0;
+		     r->l.base != l->base || r->l.group != l->group || memcmp(r->l.mac, l->mac, sizeof(l->mac)) != 0;
+	if (renamed)
+		link_name(ns, r, l->name);
 	r->l = *l;
 	r->l.gone = false;
-	if (renamed || moved)
-		ifaces_follow(ns, l->index, l->name);
+	if (renamed || moved || other)
+		iface_follow(ns, r, l->name);
 	if (renamed || moved || other)
 		link_changed(ns, r);
 }
@@ -180,7 +226,8 @@ static void link_drop(struct netstate *ns, struct net_linkrec *r)
 	if (r->all_next)
 		rec_at(ns, r->all_next)->all_prev = r->all_prev;
 	*(r->all_prev ? &rec_at(ns, r->all_prev)->all_next : &ns->all_links) = r->all_next;
-	ifaces_follow(ns, r->l.index, NULL);
+	link_name(ns, r, NULL);
+	iface_follow(ns, r, NULL);
 	r->l.gone = true;
 	r->l.up = r->l.carrier = false;
 	link_changed(ns, r);
@@ -285,7 +332,9 @@ const struct net_link *netstate_link(const struct netstate *ns, int ifindex)
 
 const struct net_link *netstate_link_by_name(const struct netstate *ns, const char *name)
 {
-	for (uint32_t h = ns->all_links; h; h = rec_at(ns, h)->all_next)
+	struct tbl_iter it;
+	uint32_t h = tbl_find_first(&ns->link_by_name, name_hash(&ns->link_by_name, name), &it);
+	for (; h; h = tbl_find_next(&ns->link_by_name, &it))
 		if (strcmp(rec_at(ns, h)->l.name, name) == 0)
 			return &rec_at(ns, h)->l;
 	return NULL;
@@ -295,9 +344,11 @@ const struct net_link *netstate_link_by_name(const struct netstate *ns, const ch
 static bool obs_is_own(const struct netstate *ns, const struct net_obs *b)
 {
 	struct tbl_iter it;
-	uint32_t h = tbl_find_first(&ns->obj_by_addr, net_obj_hash(ns, &b->a.addr), &it);
-	for (; h; h = tbl_find_next(&ns->obj_by_addr, &it)) {
+	uint32_t h = tbl_find_first(&ns->obj_by_key, net_addr_hash(ns, &b->a.addr), &it);
+	for (; h; h = tbl_find_next(&ns->obj_by_key, &it)) {
 		const struct net_obj *o = slab_at(&ns->objs, h);
+		if (o->what != NET_ADDR)
+			continue;
 		bool here = o->place == b->a.ifindex || ns->ifaces[o->iface].index == b->a.ifindex;
 		if (here && o->plen == b->a.plen && addr_eq(&o->addr, &b->a.addr) && net_is_ours(ns, o, b))
 			return true;

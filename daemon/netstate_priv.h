@@ -1,6 +1,6 @@
 /*
- * Purpose: records and helpers shared by netstate.c (operations), netstate_conf.c (desired objects) and
- *          netstate_obs.c (observed model).
+ * Purpose: records and helpers shared by netstate.c (the difference), netstate_done.c (results, events, time),
+ *          netstate_conf.c (desired objects), netstate_obs.c (observed model) and netstate_show.c (status).
  * Owns:    nothing beyond struct netstate.
  * Thread:  CONTROL (pure).
  * In/Out:  see netstate.h.
@@ -11,19 +11,29 @@
 
 #include "daemon/netstate.h"
 
-#define NET_ORPHANS NET_GROUPS_MAX /* index of the group of objects that are configured no longer */
+#define NET_ORPHANS (NET_STATIC + 1) /* index of the group of objects that are configured no longer */
 
 enum net_flight { NET_F_NONE = 0, NET_F_ADD, NET_F_DEL };
 
 struct net_obj {
-	uint32_t next;     /* in its group */
+	uint32_t next;     /* in its group, of its kind */
 	uint32_t all_next; /* of all objects */
+	uint32_t if_next;  /* of the same interface */
 	uint32_t chg_next; /* in the list of changes */
 	uint32_t handle;
 	uint16_t group; /* NET_ORPHANS: configured no longer */
-	uint16_t iface;
+	uint16_t iface; /* of addresses and links; routes and rules: NET_NO_IFACE */
+	uint8_t what;   /* enum net_what */
 	struct addr addr;
 	uint8_t plen;
+	union {
+		struct net_addr_opt opt; /* NET_ADDR */
+		struct {
+			enum net_link_kind kind;
+			uint16_t base; /* interface */
+			uint8_t mac[6];
+		} link; /* NET_LINK */
+	};
 	uint8_t flight; /* enum net_flight */
 	bool listed;    /* stands in the ownership list */
 	bool prepared;  /* listed ahead of a promotion */
@@ -32,6 +42,7 @@ struct net_obj {
 	bool seen;      /* an event about the operation in flight was seen */
 	bool changed;   /* in the list of changes */
 	bool told_ours; /* what the list of changes said last */
+	bool compare;   /* our copy may have been made with other options: look once */
 	int place;      /* interface index where our copy is, or was put; 0: none */
 	int flight_ifindex;
 	int err; /* errno of the last refusal, positive; 0 after a success */
@@ -39,6 +50,8 @@ struct net_obj {
 	mono_t next_try, acked_at;
 	uint32_t op_seq, tag, conf_gen;
 };
+
+#define NET_NO_IFACE UINT16_MAX
 
 struct net_obs {
 	uint32_t next, prev; /* of the same link, in the order of appearance */
@@ -50,16 +63,27 @@ struct net_linkrec {
 	uint32_t all_next, all_prev, chg_next;
 	uint32_t handle, gen;
 	uint32_t first, last; /* observed addresses */
+	uint32_t iface;       /* number + 1 of the name that it bears, if somebody refers to it */
 	bool changed;
 	struct net_link l;
+};
+
+/* How an object stands in the kernel. */
+struct net_sight {
+	bool here;      /* what is wanted is where it is wanted: ours or foreign */
+	bool ours_here; /* and it is ours */
+	int ours_at;    /* where our copy is: interface index, 1 for routes and rules; 0: nowhere */
 };
 
 /* Observed address on an interface, or NULL. */
 struct net_obs *net_obs_find(const struct netstate *ns, int ifindex, const struct addr *a, uint8_t plen);
 struct net_linkrec *net_link_find(const struct netstate *ns, int ifindex);
-uint64_t net_obj_hash(const struct netstate *ns, const struct addr *a);
+uint64_t net_addr_hash(const struct netstate *ns, const struct addr *a);
+uint64_t net_obj_hash(const struct netstate *ns, const struct net_obj *o);
 /* Name to number, made when new; -ENOSPC or -EINVAL. */
 int net_iface_intern(struct netstate *ns, const char *name);
+/* The interface changed: its objects are looked at with the next difference. */
+void net_iface_changed(struct netstate *ns, uint32_t iface);
 
 static inline struct net_obj *net_obj_at(const struct netstate *ns, uint32_t h)
 {
@@ -69,25 +93,44 @@ static inline struct net_obj *net_obj_at(const struct netstate *ns, uint32_t h)
 /* Index of the interface that bears the object's name now; 0: absent. */
 static inline int net_iface_index(const struct netstate *ns, const struct net_obj *o)
 {
-	return ns->ifaces[o->iface].index;
+	return o->iface == NET_NO_IFACE ? 0 : ns->ifaces[o->iface].index;
 }
 
-/* Observed address where our copy is or should be; prefers the place it was put. NULL when there is none. */
-struct net_obs *net_obj_copy(const struct netstate *ns, const struct net_obj *o);
-/* Takes note of where our copy is and tells of a change. */
-void net_own_refresh(struct netstate *ns, struct net_obj *o);
-/* Adds the object at the end of a group's list. */
-void net_group_append(struct netstate *ns, uint32_t group, struct net_obj *o);
-
-/* The rule of ownership: our list and our mark (or, without marks, our own successful addition). */
+/* The rule of ownership of an address: our list and our mark (or, without marks, our own successful addition). */
 static inline bool net_is_ours(const struct netstate *ns, const struct net_obj *o, const struct net_obs *b)
 {
 	return b && o->listed && (ns->marks ? b->a.proto == NET_MARK : o->added);
 }
 
+/* Groups in the order in which they are looked at: what is static, the configured ones, what is left over. */
+static inline uint32_t net_group_nth(const struct netstate *ns, uint32_t i)
+{
+	return i == 0 ? NET_STATIC : i <= ns->n_groups ? i - 1 : NET_ORPHANS;
+}
+
+static inline uint32_t net_groups_all(const struct netstate *ns)
+{
+	return ns->n_groups + 2;
+}
+
+struct net_sight net_sight(const struct netstate *ns, const struct net_obj *o);
+/* True when this link is what the NET_LINK object makes, and marked as ours. The name is not compared. */
+bool net_link_is(const struct netstate *ns, const struct net_obj *o, const struct net_link *l);
+/* The NET_LINK object that declares or declared this interface as ours; NULL: none. */
+struct net_obj *net_link_obj(const struct netstate *ns, uint16_t iface);
+/* Takes note of where our copy is and tells of a change. */
+void net_own_refresh(struct netstate *ns, struct net_obj *o);
+/* Adds the object at the end of a group's list. */
+void net_group_append(struct netstate *ns, uint32_t group, struct net_obj *o);
 void net_group_dirty(struct netstate *ns, uint32_t group);
+void net_list_obj(struct netstate *ns, struct net_obj *o);
+/* The object's group is looked at again at this instant. */
+void net_retry_at(struct netstate *ns, struct net_obj *o, mono_t at);
+void net_orphans_sweep(struct netstate *ns);
 /* Something was seen or vanished at this place: settle what was in flight, take note of a change of ownership. */
 void net_obj_event(struct netstate *ns, int ifindex, const struct addr *a, uint8_t plen, bool gone);
+/* The same for the links of ours that bear this name. */
+void net_link_event(struct netstate *ns, uint32_t iface);
 /* A dump is complete: operations that waited for their event wait no longer. */
 void net_obj_dump_end(struct netstate *ns);
 

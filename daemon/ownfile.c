@@ -3,7 +3,7 @@
 #include "daemon/ownfile.h"
 
 #define MAGIC   UINT32_C(0x4b544f57) /* "KTOW" */
-#define VERSION 1
+#define VERSION 2
 #define HEADER  12
 #define TRAILER 4
 
@@ -34,24 +34,90 @@ uint32_t crc32_ieee(uint32_t crc, const void *data, size_t len)
 	return ~crc;
 }
 
-static size_t name_len(const struct own_entry *e)
+static size_t name_len(const char name[IFNAMSIZ])
 {
-	return strnlen(e->ifname, sizeof(e->ifname));
+	return strnlen(name, IFNAMSIZ);
+}
+
+static bool name_ok(const char name[IFNAMSIZ])
+{
+	return name[0] && name_len(name) < IFNAMSIZ;
 }
 
 static bool entry_ok(const struct own_entry *e)
 {
-	size_t bytes = addr_len(e->addr.af);
-	return e->ifindex >= 0 && name_len(e) > 0 && name_len(e) < IFNAMSIZ && bytes && e->plen > 0 &&
-	       e->plen <= bytes * 8;
+	size_t bytes = addr_len(e->addr.af), text = strnlen(e->text, sizeof(e->text));
+	if (e->ifindex < 0)
+		return false;
+	switch (e->what) {
+	case OWN_LINK:
+		return name_ok(e->ifname) && name_ok(e->base);
+	case OWN_ADDR:
+		return name_ok(e->ifname) && bytes && e->plen > 0 && e->plen <= bytes * 8 &&
+		       (e->peer.af == ADDR_NONE || e->peer.af == e->addr.af);
+	case OWN_ROUTE:
+	case OWN_RULE:
+		return e->ifname[0] == '\0' && text > 0 && text < sizeof(e->text);
+	default:
+		return false;
+	}
+}
+
+static size_t entry_size(const struct own_entry *e)
+{
+	size_t head = 1 + 4 + 1 + name_len(e->ifname);
+	switch (e->what) {
+	case OWN_LINK:
+		return head + 1 + sizeof(e->mac) + 1 + name_len(e->base);
+	case OWN_ADDR:
+		return head + 2 + addr_len(e->addr.af) + 1 + addr_len(e->peer.af);
+	default:
+		return head + 2 + strnlen(e->text, sizeof(e->text));
+	}
 }
 
 size_t ownfile_size(const struct own_entry *e, uint32_t n)
 {
 	size_t size = HEADER + TRAILER;
 	for (uint32_t i = 0; i < n; i++)
-		size += 4 + 1 + name_len(&e[i]) + 1 + 1 + addr_len(e[i].addr.af);
+		size += entry_size(&e[i]);
 	return size;
+}
+
+static void put_name(struct wire_wr *w, const char name[IFNAMSIZ])
+{
+	wire_put_u8(w, (uint8_t)name_len(name));
+	wire_put_bytes(w, name, name_len(name));
+}
+
+static void put_addr(struct wire_wr *w, const struct addr *a)
+{
+	wire_put_bytes(w, a->b, addr_len(a->af));
+}
+
+static void put_entry(struct wire_wr *w, const struct own_entry *e)
+{
+	wire_put_u8(w, e->what);
+	wire_put_u32(w, (uint32_t)e->ifindex);
+	put_name(w, e->ifname);
+	switch (e->what) {
+	case OWN_LINK:
+		wire_put_u8(w, e->link_kind);
+		wire_put_bytes(w, e->mac, sizeof(e->mac));
+		put_name(w, e->base);
+		break;
+	case OWN_ADDR:
+		wire_put_u8(w, e->addr.af);
+		wire_put_u8(w, e->plen);
+		put_addr(w, &e->addr);
+		wire_put_u8(w, e->peer.af);
+		put_addr(w, &e->peer);
+		break;
+	default:
+		wire_put_u16(w, (uint16_t)strlen(e->text));
+		wire_put_bytes(w, e->text, strlen(e->text));
+		break;
+	}
 }
 
 size_t ownfile_encode(const struct own_entry *e, uint32_t n, uint8_t *buf, size_t cap)
@@ -66,33 +132,56 @@ size_t ownfile_encode(const struct own_entry *e, uint32_t n, uint8_t *buf, size_
 	for (uint32_t i = 0; i < n; i++) {
 		if (!entry_ok(&e[i]))
 			return 0;
-		wire_put_u32(&w, (uint32_t)e[i].ifindex);
-		wire_put_u8(&w, (uint8_t)name_len(&e[i]));
-		wire_put_bytes(&w, e[i].ifname, name_len(&e[i]));
-		wire_put_u8(&w, e[i].addr.af);
-		wire_put_u8(&w, e[i].plen);
-		wire_put_bytes(&w, e[i].addr.b, addr_len(e[i].addr.af));
+		put_entry(&w, &e[i]);
 	}
 	if (!w.bad)
 		wire_put_u32(&w, crc32_ieee(0, buf, wire_len(&w)));
 	return w.bad ? 0 : wire_len(&w);
 }
 
+static bool read_name(struct wire_rd *r, char name[IFNAMSIZ])
+{
+	uint8_t len = wire_u8(r);
+	if (len >= IFNAMSIZ)
+		return false;
+	wire_bytes(r, name, len);
+	return name_len(name) == len;
+}
+
+static bool read_payload(struct wire_rd *r, struct own_entry *e)
+{
+	switch (e->what) {
+	case OWN_LINK:
+		e->link_kind = wire_u8(r);
+		wire_bytes(r, e->mac, sizeof(e->mac));
+		return read_name(r, e->base);
+	case OWN_ADDR:
+		e->addr.af = wire_u8(r);
+		e->plen = wire_u8(r);
+		wire_bytes(r, e->addr.b, addr_len(e->addr.af));
+		e->peer.af = wire_u8(r);
+		wire_bytes(r, e->peer.b, addr_len(e->peer.af));
+		return true;
+	default: {
+		uint16_t len = wire_u16(r);
+		if (len >= sizeof(e->text))
+			return false;
+		wire_bytes(r, e->text, len);
+		return strlen(e->text) == len;
+	}
+	}
+}
+
 static enum ownfile_drop read_entry(struct wire_rd *r, struct own_entry *e)
 {
-	*e = (struct own_entry){ 0 };
+	*e = (struct own_entry){ .what = wire_u8(r) };
 	uint32_t ifindex = wire_u32(r);
-	uint8_t len = wire_u8(r);
-	if (ifindex > INT32_MAX || len == 0 || len >= IFNAMSIZ)
-		return r->bad ? OWNFILE_SHORT : OWNFILE_ENTRY;
-	e->ifindex = (int)ifindex;
-	wire_bytes(r, e->ifname, len);
-	e->addr.af = wire_u8(r);
-	e->plen = wire_u8(r);
-	wire_bytes(r, e->addr.b, addr_len(e->addr.af));
+	bool ok = ifindex <= INT32_MAX && read_name(r, e->ifname);
+	e->ifindex = ok ? (int)ifindex : 0;
+	ok = ok && read_payload(r, e);
 	if (r->bad)
 		return OWNFILE_SHORT;
-	return entry_ok(e) && name_len(e) == len ? OWNFILE_OK : OWNFILE_ENTRY;
+	return ok && entry_ok(e) ? OWNFILE_OK : OWNFILE_ENTRY;
 }
 
 enum ownfile_drop ownfile_decode(const uint8_t *buf, size_t len, struct own_entry *out, uint32_t cap, uint32_t *n)

@@ -5,8 +5,10 @@
  * In/Out:  entries <-> bytes; the file is replaced as a whole (KT_FILE job, see kernel_thread.h).
  * Errors:  a named reason; a file that is wrong anywhere yields no entry at all: without list nothing is cleaned up.
  *
- * Layout, big endian: "KTOW" version u16, flags u16, count u32, then per entry { ifindex u32, name length u8, name,
- * af u8, prefix length u8, address }, at last CRC-32 (IEEE) over everything before it.
+ * Layout, big endian: "KTOW" version u16, flags u16, count u32, then the entries, at last CRC-32 (IEEE) over everything
+ * before it. An entry is { what u8, ifindex u32, name length u8, name }, followed by { af u8, prefix length u8, address,
+ * af u8, peer address } of an address, { kind u8, MAC, name length u8, base name } of an interface, or { length u16,
+ * text } of a route or rule, whose name is empty. What: enum net_what. Version 1 had only addresses, without peer.
  */
 #ifndef KT_OWNFILE_H
 #define KT_OWNFILE_H
@@ -17,15 +19,26 @@
 #include <stdint.h>
 #include "daemon/base/addr.h"
 
-#define OWNFILE_ENTRIES_MAX 16384
-#define OWNFILE_ENTRY_MAX   (4 + 1 + IFNAMSIZ + 1 + 1 + 16)
+#define OWNFILE_ENTRIES_MAX 32768
+#define OWN_TEXT_MAX        400 /* of a route or rule, with its NUL */
+#define OWNFILE_ENTRY_MAX   (1 + 4 + 1 + IFNAMSIZ + 2 + OWN_TEXT_MAX)
 #define OWNFILE_BYTES_MAX   (16 + OWNFILE_ENTRIES_MAX * OWNFILE_ENTRY_MAX)
 
+enum { OWN_LINK = 0, OWN_ADDR = 2, OWN_ROUTE = 3, OWN_RULE = 4 }; /* as enum net_what */
+
 struct own_entry {
+	uint8_t what;
 	int ifindex; /* where it was put; the name decides when the index is gone */
 	char ifname[IFNAMSIZ];
-	struct addr addr;
+	/* of an address */
+	struct addr addr, peer;
 	uint8_t plen;
+	/* of an interface */
+	uint8_t link_kind;
+	uint8_t mac[6];
+	char base[IFNAMSIZ];
+	/* of a route or rule, as route_text.h prints it */
+	char text[OWN_TEXT_MAX];
 };
 
 #define OWNFILE_TABLE(X)                                                     \

@@ -78,13 +78,14 @@ size_t rtnl_link_add(uint8_t *buf, size_t cap, const struct rtnl_link *l, uint32
 {
 	struct msg m = { .buf = buf, .cap = cap };
 	size_t name = strnlen(l->name, sizeof(l->name));
-	uint32_t base = (uint32_t)l->base, bridge = MACVLAN_MODE_BRIDGE;
+	uint32_t base = (uint32_t)l->base, bridge = MACVLAN_MODE_BRIDGE, mark = NET_MARK;
 	uint16_t l2 = IPVLAN_MODE_L2;
 	if (name == 0 || name == sizeof(l->name) || l->base <= 0 || l->kind == NET_LINK_PLAIN)
 		return 0;
 	begin(&m, RTM_NEWLINK, (uint16_t)(NLM_F_CREATE | NLM_F_EXCL | (ack ? NLM_F_ACK : 0)), seq, 0);
 	put_attr(&m, IFLA_IFNAME, l->name, name + 1);
 	put_attr(&m, IFLA_LINK, &base, sizeof(base));
+	put_attr(&m, IFLA_GROUP, &mark, sizeof(mark));
 	if (l->kind == NET_LINK_MACVLAN)
 		put_attr(&m, IFLA_ADDRESS, l->mac, sizeof(l->mac));
 	size_t info = nest(&m, IFLA_LINKINFO);
@@ -161,6 +162,11 @@ bool rtnl_link_attr(uint16_t type, const uint8_t *data, size_t len, struct net_l
 			return false;
 		memcpy(&base, data, sizeof(base));
 		l->base = base <= INT32_MAX ? (int)base : 0;
+		return true;
+	case IFLA_GROUP:
+		if (len != sizeof(l->group))
+			return false;
+		memcpy(&l->group, data, sizeof(l->group));
 		return true;
 	case IFLA_LINKINFO:
 		return read_info(data, len, l);

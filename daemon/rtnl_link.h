@@ -15,7 +15,7 @@
 #include <stdint.h>
 #include "daemon/netstate.h"
 
-#define RTNL_LINK_MSG_MAX 112 /* longest message the encoders below make */
+#define RTNL_LINK_MSG_MAX 120 /* longest message the encoders below make */
 
 /* What an interface has to be. */
 struct rtnl_link {
@@ -30,13 +30,16 @@ struct rtnl_link {
  * af: ADDR_V4 or ADDR_V6.
  */
 void rtnl_link_vmac(uint8_t mac[6], uint8_t af, uint8_t vrid);
-/* RTM_NEWLINK, exclusive: the interface is made and stays DOWN. macvlan in bridge mode, ipvlan in mode l2. */
+/*
+ * RTM_NEWLINK, exclusive: the interface is made with our mark (group NET_MARK) and stays DOWN. macvlan in bridge mode,
+ * ipvlan in mode l2.
+ */
 size_t rtnl_link_add(uint8_t *buf, size_t cap, const struct rtnl_link *l, uint32_t seq, bool ack);
 /* RTM_DELLINK by index. */
 size_t rtnl_link_del(uint8_t *buf, size_t cap, int ifindex, uint32_t seq, bool ack);
 /* True when the observed interface is what was asked for; its name is not compared. */
 bool rtnl_link_is(const struct net_link *have, const struct rtnl_link *want);
-/* One attribute of RTM_NEWLINK: IFLA_LINK and IFLA_LINKINFO go to l, others are left alone. */
+/* One attribute of RTM_NEWLINK: IFLA_LINK, IFLA_GROUP and IFLA_LINKINFO go to l, others are left alone. */
 bool rtnl_link_attr(uint16_t type, const uint8_t *data, size_t len, struct net_link *l);
 
 #endif

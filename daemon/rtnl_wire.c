@@ -12,7 +12,9 @@
 #include "daemon/rtnl_wire.h"
 
 _Static_assert(NET_A_SECONDARY == IFA_F_SECONDARY && NET_A_NODAD == IFA_F_NODAD && NET_A_DADFAILED == IFA_F_DADFAILED &&
-		   NET_A_TENTATIVE == IFA_F_TENTATIVE,
+		   NET_A_TENTATIVE == IFA_F_TENTATIVE && NET_A_HOME == IFA_F_HOMEADDRESS &&
+		   NET_A_MNGTMPADDR == IFA_F_MANAGETEMPADDR && NET_A_NOPREFIXROUTE == IFA_F_NOPREFIXROUTE &&
+		   NET_A_AUTOJOIN == IFA_F_MCAUTOJOIN,
 	       "flags as in linux/if_addr.h");
 
 /* linux/if.h and net/if.h cannot be included together. */
@@ -64,17 +66,29 @@ static bool attr_u32(const struct attr *a, uint32_t *out)
 	return true;
 }
 
+static bool attr_addr(const struct attr *a, uint8_t af, struct addr *out)
+{
+	if (a->len != addr_len(af))
+		return false;
+	*out = addr_from_bytes(af, a->data);
+	return true;
+}
+
+static bool attr_text(const struct attr *a, char out[IFNAMSIZ])
+{
+	size_t n = strnlen((const char *)a->data, a->len);
+	if (n == a->len || n >= IFNAMSIZ)
+		return false;
+	memset(out, 0, IFNAMSIZ);
+	memcpy(out, a->data, n);
+	return true;
+}
+
 static bool link_attr(const struct attr *a, struct net_link *l)
 {
 	switch (a->type) {
-	case IFLA_IFNAME: {
-		size_t n = strnlen((const char *)a->data, a->len);
-		if (n == a->len || n >= IFNAMSIZ)
-			return false;
-		memset(l->name, 0, sizeof(l->name));
-		memcpy(l->name, a->data, n);
-		return true;
-	}
+	case IFLA_IFNAME:
+		return attr_text(a, l->name);
 	case IFLA_ADDRESS:
 		l->mac_len = a->len == sizeof(l->mac) ? (uint8_t)a->len : 0;
 		if (l->mac_len)
@@ -117,16 +131,24 @@ static enum rtnl_drop read_link(const uint8_t *p, const uint8_t *end, bool gone,
 }
 
 /* IFA_LOCAL is the address of this box; IFA_ADDRESS the other end of a point-to-point link, or the same. */
-static bool addr_attr(const struct attr *a, struct net_addr *n, bool *local)
+static bool addr_attr(const struct attr *a, struct net_addr *n, struct addr *local, struct addr *other)
 {
+	struct ifa_cacheinfo ci;
 	switch (a->type) {
 	case IFA_LOCAL:
+		return attr_addr(a, n->addr.af, local);
 	case IFA_ADDRESS:
-		if (a->len != addr_len(n->addr.af))
+		return attr_addr(a, n->addr.af, other);
+	case IFA_BROADCAST:
+		return attr_addr(a, n->addr.af, &n->opt.broadcast);
+	case IFA_LABEL:
+		return attr_text(a, n->opt.label);
+	case IFA_CACHEINFO:
+		if (a->len != sizeof(ci))
 			return false;
-		if (a->type == IFA_LOCAL || !*local)
-			memcpy(n->addr.b, a->data, a->len);
-		*local |= a->type == IFA_LOCAL;
+		memcpy(&ci, a->data, sizeof(ci));
+		n->opt.limited = ci.ifa_prefered != UINT32_MAX;
+		n->opt.preferred_lft = n->opt.limited ? ci.ifa_prefered : 0;
 		return true;
 	case IFA_FLAGS:
 		return attr_u32(a, &n->flags);
@@ -153,21 +175,24 @@ static enum rtnl_drop read_addr(const uint8_t *p, const uint8_t *end, bool gone,
 	n->addr.af = ifa.ifa_family == KERNEL_AF_V4 ? ADDR_V4 : ADDR_V6;
 	n->plen = ifa.ifa_prefixlen;
 	n->flags = ifa.ifa_flags;
+	n->opt = (struct net_addr_opt){ .scope = ifa.ifa_scope };
 	if (ifa.ifa_index == 0 || ifa.ifa_index > INT32_MAX || n->plen > addr_len(n->addr.af) * 8)
 		return RTNL_D_RANGE;
 	n->ifindex = (int)ifa.ifa_index;
 	p += NLMSG_ALIGN(sizeof(ifa));
-	bool local = false, any = false;
+	struct addr local = { 0 }, other = { 0 };
 	struct attr a;
 	int rc;
-	while ((rc = attr_next(&p, end, &a)) > 0) {
-		if (!addr_attr(&a, n, &local))
+	while ((rc = attr_next(&p, end, &a)) > 0)
+		if (!addr_attr(&a, n, &local, &other))
 			return RTNL_D_ATTR;
-		any |= a.type == IFA_LOCAL || a.type == IFA_ADDRESS;
-	}
 	if (rc < 0)
 		return RTNL_D_ATTR;
-	return any ? RTNL_OK : RTNL_D_NO_ADDR;
+	n->addr = local.af ? local : other;
+	if (local.af && other.af && !addr_eq(&local, &other))
+		n->opt.peer = other;
+	n->opt.flags = n->flags & (NET_A_OPTIONS | NET_A_NODAD);
+	return n->addr.af ? RTNL_OK : RTNL_D_NO_ADDR;
 }
 
 /* NLMSG_ERROR and NLMSG_DONE begin with a code: 0 or -errno. */
@@ -259,6 +284,23 @@ static size_t finish(struct msg *m)
 	return m->len;
 }
 
+/* What an address is beyond itself. Valid for good: only the preferred lifetime can be an operator's choice. */
+static void put_addr_options(struct msg *m, const struct net_addr_opt *o)
+{
+	if (o->broadcast.af)
+		put_attr(m, IFA_BROADCAST, o->broadcast.b, addr_len(o->broadcast.af));
+	if (o->label[0])
+		put_attr(m, IFA_LABEL, o->label, strnlen(o->label, IFNAMSIZ - 1) + 1);
+	if (o->flags) {
+		uint32_t flags = o->flags & (NET_A_OPTIONS | NET_A_NODAD);
+		put_attr(m, IFA_FLAGS, &flags, sizeof(flags));
+	}
+	if (o->limited) {
+		struct ifa_cacheinfo ci = { .ifa_prefered = o->preferred_lft, .ifa_valid = UINT32_MAX };
+		put_attr(m, IFA_CACHEINFO, &ci, sizeof(ci));
+	}
+}
+
 size_t rtnl_wire_addr(uint8_t *buf, size_t cap, const struct net_op *op, uint32_t seq, bool mark, bool ack)
 {
 	bool add = op->kind == NET_OP_ADD;
@@ -268,11 +310,15 @@ size_t rtnl_wire_addr(uint8_t *buf, size_t cap, const struct net_op *op, uint32_
 	bool v6 = op->addr.af == ADDR_V6;
 	struct ifaddrmsg ifa = { .ifa_family = v6 ? KERNEL_AF_V6 : KERNEL_AF_V4,
 				 .ifa_prefixlen = op->plen,
-				 .ifa_flags = add && v6 ? IFA_F_NODAD : 0,
+				 .ifa_flags = add ? (uint8_t)op->opt.flags : 0,
+				 .ifa_scope = add ? op->opt.scope : 0,
 				 .ifa_index = (uint32_t)op->ifindex };
+	const struct addr *other = op->opt.peer.af ? &op->opt.peer : &op->addr;
 	put(&m, &ifa, sizeof(ifa), NLMSG_ALIGN(sizeof(ifa)));
 	put_attr(&m, IFA_LOCAL, op->addr.b, addr_len(op->addr.af));
-	put_attr(&m, IFA_ADDRESS, op->addr.b, addr_len(op->addr.af));
+	put_attr(&m, IFA_ADDRESS, other->b, addr_len(op->addr.af));
+	if (add)
+		put_addr_options(&m, &op->opt);
 	if (add && mark) {
 		uint8_t proto = NET_MARK;
 		put_attr(&m, IFA_PROTO, &proto, sizeof(proto));

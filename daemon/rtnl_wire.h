@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include "daemon/netstate.h"
 
-#define RTNL_MSG_MAX 96 /* longest message the encoders below make */
+#define RTNL_MSG_MAX 512 /* longest message the encoders below make */
 
 enum rtnl_event_kind {
 	RTNL_LINK_SET = 0, /* link */
@@ -60,7 +60,7 @@ const char *rtnl_drop_text(enum rtnl_drop d);
  */
 enum rtnl_drop rtnl_wire_parse(const uint8_t *buf, size_t len, struct rtnl_event *out, size_t *used);
 
-/* RTM_NEWADDR (exclusive; IPv6 with IFA_F_NODAD) or RTM_DELADDR; mark: add IFA_PROTO. ack: NLM_F_ACK. Bytes, or 0. */
+/* RTM_NEWADDR (exclusive) with its options, or RTM_DELADDR; mark: add IFA_PROTO. ack: NLM_F_ACK. Bytes, or 0. */
 size_t rtnl_wire_addr(uint8_t *buf, size_t cap, const struct net_op *op, uint32_t seq, bool mark, bool ack);
 /* RTM_NEWLINK that sets or clears IFF_UP. */
 size_t rtnl_wire_link_up(uint8_t *buf, size_t cap, int ifindex, bool up, uint32_t seq, bool ack);

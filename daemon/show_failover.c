@@ -35,7 +35,7 @@ static json_t *why_not_ready(struct app *a, uint16_t g, mono_t now)
 	if (!mono_is_never(grp->role.hold_until))
 		json_array_append_new(why, json_string("promotions failed before; the next one waits"));
 	if (grp->role.partial)
-		json_array_append_new(why, json_string("some addresses could not be set"));
+		json_array_append_new(why, json_string("some addresses, links or routes could not be set"));
 	return why;
 }
 
@@ -91,13 +91,13 @@ static json_t *group_json(struct app *a, uint16_t g, mono_t now)
 {
 	const struct node_group *grp = &a->node.group[g];
 	const struct net_status *st = &a->group[g].net;
-	char detail[160] = "", text[ADDR_TEXT_MAX];
+	char detail[160] = "", text[NET_NAME_MAX];
 	json_t *members = json_array();
 	for (uint16_t m = 0; m < grp->n_members; m++)
 		json_array_append_new(members, json_string(a->node.inst[grp->members[m]].conf->name));
 	if (grp->role.partial && st->state == NET_PARTIAL)
-		snprintf(detail, sizeof(detail), "%u of %u addresses are missing, first %s/%u on %s: %s", st->failed,
-			 st->total, addr_text(&st->addr, text), st->plen, st->ifname, strerror(st->err));
+		snprintf(detail, sizeof(detail), "%u of %u objects are missing, first %s: %s", st->failed, st->total,
+			 netstate_obj_name(netapply_state(a->net), st->obj, text), strerror(st->err));
 	mono_t done = grp->role.rec.at[ROLE_PH_DONE];
 	json_t *j = json_pack(
 	    "{s:s, s:s, s:s, s:o, s:o, s:s, s:o, s:b, s:o, s:s, s:b, s:s}", "name", a->cfg->groups[g].name, "role",

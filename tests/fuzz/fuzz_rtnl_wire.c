@@ -41,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct addr vip = addr_v4(10, 0, 0, 10);
 	require(netstate_init(&ns, true) == 0);
 	netstate_conf_begin(&ns);
-	require(netstate_want_addr(&ns, 0, "eth0", &vip, 24, 0) > 0);
+	require(netstate_want_addr(&ns, 0, "eth0", &vip, 24, NULL, 0) > 0);
 	netstate_conf_end(&ns);
 	netstate_group_set(&ns, 0, NET_UP);
 	netstate_dump_begin(&ns);

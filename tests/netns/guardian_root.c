@@ -307,13 +307,13 @@ static void test_many_and_restart(void)
 static void test_arguments(void)
 {
 	struct guardian_conf c = { 0 };
-	uint8_t msg[RTNL_MSG_MAX + 1] = { 0 };
+	uint8_t msg[GUARDIAN_MSG_MAX + 1] = { 0 };
 	struct guardian *g = guardian_start(&c);
 	CHECK(g != NULL);
 	CHECK(guardian_object_set(g, 0, msg, 40) == -EINVAL);
 	CHECK(guardian_object_set(g, GUARDIAN_OBJECTS, msg, 40) == -EINVAL);
 	CHECK(guardian_object_set(g, 1, msg, 0) == -EINVAL);
-	CHECK(guardian_object_set(g, 1, msg, RTNL_MSG_MAX + 1) == -EMSGSIZE);
+	CHECK(guardian_object_set(g, 1, msg, GUARDIAN_MSG_MAX + 1) == -EMSGSIZE);
 	CHECK(guardian_link_set(g, GUARDIAN_LINKS, msg, 4) == -EINVAL);
 	CHECK(guardian_advert_set(g, GUARDIAN_ADVERTS, NULL) == -EINVAL);
 	static struct guardian_advert a;

@@ -109,13 +109,13 @@ static void begin(void)
 	netstate_conf_begin(ns);
 	for (unsigned i = 1; i <= N_MANY; i++) {
 		struct addr a = addr_v4(10, 1, (uint8_t)(i >> 8), (uint8_t)i);
-		CHECK(netstate_want_addr(ns, 0, "va", &a, 32, i) > 0);
+		CHECK(netstate_want_addr(ns, 0, "va", &a, 32, NULL, i) > 0);
 	}
 	struct addr six = { 0 };
 	addr_parse("2001:db8::10", &six);
-	CHECK(netstate_want_addr(ns, 1, "va", &six, 64, 0) > 0);
+	CHECK(netstate_want_addr(ns, 1, "va", &six, 64, NULL, 0) > 0);
 	addr_parse("2001:db8::11", &six);
-	CHECK(netstate_want_addr(ns, 1, "va", &six, 64, 0) > 0);
+	CHECK(netstate_want_addr(ns, 1, "va", &six, 64, NULL, 0) > 0);
 	CHECK(netstate_need_link(ns, 1, "vb") == 0);
 	netstate_conf_end(ns);
 	netapply_kick(na);

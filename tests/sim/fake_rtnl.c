@@ -265,7 +265,8 @@ int fake_rtnl_op(struct fake_rtnl *f, const struct net_op *op)
 	if (op->kind == NET_OP_DEL)
 		return fake_rtnl_addr_del(f, &a);
 	a.proto = NET_MARK;
-	a.flags = op->addr.af == ADDR_V6 ? NET_A_NODAD : 0;
+	a.flags = op->opt.flags;
+	a.opt = op->opt;
 	return fake_rtnl_addr_add(f, &a);
 }
 

@@ -288,6 +288,8 @@ static void tell_groups(struct sim *w, unsigned n)
 	struct sim_proc *p = w->box[n].p;
 	uint16_t g;
 	while (netstate_touched_group(&p->ns, &g)) {
+		if (g == NET_STATIC)
+			continue; /* these nodes have nothing of the kind */
 		struct net_status st = netstate_status(&p->ns, g);
 		if (status_eq(&st, &p->sg[g].last))
 			continue;
@@ -382,7 +384,7 @@ void sim_net_start(struct sim *w, unsigned n)
 		netstate_need_link(&p->ns, c->group, c->interface);
 		for (unsigned k = 0; k < c->n_vips; k++)
 			require(netstate_want_addr(&p->ns, c->group, c->interface, &c->vips[k].addr, c->vips[k].plen,
-						   i) > 0);
+						   NULL, i) > 0);
 	}
 	netstate_conf_end(&p->ns);
 	b->rtnl_due = true;

@@ -52,7 +52,7 @@ static void teardown(void)
 static int want(uint16_t group, const char *ifname, const char *text)
 {
 	struct net_addr a = at(1, text, 0);
-	return netstate_want_addr(&ns, group, ifname, &a.addr, a.plen, 7);
+	return netstate_want_addr(&ns, group, ifname, &a.addr, a.plen, NULL, 7);
 }
 
 /* Two groups: 0 with two IPv4 and two IPv6 addresses on va, 1 with one address on vb. */
@@ -173,8 +173,8 @@ START_TEST(test_chunks_in_flight)
 	netstate_conf_begin(&ns);
 	for (unsigned i = 0; i < 120; i++) {
 		struct addr a = addr_v4(10, 0, 1, (uint8_t)i);
-		ck_assert_int_gt(netstate_want_addr(&ns, 3, "va", &a, 32, i), 0);
-		ck_assert_int_eq(netstate_want_addr(&ns, 4, "va", &a, 32, i), -EEXIST);
+		ck_assert_int_gt(netstate_want_addr(&ns, 3, "va", &a, 32, NULL, i), 0);
+		ck_assert_int_eq(netstate_want_addr(&ns, 4, "va", &a, 32, NULL, i), -EEXIST);
 	}
 	netstate_conf_end(&ns);
 	fake_rtnl_dump(&f, &ns);
@@ -356,7 +356,7 @@ START_TEST(test_one_of_fifty_refused)
 	netstate_conf_begin(&ns);
 	for (unsigned i = 1; i <= 50; i++) {
 		struct addr a = addr_v4(10, 2, 0, (uint8_t)i);
-		ck_assert_int_gt(netstate_want_addr(&ns, 0, "va", &a, 24, i), 0);
+		ck_assert_int_gt(netstate_want_addr(&ns, 0, "va", &a, 24, NULL, i), 0);
 	}
 	netstate_conf_end(&ns);
 	fake_rtnl_dump(&f, &ns);
@@ -572,7 +572,7 @@ END_TEST
 static void leave(const char *ifname, int link, const char *text, bool listed, bool marked)
 {
 	struct net_addr a = at(link, text, marked ? NET_MARK : 0);
-	struct own_entry e = { .ifindex = link, .addr = a.addr, .plen = a.plen };
+	struct own_entry e = { .what = OWN_ADDR, .ifindex = link, .addr = a.addr, .plen = a.plen };
 	strncpy(e.ifname, ifname, IFNAMSIZ - 1);
 	ck_assert_int_eq(fake_rtnl_addr_add(&f, &a), 0);
 	if (listed)
@@ -639,7 +639,7 @@ START_TEST(test_leftover_on_renamed_interface)
 	teardown();
 	begin(true);
 	leave("vb", vb, "10.1.0.10/24", true, true);
-	struct own_entry e = { .ifindex = 77, .ifname = "vb", .addr = ip("10.1.0.10"), .plen = 24 };
+	struct own_entry e = { .what = OWN_ADDR, .ifindex = 77, .ifname = "vb", .addr = ip("10.1.0.10"), .plen = 24 };
 	netstate_own_load(&ns, &e, 1);
 	started();
 	ck_assert_uint_eq(netstate_leftovers(&ns, 1), 1);
@@ -747,10 +747,10 @@ START_TEST(test_too_many)
 	ck_assert_uint_eq(ns.count.full, 1);
 	for (unsigned i = 0; i < NET_OBJECTS_MAX; i++) {
 		struct addr a = addr_v4(10, 2, (uint8_t)(i >> 8), (uint8_t)i);
-		ck_assert_int_gt(netstate_want_addr(&ns, (uint16_t)(i % 8), "va", &a, 32, i), 0);
+		ck_assert_int_gt(netstate_want_addr(&ns, (uint16_t)(i % 8), "va", &a, 32, NULL, i), 0);
 	}
 	struct addr a = addr_v4(10, 3, 0, 0);
-	ck_assert_int_eq(netstate_want_addr(&ns, 0, "va", &a, 32, 7), -ENOSPC);
+	ck_assert_int_eq(netstate_want_addr(&ns, 0, "va", &a, 32, NULL, 7), -ENOSPC);
 	ck_assert_uint_eq(ns.count.full, 2);
 	netstate_conf_end(&ns);
 	/* None of them is there, and none is wanted any more: the room comes back. */
@@ -770,7 +770,7 @@ END_TEST
 /* A file of an earlier life with nonsense in it: what makes sense is taken over. */
 START_TEST(test_own_list_with_nonsense)
 {
-	struct own_entry e[4] = { { .ifindex = va, .ifname = "va", .plen = 24 },
+	struct own_entry e[4] = { { .what = OWN_ADDR, .ifindex = va, .ifname = "va", .plen = 24 },
 				  { .ifindex = va, .ifname = "", .plen = 24 },
 				  { .ifindex = va, .ifname = "va", .plen = 77 },
 				  { .ifindex = va, .ifname = "va", .plen = 24 } };
@@ -813,10 +813,10 @@ START_TEST(test_declare_again)
 	ck_assert_int_eq(want(1, "va", "10.0.0.10/24"), -EEXIST);
 	ck_assert_int_eq(want(0, "", "10.0.0.10/24"), -EINVAL);
 	struct addr a = ip("10.0.0.1");
-	ck_assert_int_eq(netstate_want_addr(&ns, 0, "va", &a, 33, 0), -EINVAL);
-	ck_assert_int_eq(netstate_want_addr(&ns, 0, "va", &a, 0, 0), -EINVAL);
-	ck_assert_int_eq(netstate_want_addr(&ns, NET_GROUPS_MAX, "va", &a, 24, 0), -EINVAL);
-	ck_assert_int_eq(netstate_want_addr(&ns, 0, "va", &(struct addr){ 0 }, 24, 0), -EINVAL);
+	ck_assert_int_eq(netstate_want_addr(&ns, 0, "va", &a, 33, NULL, 0), -EINVAL);
+	ck_assert_int_eq(netstate_want_addr(&ns, 0, "va", &a, 0, NULL, 0), -EINVAL);
+	ck_assert_int_eq(netstate_want_addr(&ns, NET_STATIC + 1, "va", &a, 24, NULL, 0), -EINVAL);
+	ck_assert_int_eq(netstate_want_addr(&ns, 0, "va", &(struct addr){ 0 }, 24, NULL, 0), -EINVAL);
 	netstate_conf_end(&ns);
 }
 END_TEST

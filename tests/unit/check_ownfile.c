@@ -5,19 +5,25 @@
 #include "daemon/ownfile.h"
 
 static const struct own_entry some[] = {
-	{ 2, "eth0", { ADDR_V4, { 10, 0, 0, 10 } }, 24 },
-	{ 0, "vlan-with-15chr", { ADDR_V4, { 192, 0, 2, 1 } }, 32 },
-	{ INT32_MAX, "a", { ADDR_V6, { 0xfe, 0x80, [15] = 1 } }, 64 },
+	{ OWN_ADDR, 2, "eth0", .addr = { ADDR_V4, { 10, 0, 0, 10 } }, .plen = 24 },
+	{ OWN_ADDR, 0, "vlan-with-15chr", .addr = { ADDR_V4, { 192, 0, 2, 1 } }, .plen = 32,
+	  .peer = { ADDR_V4, { 192, 0, 2, 2 } } },
+	{ OWN_ADDR, INT32_MAX, "a", .addr = { ADDR_V6, { 0xfe, 0x80, [15] = 1 } }, .plen = 64 },
+	{ OWN_LINK, 7, "vrrp.1", .link_kind = 1, .mac = { 0, 0, 0x5e, 0, 1, 1 }, .base = "eth0" },
+	{ OWN_ROUTE, 0, "", .text = "default via 10.0.0.1 dev eth0" },
+	{ OWN_RULE, 0, "", .text = "from 10.0.0.0/8 lookup 100 priority 50" },
 };
-#define N_SOME 3
+#define N_SOME 6
 
 static uint8_t buf[4096];
 static struct own_entry out[16];
 
 static bool same(const struct own_entry *a, const struct own_entry *b)
 {
-	return a->ifindex == b->ifindex && strcmp(a->ifname, b->ifname) == 0 && addr_eq(&a->addr, &b->addr) &&
-	       a->plen == b->plen;
+	return a->what == b->what && a->ifindex == b->ifindex && strcmp(a->ifname, b->ifname) == 0 &&
+	       addr_eq(&a->addr, &b->addr) && a->plen == b->plen && addr_eq(&a->peer, &b->peer) &&
+	       a->link_kind == b->link_kind && memcmp(a->mac, b->mac, 6) == 0 && strcmp(a->base, b->base) == 0 &&
+	       strcmp(a->text, b->text) == 0;
 }
 
 START_TEST(test_round_trip)
@@ -37,8 +43,8 @@ END_TEST
 
 START_TEST(test_bytes)
 {
-	static const uint8_t want[] = { 'K', 'T', 'O', 'W', 0,   1,   0,   0, 0,  0,  0, 1, 0, 0,
-					0,   2,   4,   'e', 't', 'h', '0', 4, 24, 10, 0, 0, 10 };
+	static const uint8_t want[] = { 'K', 'T', 'O', 'W', 0,   2,   0,   0, 0,  0,  0, 1, 2,  0, 0,
+					0,   2,   4,   'e', 't', 'h', '0', 4, 24, 10, 0, 0, 10, 0 };
 	size_t len = ownfile_encode(some, 1, buf, sizeof(buf));
 	ck_assert_uint_eq(len, sizeof(want) + 4);
 	ck_assert_mem_eq(buf, want, sizeof(want));
@@ -84,17 +90,18 @@ START_TEST(test_wrong_fields)
 		uint8_t value;
 		enum ownfile_drop want;
 	} row[] = {
-		{ 11, 2, OWNFILE_SHORT },    /* one entry more than there is */
-		{ 11, 0, OWNFILE_COUNT },    /* one entry less */
-		{ 8, 0xff, OWNFILE_COUNT },  /* more than anybody has */
-		{ 12, 0x80, OWNFILE_ENTRY }, /* negative index */
-		{ 16, 0, OWNFILE_ENTRY },    /* no name */
-		{ 16, 16, OWNFILE_ENTRY },   /* name too long */
-		{ 18, 0, OWNFILE_ENTRY },    /* name with a zero inside */
-		{ 21, 5, OWNFILE_ENTRY },    /* neither IPv4 nor IPv6 */
-		{ 21, 6, OWNFILE_SHORT },    /* IPv6 with 4 bytes */
-		{ 22, 0, OWNFILE_ENTRY },    /* prefix length */
-		{ 22, 33, OWNFILE_ENTRY },
+		{ 11, 2, OWNFILE_SHORT },                                /* one entry more than there is */
+		{ 11, 0, OWNFILE_COUNT },                                /* one entry less */
+		{ 8, 0xff, OWNFILE_COUNT },                              /* more than anybody has */
+		{ 12, 1, OWNFILE_ENTRY },                                /* no such kind of object */
+		{ 12, 9, OWNFILE_ENTRY },   { 13, 0x80, OWNFILE_ENTRY }, /* negative index */
+		{ 17, 0, OWNFILE_ENTRY },                                /* no name */
+		{ 17, 16, OWNFILE_ENTRY },                               /* name too long */
+		{ 19, 0, OWNFILE_ENTRY },                                /* name with a zero inside */
+		{ 22, 5, OWNFILE_ENTRY },                                /* neither IPv4 nor IPv6 */
+		{ 22, 6, OWNFILE_SHORT },                                /* IPv6 with 4 bytes */
+		{ 23, 0, OWNFILE_ENTRY },                                /* prefix length */
+		{ 23, 33, OWNFILE_ENTRY },  { 28, 6, OWNFILE_SHORT },    /* a peer of the other family, and too short */
 	};
 	uint32_t n;
 	for (size_t i = 0; i < sizeof(row) / sizeof(*row); i++) {
@@ -126,6 +133,21 @@ START_TEST(test_encode_refuses)
 	ck_assert_uint_eq(ownfile_encode(&e, 1, buf, sizeof(buf)), 0);
 	e = some[0];
 	e.addr.af = ADDR_NONE;
+	ck_assert_uint_eq(ownfile_encode(&e, 1, buf, sizeof(buf)), 0);
+	e = some[1];
+	e.peer.af = ADDR_V6;
+	ck_assert_uint_eq(ownfile_encode(&e, 1, buf, sizeof(buf)), 0);
+	e = some[3];
+	e.base[0] = '\0';
+	ck_assert_uint_eq(ownfile_encode(&e, 1, buf, sizeof(buf)), 0);
+	e = some[4];
+	memset(e.text, 'x', sizeof(e.text));
+	ck_assert_uint_eq(ownfile_encode(&e, 1, buf, sizeof(buf)), 0);
+	e = some[4];
+	e.text[0] = '\0';
+	ck_assert_uint_eq(ownfile_encode(&e, 1, buf, sizeof(buf)), 0);
+	e = some[4];
+	e.ifname[0] = 'x';
 	ck_assert_uint_eq(ownfile_encode(&e, 1, buf, sizeof(buf)), 0);
 	e = some[0];
 	e.ifindex = -1;

@@ -33,6 +33,7 @@ START_TEST(test_add_bytes)
 	static const uint8_t tail[] = {
 		12, 0, 3,  0, 'v', 'r', 'r',  'p', '.', '1', '0', 0, /* IFLA_IFNAME */
 		8,  0, 5,  0, 4,   0,   0,    0,                     /* IFLA_LINK */
+		8,  0, 27, 0, 18,  0,   0,    0,                     /* IFLA_GROUP, our mark */
 		10, 0, 1,  0, 0,   0,   0x5e, 0,   1,   10,  0,   0, /* IFLA_ADDRESS */
 		28, 0, 18, 0,                                        /* IFLA_LINKINFO */
 		12, 0, 1,  0, 'm', 'a', 'c',  'v', 'l', 'a', 'n', 0, /* IFLA_INFO_KIND */

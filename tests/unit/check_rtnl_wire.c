@@ -18,9 +18,12 @@ static struct net_op op_v4(enum net_op_kind kind)
 
 static struct net_op op_v6(enum net_op_kind kind)
 {
-	return (struct net_op){
-		.kind = kind, .ifindex = 3, .addr = { ADDR_V6, { 0x20, 1, 0xd, 0xb8, [15] = 1 } }, .plen = 64
-	};
+	return (struct net_op){ .kind = kind,
+				.what = NET_ADDR,
+				.ifindex = 3,
+				.addr = { ADDR_V6, { 0x20, 1, 0xd, 0xb8, [15] = 1 } },
+				.plen = 64,
+				.opt.flags = kind == NET_OP_ADD ? NET_A_NODAD : 0 };
 }
 
 START_TEST(test_addr_round_trip)
