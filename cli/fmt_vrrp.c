@@ -19,6 +19,13 @@ static void vrrp_complaints(const json_t *inst, FILE *out)
 		fprintf(out, "%s: address %s on %s is %s%s%s\n", fmt_str(inst, "name"), fmt_str(v, "address"),
 			fmt_str(v, "interface"), state, *fmt_str(v, "error") ? ": " : "", fmt_str(v, "error"));
 	}
+	v = json_object_get(inst, "virtual_mac");
+	if (json_is_object(v) &&
+	    (strcmp(fmt_str(v, "state"), "absent") == 0 || strcmp(fmt_str(v, "state"), "foreign") == 0))
+		fprintf(out, "%s: interface %s of the virtual MAC is %s\n", fmt_str(inst, "name"),
+			fmt_str(v, "interface"), fmt_str(v, "state"));
+	if (strcmp(fmt_str(inst, "accept"), "failed") == 0)
+		fprintf(out, "%s: nftables refuses the rules of accept = false\n", fmt_str(inst, "name"));
 	v = json_object_get(inst, "rival");
 	if (json_is_object(v))
 		fprintf(out, "%s: SPLIT BRAIN on %s: %s with priority %lld is master too, for %s\n",
@@ -79,6 +86,19 @@ static void vrrp_delays(const json_t *v, FILE *out)
 	if (preempt_us)
 		fprintf(out, "  Preempt delay: the lower master stays for another %s\n",
 			fmt_us(preempt_us, a, sizeof(a)));
+}
+
+static void vrrp_vmac(const json_t *v, FILE *out)
+{
+	const json_t *m = json_object_get(v, "virtual_mac");
+
+	if (json_is_object(m))
+		fprintf(out, "  Virtual MAC: %s on %s (%s, %s), adverts from the %s MAC\n", fmt_str(m, "mac"),
+			fmt_str(m, "interface"), fmt_str(m, "kind"), fmt_str(m, "state"), fmt_str(m, "adverts_from"));
+	if (strcmp(fmt_str(v, "accept"), "no") == 0)
+		fprintf(out, "  Packets to the virtual addresses: dropped\n");
+	else if (strcmp(fmt_str(v, "accept"), "failed") == 0)
+		fprintf(out, "  Packets to the virtual addresses: accepted, as nftables refuses the rules\n");
 }
 
 static void vrrp_peer(const json_t *v, FILE *out)
@@ -147,6 +167,7 @@ void fmt_vrrp_detail(const json_t *data, FILE *out)
 			(long long)fmt_int(v, "priority_configured"), fmt_yes(v, "preempt"));
 		if (*fmt_str(v, "version") && strcmp(fmt_str(v, "version"), "v3") != 0)
 			fprintf(out, "  Version: %s\n", fmt_str(v, "version"));
+		vrrp_vmac(v, out);
 		vrrp_timers(v, out);
 		vrrp_delays(v, out);
 		vrrp_peer(v, out);

@@ -142,6 +142,8 @@ void app_vrrp_link(struct app *a, const struct net_link *l);
 /* Tells every instance how its link is now. */
 void app_vrrp_relink(struct app *a);
 void app_vrrp_advert(struct app *a, uint16_t inst, uint8_t priority);
+/* Its adverts bear the virtual MAC as source. */
+bool app_vrrp_vmac(const struct vrrp_conf *c);
 void app_vrrp_drain(struct app *a);
 /* Keeps the guardian's farewell up to date: priority-0 adverts, ready to be sent, while this instance is MASTER. */
 void app_vrrp_guardian(struct app *a, uint16_t inst);

@@ -87,7 +87,7 @@ void app_vrrp_drain(struct app *a)
  * socket on the base: what a macvlan sends would need the macvlan up and an address on it. Unicast needs no switch to
  * learn anything.
  */
-static bool speaks_as_vmac(const struct vrrp_conf *c)
+bool app_vrrp_vmac(const struct vrrp_conf *c)
 {
 	return c->vmac == VRRP_VMAC_MACVLAN && !c->vmac_base_source && c->n_peers == 0;
 }
@@ -100,7 +100,7 @@ static int send_one(struct app *a, uint16_t inst, uint8_t version, uint8_t prior
 	int len = vrrp_wire_build(v->conf, version, priority, &v->src, dst, buf, sizeof(buf));
 	if (len < 0)
 		return len;
-	if (speaks_as_vmac(v->conf)) {
+	if (app_vrrp_vmac(v->conf)) {
 		rtnl_link_vmac(mac, v->conf->af, v->conf->vrid);
 		return vrrp_io_send_as(port, mac, &v->src, dst, buf, (size_t)len);
 	}

@@ -6,11 +6,18 @@
 #include <stdio.h>
 #include <string.h>
 #include "daemon/base/clock.h"
+#include "daemon/rtnl_link.h"
+
+/* The interface that a virtual address lives on. */
+static const char *vip_dev(const struct app *a, uint16_t inst, const struct vrrp_vip *vip)
+{
+	const struct vrrp_conf *c = a->node.inst[inst].conf;
+	return vip->interface[0] ? vip->interface : c->vmac != VRRP_VMAC_NONE ? c->vmac_name : c->interface;
+}
 
 static int vip_ifindex(struct app *a, uint16_t inst, const struct vrrp_vip *vip)
 {
-	const char *name = vip->interface[0] ? vip->interface : a->node.inst[inst].conf->interface;
-	const struct net_link *l = netstate_link_by_name(netapply_state(a->net), name);
+	const struct net_link *l = netstate_link_by_name(netapply_state(a->net), vip_dev(a, inst, vip));
 	return l ? l->index : 0;
 }
 
@@ -39,8 +46,7 @@ static json_t *vip_json(struct app *a, uint16_t inst, const struct vrrp_vip *vip
 		else
 			error = g->net.state == NET_LINK_DOWN ? "the link is down" : "not acknowledged by the kernel";
 	}
-	return json_pack("{s:s, s:s, s:s, s:s}", "address", full, "interface",
-			 vip->interface[0] ? vip->interface : a->node.inst[inst].conf->interface, "state", state,
+	return json_pack("{s:s, s:s, s:s, s:s}", "address", full, "interface", vip_dev(a, inst, vip), "state", state,
 			 "error", error);
 }
 
@@ -97,6 +103,40 @@ static json_t *rival_json(const struct app *a, uint16_t inst, mono_t now)
 			 show_age(m->rival_at, now));
 }
 
+static const char *vmac_state(struct app *a, uint16_t inst, const struct net_link *l)
+{
+	if (!l)
+		return "absent";
+	if (l->index != a->inst[inst].vmac_ifindex)
+		return "foreign";
+	return l->up ? "up" : "down";
+}
+
+/* The interface of the virtual MAC; null when there is none. */
+static json_t *vmac_json(struct app *a, uint16_t inst)
+{
+	const struct vrrp_conf *c = a->node.inst[inst].conf;
+	char mac[20] = "";
+	if (c->vmac == VRRP_VMAC_NONE)
+		return json_null();
+	const struct net_link *l = netstate_link_by_name(netapply_state(a->net), c->vmac_name);
+	uint8_t m[6] = { 0 };
+	rtnl_link_vmac(m, c->af, c->vrid);
+	if (c->vmac == VRRP_VMAC_IPVLAN)
+		memcpy(m, a->inst[inst].mac, sizeof(m));
+	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
+	return json_pack("{s:s, s:s, s:s, s:s, s:s}", "interface", c->vmac_name, "kind",
+			 c->vmac == VRRP_VMAC_IPVLAN ? "ipvlan" : "macvlan", "mac", mac, "state",
+			 vmac_state(a, inst, l), "adverts_from", app_vrrp_vmac(c) ? "virtual" : "base");
+}
+
+static const char *accept_state(const struct app *a, const struct vrrp_conf *c)
+{
+	if (!c->no_accept || c->priority == 255)
+		return "yes";
+	return a->accept_failed ? "failed" : "no";
+}
+
 static const char *last_reason(const struct app *a, uint16_t inst)
 {
 	const struct vrrp *v = &a->node.inst[inst];
@@ -146,6 +186,8 @@ static json_t *instance_json(struct app *a, uint16_t i, mono_t now)
 	json_object_set_new(j, "startup_delay_left_us", json_integer((start_ns > 0 ? start_ns : 0) / NS_PER_US));
 	json_object_set_new(j, "since_us", json_integer(age_us));
 	json_object_set_new(j, "transition_wall_us", json_integer(clock_wall_us() - age_us));
+	json_object_set_new(j, "virtual_mac", vmac_json(a, i));
+	json_object_set_new(j, "accept", json_string(accept_state(a, v->conf)));
 	json_object_set_new(j, "peer", peer_json(v, now));
 	json_object_set_new(j, "rival", rival_json(a, i, now));
 	json_object_set_new(j, "addresses", vips);
