@@ -152,6 +152,67 @@ static const struct row rows[] = {
 	{ "fault, link still down", { .is = ROLE_FAULT, .n = 2, .n_down = 1 }, GROUP_STAY, ROLE_R_NONE, false },
 	{ "fault, link back", { .is = ROLE_FAULT, .n = 2 }, GROUP_CLEAR, ROLE_R_LINK, false },
 	{ "fault, hold not over", { .is = ROLE_FAULT, .n = 2, .holding = true }, GROUP_STAY, ROLE_R_NONE, false },
+	{ "arbitrate: all expired, but the master says on the channel that it serves",
+	  { BACKUP, .n_expired = 2, .arbitrate = true, .channel_up = true, .peer = GROUP_PEER_MASTER },
+	  GROUP_STAY,
+	  ROLE_R_NONE,
+	  false },
+	{ "arbitrate: farewells were heard, the master says that it serves",
+	  { BACKUP, .n_expired = 2, .n_zero = 2, .arbitrate = true, .channel_up = true, .peer = GROUP_PEER_MASTER },
+	  GROUP_STAY,
+	  ROLE_R_NONE,
+	  false },
+	{ "arbitrate: the peer is not master",
+	  { BACKUP, .n_expired = 2, .arbitrate = true, .channel_up = true, .peer = GROUP_PEER_NOT_MASTER },
+	  GROUP_TAKE,
+	  ROLE_R_NO_RESPONSE,
+	  false },
+	{ "arbitrate: the peer is leaving",
+	  { BACKUP, .n_expired = 2, .arbitrate = true, .channel_up = true, .peer = GROUP_PEER_LEAVING },
+	  GROUP_TAKE,
+	  ROLE_R_PEER_LEAVING,
+	  false },
+	{ "arbitrate: nothing was said of this group",
+	  { BACKUP, .n_expired = 2, .arbitrate = true, .channel_up = true },
+	  GROUP_TAKE,
+	  ROLE_R_NO_RESPONSE,
+	  false },
+	{ "arbitrate: the channel is down",
+	  { BACKUP, .n_expired = 2, .arbitrate = true, .peer = GROUP_PEER_MASTER },
+	  GROUP_TAKE,
+	  ROLE_R_NO_RESPONSE,
+	  false },
+	{ "arbitrate: process death proven",
+	  { BACKUP, .n_expired = 2, .arbitrate = true, .peer_dead = true },
+	  GROUP_TAKE,
+	  ROLE_R_PROCESS_DEATH,
+	  false },
+	{ "arbitrate: some expired as without",
+	  { BACKUP, .n_expired = 1, .n_hearing = 1, .arbitrate = true, .channel_up = true, .peer = GROUP_PEER_MASTER },
+	  GROUP_STAY,
+	  ROLE_R_NONE,
+	  true },
+	{ "arbitrate: an own link is down",
+	  { BACKUP, .n_expired = 1, .n_down = 1, .arbitrate = true, .channel_up = true, .peer = GROUP_PEER_MASTER },
+	  GROUP_FAULT,
+	  ROLE_R_LINK,
+	  false },
+	{ "arbitrate: degraded, and the rest is deaf",
+	  { BACKUP, .n_expired = 1, .n_down = 1, .fault_degrade = true, .arbitrate = true, .channel_up = true,
+	    .peer = GROUP_PEER_MASTER },
+	  GROUP_STAY,
+	  ROLE_R_NONE,
+	  false },
+	{ "all expired, another node is ready and this one is not: it goes first",
+	  { BACKUP, .n_expired = 2, .channel_up = true, .better_ready = true },
+	  GROUP_STAY,
+	  ROLE_R_NONE,
+	  false },
+	{ "process death waits for nobody",
+	  { BACKUP, .n_hearing = 2, .peer_dead = true, .better_ready = true },
+	  GROUP_TAKE,
+	  ROLE_R_PROCESS_DEATH,
+	  false },
 	{ "not started", { .is = ROLE_INIT, .n = 2, .n_expired = 2 }, GROUP_STAY, ROLE_R_NONE, false },
 };
 
@@ -184,6 +245,31 @@ START_TEST(readiness_never_blocks_takeover)
 }
 END_TEST
 
+/* Arbitration keeps a deaf node BACKUP for exactly as long as a master's word is on the channel, and names the segment. */
+START_TEST(arbitration)
+{
+	for (unsigned bits = 0; bits < 512; bits++) {
+		struct group_view v = backup();
+		v.first_deaf = 7;
+		v.n_expired = 2;
+		v.n_hearing = 0;
+		v.arbitrate = bits & 1;
+		v.channel_up = bits & 2;
+		v.peer = (enum group_peer)(bits >> 2 & 3);
+		v.first_decides = v.first_member_expired = bits & 16;
+		v.n_zero = bits & 32 ? 2 : 0;
+		v.not_grouped = bits & 64;
+		v.peer_ready = bits & 128;
+		v.preempt = v.gate_open = bits & 256;
+		struct group_decision d = group_decide(&v);
+		bool stays = v.arbitrate && v.channel_up && v.peer == GROUP_PEER_MASTER;
+		ck_assert_msg((d.verdict == GROUP_STAY) == stays, "bits %x: verdict %d", bits, d.verdict);
+		ck_assert(d.cut == stays && !d.deaf);
+		ck_assert(!d.cut || d.member == 7);
+	}
+}
+END_TEST
+
 /* Whatever the channel says, a MASTER without faults that hears nobody higher stays. */
 START_TEST(channel_alone_never_demotes)
 {
@@ -206,6 +292,7 @@ int main(void)
 	tcase_add_loop_test(tc, table_row, 0, (int)(sizeof(rows) / sizeof(rows[0])));
 	tcase_add_test(tc, readiness_never_blocks_takeover);
 	tcase_add_test(tc, channel_alone_never_demotes);
+	tcase_add_test(tc, arbitration);
 	suite_add_tcase(s, tc);
 	SRunner *sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);

@@ -1079,6 +1079,277 @@ START_TEST(adopting)
 }
 END_TEST
 
+/* In maintenance nobody takes over what an earlier process left, so it is not kept. */
+START_TEST(leftovers_in_maintenance)
+{
+	teardown();
+	world(150, 150, 100, 100);
+	box[0].node.maintenance = true;
+	power_on(0, true);
+	ck_assert_int_eq(box[0].net, NODE_NET_DOWN);
+	pass(5 * NS_PER_SEC);
+	ck_assert_int_eq(is(0), ROLE_BACKUP);
+	give(0, (struct node_ev){ .type = NODE_EV_MAINTENANCE, .on = false });
+	pass(10 * NS_PER_MS);
+	ck_assert_int_eq(is(0), ROLE_MASTER);
+}
+END_TEST
+
+/* ---- a planned stop whose other side falls silent ---- */
+
+START_TEST(a_stop_without_up_says_goodbye)
+{
+	lost_msgs = 1u << PEER_UP;
+	if (_i == 0) /* nothing is heard of the new master at all */
+		segment[0] = segment[1] = false;
+	unsigned zero = box[0].zero[0] + box[0].zero[1], leaving = seen_msgs[PEER_LEAVING];
+	give(0, (struct node_ev){ .type = NODE_EV_STOP });
+	pass(NS_PER_SEC);
+	ck_assert(box[0].stopped);
+	ck_assert_int_eq(is(0), ROLE_INIT);
+	ck_assert_int_eq(is(1), ROLE_MASTER);
+	/* Silence is answered with a good-bye; a new master that is heard needs none. */
+	ck_assert_uint_eq(box[0].zero[0] + box[0].zero[1] - zero, _i ? 0 : 2);
+	ck_assert_uint_eq(seen_msgs[PEER_LEAVING] - leaving, _i ? 0 : 1);
+}
+END_TEST
+
+/* The new master dies after GO: whoever is left has to hear of it from the one that stops. */
+START_TEST(the_successor_dies_and_the_stop_says_goodbye)
+{
+	death.on = PEER_UP;
+	death.who = 1;
+	segment[0] = segment[1] = false;
+	lost_msgs = 1u << PEER_UP;
+	give(0, (struct node_ev){ .type = NODE_EV_STOP });
+	pass(NS_PER_SEC);
+	ck_assert_uint_eq(box[0].zero[0], 1);
+	ck_assert_uint_eq(box[0].zero[1], 1);
+	ck_assert_uint_eq(seen_msgs[PEER_LEAVING], 1);
+}
+END_TEST
+
+/* ---- a promotion on a link that is gone ---- */
+
+START_TEST(commit_ends_when_the_link_goes)
+{
+	box[1].net_result = ROLE_NET_PENDING; /* the kernel takes its time */
+	box[0].alive = false;
+	pass(DOWN_NS);
+	ck_assert_int_eq(box[1].node.group[0].role.state, ROLE_COMMITTING);
+	unsigned zero = box[1].zero[1];
+	set_link(1, 0, false);
+	ck_assert_int_eq(is(1), ROLE_FAULT);
+	ck_assert_int_eq(box[1].node.group[0].role.state, ROLE_STABLE);
+	ck_assert_int_eq(box[1].net, NODE_NET_DOWN);
+	ck_assert_uint_eq(box[1].zero[1], zero + 1);
+	ck_assert_uint_eq(seen_msgs[PEER_LEAVING], 1);
+	ck_assert_int_eq(box[1].node.group[0].role.failed, 0);
+	ck_assert(mono_is_never(box[1].node.group[0].role.hold_until));
+	set_link(1, 0, true);
+	box[1].net_result = ROLE_NET_EQUAL;
+	pass(DOWN_NS);
+	ck_assert_int_eq(is(1), ROLE_MASTER);
+}
+END_TEST
+
+/* The old master, asked in an orderly way, keeps what the new one cannot take. */
+START_TEST(planned_commit_ends_when_the_link_goes)
+{
+	box[1].net_result = ROLE_NET_PENDING;
+	give(0, (struct node_ev){ .type = NODE_EV_FORCE, .group = NODE_ALL_GROUPS });
+	pass(NS_PER_MS);
+	ck_assert_int_eq(box[1].node.group[0].role.state, ROLE_COMMITTING);
+	set_link(1, 0, false);
+	ck_assert_int_eq(is(1), ROLE_FAULT);
+	ck_assert_uint_eq(seen_msgs[PEER_UP], 0);
+	pass(NS_PER_SEC);
+	ck_assert_int_eq(is(0), ROLE_MASTER);
+	ck_assert_int_eq(box[0].net, NODE_NET_UP);
+}
+END_TEST
+
+/* ---- a role given away with a lost address ---- */
+
+START_TEST(a_lost_address_comes_back_after_a_while)
+{
+	pass(NS_PER_SEC);
+	struct node_ev lost = {
+		.type = NODE_EV_NET, .epoch = box[0].node.group[0].role.epoch, .net = ROLE_NET_PARTIAL, .err = -12
+	};
+	give(0, lost);
+	pass(NS_PER_SEC);
+	master_is(1);
+	ck_assert_int_eq(last(0)->reason, ROLE_R_TRANSACTION);
+	ck_assert_uint_eq(box[0].told[NODE_TOLD_HELD], 1);
+	ck_assert(!box[0].node.group[0].given_away);
+	pass(NODE_PENALTY_NS - 3 * NS_PER_SEC);
+	master_is(1);
+	pass(4 * NS_PER_SEC);
+	master_is(0);
+	ck_assert_int_eq(last(0)->kind, ROLE_K_PLANNED);
+	ck_assert_int_eq(last(0)->reason, ROLE_R_PREEMPTED);
+}
+END_TEST
+
+/* ---- arbitration ---- */
+
+static void cut_segments(void)
+{
+	for (unsigned i = 0; i < 2; i++)
+		box[i].node.group[0].arbitrate = true;
+	segment[0] = segment[1] = false;
+	pass(5 * NS_PER_SEC);
+	master_is(0);
+	ck_assert_uint_eq(box[1].told[NODE_TOLD_CUT], 1);
+	ck_assert_uint_eq(box[1].told[NODE_TOLD_CUT_ENDED], 0);
+	ck_assert_uint_eq(box[1].node.arbitrated, 1);
+	ck_assert(!mono_is_never(box[1].node.group[0].cut_since));
+}
+
+START_TEST(arbitrating_ends)
+{
+	cut_segments();
+	switch (_i) {
+	case 0: /* the channel goes too */
+		set_channel(false);
+		pass(10 * NS_PER_MS);
+		ck_assert_int_eq(is(1), ROLE_MASTER);
+		break;
+	case 1: /* the master says no more that it is one */
+		set_link(0, 0, false);
+		pass(10 * NS_PER_MS);
+		ck_assert_int_eq(is(0), ROLE_FAULT);
+		master_is(1);
+		break;
+	case 2: /* the channel falls silent without an end */
+		channel = false;
+		pass(NODE_CHANNEL_NS + NODE_HEARTBEAT_NS + 20 * NS_PER_MS);
+		ck_assert_int_eq(is(1), ROLE_MASTER);
+		break;
+	case 3: /* the segments come back */
+		segment[0] = segment[1] = true;
+		pass(2 * ADV_NS);
+		master_is(0);
+		break;
+	case 4: /* an orderly stop of the master */
+		give(0, (struct node_ev){ .type = NODE_EV_STOP });
+		pass(NS_PER_SEC);
+		master_is(1);
+		break;
+	default: /* the process dies */
+		box[0].refused_probe = box[1].refused_probe = true;
+		box[0].alive = false;
+		set_channel(false);
+		pass(30 * NS_PER_MS);
+		master_is(1);
+		break;
+	}
+	ck_assert_uint_eq(box[1].told[NODE_TOLD_CUT_ENDED], 1);
+	ck_assert(mono_is_never(box[1].node.group[0].cut_since));
+}
+END_TEST
+
+START_TEST(without_arbitrate_a_cut_makes_two_masters)
+{
+	segment[0] = segment[1] = false;
+	pass(NS_PER_SEC);
+	ck_assert_int_eq(is(0), ROLE_MASTER);
+	ck_assert_int_eq(is(1), ROLE_MASTER);
+	/* Both name it by the channel alone, once. */
+	for (unsigned i = 0; i < 2; i++) {
+		ck_assert_uint_eq(box[i].told[NODE_TOLD_SPLIT], 1);
+		ck_assert_uint_eq(box[i].node.splits, 1);
+		ck_assert_uint_eq(box[i].node.group[0].split.inst, UINT16_MAX);
+		ck_assert_uint_eq(box[i].node.group[0].split.node, 2 - i);
+		ck_assert_uint_eq(box[i].node.group[0].split.priority, i ? 150 : 100);
+		ck_assert_uint_eq(box[i].told[NODE_TOLD_SPLIT_ENDED], 0);
+	}
+	segment[0] = segment[1] = true;
+	pass(NS_PER_SEC);
+	master_is(0);
+	for (unsigned i = 0; i < 2; i++) {
+		ck_assert_uint_eq(box[i].told[NODE_TOLD_SPLIT], 1);
+		ck_assert_uint_eq(box[i].told[NODE_TOLD_SPLIT_ENDED], 1);
+		ck_assert(mono_is_never(box[i].node.group[0].split.since));
+	}
+}
+END_TEST
+
+/* ---- split brain on the wire ---- */
+
+static void advert_to_a(uint16_t inst, uint8_t priority)
+{
+	struct vrrp_ev adv = { .type = VRRP_EV_ADVERT };
+	adv.u.advert =
+	    (__typeof__(adv.u.advert)){ .priority = priority, .adv_ns = ADV_NS, .src = addr_v4(10, 0, 0, 99) };
+	give(0, (struct node_ev){ .type = NODE_EV_ADVERT, .inst = inst, .advert = &adv });
+}
+
+START_TEST(a_lower_master_is_named)
+{
+	bool farewell = _i;
+	set_channel(false);
+	for (unsigned i = 0; i < 10; i++) {
+		advert_to_a(1, 90);
+		pass(ADV_NS);
+	}
+	master_is(0);
+	const struct node_split *s = &box[0].node.group[0].split;
+	ck_assert_uint_eq(box[0].told[NODE_TOLD_SPLIT], 1);
+	ck_assert_uint_eq(s->inst, 1);
+	ck_assert_uint_eq(s->priority, 90);
+	ck_assert_uint_eq(s->node, 0);
+	ck_assert(addr_eq(&s->src, &(struct addr){ .af = ADDR_V4, .b = { 10, 0, 0, 99 } }));
+	ck_assert(!mono_is_never(box[0].member[1].rival_since) && mono_is_never(box[0].member[0].rival_since));
+	ck_assert_uint_eq(box[0].told[NODE_TOLD_SPLIT_ENDED], 0);
+	if (farewell)
+		advert_to_a(1, 0);
+	pass(farewell ? NODE_HEARTBEAT_NS + NS_PER_MS : DOWN_NS + NODE_HEARTBEAT_NS);
+	ck_assert_uint_eq(box[0].told[NODE_TOLD_SPLIT_ENDED], 1);
+	ck_assert(mono_is_never(box[0].member[1].rival_since));
+	master_is(0);
+}
+END_TEST
+
+/* A better router that preempts is heard once: that is no split brain. One that is endured is. */
+START_TEST(a_higher_master_is_named_when_it_is_endured)
+{
+	set_channel(false);
+	if (_i) /* priorities crossed: the first member decides */
+		box[0].node.group[0].first_decides_until = mono_add(now, NODE_PENALTY_NS);
+	advert_to_a(1, 200);
+	pass(ADV_NS);
+	advert_to_a(1, 200);
+	pass(NS_PER_MS);
+	ck_assert_int_eq(is(0), _i ? ROLE_MASTER : ROLE_BACKUP);
+	ck_assert_uint_eq(box[0].told[NODE_TOLD_SPLIT], _i ? 1 : 0);
+	ck_assert_uint_eq(box[0].node.splits, _i ? 1 : 0);
+}
+END_TEST
+
+/* Orderly switches, forced ones and deaths are no split brain. */
+START_TEST(switches_are_no_split_brain)
+{
+	for (unsigned k = 0; k < 4; k++) {
+		give(k & 1, (struct node_ev){ .type = NODE_EV_FORCE, .group = NODE_ALL_GROUPS });
+		pass(2 * NS_PER_SEC);
+	}
+	set_link(0, 0, false);
+	pass(NS_PER_SEC);
+	set_link(0, 0, true);
+	pass(2 * NS_PER_SEC);
+	set_channel(false);
+	box[1].alive = false;
+	pass(NS_PER_SEC);
+	box[1].alive = true;
+	set_channel(true);
+	pass(2 * NS_PER_SEC);
+	for (unsigned i = 0; i < 2; i++)
+		ck_assert_uint_eq(box[i].node.splits, 0);
+}
+END_TEST
+
 /* ---- members that a reload moved ---- */
 
 START_TEST(a_member_follows_its_group)
@@ -1228,6 +1499,17 @@ int main(void)
 	tcase_add_test(tc, stop_with_a_peer);
 	tcase_add_loop_test(tc, both_stop_at_once, 0, 2);
 	tcase_add_test(tc, stop_in_fault);
+	tcase_add_test(tc, leftovers_in_maintenance);
+	tcase_add_loop_test(tc, a_stop_without_up_says_goodbye, 0, 2);
+	tcase_add_test(tc, the_successor_dies_and_the_stop_says_goodbye);
+	tcase_add_test(tc, commit_ends_when_the_link_goes);
+	tcase_add_test(tc, planned_commit_ends_when_the_link_goes);
+	tcase_add_test(tc, a_lost_address_comes_back_after_a_while);
+	tcase_add_loop_test(tc, arbitrating_ends, 0, 6);
+	tcase_add_test(tc, without_arbitrate_a_cut_makes_two_masters);
+	tcase_add_loop_test(tc, a_lower_master_is_named, 0, 2);
+	tcase_add_loop_test(tc, a_higher_master_is_named_when_it_is_endured, 0, 2);
+	tcase_add_test(tc, switches_are_no_split_brain);
 	tcase_add_test(tc, maintenance_stays_out);
 	tcase_add_test(tc, maintenance_without_a_peer_goes_on);
 	tcase_add_test(tc, maintenance_while_committing);
