@@ -255,23 +255,23 @@ def test_tie_the_first_one_stays(duo, late_one):
 
 
 def test_another_interval_is_learnt(duo):
-    """keepalived advertises every 300 ms; we are configured for 100 ms and must not take over in between."""
+    """keepalived advertises every 200 ms; we are configured for 100 ms and must not take over in between."""
     ours, theirs, tap = duo(LOW, HIGH)
     with open(theirs.path, encoding="ascii") as f:
         conf = f.read()
     with open(theirs.path, "w", encoding="ascii") as f:
-        f.write(conf.replace("advert_int 0.1", "advert_int 0.3"))
+        f.write(conf.replace("advert_int 0.1", "advert_int 0.2"))
     theirs.start()
     alone(theirs, ours, 5)
     ours.start()
     stays(theirs, ours, 1.0)
     shown = ours.daemon.ask("show vrrp")["instances"][0]
-    assert shown["master_advert_interval_us"] == 300000, shown
+    assert shown["master_advert_interval_us"] == 200000, shown
     assert not tap.vrrp(mac=ours.mac)
     theirs.die()
     wait_for("our takeover", ours.holds, 3)
     last, took = last_before_first(tap, theirs, ours, 0)
-    assert last.priority == HIGH and 900 + 3 * SKEW[LOW] - 5 < took < 900 + 3 * SKEW[LOW] + 60, took
+    assert last.priority == HIGH and 600 + 2 * SKEW[LOW] - 5 < took < 600 + 2 * SKEW[LOW] + 60, took
 
 
 # ---------------------------------------------------------------- what a dissector says of our adverts
