@@ -33,12 +33,12 @@ static void repair(const struct vrrp_rx *rx, uint8_t *pdu)
 	pdu[7] = (uint8_t)~sum;
 }
 
-/* The same packet twice before and twice after taking the role: a version 2 form, a farewell, another owner. */
+/* The same packet before and after taking the role. */
 static void run_machine(const struct vrrp_conf *conf, const struct addr *own, const struct vrrp_msg *m)
 {
 	struct vrrp v;
 	struct vrrp_acts acts;
-	struct vrrp_ev ev = { .type = VRRP_EV_SRC, .u.src = *own };
+	struct vrrp_ev ev = { .type = VRRP_EV_SRC, .u.src = *own }, advert = ev;
 	mono_t now = { NS_PER_SEC };
 	static const enum vrrp_ev_type way[] = { VRRP_EV_LINK_UP, VRRP_EV_START,  VRRP_EV_ADVERT, VRRP_EV_TICK,
 						 VRRP_EV_TAKE,    VRRP_EV_ADVERT, VRRP_EV_TICK };
@@ -51,10 +51,19 @@ static void run_machine(const struct vrrp_conf *conf, const struct addr *own, co
 			ev.u.advert.adv_ns = m->adv_ns;
 			ev.u.advert.src = m->src;
 			ev.u.advert.vip_list_differs = (m->odd & VRRP_ODD_VIPS) != 0;
+			ev.u.advert.v2 = m->version == 2;
+			advert = ev;
 		}
 		vrrp_step(&v, &ev, now, &acts);
 	}
 	must(v.state == VRRP_MASTER && v.stats.adv_rcvd == 2);
+	if (conf->version != VRRP_V2_AND_3 || m->version != 3)
+		return;
+	/* Its echo in version 2 says nothing and moves nothing. */
+	mono_t before = vrrp_deadline(&v);
+	advert.u.advert.v2 = true;
+	vrrp_step(&v, &advert, now, &acts);
+	must(acts.n == 0 && v.stats.adv_rcvd == 2 && v.stats.v2_echoes == 1 && vrrp_deadline(&v).ns == before.ns);
 }
 
 /* What was accepted can be said again, and is understood as the same. */
@@ -136,6 +145,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	must(m.version != 3 || m.adv_ns <= 40950 * NS_PER_MS);
 	say_again(&conf, &rx, &own, &m);
 	conf.adv_ns = m.adv_ns; /* the machine's arithmetic at this interval */
+	conf.preempt_delay_ns = m.n_addrs % 3 * NS_PER_SEC;
+	conf.priority = m.n_addrs % 2 ? 100 : 255;
+	conf.down_adverts = (uint8_t)(1 + m.n_addrs % 100);
 	run_machine(&conf, &own, &m);
 	return 0;
 }
