@@ -340,20 +340,20 @@ class Theirs(Router):
     def start(self):
         self.write()
         self.machine.run("sh", "-c", "rm -f /run/keepalived*.pid /run/vrrp*.pid")
-        before = self.log().count("Entering BACKUP STATE")
+        before = self.log().count("Startup complete")
         self.process = self.machine.spawn("keepalived", "-n", "-l", "-P", "-f", self.path,
                                           *(["-D"] if self.detail else []), log=self.logname)
         wait_for("keepalived on %s to begin" % self.name,
-                 lambda: self.log().count("Entering BACKUP STATE") >= before + len(self.instances), 60)
+                 lambda: self.log().count("Startup complete") > before, 60)
         return self
 
     def reload(self, instances):
         """SIGHUP with other instances; returns when the daemon says that it has read the file."""
-        before = self.log().count("Reload finished")
+        before = self.log().count("Reload complete")
         self.instances = list(instances)
         self.write()
         self.process.send_signal(signal.SIGHUP)
-        wait_for("the reload on " + self.name, lambda: self.log().count("Reload finished") > before, 10)
+        wait_for("the reload on " + self.name, lambda: self.log().count("Reload complete") > before, 10)
 
     def ready(self):
         return self.alive()
