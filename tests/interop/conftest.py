@@ -9,4 +9,5 @@ MODULE = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(MODULE)
 
 lab, make_pair, pair = MODULE.lab, MODULE.make_pair, MODULE.pair
+build_dir = MODULE.build_dir
 pytest_runtest_makereport = MODULE.pytest_runtest_makereport
