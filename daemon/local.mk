@@ -40,6 +40,9 @@ check_node_LDADD = libdaemon_core.a libike_core.a libsync_core.a libvrrp_core.a 
 check_PROGRAMS += check_node_many
 check_node_many_SOURCES = tests/unit/check_node_many.c
 check_node_many_LDADD = $(check_node_LDADD)
+check_PROGRAMS += check_node_delay
+check_node_delay_SOURCES = tests/unit/check_node_delay.c
+check_node_delay_LDADD = $(check_node_LDADD)
 
 # Addresses, links, the KERNEL thread, journal, guardian, process.
 libdaemon_core_a_SOURCES += daemon/netstate.h daemon/netstate_priv.h daemon/netstate.c daemon/netstate_conf.c \
