@@ -899,7 +899,7 @@ START_TEST(a_dead_process_is_followed_by_one)
 		give((struct node_ev){ .type = NODE_EV_PEER_DOWN, .peer = 3, .lost = true });
 		ck_assert_int_eq(group[0].role.is, ROLE_MASTER);
 	} else if (_i == 2) { /* it says nothing of it: for a moment it is waited for */
-		for (unsigned i = 0; i < 7; i++) {
+		for (unsigned i = 0; i < 9; i++) {
 			backup(3, 180, true);
 			pass(NODE_CHANNEL_NS / 6);
 		}
