@@ -7,6 +7,9 @@
 #include <string.h>
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
+
+#define PAUSE_MAX_NS (2 * NS_PER_MS)
+#define PAUSE_MIN_NS (500 * NS_PER_US)
 #include "daemon/rtnl_link.h"
 
 #define VRID_TELL_NS \
@@ -340,10 +343,21 @@ void app_vrrp_link(struct app *a, const struct net_link *l)
 	}
 }
 
+/* A hundredth of the shortest interval, and never long; not worth it when that is short. */
+static int64_t pause_ns(const struct app *a)
+{
+	int64_t ns = PAUSE_MAX_NS;
+	for (uint16_t i = 0; i < a->node.n_inst; i++)
+		if (a->node.inst[i].conf->adv_ns / 100 < ns)
+			ns = a->node.inst[i].conf->adv_ns / 100;
+	return ns < PAUSE_MIN_NS ? 0 : ns;
+}
+
 void app_vrrp_relink(struct app *a)
 {
 	struct netstate *ns = netapply_state(a->net);
 	share_places(a);
+	vrrp_io_pause(a->vrrp, pause_ns(a));
 	for (uint16_t i = 0; i < a->node.n_inst; i++) {
 		const struct net_link *l = netstate_link_by_name(ns, a->node.inst[i].conf->interface);
 		if (l) {

@@ -31,7 +31,7 @@
 #define NODE_PLAN_RETRY_NS (1000 * NS_PER_MS) /* a planned switch that failed is tried again */
 #define NODE_TICK_MAX      128                /* due virtual routers in one step; the rest comes with the next one */
 #define NODE_WALK          256                /* groups looked at in one piece of the walk over all of them */
-#define NODE_PHASES        64                 /* beats over which the adverts of more groups than this are spread */
+#define NODE_BURST         64                 /* groups whose adverts share a beat; more of them: several beats */
 #define NODE_NO_GROUP      UINT16_MAX
 #define NODE_HANDOVER_NS   (1000 * NS_PER_MS) /* a router whose place was taken hears of it within this */
 

@@ -532,10 +532,11 @@ static void sync_act(struct node_run *r, uint16_t group, const struct role_act *
  */
 static mono_t beat_of(const struct node_run *r, uint16_t group)
 {
-	if (r->n->n_groups <= NODE_PHASES)
+	uint16_t beats = (uint16_t)((r->n->n_groups + NODE_BURST - 1) / NODE_BURST);
+	if (beats <= 1)
 		return MONO_ZERO;
 	int64_t adv_ns = r->n->inst[r->n->group[group].members[0]].conf->adv_ns;
-	return mono_add(r->now, adv_ns / NODE_PHASES * (1 + group % NODE_PHASES));
+	return mono_add(r->now, adv_ns / beats * (1 + group % beats));
 }
 
 /* Carries out one action of the transaction. */

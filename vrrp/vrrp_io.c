@@ -43,6 +43,7 @@ struct sock {
 	struct loop_fd *f;
 	int fd;
 	unsigned refs;
+	bool resting;
 	struct list groups;
 	uint16_t inst[256]; /* by VRID */
 };
@@ -53,6 +54,9 @@ struct vrrp_io {
 	void *arg;
 	struct list socks, closed;
 	unsigned depth; /* receive callbacks under way */
+	struct loop_timer *pause_timer;
+	int64_t pause_ns;
+	bool resting; /* some port does */
 	int packet_fd;
 	uint16_t ip_id; /* of the next IPv4 frame */
 	struct vrrp_io_stats stats;
@@ -63,6 +67,8 @@ static struct sock *sock_of(const struct vrrp_port *port)
 	return list_entry((void *)(uintptr_t)port, struct sock, port);
 }
 
+static void on_rested(void *arg, mono_t deadline);
+
 struct vrrp_io *vrrp_io_new(struct loop *l, vrrp_io_rx_fn fn, void *arg)
 {
 	struct vrrp_io *io = calloc(1, sizeof(*io));
@@ -72,6 +78,11 @@ struct vrrp_io *vrrp_io_new(struct loop *l, vrrp_io_rx_fn fn, void *arg)
 	io->fn = fn;
 	io->arg = arg;
 	io->packet_fd = -1;
+	io->pause_timer = loop_timer_new(l, LOOP_LATENCY, on_rested, io);
+	if (!io->pause_timer) {
+		free(io);
+		return NULL;
+	}
 	list_init(&io->socks);
 	list_init(&io->closed);
 	return io;
@@ -111,6 +122,7 @@ void vrrp_io_free(struct vrrp_io *io)
 	bury(io);
 	if (io->packet_fd != -1)
 		close(io->packet_fd);
+	loop_timer_free(io->pause_timer);
 	free(io);
 }
 
@@ -355,6 +367,39 @@ static bool read_one(struct sock *s)
 	return s->fd != -1;
 }
 
+/* Back to work, all together. */
+static void on_rested(void *arg, mono_t deadline)
+{
+	struct vrrp_io *io = arg;
+	(void)deadline;
+	io->resting = false;
+	list_for_each (node, &io->socks) {
+		struct sock *s = list_entry(node, struct sock, node);
+		if (s->resting)
+			loop_fd_set(s->f, LOOP_READ);
+		s->resting = false;
+	}
+}
+
+/* It was read empty; the rest of the burst is read in one go. Whoever drains reads it meanwhile as well. */
+static void rest(struct sock *s)
+{
+	struct vrrp_io *io = s->io;
+	if (!io->pause_ns || s->refs < VRRP_IO_CROWD || s->fd == -1)
+		return;
+	io->stats.pauses++;
+	s->resting = true;
+	loop_fd_set(s->f, 0);
+	if (!io->resting)
+		loop_timer_set(io->pause_timer, mono_add(clock_mono(), io->pause_ns));
+	io->resting = true;
+}
+
+void vrrp_io_pause(struct vrrp_io *io, int64_t ns)
+{
+	io->pause_ns = ns;
+}
+
 static void on_readable(void *arg, int fd, unsigned events)
 {
 	struct sock *s = arg;
@@ -363,8 +408,11 @@ static void on_readable(void *arg, int fd, unsigned events)
 	(void)fd;
 	(void)events;
 	io->depth++;
-	while (read_one(s) && !loop_budget_spent(&b))
-		;
+	bool more = true;
+	while (more && read_one(s))
+		more = !loop_budget_spent(&b);
+	if (more)
+		rest(s);
 	io->depth--;
 	bury(io);
 }

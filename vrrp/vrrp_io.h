@@ -48,11 +48,19 @@ struct vrrp_io_stats {
 	uint64_t rx, rx_bad_ip, rx_error;
 	uint64_t tx, tx_again, tx_nobufs, tx_no_device, tx_error;
 	uint64_t ann, ann_again, ann_error;
+	uint64_t pauses;
 };
+
+#define VRRP_IO_CROWD 32 /* virtual routers on one port from which on it pauses */
 
 /* NULL and errno: no memory. The packet socket is opened by the first frame. */
 struct vrrp_io *vrrp_io_new(struct loop *l, vrrp_io_rx_fn fn, void *arg);
 void vrrp_io_free(struct vrrp_io *io);
+/*
+ * How long a port of many virtual routers rests after it was read empty: their adverts come in bursts, and a wake-up for
+ * each costs more than the packet. 0: not at all. Far below the shortest interval, or it would be missed.
+ */
+void vrrp_io_pause(struct vrrp_io *io, int64_t ns);
 
 /*
  * The port of (ifindex, af) into *out; a second open counts a reference. ifname is for messages. -errno: EPERM without

@@ -740,7 +740,8 @@ END_TEST
 /* The beats of a crowd are spread over the interval; a group's members share one (see check_node). */
 START_TEST(a_crowd_does_not_speak_in_one_burst)
 {
-	static unsigned at_phase[NODE_PHASES];
+	enum { BEATS = (CROWD + NODE_BURST - 1) / NODE_BURST };
+	static unsigned at_beat[BEATS];
 	crowd_init(false);
 	mono_t base = { 0 };
 	for (unsigned g = 0; g < CROWD; g++) {
@@ -749,12 +750,12 @@ START_TEST(a_crowd_does_not_speak_in_one_burst)
 		int64_t ahead = mono_sub(crowd_inst[g].advert_at, now);
 		ck_assert_int_gt(ahead, 0);
 		ck_assert_int_le(ahead, conf[0].adv_ns);
-		at_phase[(ahead - 1) * NODE_PHASES / conf[0].adv_ns]++;
+		at_beat[(ahead - 1) * BEATS / conf[0].adv_ns]++;
 		base = now;
 	}
 	ck_assert_int_eq(base.ns, now.ns);
-	for (unsigned p = 0; p < NODE_PHASES; p++)
-		ck_assert_uint_le(at_phase[p], CROWD / NODE_PHASES + 2);
+	for (unsigned p = 0; p < BEATS; p++)
+		ck_assert_uint_le(at_beat[p], NODE_BURST + 2);
 	free(crowd_peer.groups);
 }
 END_TEST

@@ -324,6 +324,32 @@ START_TEST(drain_reads_what_waits)
 }
 END_TEST
 
+/* A port of many rests after a packet: what comes meanwhile is read in one go, or by whoever drains. */
+START_TEST(a_crowded_port_pauses)
+{
+	struct vrrp_port *more;
+	vrrp_io_pause(io, 100 * NS_PER_MS);
+	open_both(ADDR_V4);
+	for (unsigned i = 2; i < VRRP_IO_CROWD; i++)
+		ck_assert_int_eq(vrrp_io_open(io, b, "vb", ADDR_V4, &more), 0);
+	ck_assert_int_eq(send_group(pa), 0);
+	run_until(1);
+	ck_assert_uint_eq(vrrp_io_stats(io)->pauses, 0); /* one too few */
+	ck_assert_int_eq(vrrp_io_open(io, b, "vb", ADDR_V4, &more), 0);
+	mono_t begin = clock_mono();
+	ck_assert_int_eq(send_group(pa), 0);
+	run_until(2); /* the first one at once */
+	ck_assert_uint_eq(vrrp_io_stats(io)->pauses, 1);
+	for (unsigned i = 0; i < 10; i++)
+		ck_assert_int_eq(send_group(pa), 0);
+	run_until(12);
+	ck_assert_int_ge(mono_sub(clock_mono(), begin), 100 * NS_PER_MS);
+	ck_assert_uint_eq(vrrp_io_stats(io)->pauses, 2);
+	ck_assert_int_eq(send_group(pa), 0);
+	ck_assert_uint_eq(vrrp_io_drain(io, 0, 100), 1);
+}
+END_TEST
+
 START_TEST(a_callback_may_close_its_socket)
 {
 	open_both(ADDR_V4);
@@ -451,6 +477,7 @@ int main(void)
 	tcase_add_test(tc, another_master_with_our_mac_is_heard);
 	tcase_add_test(tc, references_are_counted);
 	tcase_add_test(tc, drain_reads_what_waits);
+	tcase_add_test(tc, a_crowded_port_pauses);
 	tcase_add_loop_test(tc, a_callback_may_close_its_socket, 0, 2);
 	tcase_add_test(tc, interfaces_come_and_go);
 	tcase_add_test(tc, the_source_must_be_ours);
