@@ -59,8 +59,9 @@ struct app_inst {
 	struct log_rate drop_rate, send_rate;
 	struct announce_inst announce;
 	uint64_t garps;
-	int vmac_ifindex; /* interface of the virtual MAC, whose settings were made; 0: there is none */
-	int vmac_refused; /* the base that was complained about: it is no Ethernet */
+	int vmac_ifindex;  /* interface of the virtual MAC, whose settings were made; 0: there is none */
+	uint32_t base_mtu; /* as the interface of the virtual MAC was told last */
+	int vmac_refused;  /* the base that was complained about: it is no Ethernet */
 };
 
 /* What the shell keeps for one group. */

@@ -12,7 +12,7 @@
 #include "daemon/base/log.h"
 #include "daemon/nft_rules.h"
 
-#define ACCEPT_RETRY_NS (5 * NS_PER_SEC)
+#define ACCEPT_RETRY_NS (2 * NS_PER_SEC)
 
 static bool applies(const struct vrrp_conf *c)
 {

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "daemon/base/log.h"
+#include "daemon/rtnl_link.h"
 
 /* Which kinds of addresses live on the interface of the virtual MAC. */
 struct lives {
@@ -78,6 +79,30 @@ static void check_base(struct app *a, uint16_t inst, const struct net_link *l)
 	a->inst[inst].vmac_refused = wrong ? l->index : 0;
 }
 
+static void mtu_done(struct kt_job *job)
+{
+	if (job->result < 0)
+		log_notice(LOG_NET, "the MTU of a virtual MAC's interface does not follow its base: %s",
+			   strerror(-job->result));
+}
+
+/* The kernel lowers the MTU of a macvlan with that of its base, and never raises it again. */
+static void mtu_follow(struct app *a, uint16_t inst, const struct net_link *base)
+{
+	struct app_inst *ai = &a->inst[inst];
+	const struct net_link *l = netstate_link(netapply_state(a->net), ai->vmac_ifindex);
+	bool changed = ai->base_mtu && ai->base_mtu != base->mtu;
+	ai->base_mtu = base->gone ? 0 : base->mtu;
+	if (!changed || base->gone || !l || l->mtu >= base->mtu)
+		return;
+	struct net_op op = { .kind = NET_OP_ADD, .group = NET_NO_GROUP, .ifindex = l->index };
+	struct kt_job *job = kt_job_new(KT_RTNL, KT_LATER, mtu_done, NULL);
+	uint8_t msg[RTNL_LINK_MSG_MAX];
+	size_t len = rtnl_link_mtu(msg, sizeof(msg), l->index, base->mtu, 0, true);
+	if (!job || kt_job_add(job, &op, msg, len) < 0 || kernel_thread_submit(a->kt, job) < 0)
+		kt_job_free(job);
+}
+
 void app_vmac_link(struct app *a, const struct net_link *l)
 {
 	bool base = false;
@@ -96,6 +121,7 @@ void app_vmac_link(struct app *a, const struct net_link *l)
 		if (strcmp(c->interface, l->name) == 0) {
 			base = true;
 			check_base(a, i, l);
+			mtu_follow(a, i, l);
 		}
 		base |= a->inst[i].ifindex == l->index;
 	}

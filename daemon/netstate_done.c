@@ -71,6 +71,18 @@ static bool flight_visible(const struct netstate *ns, const struct net_obj *o)
 	return false;
 }
 
+/*
+ * The interface went away while the message was on its way: no refusal, so the group is not short of anything that it
+ * could have. The event about it follows and changes the wish; should it be lost, a dump tells.
+ */
+static void interface_gone(struct netstate *ns, struct net_obj *o, mono_t now)
+{
+	ns->dump_wanted |= o->backoff_ns != 0;
+	o->backoff_ns = NET_RETRY_MIN_NS;
+	o->next_try = mono_add(now, o->backoff_ns);
+	settle(ns, o);
+}
+
 static void done_add(struct netstate *ns, struct net_obj *o, int result, mono_t now)
 {
 	if (result == 0) {
@@ -93,6 +105,10 @@ static void done_add(struct netstate *ns, struct net_obj *o, int result, mono_t 
 	}
 	if (result == -EEXIST && !(o->what == NET_ADDR && other_prefix(ns, o)))
 		ns->dump_wanted = true; /* the model lacks it */
+	if (result == -ENODEV) {
+		interface_gone(ns, o, now);
+		return;
+	}
 	refused(ns, o, -result, now);
 }
 

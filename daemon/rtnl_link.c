@@ -114,6 +114,16 @@ size_t rtnl_link_del(uint8_t *buf, size_t cap, int ifindex, uint32_t seq, bool a
 	return finish(&m);
 }
 
+size_t rtnl_link_mtu(uint8_t *buf, size_t cap, int ifindex, uint32_t mtu, uint32_t seq, bool ack)
+{
+	struct msg m = { .buf = buf, .cap = cap };
+	if (ifindex <= 0)
+		return 0;
+	begin(&m, RTM_NEWLINK, ack ? NLM_F_ACK : 0, seq, ifindex);
+	put_attr(&m, IFLA_MTU, &mtu, sizeof(mtu));
+	return finish(&m);
+}
+
 bool rtnl_link_is(const struct net_link *have, const struct rtnl_link *want)
 {
 	if (have->kind != want->kind || have->base != want->base)

@@ -37,6 +37,8 @@ void rtnl_link_vmac(uint8_t mac[6], uint8_t af, uint8_t vrid);
 size_t rtnl_link_add(uint8_t *buf, size_t cap, const struct rtnl_link *l, uint32_t seq, bool ack);
 /* RTM_DELLINK by index. */
 size_t rtnl_link_del(uint8_t *buf, size_t cap, int ifindex, uint32_t seq, bool ack);
+/* RTM_NEWLINK that sets the MTU of an interface. */
+size_t rtnl_link_mtu(uint8_t *buf, size_t cap, int ifindex, uint32_t mtu, uint32_t seq, bool ack);
 /* True when the observed interface is what was asked for; its name is not compared. */
 bool rtnl_link_is(const struct net_link *have, const struct rtnl_link *want);
 /* One attribute of RTM_NEWLINK: IFLA_LINK, IFLA_GROUP and IFLA_LINKINFO go to l, others are left alone. */

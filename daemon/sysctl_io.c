@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,8 @@
 #include "daemon/base/log.h"
 #include "daemon/file_io.h"
 
-#define ROOT_MAX 128
+#define ROOT_MAX  128
+#define RENAME_MS 20
 
 struct sysctl_io {
 	struct kernel_thread *kt;
@@ -160,11 +162,22 @@ static void restore_base(struct base_job *j, const struct sysctl_item *it)
 	write_record(j);
 }
 
+/* The kernel tells of an interface's new name a moment before it renames the directory. */
+static void wait_for_dir(const char *root, const char *path)
+{
+	int fd = -1;
+	for (unsigned i = 0; i < RENAME_MS && (fd = open_item(root, path, O_RDONLY)) < 0; i++)
+		poll(NULL, 0, 1);
+	if (fd >= 0)
+		close(fd);
+}
+
 static int run_base(void *ctx)
 {
 	struct base_job *j = ctx;
 	struct sysctl_item it[SYSCTL_BASE_N];
 	sysctl_plan_base(j->b.name, it);
+	wait_for_dir(j->s->root, it[0].path);
 	if (j->b.wanted)
 		set_base(j, it);
 	else

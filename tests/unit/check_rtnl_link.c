@@ -141,6 +141,21 @@ START_TEST(test_del)
 }
 END_TEST
 
+START_TEST(test_mtu)
+{
+	static const uint8_t tail[] = { 8, 0, 4, 0, 0x78, 5, 0, 0 };
+	size_t len = rtnl_link_mtu(buf, sizeof(buf), 9, 1400, 3, false);
+	struct ifinfomsg ifi;
+	memcpy(&ifi, buf + NLMSG_HDRLEN, sizeof(ifi));
+	ck_assert_uint_eq(len, 40);
+	ck_assert_int_eq(ifi.ifi_index, 9);
+	ck_assert_mem_eq(buf + 32, tail, sizeof(tail));
+	for (size_t cap = 0; cap < len; cap++)
+		ck_assert_uint_eq(rtnl_link_mtu(buf, cap, 9, 1400, 3, false), 0);
+	ck_assert_uint_eq(rtnl_link_mtu(buf, sizeof(buf), 0, 1400, 3, false), 0);
+}
+END_TEST
+
 /* Each cut of the nested attributes, in a buffer of exactly that size (the sanitizer sees a byte too many). */
 START_TEST(test_info_cuts)
 {
@@ -189,6 +204,7 @@ int main(void)
 	tcase_add_test(t, test_round_trip);
 	tcase_add_test(t, test_refused);
 	tcase_add_test(t, test_del);
+	tcase_add_test(t, test_mtu);
 	tcase_add_test(t, test_info_cuts);
 	tcase_add_test(t, test_attr_values);
 	suite_add_tcase(s, t);
