@@ -150,11 +150,17 @@ enum net_mode netstate_group_mode(const struct netstate *ns, uint16_t group)
 
 /* ---- ownership ---- */
 
-bool net_link_is(const struct netstate *ns, const struct net_obj *o, const struct net_link *l)
+/* Marked and as we make it, on whichever base. */
+static bool made_like(const struct net_obj *o, const struct net_link *l)
 {
-	if (!l || l->group != NET_MARK || l->kind != o->link.kind || l->base != ns->ifaces[o->link.base].index)
+	if (!l || l->group != NET_MARK || l->kind != o->link.kind)
 		return false;
 	return l->kind != NET_LINK_MACVLAN || (l->mac_len == 6 && memcmp(l->mac, o->link.mac, 6) == 0);
+}
+
+bool net_link_is(const struct netstate *ns, const struct net_obj *o, const struct net_link *l)
+{
+	return made_like(o, l) && l->base == ns->ifaces[o->link.base].index;
 }
 
 struct net_obj *net_link_obj(const struct netstate *ns, uint16_t iface)
@@ -176,8 +182,11 @@ static struct net_sight sight_link(const struct netstate *ns, const struct net_o
 	int want = net_iface_index(ns, o);
 	struct net_sight s = { .here = net_link_is(ns, o, netstate_link(ns, want)) };
 	s.ours_here = s.here && o->listed;
-	bool elsewhere = o->listed && net_link_is(ns, o, netstate_link(ns, o->place));
-	s.ours_at = elsewhere ? o->place : s.ours_here ? want : 0;
+	/* Under another name, or on a base that bears another name now: still ours, and in the way. */
+	if (o->listed && made_like(o, netstate_link(ns, o->place)))
+		s.ours_at = o->place;
+	else if (o->listed && made_like(o, netstate_link(ns, want)))
+		s.ours_at = want;
 	return s;
 }
 
