@@ -33,6 +33,7 @@ enum {
 	SIM_OPS = 64,
 	SIM_EPOCHS = 512,
 	SIM_INFLIGHT = 4,  /* writes of a data connection that are not read yet */
+	SIM_DEAF = 255,    /* an owner that listens to nobody; it has the lowest address */
 	SIM_STRANGER = 76, /* a router that is not ours: its "node" in addresses */
 };
 enum sim_seg { SEG_LAN = 0, SEG_WAN = 1 };
@@ -60,6 +61,16 @@ enum sim_chan { CHAN_CTL = 0, CHAN_DATA = 1, SIM_CHANS = 2 };
 	X(flush, "entries deleted by tools")                               \
 	X(slow, "slow channels")                                           \
 	X(bad_adverts, "bad adverts")                                      \
+	X(one_way, "cuts of one direction")                                \
+	X(pause, "pauses")                                                 \
+	X(pause_calm, "pauses while all was well")                         \
+	X(pause_taken, "of a master, with a takeover")                     \
+	X(deaf_owner, "owners that listen to nobody")                      \
+	X(unicast, "seeds with unicast")                                   \
+	X(mixed, "seeds with version 2")                                   \
+	X(owners, "seeds with two owners")                                 \
+	X(echo, "version 2 echoes")                                        \
+	X(preempt_delayed, "preemptions after a delay")                    \
 	X(advert, "adverts sent")                                          \
 	X(advert_lost, "adverts lost")                                     \
 	X(journal, "journal entries")                                      \
@@ -335,6 +346,11 @@ struct sim_sess {
 
 /* ---- everything ---- */
 
+/* Something that is heard again and again. */
+struct sim_span {
+	mono_t since, last;
+};
+
 struct sim_epoch {
 	struct epoch e;
 	uint32_t node, life;
@@ -355,6 +371,22 @@ struct sim {
 	struct sync_conf sync_conf[SIM_NODES];
 	bool preempt, degrade;
 	int64_t startup_ns;
+	bool unicast, owners;
+	struct vrrp_unicast_peer upeer[SIM_INSTS][SIM_NODES];
+	/* what the invariants of the election remember */
+	struct sim_span deaf[SIM_NODES][SIM_INSTS];  /* MASTER beside an owner that listens to nobody */
+	struct sim_span lower[SIM_NODES][SIM_INSTS]; /* lower masters */
+	unsigned deaf_left;                          /* advertisements that it still sends */
+	struct {
+		bool on, master; /* of a MASTER, while all else was well */
+		unsigned node;
+		mono_t at, until;
+	} pause;
+	struct {
+		uint64_t echoes;
+		enum vrrp_state state;
+		mono_t deadline;
+	} before;
 
 	struct sim_box box[SIM_NODES];
 	uint32_t lives;
@@ -437,6 +469,9 @@ unsigned sim_vips_here(const struct sim *w, unsigned n, uint16_t group);
 /* sim_wire.c */
 struct addr sim_addr(uint16_t inst, unsigned n);
 void sim_advert(struct sim *w, unsigned n, uint16_t inst, uint8_t priority);
+/* refuse: it has to be dropped. */
+void sim_advert_to(struct sim *w, unsigned from, unsigned to, uint16_t inst, const uint8_t *bytes, size_t len, int ttl,
+		   bool refuse);
 void sim_bad_advert(struct sim *w, unsigned to, uint16_t inst);
 void sim_ctl_send(struct sim *w, unsigned n, uint32_t peer, const struct peer_msg *m);
 bool sim_path(const struct sim *w, unsigned a, unsigned b); /* both directions, both machines up */
@@ -474,6 +509,18 @@ void sim_load_forget(struct sim *w, unsigned n); /* the machine's table is gone 
 void sim_fault_start(struct sim *w);
 void sim_fault(struct sim *w, struct sim_item *it);
 void sim_fault_revive(struct sim *w); /* whoever stopped in order is started again */
+
+/* sim_vrrp.c */
+void sim_vrrp_kinds(struct sim *w);
+void sim_vrrp_forget(struct sim *w, unsigned n);
+void sim_vrrp_heard(struct sim *w, const struct sim_item *it, const struct vrrp_msg *m);
+void sim_vrrp_before(struct sim *w, unsigned n, const struct node_ev *ev);
+void sim_vrrp_after(struct sim *w, unsigned n, const struct node_ev *ev);
+void sim_vrrp_preempts(struct sim *w, unsigned n, unsigned g);
+void sim_vrrp_commits(struct sim *w, unsigned n, unsigned g);
+void sim_vrrp_deaf(struct sim *w, uint16_t inst);
+void sim_vrrp_pause(struct sim *w);
+void sim_vrrp_resumes(struct sim *w, unsigned n);
 
 /* sim_check.c */
 void sim_check_before(struct sim *w, unsigned n, const struct node_ev *ev);

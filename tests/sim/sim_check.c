@@ -20,6 +20,7 @@ void sim_check_before(struct sim *w, unsigned n, const struct node_ev *ev)
 {
 	struct sim_proc *p = w->box[n].p;
 	p->seen = p->node.seen;
+	sim_vrrp_before(w, n, ev);
 	if (ev->type == NODE_EV_DROPPED)
 		p->timer_before = vrrp_deadline(&p->inst[ev->inst]);
 	if (ev->type != NODE_EV_SYNC)
@@ -46,6 +47,7 @@ static void check_commit(struct sim *w, unsigned n, unsigned g)
 				      (unsigned long long)r->epoch.counter, r->epoch.node);
 	if (w->n_epochs < SIM_EPOCHS)
 		w->epochs[w->n_epochs++] = (struct sim_epoch){ r->epoch, sim_node_id(n), b->p->life, (uint16_t)g };
+	sim_vrrp_commits(w, n, g);
 	if (!r->rec.at[ROLE_PH_GO].ns)
 		return;
 	bool said = false;
@@ -92,6 +94,8 @@ static void check_group(struct sim *w, unsigned n, unsigned g)
 	sg->highest = epoch_max(sg->highest, r->epoch);
 	if (begun && r->rec.reason == ROLE_R_PREEMPTED && !node_gate_open(&p->node, w->now))
 		sim_violation(w, "n%u preempts group %u although nobody said that it has everything", n + 1, g);
+	if (begun && r->rec.reason == ROLE_R_PREEMPTED)
+		sim_vrrp_preempts(w, n, g);
 	if (r->state == ROLE_COMMITTING && sg->state != ROLE_COMMITTING)
 		check_commit(w, n, g);
 	if (sg->state == ROLE_COMMITTING && r->state != ROLE_COMMITTING && r->is == ROLE_MASTER) {
@@ -108,6 +112,7 @@ void sim_check_after(struct sim *w, unsigned n, const struct node_ev *ev)
 	struct sim_proc *p = w->box[n].p;
 	if (ev->type == NODE_EV_DROPPED && vrrp_deadline(&p->inst[ev->inst]).ns != p->timer_before.ns)
 		sim_violation(w, "n%u: a packet that was dropped moved a timer", n + 1);
+	sim_vrrp_after(w, n, ev);
 	if (epoch_cmp(p->node.seen, p->seen) < 0)
 		sim_violation(w, "n%u: the highest epoch known goes back", n + 1);
 	for (unsigned g = 0; g < w->n_groups; g++)

@@ -17,6 +17,7 @@ enum fault {
 	F_IKE,     /* node: the IKE daemon comes back */
 	F_FORCE,   /* node: operator */
 	F_MAINT,   /* node, flag */
+	F_DEAF,    /* inst: one more advert of an owner that listens to nobody, num left */
 };
 
 static void later(struct sim *w, enum fault f, unsigned node, unsigned inst, bool flag, uint32_t left, int64_t delay_ns)
@@ -98,11 +99,12 @@ static void partition(struct sim *w)
 	unsigned a = (unsigned)sim_below(w, w->n_nodes),
 		 b = (a + 1 + (unsigned)sim_below(w, w->n_nodes - 1)) % w->n_nodes;
 	unsigned which = 1 + (unsigned)sim_below(w, 7);
-	bool one_way = sim_chance(w, 0.3);
+	bool one_way = sim_chance(w, w->unicast ? 0.6 : 0.3);
 	int64_t stay = ms(w, 200, 9000);
 	if (sim_chance(w, 0.3))
 		which = 3; /* both segments, and the channel lives */
 	w->count.partition++;
+	w->count.one_way += one_way;
 	TRACE(w, "partition %u between n%u and n%u%s for %lld ms", which, a + 1, b + 1, one_way ? ", one way" : "",
 	      (long long)(stay / NS_PER_MS));
 	for (unsigned s = 0; s < 3; s++) {
@@ -241,6 +243,7 @@ static void changed(struct sim *w)
 {
 	w->fault_before = w->fault_at;
 	w->fault_at = w->now;
+	w->pause.on = false;
 	for (unsigned k = 0; k < SIM_SESS; k++)
 		w->sess[k].must = -1;
 }
@@ -248,7 +251,7 @@ static void changed(struct sim *w)
 static void episode(struct sim *w)
 {
 	unsigned n = victim(w);
-	switch (sim_below(w, 22)) {
+	switch (sim_below(w, 26)) {
 	case 0:
 	case 1:
 	case 2:
@@ -306,6 +309,19 @@ static void episode(struct sim *w)
 			slow(w);
 		else
 			lossy(w);
+		return;
+	case 21:
+	case 22:
+	case 23:
+		sim_vrrp_pause(w);
+		return;
+	case 24:
+		if (w->unicast) {
+			sim_vrrp_pause(w);
+			return;
+		}
+		w->count.deaf_owner++;
+		later(w, F_DEAF, 0, (unsigned)sim_below(w, w->n_inst), false, (uint32_t)sim_range(w, 6, 40), 0);
 		return;
 	default:
 		later(w, F_BAD, n, (unsigned)sim_below(w, w->n_inst), false, 30, 0);
@@ -403,6 +419,12 @@ void sim_fault(struct sim *w, struct sim_item *it)
 			sim_bad_advert(w, n, it->inst);
 		if (it->num)
 			later(w, F_BAD, n, it->inst, false, it->num - 1, w->adv_ns / 3);
+		return;
+	case F_DEAF:
+		w->deaf_left = it->num;
+		sim_vrrp_deaf(w, it->inst);
+		if (it->num)
+			later(w, F_DEAF, 0, it->inst, false, it->num - 1, w->adv_ns);
 		return;
 	case F_UNPIN:
 		for (unsigned k = 0; k < SIM_SESS; k++)

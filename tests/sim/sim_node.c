@@ -220,6 +220,7 @@ static void on_advert(struct sim *w, struct sim_item *it)
 	adv.u.advert.vip_list_differs = msg.odd & VRRP_ODD_VIPS;
 	ev.type = NODE_EV_ADVERT;
 	ev.advert = &adv;
+	sim_vrrp_heard(w, it, &msg);
 	if (msg.priority)
 		sim_check_heard(w, it->from, n, it->inst);
 	sim_feed(w, n, &ev);
@@ -404,6 +405,7 @@ void sim_resume(struct sim *w, unsigned n)
 	struct sim_item *it;
 	TRACE(w, "n%u runs again", n + 1);
 	p->stopped_until = MONO_ZERO;
+	sim_vrrp_resumes(w, n);
 	for (unsigned g = 0; g < w->n_groups; g++) {
 		const struct vrrp *v = &p->inst[p->group[g].members[0]];
 		if (p->group[g].role.is == ROLE_MASTER && p->group[g].role.state == ROLE_STABLE &&
@@ -484,6 +486,7 @@ void sim_proc_start(struct sim *w, unsigned n)
 	b->p = p;
 	p->life = ++w->lives;
 	p->nonce = sim_rand(w);
+	sim_vrrp_forget(w, n);
 	p->started = w->now;
 	p->fed_last = &p->fed_first;
 	p->job_last = &p->job_first;

@@ -30,17 +30,18 @@ static unsigned seg_of(const struct sim *w, uint16_t inst)
 	return w->conf[0][inst].interface[0] == 'l' ? SEG_LAN : SEG_WAN;
 }
 
-static void advert_to(struct sim *w, unsigned from, unsigned to, uint16_t inst, const uint8_t *bytes, size_t len,
-		      int ttl)
+void sim_advert_to(struct sim *w, unsigned from, unsigned to, uint16_t inst, const uint8_t *bytes, size_t len, int ttl,
+		   bool refuse)
 {
 	struct sim_wire *x = &w->seg[seg_of(w, inst)];
-	if (!w->box[to].p)
+	if (!w->box[to].p || !w->box[to].cable[seg_of(w, inst)])
 		return;
 	for (unsigned copies = sim_chance(w, x->dup) ? 2 : 1; copies > 0; copies--) {
 		struct sim_item *it = sim_item_new(w, IT_ADVERT, to);
 		it->from = (uint8_t)from;
 		it->inst = inst;
 		it->num = (uint32_t)ttl;
+		it->flag = refuse;
 		it->bytes = malloc(len);
 		require(it->bytes);
 		memcpy(it->bytes, bytes, len);
@@ -60,7 +61,7 @@ static void send_forms(struct sim *w, unsigned n, unsigned to, uint16_t inst, ui
 		if (sim_chance(w, w->seg[seg_of(w, inst)].loss))
 			w->count.advert_lost++;
 		else
-			advert_to(w, n, to, inst, buf, (size_t)len, VRRP_TTL);
+			sim_advert_to(w, n, to, inst, buf, (size_t)len, VRRP_TTL, false);
 	}
 }
 
@@ -83,33 +84,74 @@ void sim_advert(struct sim *w, unsigned n, uint16_t inst, uint8_t priority)
 		}
 }
 
-/* A stranger, or damage: version, checksum, TTL, length. */
+/* Interval 0, and the checksum for it: the field was 1 at least. */
+static void zero_interval(uint8_t *buf)
+{
+	uint32_t sum = (uint32_t)buf[6] << 8 | buf[7];
+	sum += buf[5];
+	sum = (sum & 0xffff) + (sum >> 16);
+	buf[5] = 0;
+	buf[6] = (uint8_t)(sum >> 8);
+	buf[7] = (uint8_t)sum;
+}
+
+/* A stranger with other settings in version 2: password, its absence, another interval or none, more bytes. */
+static int bad_v2(struct sim *w, struct vrrp_conf c, const struct addr *src, const struct addr *dst, uint8_t *buf)
+{
+	uint64_t kind = sim_below(w, c.version == VRRP_V2 ? 5 : 4);
+	if (kind == 0 && c.auth)
+		c.auth_pass[sim_below(w, 8)] ^= 0x20;
+	else if (kind == 0 || kind == 1)
+		c.auth = !c.auth;
+	else if (kind == 4)
+		c.adv_ns += NS_PER_SEC;
+	int len = vrrp_wire_build(&c, 2, 250, src, dst, buf, VRRP_MSG_MAX);
+	require(len > 0);
+	if (kind == 2) {
+		memset(buf + len, 0, 28);
+		len += 28;
+	} else if (kind == 3) {
+		zero_interval(buf);
+	}
+	return len;
+}
+
+/* A stranger, or damage: version, checksum, TTL, length, and what version 2 has beside. */
 void sim_bad_advert(struct sim *w, unsigned to, uint16_t inst)
 {
 	uint8_t buf[VRRP_MSG_MAX];
 	const struct vrrp_conf *c = &w->conf[to][inst];
 	struct addr src = sim_addr(inst, SIM_STRANGER), dst = c->n_peers ? sim_addr(inst, to) : vrrp_wire_conf_group(c);
 	uint8_t version = 3;
-	unsigned at = 0;
+	unsigned at = 0, from = SIM_STRANGER, peer = (to + 1) % w->n_nodes;
 	vrrp_wire_next_form(c, &at, &version);
 	int len = vrrp_wire_build(c, version, 250, &src, &dst, buf, sizeof(buf)), ttl = VRRP_TTL;
 	require(len > 0);
-	switch (sim_below(w, 4)) {
+	switch (sim_below(w, c->version == VRRP_V3 ? 4 : 6)) {
 	case 0:
-		buf[0] = version == 3 ? 0x21 : 0x31;
+		buf[0] = version == 3 ? 0x41 : 0x11;
 		break;
 	case 1:
 		buf[7] ^= 0x55;
 		break;
 	case 2:
-		ttl = 254;
+		if (c->n_peers && c->peers[peer].ttl_min) { /* a peer, from too far away */
+			src = sim_addr(inst, from = peer);
+			len = vrrp_wire_build(c, version, 250, &src, &dst, buf, sizeof(buf));
+			ttl = c->peers[peer].ttl_min - 1;
+		} else {
+			ttl = 254;
+		}
+		break;
+	case 3:
+		len -= 2;
 		break;
 	default:
-		len -= 2;
+		len = bad_v2(w, *c, &src, &dst, buf);
 		break;
 	}
 	w->count.bad_adverts++;
-	advert_to(w, SIM_STRANGER, to, inst, buf, (size_t)len, ttl);
+	sim_advert_to(w, from, to, inst, buf, (size_t)len, ttl, true);
 }
 
 /* ---- connections ---- */

@@ -434,7 +434,7 @@ static void make_sync(struct sim *w, unsigned n)
 static void make_world(struct sim *w)
 {
 	static const int64_t intervals[] = { 50, 100, 100, 200, 500 };
-	w->n_nodes = sim_chance(w, 0.15) ? 3 : 2;
+	w->n_nodes = sim_chance(w, 0.2) ? 3 : 2;
 	w->n_groups = sim_chance(w, 0.3) ? 2 : 1;
 	w->n_inst = w->n_groups + 1;
 	w->adv_ns = intervals[sim_below(w, 5)] * NS_PER_MS;
@@ -444,6 +444,7 @@ static void make_world(struct sim *w)
 	make_inst(w, 1, SEG_WAN, 0);
 	if (w->n_groups > 1)
 		make_inst(w, 2, SEG_LAN, 1);
+	sim_vrrp_kinds(w);
 	for (unsigned n = 0; n < w->n_nodes; n++)
 		make_sync(w, n);
 	for (unsigned s = 0; s <= SIM_SEGS; s++) {
