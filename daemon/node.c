@@ -542,13 +542,35 @@ static void group_timers(struct node_run *r)
 	}
 }
 
+/* No peers, nothing under way, nothing waited for: time alone cannot change what is decided. */
+static bool calm(const struct node *n, uint16_t group)
+{
+	const struct node_group *grp = &n->group[group];
+	const mono_t waits[] = { grp->held_until,  grp->expired_since, grp->cut_since,     grp->split.since,
+				 grp->split.maybe, grp->deaf_since,    grp->plan_retry_at, grp->role.hold_until };
+	enum vrrp_state usual = grp->role.is == ROLE_MASTER ? VRRP_MASTER : VRRP_BACKUP;
+	if (n->n_peers || n->maintenance || grp->role.state != ROLE_STABLE || grp->stalled || grp->gate_told)
+		return false;
+	for (unsigned i = 0; i < sizeof(waits) / sizeof(waits[0]); i++)
+		if (!mono_is_never(waits[i]))
+			return false;
+	for (uint16_t i = 0; i < grp->n_members; i++) {
+		const struct node_member *m = &n->member[grp->members[i]];
+		const struct vrrp *v = &n->inst[grp->members[i]];
+		if (m->down || m->lower || m->zero || !mono_is_never(m->higher_at) || v->expired || v->state != usual)
+			return false;
+	}
+	return true;
+}
+
 /* Level, not edge: whatever a decision had to wait for is looked at again, each group once between two heartbeats. */
 static void walk(struct node_run *r)
 {
 	struct node *n = r->n;
 	uint16_t pieces = (uint16_t)((n->n_groups + NODE_WALK - 1) / NODE_WALK);
-	for (unsigned i = 0; i < NODE_WALK && n->walk_next < n->n_groups; i++)
-		node_evaluate(r, n->walk_next++);
+	for (unsigned i = 0; i < NODE_WALK && n->walk_next < n->n_groups; i++, n->walk_next++)
+		if (!calm(n, n->walk_next))
+			node_evaluate(r, n->walk_next);
 	n->walk_at = n->walk_next < n->n_groups ? mono_add(r->now, NODE_HEARTBEAT_NS / (pieces + 1)) : MONO_NEVER;
 }
 
@@ -570,7 +592,7 @@ static void on_tick(struct node_run *r)
 			node_probe(r, &n->peer[p]);
 	sync_watch(r);
 	if (mono_due(n->heartbeat_at, r->now)) {
-		n->touched_all = true; /* what time alone changes */
+		n->touched_all |= n->n_peers > 0; /* what time alone changes */
 		node_heartbeat(r);
 		n->walk_next = 0;
 		n->walk_at = r->now;
