@@ -50,6 +50,15 @@ static const char *group_name(const struct app *a, uint16_t group)
 	return group < a->node.n_groups ? a->cfg->groups[group].name : "static";
 }
 
+/* A member's machine hears of its link; of an interface that only carries addresses nobody else does. */
+static bool members_link(const struct app *a, uint16_t group, const char *ifname)
+{
+	for (uint16_t m = 0; m < a->node.group[group].n_members; m++)
+		if (!strcmp(a->cfg->instances[a->node.group[group].members[m]].interface, ifname))
+			return true;
+	return false;
+}
+
 static void tell_status(struct app *a, uint16_t group, struct net_status *was, const struct net_status *st)
 {
 	char text[NET_NAME_MAX];
@@ -57,6 +66,10 @@ static void tell_status(struct app *a, uint16_t group, struct net_status *was, c
 	if (st->state == NET_PARTIAL && (was->state != NET_PARTIAL || st->failed != was->failed))
 		log_err(LOG_NET, "group %s: %u of %u objects could not be set, first %s: %s", group_name(a, group),
 			st->failed, st->total, text, strerror(st->err));
+	if (group != NET_STATIC && st->state == NET_LINK_DOWN && was->state != NET_LINK_DOWN &&
+	    !members_link(a, group, st->ifname))
+		log_err(LOG_NET, "group %s: addresses on %s are missing: the interface is absent or down",
+			group_name(a, group), st->ifname);
 	if (st->foreign && st->foreign != was->foreign)
 		log_warn(LOG_NET,
 			 "group %s: %u of %u objects were set by somebody else (first %s); they are used and never "
@@ -101,6 +114,8 @@ static void on_group(void *arg, uint16_t group, const struct net_status *st)
 		 */
 		if (a->group[group].mode == NODE_NET_DOWN)
 			feed_group(a, group, NODE_EV_NET, ROLE_NET_EQUAL, 0);
+		else if (!members_link(a, group, st->ifname))
+			feed_group(a, group, NODE_EV_NET, ROLE_NET_PARTIAL, -ENETDOWN);
 		return;
 	}
 }

@@ -98,6 +98,9 @@ static json_t *group_json(struct app *a, uint16_t g, mono_t now)
 	if (grp->role.partial && st->state == NET_PARTIAL)
 		snprintf(detail, sizeof(detail), "%u of %u objects are missing, first %s: %s", st->failed, st->total,
 			 netstate_obj_name(netapply_state(a->net), st->obj, text), strerror(st->err));
+	else if (grp->role.partial && st->state == NET_LINK_DOWN)
+		snprintf(detail, sizeof(detail), "addresses on %s are missing: the interface is absent or down",
+			 st->ifname);
 	mono_t done = grp->role.rec.at[ROLE_PH_DONE];
 	json_t *j = json_pack(
 	    "{s:s, s:s, s:s, s:o, s:o, s:s, s:o, s:b, s:o, s:s, s:b, s:s}", "name", a->cfg->groups[g].name, "role",
