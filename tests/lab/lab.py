@@ -16,6 +16,8 @@ import subprocess
 import tempfile
 import time
 
+from wire import in_netns
+
 VIP_LAN, VIP_WAN = "10.0.1.1", "203.0.113.1"
 PEER, SERVER, CLIENT = "203.0.113.9", "203.0.113.10", "10.0.1.10"
 VPN_LAN, VPN_HOST = "10.99.0.0/24", "10.99.0.1"
@@ -134,8 +136,12 @@ class Machine:
 
     def sysctl(self, values):
         """Writes {path below /proc/sys: value}; what this kernel does not have is left out."""
-        for path, value in values.items():
-            self.run("sh", "-c", '[ ! -e "$0" ] || echo "$1" > "$0"', "/proc/sys/" + path, str(value))
+        def write():
+            for path, value in values.items():
+                if os.path.exists("/proc/sys/" + path):
+                    with open("/proc/sys/" + path, "w", encoding="ascii") as f:
+                        f.write(str(value))
+        in_netns(self.holder.pid, write)
 
     def addresses(self, interface):
         out = json.loads(self.run("ip", "-j", "addr", "show", "dev", interface))

@@ -1,0 +1,37 @@
+"""Fixtures of the tests that run inside a virtual machine (../vm.py): topologies last for a whole file, because making
+one takes seconds there. A test leaves its topology as it found it, without daemons."""
+
+import os
+import sys
+
+import pytest
+
+TESTS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(TESTS, "lab"))
+
+BUILD = os.environ.get("KT_BUILD", os.path.join(os.path.dirname(TESTS), "build"))
+
+
+def pytest_configure():
+    if not os.path.exists("/run/vm"):
+        raise pytest.UsageError("these tests run in a virtual machine: tests/vm/vm.py /usr/bin/python3 -m pytest ...")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Logs of the daemons of a failed test."""
+    report = (yield).get_result()
+    if report.when != "call" or not report.failed:
+        return
+    for fixture in item.funcargs.values():
+        for name, machine in getattr(fixture, "machines", {}).items():
+            for file in ("keeptrackd.log", "ike.log"):
+                path = os.path.join(machine.dir, file)
+                if os.path.exists(path):
+                    with open(path, encoding="utf-8", errors="replace") as f:
+                        report.sections.append(("%s on %s" % (file, name), "".join(f.readlines()[-40:])))
+
+
+@pytest.fixture(scope="session")
+def build():
+    return os.path.abspath(BUILD)

@@ -1,0 +1,50 @@
+#!/bin/sh
+# The first process of the virtual machine; vm.py copies it into the job directory and names that directory in $job.
+# It makes of the host's root, mounted read-only, a place where programs run; then it runs $job/command and ends.
+set -u
+: "${job:?the job directory is missing on the kernel command line}"
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+
+finish() {
+	echo "$1" >"$job/status"
+	echo o >/proc/sysrq-trigger
+	# The machine is off before this loop has an end.
+	while :; do sleep 1; done
+}
+
+fail() {
+	echo "virtual machine: $*" >>"$job/output"
+	finish 125
+}
+
+# host PATH OPTION: a directory of the host at its own place, also where a file system of ours now hides it
+host() {
+	mkdir -p "$1" && mount -t hostfs -o "$2,$1" host "$1"
+}
+
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t tmpfs -o mode=755 tmpfs /run
+mountpoint -q /dev || mount -t devtmpfs dev /dev
+mkdir -p /dev/pts /dev/shm /dev/net /run/lock /run/netns /run/vm/lib
+mount -t devpts devpts /dev/pts
+mount -t tmpfs -o mode=1777 tmpfs /dev/shm
+[ -e /dev/fd ] || ln -s /proc/self/fd /dev/fd
+host "$job" rw || exit 1 # nobody could be told more than that the first process has ended
+while read -r directory; do
+	[ -e "$directory" ] || host "$directory" ro || fail "cannot mount $directory"
+done <"$job/directories"
+
+# The modules are not where modprobe looks, neither when we call it nor when the kernel does.
+ln -s /usr/lib/uml/modules /run/vm/lib/modules
+printf '#!/bin/sh\nexec modprobe -d /run/vm "$@"\n' >/run/vm/modprobe
+chmod 755 /run/vm/modprobe
+echo /run/vm/modprobe >/proc/sys/kernel/modprobe
+export MODPROBE_OPTIONS="-d /run/vm"
+# shellcheck disable=SC2046 # one word for each module
+modprobe -a $(cat "$job/modules") >>"$job/output" 2>&1 || fail "a kernel module is missing"
+
+echo vm >/proc/sys/kernel/hostname
+ip link set lo up
+sh "$job/command" >>"$job/output" 2>&1 </dev/null
+finish $?
