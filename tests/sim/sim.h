@@ -71,6 +71,8 @@ enum sim_chan { CHAN_CTL = 0, CHAN_DATA = 1, SIM_CHANS = 2 };
 	X(owners, "seeds with two owners")                                 \
 	X(echo, "version 2 echoes")                                        \
 	X(preempt_delayed, "preemptions after a delay")                    \
+	X(cut_stays, "times arbitration kept a deaf node BACKUP")          \
+	X(three, "successions among three")                                \
 	X(advert, "adverts sent")                                          \
 	X(advert_lost, "adverts lost")                                     \
 	X(journal, "journal entries")                                      \
@@ -346,6 +348,14 @@ struct sim_sess {
 
 /* ---- everything ---- */
 
+/* What a node said last on the channel of a group. */
+struct sim_said {
+	mono_t at; /* MONO_NEVER: nothing, or the channel is down since */
+	uint8_t role, priority;
+	bool ready, maintenance, leaving;
+	uint32_t successor;
+};
+
 /* Something that is heard again and again. */
 struct sim_span {
 	mono_t since, last;
@@ -371,7 +381,8 @@ struct sim {
 	struct sync_conf sync_conf[SIM_NODES];
 	bool preempt, degrade;
 	int64_t startup_ns;
-	bool unicast, owners;
+	bool unicast, owners, arbitrate;
+	struct sim_said said[SIM_NODES][SIM_NODES][SIM_GROUPS]; /* to, from */
 	struct vrrp_unicast_peer upeer[SIM_INSTS][SIM_NODES];
 	/* what the invariants of the election remember */
 	struct sim_span deaf[SIM_NODES][SIM_INSTS];  /* MASTER beside an owner that listens to nobody */
@@ -516,6 +527,10 @@ void sim_vrrp_forget(struct sim *w, unsigned n);
 void sim_vrrp_heard(struct sim *w, const struct sim_item *it, const struct vrrp_msg *m);
 void sim_vrrp_before(struct sim *w, unsigned n, const struct node_ev *ev);
 void sim_vrrp_after(struct sim *w, unsigned n, const struct node_ev *ev);
+/* On the channel; NULL: it went down. */
+void sim_vrrp_said(struct sim *w, unsigned n, unsigned from, const struct peer_msg *m);
+/* A group begins to prepare for a promotion. */
+void sim_vrrp_begins(struct sim *w, unsigned n, unsigned g);
 void sim_vrrp_preempts(struct sim *w, unsigned n, unsigned g);
 void sim_vrrp_commits(struct sim *w, unsigned n, unsigned g);
 void sim_vrrp_deaf(struct sim *w, uint16_t inst);

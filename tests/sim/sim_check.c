@@ -94,6 +94,8 @@ static void check_group(struct sim *w, unsigned n, unsigned g)
 	sg->highest = epoch_max(sg->highest, r->epoch);
 	if (begun && r->rec.reason == ROLE_R_PREEMPTED && !node_gate_open(&p->node, w->now))
 		sim_violation(w, "n%u preempts group %u although nobody said that it has everything", n + 1, g);
+	if (begun)
+		sim_vrrp_begins(w, n, g);
 	if (begun && r->rec.reason == ROLE_R_PREEMPTED)
 		sim_vrrp_preempts(w, n, g);
 	if (r->state == ROLE_COMMITTING && sg->state != ROLE_COMMITTING)

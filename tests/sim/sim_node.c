@@ -87,6 +87,7 @@ static void told(struct sim *w, unsigned n, const struct node_act *act)
 {
 	w->count.guard += act->what == NODE_TOLD_STALL || act->what == NODE_TOLD_REARMED;
 	w->count.gate_closed += act->what == NODE_TOLD_GATE_CLOSED;
+	w->count.cut_stays += act->what == NODE_TOLD_CUT;
 	if (act->what == NODE_TOLD_ROLE)
 		TRACE(w, "n%u group %u: %s -> %s (%s) epoch %llu.%u", n + 1, act->group, role_is_text(act->from),
 		      role_is_text(act->to), role_reason_text(act->reason), (unsigned long long)act->epoch.counter,
@@ -244,6 +245,7 @@ static void ctl_lost(struct sim *w, unsigned n, unsigned from, bool clean)
 	if (!c->up)
 		return;
 	c->up = false;
+	sim_vrrp_said(w, n, from, NULL);
 	TRACE(w, "n%u channel to n%u down%s", n + 1, from + 1, clean ? " (closed)" : "");
 	struct node_ev ev = { .type = NODE_EV_PEER_DOWN, .peer = sim_node_id(from), .lost = !clean };
 	sim_feed(w, n, &ev);
@@ -264,6 +266,7 @@ static void on_ctl(struct sim *w, struct sim_item *it)
 		c->hello = true;
 	require(c->hello);
 	ctl_heard(w, n, it->from);
+	sim_vrrp_said(w, n, it->from, &m);
 	struct node_ev ev = { .type = NODE_EV_PEER_MSG, .peer = sim_node_id(it->from), .msg = &m };
 	sim_feed(w, n, &ev);
 }
@@ -450,6 +453,7 @@ static void make_node(struct sim *w, unsigned n)
 		p->group[g].members = p->members[g];
 		p->group[g].fault_degrade = w->degrade;
 		p->group[g].preempt = w->preempt;
+		p->group[g].arbitrate = w->arbitrate;
 		p->sg[g].stray_since = MONO_NEVER;
 	}
 	for (unsigned i = 0; i < w->n_nodes; i++) {

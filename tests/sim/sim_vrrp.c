@@ -50,6 +50,7 @@ void sim_vrrp_kinds(struct sim *w)
 	choose_versions(w);
 	choose_unicast(w);
 	w->owners = sim_chance(w, 0.08);
+	w->arbitrate = sim_chance(w, 0.15);
 	int64_t delay_ns = w->preempt && sim_chance(w, 0.3) ? sim_range(w, 300, 4000) * NS_PER_MS : 0;
 	w->startup_ns = sim_chance(w, 0.2) ? sim_range(w, 200, 5000) * NS_PER_MS : 0;
 	bool lower = sim_chance(w, 0.7), higher = sim_chance(w, 0.3);
@@ -79,6 +80,8 @@ void sim_vrrp_forget(struct sim *w, unsigned n)
 		w->deaf[n][i] = (struct sim_span){ MONO_NEVER, MONO_NEVER };
 		w->lower[n][i] = (struct sim_span){ MONO_NEVER, MONO_NEVER };
 	}
+	for (unsigned o = 0; o < SIM_NODES; o++)
+		sim_vrrp_said(w, n, o, NULL);
 	w->pause.on = false;
 }
 
@@ -147,6 +150,86 @@ void sim_vrrp_after(struct sim *w, unsigned n, const struct node_ev *ev)
 	w->count.echo++;
 	if (v->state == w->before.state && vrrp_deadline(v).ns != w->before.deadline.ns)
 		sim_violation(w, "n%u: the version 2 form of a router that is heard in version 3 moved a timer", n + 1);
+}
+
+/* ---- what is said on the channel ---- */
+
+void sim_vrrp_said(struct sim *w, unsigned n, unsigned from, const struct peer_msg *m)
+{
+	struct sim_said *s = w->said[n][from];
+	for (unsigned g = 0; !m && g < SIM_GROUPS; g++)
+		s[g] = (struct sim_said){ .at = MONO_NEVER };
+	if (!m)
+		return;
+	if (m->type == PEER_LEAVING && m->group < w->n_groups) {
+		s[m->group].leaving = true;
+		s[m->group].ready = false;
+		s[m->group].successor = m->successor;
+	}
+	for (unsigned i = 0; m->type == PEER_HEARTBEAT && i < m->n_groups; i++) {
+		const struct peer_group_state *x = &m->groups[i];
+		if (x->group >= w->n_groups)
+			continue;
+		bool serves = x->role == PEER_ROLE_MASTER || x->role == PEER_ROLE_MOVING;
+		s[x->group] = (struct sim_said){ w->now,
+						 x->role,
+						 x->priority,
+						 x->ready,
+						 m->maintenance,
+						 s[x->group].leaving && serves,
+						 s[x->group].successor };
+	}
+}
+
+static bool fresh(const struct sim *w, const struct sim_said *s)
+{
+	return !mono_is_never(s->at) && mono_sub(w->now, s->at) <= NODE_CHANNEL_NS;
+}
+
+/* A node on the channel that is no master, and goes before n: ready first, then the priority, then the lower number. */
+static bool outranked(const struct sim *w, unsigned n, unsigned g)
+{
+	const struct node *me = &w->box[n].p->node;
+	bool ready = node_group_ready(me, (uint16_t)g, w->now);
+	uint8_t priority = 255;
+	for (unsigned i = 0; i < w->n_inst; i++)
+		if (w->conf[n][i].group == g && w->box[n].p->inst[i].priority < priority)
+			priority = w->box[n].p->inst[i].priority;
+	for (unsigned o = 0; o < w->n_nodes; o++) {
+		const struct sim_said *s = &w->said[n][o][g];
+		if (o == n || !fresh(w, s) || s->role != PEER_ROLE_BACKUP || s->maintenance || s->leaving)
+			continue;
+		if (s->ready != ready ? s->ready : s->priority != priority ? s->priority > priority : o < n)
+			return true;
+	}
+	return false;
+}
+
+void sim_vrrp_begins(struct sim *w, unsigned n, unsigned g)
+{
+	const struct role *r = &w->box[n].p->group[g].role;
+	bool heir = false, death = r->rec.reason == ROLE_R_PROCESS_DEATH, leaves = r->rec.reason == ROLE_R_PEER_LEAVING;
+	for (unsigned o = 0; o < w->n_nodes; o++) {
+		const struct sim_said *s = &w->said[n][o][g];
+		bool serves = s->role == PEER_ROLE_MASTER || s->role == PEER_ROLE_MOVING;
+		if (o == n)
+			continue;
+		if (w->arbitrate && r->rec.reason == ROLE_R_NO_RESPONSE && fresh(w, s) && serves && !s->leaving)
+			sim_violation(w, "n%u takes group %u although n%u says on the channel that it serves", n + 1, g,
+				      o + 1);
+		heir |= s->leaving && s->successor == sim_node_id(n);
+	}
+	if (w->n_nodes < 3 || (!death && !leaves))
+		return;
+	/* Of whoever dies the next one takes the place when the better one has not done so for a while. */
+	for (unsigned i = 0; death && i < w->box[n].p->node.n_peers; i++) {
+		const struct node_peer *p = &w->box[n].p->node.peer[i];
+		heir |= p->dead && mono_sub(w->now, p->dead_at) > NODE_CHANNEL_NS;
+	}
+	w->count.three++;
+	if (!heir && outranked(w, n, g))
+		sim_violation(w, "n%u succeeds in group %u (%s) before a fitter node", n + 1, g,
+			      role_reason_text((uint8_t)r->rec.reason));
 }
 
 /* A group begins to prepare for a preemption. */
