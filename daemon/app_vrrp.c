@@ -7,10 +7,10 @@
 #include <string.h>
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
+#include "daemon/rtnl_link.h"
 
 #define PAUSE_MAX_NS (2 * NS_PER_MS)
 #define PAUSE_MIN_NS (500 * NS_PER_US)
-#include "daemon/rtnl_link.h"
 
 #define VRID_TELL_NS \
 	(60 * NS_PER_SEC) /* somebody else's virtual router on the same segment is no news twice a minute */

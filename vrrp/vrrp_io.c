@@ -477,7 +477,7 @@ int vrrp_io_send(struct vrrp_port *port, const struct addr *src, const struct ad
 	struct sock *s = sock_of(port);
 	union send_control control = { 0 };
 	struct sockaddr_in to4 = { .sin_family = AF_INET };
-	/* The scope is that of link-local addresses; with others the kernel takes it as the interface to send from. */
+	/* The scope counts for link-local addresses and groups; with others the kernel leaves it aside. */
 	struct sockaddr_in6 to6 = { .sin6_family = AF_INET6, .sin6_scope_id = port->ifindex };
 	struct iovec iov = { .iov_base = (void *)(uintptr_t)buf, .iov_len = len };
 	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control };

@@ -10,6 +10,7 @@ from conftest import build_dir
 from duo import at_once
 from lab import now_ns, wait_for
 from rig import Ours, Rig, Theirs, Vr
+from wire import Tap
 
 SKEW = {150: 41.4, 100: 60.9}  # ms at 100 ms adverts, RFC 9568 6.1
 DOWN = {p: 300 + s for p, s in SKEW.items()}
@@ -35,21 +36,32 @@ class Grouped(Ours):
 
 
 class Keepalived(Theirs):
-    detail = True
+    detail, unicast = True, False
+
+    def conf(self):
+        conf = super().conf()
+        for v in self.instances if self.unicast else ():
+            others = "".join("        %s\n" % Rig.address(r, v.segment) for r in ("a", "b") if r != self.name)
+            conf = conf.replace("    virtual_router_id %d\n" % v.vrid, "    virtual_router_id %d\n    unicast_src_ip %s\n"
+                                "    unicast_peer {\n%s    }\n" % (v.vrid, Rig.address(self.name, v.segment), others))
+        return conf
 
 
 class Scene:
     """priorities: of one and two, ours and theirs."""
 
-    def __init__(self, ours, theirs, sync_group=True, degrade=False):
+    def __init__(self, ours, theirs, sync_group=True, degrade=False, unicast=False):
         self.rig = Rig(build_dir(), segments=2)
-        vrs = [Vr(n, s, 10 * s, [VIPS[n] + "/16"], 0.1, {"a": o, "b": t})
+        vrs = [Vr(n, s, 10 * s, [VIPS[n] + "/16"], 0.1, {"a": o, "b": t}, **(
+            {"unicast_peers": [Rig.address(r, s) for r in ("a", "b")]} if unicast else {}))
                for n, s, o, t in zip(VIPS, (1, 2), ours, theirs)]
         self.vrs = vrs
         self.ours = Grouped(self.rig, "a", vrs, group="edge")
         self.ours.degrade = degrade
         self.theirs = Keepalived(self.rig, "b", vrs, group="edge" if sync_group else None)
-        self.taps = {n: self.rig.tap(s) for n, s in zip(VIPS, (1, 2))}
+        self.theirs.unicast = unicast
+        # Unicast is seen where it leaves and arrives.
+        self.taps = {n: Tap(self.rig["b"], "eth%d" % s) if unicast else self.rig.tap(s) for n, s in zip(VIPS, (1, 2))}
 
     def __enter__(self):
         return self
@@ -99,9 +111,9 @@ class Scene:
 
 # ---------------------------------------------------------------- a sync group as the other router: as ever
 
-def takeover_and_back(high):
+def takeover_and_back(high, unicast=False):
     ours, theirs = ((150, 150), (100, 100)) if high == "ours" else ((100, 100), (150, 150))
-    with Scene(ours, theirs) as s:
+    with Scene(ours, theirs, unicast=unicast) as s:
         master, backup = (s.ours, s.theirs) if high == "ours" else (s.theirs, s.ours)
         s.begin(master)
         begin = now_ns()
@@ -117,6 +129,37 @@ def takeover_and_back(high):
             last, ms = s.moved(name, master, backup, begin)
             assert last == 0 and SKEW[100] - 5 < ms < SKEW[100] + LATE_MS, (name, last, ms)
         s.serves(backup)
+
+
+def three_routers():
+    """Ours on a (150) and c (120), theirs on b (100): the highest that is left follows, with both virtual routers."""
+    with Rig(build_dir(), segments=2, routers=("a", "b", "c")) as rig:
+        vrs = [Vr(n, s, 10 * s, [VIPS[n] + "/16"], 0.1, {"a": 150, "b": 100, "c": 120}) for n, s in zip(VIPS, (1, 2))]
+        a, c = [Grouped(rig, n, vrs, group="edge") for n in ("a", "c")]
+        b, taps = Keepalived(rig, "b", vrs, group="edge"), [rig.tap(1), rig.tap(2)]
+
+        def only(router):
+            def probe():
+                since = now_ns() - 250000000
+                return all({x.mac for x in t.vrrp(since)} == {router.mac(i + 1)} for i, t in enumerate(taps))
+            wait_for("%s alone" % router.name, probe, 10)
+        for router in (c, b, a):
+            router.start()
+        only(a)
+        for gone, heir in ((a, c), (c, b)):
+            begin = now_ns()
+            gone.die()
+            for i, tap in enumerate(taps):
+                first = wait_for("the next one", lambda t=tap, b=begin, g=gone, i=i: [
+                    x for x in t.vrrp(b) if x.mac != g.mac(i + 1)], 3)[0]
+                assert first.mac == heir.mac(i + 1), first
+            only(heir)
+        c.start()
+        only(c)
+        c.process.terminate()
+        only(b)
+        for router in (b, c):
+            router.stop()
 
 
 # ---------------------------------------------------------------- BACKUP: who is silent, and where
@@ -247,6 +290,10 @@ def own_link_down_degraded():
 
 def test_sync_groups():
     at_once((takeover_and_back, "ours"), (takeover_and_back, "theirs"), (priority_zero_of_a_group,), (own_link_down,))
+
+
+def test_sync_groups_by_unicast_and_of_three():
+    at_once((takeover_and_back, "ours", True), (takeover_and_back, "theirs", True), (three_routers,))
 
 
 def test_members_that_differ():

@@ -98,6 +98,52 @@ def test_one_deaf_direction_of_three(rig):
         router.stop()
 
 
+def test_the_farewell_of_a_dead_process_reaches_every_peer(rig):
+    """SIGKILL: the guardian says priority 0 to each destination, in each version, with the TTL that is configured."""
+    vrs = [vr(name="uni", vrid=10, advert=1, unicast_ttl=77, version="v2+v3", unicast_peers=[*HAVE["ipv4"], "10.1.255.10"]),
+           vr("ipv6", "uni6", 11, 1, ["fe80::1:2/64"], unicast_peers=list(HAVE["ipv6"])),
+           vr(name="group", vrid=12, advert=1, vips=["10.1.0.3/16"], version="v2+v3")]
+    pair = [Ours(rig, name, vrs, group="all", channel=True).start() for name in ("a", "b")]
+    for name in ("uni", "uni6", "group"):
+        settled(pair, name)
+    wait_for("b to be ready", lambda: all(r.ready() for r in pair), 10)
+    tap, client = Tap(rig["b"], "eth1"), rig.tap()
+    wait_for("adverts", lambda: {a.vrid for a in tap.vrrp(mac=pair[0].mac())} == {10, 11, 12}, 3)
+    pair[0].process.kill()
+    wait_for("b to take over", lambda: state(pair[1], "group") == "MASTER", 1)
+    want = {(10, 2, 77), (10, 3, 77), (11, 3, 255), (12, 2, 255), (12, 3, 255)}
+    zero = wait_for("the farewells", lambda: [z for z in [{(a.vrid, a.version, a.ttl) for a in tap.vrrp(
+        mac=pair[0].mac(), priority=0)}] if z == want], 2)
+    assert zero
+    assert {(a.version, a.ttl) for a in client.vrrp(vrid=10, priority=0, mac=pair[0].mac())} == {(2, 77), (3, 77)}
+    assert not [d for i in instances(pair[1]).values() for d in i["counters"]["drops"]], instances(pair[1])
+    pair[1].stop()
+
+
+def test_one_socket_for_all(rig):
+    """However many virtual routers: a raw socket for each interface and family, and the two of the guardian."""
+    vrs = [vr(name="four%d" % i, vrid=i, vips=["10.1.1.%d/16" % i]) for i in range(1, 41)]
+    vrs += [vr("ipv6", "six%d" % i, i, vips=["fe80::1:%d/64" % i]) for i in range(1, 21)]
+    router = Ours(rig, "a", vrs).start()
+    wait_for("all to be master", lambda: {i["state"] for i in instances(router).values()} == {"MASTER"}, 10)
+
+    def raw(table):
+        return len(rig["a"].run("cat", "/proc/net/" + table).strip().split("\n")) - 1
+    assert (raw("raw"), raw("raw6")) == (2, 2)
+    router.reload(vrs[:3] + vrs[40:42])
+    assert (raw("raw"), raw("raw6")) == (2, 2)
+    sender = Sender(rig["client"], "eth1")
+    sender.send(frame4(v3(3, 200, ["10.1.1.3"], "10.1.255.10"), "10.1.255.10"))
+    sender.send(frame4(v3(30, 200, ["10.1.1.30"], "10.1.255.10"), "10.1.255.10"))
+    wait_for("the right one to yield", lambda: state(router, "four3") == "BACKUP", 2)
+    assert [i["drops"] for i in router.ask("show interfaces")["interfaces"]][0] == [
+        {"family": "ipv4", "reason": "unknown_vrid", "count": 1}]
+    assert {state(router, n) for n in ("four1", "four2", "six1", "six2")} == {"MASTER"}
+    router.reload(vrs[40:41])
+    assert (raw("raw"), raw("raw6")) == (1, 2)
+    router.stop()
+
+
 # ---------------------------------------------------------------- groups and sources
 
 @pytest.mark.parametrize("family,group", [("ipv4", "224.0.0.77"), ("ipv6", "ff02::4321")])
