@@ -24,6 +24,9 @@ struct sysctl_io {
 	struct sysctl_io_stats stats;
 	char root[ROOT_MAX], record[256];
 	bool busy;
+	bool vmac_busy;
+	struct sysctl_vmac *vmac; /* waiting: at start all of them come at once */
+	unsigned n_vmac, cap_vmac;
 };
 
 struct base_job {
@@ -34,11 +37,14 @@ struct base_job {
 	char failed[SYSCTL_PATH_MAX]; /* the first setting that was refused */
 };
 
+#define VMACS_JOB 64   /* interfaces in one job */
+#define VMACS_MAX 4096 /* waiting ones */
+
 struct vmac_job {
 	struct sysctl_io *s;
-	struct sysctl_vmac v;
-	unsigned written;
-	int err;
+	struct sysctl_vmac v[VMACS_JOB];
+	unsigned n, written, refused;
+	int err; /* of the first refusal, with its place */
 	char failed[SYSCTL_PATH_MAX];
 };
 
@@ -86,11 +92,10 @@ static bool counts(int rc)
 	return rc < 0 && rc != -ENOENT;
 }
 
-static int run_vmac(void *ctx)
+static void make_vmac(struct vmac_job *j, const struct sysctl_vmac *v)
 {
-	struct vmac_job *j = ctx;
 	struct sysctl_item it[SYSCTL_ITEMS_MAX];
-	unsigned n = sysctl_plan_vmac(&j->v, it);
+	unsigned n = sysctl_plan_vmac(v, it), refused = 0;
 	for (unsigned i = 0; i < n; i++) {
 		int32_t now = 0, from = 0;
 		int rc = read_item(j->s->root, it[i].path, &now);
@@ -101,11 +106,22 @@ static int run_vmac(void *ctx)
 			rc = write_item(j->s->root, it[i].path, value);
 			j->written += rc == 0;
 		}
-		if (counts(rc) && !j->err) {
+		if (!counts(rc))
+			continue;
+		refused = 1;
+		if (!j->err) {
 			j->err = rc;
 			memcpy(j->failed, it[i].path, sizeof(j->failed));
 		}
 	}
+	j->refused += refused;
+}
+
+static int run_vmacs(void *ctx)
+{
+	struct vmac_job *j = ctx;
+	for (unsigned i = 0; i < j->n; i++)
+		make_vmac(j, &j->v[i]);
 	return j->err;
 }
 
@@ -187,33 +203,69 @@ static int run_base(void *ctx)
 
 /* ---- on CONTROL ---- */
 
+static void vmac_next(struct sysctl_io *s);
+
 static void vmac_done(struct kt_job *job)
 {
 	struct vmac_job *j = job->call.ctx;
-	j->s->stats.written += j->written;
-	if (j->err < 0) {
-		j->s->stats.refused++;
-		log_warn(LOG_NET, "/proc/sys/%s: %s; the virtual MAC on %s may not answer as it should", j->failed,
-			 err_text(j->err), j->v.base);
-	}
+	struct sysctl_io *s = j->s;
+	s->stats.written += j->written;
+	s->stats.refused += j->refused;
+	if (j->err < 0)
+		log_warn(LOG_NET,
+			 "/proc/sys/%s: %s; this virtual MAC may not answer as it should (%u of %u interfaces)",
+			 j->failed, err_text(j->err), j->refused, j->n);
 	free(j);
+	s->vmac_busy = false;
+	vmac_next(s);
+}
+
+/* The oldest ones that wait; more of them when these are done. */
+static void vmac_next(struct sysctl_io *s)
+{
+	if (s->vmac_busy || !s->n_vmac)
+		return;
+	struct vmac_job *j = calloc(1, sizeof(*j));
+	struct kt_job *job = kt_job_new(KT_CALL, KT_PROMOTE, vmac_done, s);
+	if (j && job) {
+		j->s = s;
+		j->n = s->n_vmac < VMACS_JOB ? s->n_vmac : VMACS_JOB;
+		memcpy(j->v, s->vmac, j->n * sizeof(j->v[0]));
+		job->call.fn = run_vmacs;
+		job->call.ctx = j;
+		s->vmac_busy = kernel_thread_submit(s->kt, job) == 0;
+	}
+	if (!s->vmac_busy) { /* they wait on, until the next change of an interface */
+		kt_job_free(job);
+		free(j);
+		return;
+	}
+	s->n_vmac -= j->n;
+	memmove(s->vmac, s->vmac + j->n, s->n_vmac * sizeof(s->vmac[0]));
+}
+
+static bool vmac_room(struct sysctl_io *s)
+{
+	if (s->n_vmac < s->cap_vmac)
+		return true;
+	unsigned cap = s->cap_vmac ? 2 * s->cap_vmac : 64;
+	void *more = cap <= VMACS_MAX ? realloc(s->vmac, cap * sizeof(s->vmac[0])) : NULL;
+	if (!more)
+		return false;
+	s->vmac = more;
+	s->cap_vmac = cap;
+	return true;
 }
 
 void sysctl_io_vmac(struct sysctl_io *s, const struct sysctl_vmac *v)
 {
-	struct vmac_job *j = calloc(1, sizeof(*j));
-	struct kt_job *job = kt_job_new(KT_CALL, KT_PROMOTE, vmac_done, s);
-	if (j && job) {
-		*j = (struct vmac_job){ .s = s, .v = *v };
-		job->call.fn = run_vmac;
-		job->call.ctx = j;
-		if (kernel_thread_submit(s->kt, job) == 0)
-			return;
+	if (vmac_room(s)) {
+		s->vmac[s->n_vmac++] = *v;
+	} else {
+		log_warn(LOG_NET, "%s: too many interfaces wait for their settings: it keeps the kernel's", v->name);
+		s->stats.refused++;
 	}
-	log_warn(LOG_NET, "%s: the queue of kernel jobs is full: its settings are not made", v->name);
-	s->stats.refused++;
-	kt_job_free(job);
-	free(j);
+	vmac_next(s);
 }
 
 static void tell_record(struct sysctl_io *s, int err)
@@ -245,6 +297,7 @@ static void base_done(struct kt_job *job)
 
 void sysctl_io_kick(struct sysctl_io *s)
 {
+	vmac_next(s);
 	const struct sysctl_base *b = sysctl_plan_next(&s->plan);
 	if (s->busy || !b)
 		return;
@@ -302,5 +355,7 @@ struct sysctl_io *sysctl_io_new(struct kernel_thread *kt, const char *root, cons
 
 void sysctl_io_free(struct sysctl_io *s)
 {
+	if (s)
+		free(s->vmac);
 	free(s);
 }

@@ -24,7 +24,10 @@ struct sysctl_io *sysctl_io_new(struct kernel_thread *kt, const char *root, cons
 /* Drops what waits; jobs on their way must have ended (kernel_thread_stop). */
 void sysctl_io_free(struct sysctl_io *s);
 
-/* Settings of the interface of a virtual MAC, before it comes up (jobs of KT_PROMOTE keep their order). */
+/*
+ * Settings of the interface of a virtual MAC. Unless others wait, the job is ahead of every later one of KT_PROMOTE: what
+ * is asked for before the interface is taken up is done before it comes up.
+ */
 void sysctl_io_vmac(struct sysctl_io *s, const struct sysctl_vmac *v);
 /* The plan may be changed (wishes, names, interfaces that are gone); then kick. */
 struct sysctl_plan *sysctl_io_plan(struct sysctl_io *s);

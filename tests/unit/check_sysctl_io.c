@@ -45,7 +45,7 @@ static int get(const char *item)
 static void interface(const char *name)
 {
 	static const char *const v4[] = { "arp_ignore", "arp_announce", "arp_filter", "rp_filter", "forwarding" };
-	char path[120];
+	char path[160];
 	static const char *const parts[] = { "net", "net/ipv4", "net/ipv4/conf" };
 	for (unsigned i = 0; i < 3; i++)
 		ck_assert(mkdir(path_of(parts[i]), 0755) == 0 || errno == EEXIST);
@@ -187,6 +187,28 @@ START_TEST(test_vmac)
 }
 END_TEST
 
+/* At start all of them come at once: few jobs, and none is forgotten. */
+START_TEST(test_many_vmacs)
+{
+	enum { N = 300 };
+	struct sysctl_io *s = sysctl_io_new(kt, root, record, &why);
+	char name[IFNAMSIZ];
+	for (unsigned i = 0; i < N; i++) {
+		snprintf(name, sizeof(name), "v%u", i);
+		interface(name);
+		struct sysctl_vmac v = { .base = "lan0" };
+		memcpy(v.name, name, sizeof(name));
+		sysctl_io_vmac(s, &v);
+	}
+	ck_assert_uint_eq(kernel_thread_stats(kt)->outstanding, 1);
+	settle();
+	ck_assert_int_eq(get("net/ipv4/conf/v0/arp_ignore"), 1);
+	ck_assert_int_eq(get("net/ipv4/conf/v299/arp_announce"), 2);
+	ck_assert_uint_eq(sysctl_io_stats(s)->written, 2 * N);
+	sysctl_io_free(s);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("sysctl_io");
@@ -196,6 +218,7 @@ int main(void)
 	tcase_add_test(t, test_next_process);
 	tcase_add_test(t, test_record_errors);
 	tcase_add_test(t, test_vmac);
+	tcase_add_test(t, test_many_vmacs);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
