@@ -316,9 +316,7 @@ static void build_sync(struct cfg *c, const struct cfg_tree *t)
 	s->replicate = num(r, "replicate");
 	s->store = num(r, "store") ? SYNC_STORE_WARM : SYNC_STORE_HOT;
 	s->quick = num(r, "quick");
-	s->tcp = num(r, "protocols") & 1;
-	s->udp = num(r, "protocols") & 2;
-	s->icmp = num(r, "protocols") & 4;
+	s->protocols = (uint32_t)num(r, "protocols");
 	s->lease_ns = num(r, "lease");
 	s->entries_max = (uint32_t)num(r, "sessions_max");
 	s->rcvbuf_bytes = (uint32_t)num(r, "receive_buffer");

@@ -15,7 +15,8 @@ static const char *const words_family[] = { "ipv4", "ipv6", NULL };
 static const char *const words_checksum[] = { "keepalived", "rfc9568", NULL };
 static const char *const words_fault[] = { "yield", "degrade", NULL };
 static const char *const words_store[] = { "hot", "warm", NULL };
-static const char *const words_proto[] = { "tcp", "udp", "icmp", NULL };
+/* in the order of enum sync_proto */
+static const char *const words_proto[] = { "tcp", "udp", "icmp", "udplite", "sctp", "dccp", "gre", "other", NULL };
 static const char *const words_backend[] = { "vici", "none", NULL };
 static const char *const words_action[] = { "reset", "rekey", "notify", NULL };
 static const char *const words_event[] = { "role", "dpd-dead", "tunnel-up", "tunnel-down", "reset-failed", NULL };
@@ -234,7 +235,8 @@ static const struct cfg_key table[] = {
 	  "Where a standby keeps its copies: hot in its kernel table, warm in the daemon until the takeover" },
 	{ "sync.quick", CFG_T_BOOL, 0, 0, 1, "false", NULL, NULL,
 	  "Replicate a session from its first packet, not only once it is established or answered" },
-	{ "sync.protocols", CFG_T_WORDS, 0, 0, 3, "tcp udp icmp", NULL, words_proto, "Protocols that are replicated" },
+	{ "sync.protocols", CFG_T_WORDS, 0, 0, SYNC_PROTO_N, "tcp udp icmp udplite sctp dccp gre other", NULL, words_proto,
+	  "Protocols that are replicated; icmp is both versions, other is whatever else has sessions" },
 	{ "sync.lease", CFG_T_TIME, 0, SEC(300), SEC(600), "400", "seconds", NULL,
 	  "Life of a copy between two renewals by the standby" },
 	{ "sync.sessions_max", CFG_T_INT, 0, 1000, 50000000, "1000000", "sessions", NULL,

@@ -31,6 +31,12 @@ enum {
 	CT_HAS_ID = 1 << 6,
 	CT_HAS_MASTER = 1 << 7, /* a related entry: its master's original tuple follows */
 	CT_HAS_HELPER = 1 << 8,
+	CT_HAS_SCTP = 1 << 9,      /* sctp_state and both verification tags */
+	CT_HAS_LABELS = 1 << 10,   /* connlabels that rules have set */
+	CT_HAS_SEQADJ = 1 << 11,   /* a helper has changed the length of what a TCP stream carries */
+	CT_HAS_SYNPROXY = 1 << 12, /* the handshake was made by SYNPROXY */
+	/* parts that few entries have */
+	CT_HAS_RARE = CT_HAS_MASTER | CT_HAS_HELPER | CT_HAS_SCTP | CT_HAS_LABELS | CT_HAS_SEQADJ | CT_HAS_SYNPROXY,
 };
 
 /* Status bits of linux/netfilter/nf_conntrack_common.h under our own names, values equal to the kernel's. */
@@ -72,6 +78,32 @@ enum {
 	CT_TCP_SYN_SENT2 = 9,
 };
 
+/* SCTP states of linux/netfilter/nf_conntrack_sctp.h. */
+enum {
+	CT_SCTP_NONE = 0,
+	CT_SCTP_CLOSED = 1,
+	CT_SCTP_COOKIE_WAIT = 2,
+	CT_SCTP_COOKIE_ECHOED = 3,
+	CT_SCTP_ESTABLISHED = 4,
+	CT_SCTP_SHUTDOWN_SENT = 5,
+	CT_SCTP_SHUTDOWN_RECD = 6,
+	CT_SCTP_SHUTDOWN_ACK_SENT = 7,
+	CT_SCTP_HEARTBEAT_SENT = 8,
+	CT_SCTP_HEARTBEAT_ACKED = 9, /* no longer used by newer kernels */
+};
+
+#define CT_LABELS_LEN 16
+
+/* By how much sequence numbers of one direction are moved, before and after a position (nf_conntrack_seqadj.h). */
+struct ct_seqadj {
+	uint32_t position;
+	int32_t before, after;
+};
+
+struct ct_synproxy {
+	uint32_t isn, its, tsoff;
+};
+
 struct ct_entry {
 	struct ct_tuple orig, reply; /* reply as the kernel shows it: translated */
 	uint32_t has;
@@ -82,8 +114,13 @@ struct ct_entry {
 	uint8_t tcp_state;
 	uint8_t tcp_flags[2]; /* original, reply */
 	uint8_t tcp_wscale[2];
+	uint8_t sctp_state;
+	uint32_t sctp_vtag[2]; /* original, reply */
 	char helper[16];
 	struct ct_tuple master;
+	uint8_t labels[CT_LABELS_LEN];
+	struct ct_seqadj seqadj[2]; /* original, reply */
+	struct ct_synproxy synproxy;
 };
 
 enum ct_event_type { CT_EV_NEW = 0, CT_EV_UPDATE, CT_EV_DESTROY, CT_EV_DUMP };

@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include "daemon/base/loop.h"
 #include "sync/ct.h"
+#include "sync/sync_policy.h"
 #include "sync/ct_wire.h"
 
 #define CT_IO_BATCH        CT_WIRE_BATCH /* events per callback, operations per inject */
@@ -102,13 +103,10 @@ int ct_io_events_on(int *was);
 /* nf_conntrack_max and nf_conntrack_count of this namespace. 0 or -errno. */
 int ct_io_table_size(uint32_t *max, uint32_t *count);
 
-/* The kernel's own timers in seconds, by state: what a session gets after its next packet. */
-struct ct_timeouts {
-	uint32_t tcp[10]; /* by CT_TCP_*; [CT_TCP_NONE] unused */
-	uint32_t udp, udp_stream, icmp, icmpv6, generic, gre, gre_stream;
-};
-/* Reads net.netfilter.nf_conntrack_*_timeout*; a missing file keeps the kernel's default. 0 or -errno of the first
- * file that exists but cannot be read. */
-int ct_io_timeouts(struct ct_timeouts *t);
+/*
+ * The kernel's own timers: net.netfilter.nf_conntrack_*_timeout*; a missing file keeps the kernel's default. 0 or -errno
+ * of the first file that exists but cannot be read.
+ */
+int ct_io_timeouts(struct sync_timeouts *t);
 
 #endif

@@ -61,27 +61,9 @@ int ct_io_table_size(uint32_t *max, uint32_t *count)
 	return rc < 0 ? rc : sysctl_read("nf_conntrack_count", count);
 }
 
-int ct_io_timeouts(struct ct_timeouts *t)
+int ct_io_timeouts(struct sync_timeouts *t)
 {
-	/* defaults: nf_conntrack_proto_*.c */
-	*t = (struct ct_timeouts){
-		.tcp = { [CT_TCP_SYN_SENT] = 120,
-			 [CT_TCP_SYN_RECV] = 60,
-			 [CT_TCP_ESTABLISHED] = 432000,
-			 [CT_TCP_FIN_WAIT] = 120,
-			 [CT_TCP_CLOSE_WAIT] = 60,
-			 [CT_TCP_LAST_ACK] = 30,
-			 [CT_TCP_TIME_WAIT] = 120,
-			 [CT_TCP_CLOSE] = 10,
-			 [CT_TCP_SYN_SENT2] = 120 },
-		.udp = 30,
-		.udp_stream = 120,
-		.icmp = 30,
-		.icmpv6 = 30,
-		.generic = 600,
-		.gre = 30,
-		.gre_stream = 180,
-	};
+	sync_timeouts_default(t);
 	const struct {
 		const char *name;
 		uint32_t *v;
@@ -101,6 +83,14 @@ int ct_io_timeouts(struct ct_timeouts *t)
 		{ "nf_conntrack_generic_timeout", &t->generic },
 		{ "nf_conntrack_gre_timeout", &t->gre },
 		{ "nf_conntrack_gre_timeout_stream", &t->gre_stream },
+		{ "nf_conntrack_sctp_timeout_closed", &t->sctp[CT_SCTP_CLOSED] },
+		{ "nf_conntrack_sctp_timeout_cookie_wait", &t->sctp[CT_SCTP_COOKIE_WAIT] },
+		{ "nf_conntrack_sctp_timeout_cookie_echoed", &t->sctp[CT_SCTP_COOKIE_ECHOED] },
+		{ "nf_conntrack_sctp_timeout_established", &t->sctp[CT_SCTP_ESTABLISHED] },
+		{ "nf_conntrack_sctp_timeout_shutdown_sent", &t->sctp[CT_SCTP_SHUTDOWN_SENT] },
+		{ "nf_conntrack_sctp_timeout_shutdown_recd", &t->sctp[CT_SCTP_SHUTDOWN_RECD] },
+		{ "nf_conntrack_sctp_timeout_shutdown_ack_sent", &t->sctp[CT_SCTP_SHUTDOWN_ACK_SENT] },
+		{ "nf_conntrack_sctp_timeout_heartbeat_sent", &t->sctp[CT_SCTP_HEARTBEAT_SENT] },
 	};
 	int first = 0;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -189,14 +189,13 @@ static unsigned proto_needs(uint8_t l4)
 	switch (l4) {
 	case IPPROTO_TCP:
 	case IPPROTO_UDP:
-	case IPPROTO_UDPLITE:
 	case IPPROTO_SCTP:
-	case IPPROTO_DCCP:
 		return GOT_NUM | GOT_SPORT | GOT_DPORT;
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
 		return GOT_NUM | GOT_ID | GOT_TYPE | GOT_CODE;
 	default:
+		/* GRE has its keys as ports; UDP-Lite and DCCP have ports where the kernel knows them */
 		return GOT_NUM;
 	}
 }
@@ -249,12 +248,48 @@ static enum ct_drop read_tcp(void *out, const struct attr *a)
 	return CT_OK;
 }
 
+struct sctp_rd {
+	struct ct_entry *e;
+	unsigned got;
+};
+
+static enum ct_drop read_sctp_part(void *out, const struct attr *a)
+{
+	struct sctp_rd *rd = out;
+	if (a->type < CTA_PROTOINFO_SCTP_STATE || a->type > CTA_PROTOINFO_SCTP_VTAG_REPLY)
+		return CT_OK;
+	bool state = a->type == CTA_PROTOINFO_SCTP_STATE;
+	if (a->len != (state ? 1 : 4))
+		return CT_DROP_ATTR_SIZE;
+	if (!state)
+		rd->e->sctp_vtag[a->type - CTA_PROTOINFO_SCTP_VTAG_ORIGINAL] = be32(a->p);
+	else if (a->p[0] > CT_SCTP_HEARTBEAT_ACKED)
+		return CT_DROP_SCTP_STATE;
+	else
+		rd->e->sctp_state = a->p[0];
+	rd->got |= 1u << a->type;
+	return CT_OK;
+}
+
+static enum ct_drop read_sctp(struct ct_entry *e, const struct attr *a)
+{
+	const unsigned all = 1u << CTA_PROTOINFO_SCTP_STATE | 1u << CTA_PROTOINFO_SCTP_VTAG_ORIGINAL |
+			     1u << CTA_PROTOINFO_SCTP_VTAG_REPLY;
+	struct sctp_rd rd = { .e = e };
+	enum ct_drop d = attr_each(a->p, a->len, read_sctp_part, &rd);
+	if (d == CT_OK && (rd.got & all) == all)
+		e->has |= CT_HAS_SCTP;
+	return d;
+}
+
 static enum ct_drop read_protoinfo(void *out, const struct attr *a)
 {
 	const unsigned state = 1u << CTA_PROTOINFO_TCP_STATE;
 	const unsigned win = 1u << CTA_PROTOINFO_TCP_WSCALE_ORIGINAL | 1u << CTA_PROTOINFO_TCP_WSCALE_REPLY |
 			     1u << CTA_PROTOINFO_TCP_FLAGS_ORIGINAL | 1u << CTA_PROTOINFO_TCP_FLAGS_REPLY;
 	struct ct_entry *e = out;
+	if (a->type == CTA_PROTOINFO_SCTP)
+		return read_sctp(e, a);
 	if (a->type != CTA_PROTOINFO_TCP)
 		return CT_OK;
 	struct tcp_rd rd = { .e = e };
@@ -280,6 +315,68 @@ static enum ct_drop read_help(void *out, const struct attr *a)
 	memcpy(e->helper, a->p, n + 1);
 	e->has |= CT_HAS_HELPER;
 	return CT_OK;
+}
+
+/* The kernel shows as many words as it keeps; unused ones are zero, so that values compare. */
+static enum ct_drop read_labels(struct ct_entry *e, const struct attr *a)
+{
+	static const uint8_t none[CT_LABELS_LEN];
+	if (!a->len || a->len > CT_LABELS_LEN || a->len % 4)
+		return CT_DROP_ATTR_SIZE;
+	memcpy(e->labels, a->p, a->len);
+	/* no label is set, which is how an entry begins */
+	if (memcmp(e->labels, none, sizeof(none)))
+		e->has |= CT_HAS_LABELS;
+	return CT_OK;
+}
+
+static enum ct_drop read_seqadj_part(void *out, const struct attr *a)
+{
+	struct ct_seqadj *s = out;
+	if (a->type < CTA_SEQADJ_CORRECTION_POS || a->type > CTA_SEQADJ_OFFSET_AFTER)
+		return CT_OK;
+	if (a->len != 4)
+		return CT_DROP_ATTR_SIZE;
+	uint32_t v = be32(a->p);
+	if (a->type == CTA_SEQADJ_CORRECTION_POS)
+		s->position = v;
+	else if (a->type == CTA_SEQADJ_OFFSET_BEFORE)
+		s->before = (int32_t)v;
+	else
+		s->after = (int32_t)v;
+	return CT_OK;
+}
+
+static enum ct_drop read_seqadj(struct ct_entry *e, unsigned dir, const struct attr *a)
+{
+	e->has |= CT_HAS_SEQADJ;
+	return attr_each(a->p, a->len, read_seqadj_part, &e->seqadj[dir]);
+}
+
+static enum ct_drop read_synproxy_part(void *out, const struct attr *a)
+{
+	struct ct_synproxy *s = out;
+	if (a->type < CTA_SYNPROXY_ISN || a->type > CTA_SYNPROXY_TSOFF)
+		return CT_OK;
+	if (a->len != 4)
+		return CT_DROP_ATTR_SIZE;
+	uint32_t v = be32(a->p);
+	if (a->type == CTA_SYNPROXY_ISN)
+		s->isn = v;
+	else if (a->type == CTA_SYNPROXY_ITS)
+		s->its = v;
+	else
+		s->tsoff = v;
+	return CT_OK;
+}
+
+/* The kernel tells zeros of every entry once a rule uses SYNPROXY. */
+static enum ct_drop read_synproxy(struct ct_entry *e, const struct attr *a)
+{
+	enum ct_drop d = attr_each(a->p, a->len, read_synproxy_part, &e->synproxy);
+	if (e->synproxy.isn || e->synproxy.its || e->synproxy.tsoff)
+		e->has |= CT_HAS_SYNPROXY;
+	return d;
 }
 
 struct entry_rd {
@@ -327,6 +424,13 @@ static enum ct_drop read_entry(void *out, const struct attr *a)
 		return attr_each(a->p, a->len, read_protoinfo, e);
 	case CTA_HELP:
 		return attr_each(a->p, a->len, read_help, e);
+	case CTA_LABELS:
+		return read_labels(e, a);
+	case CTA_SEQ_ADJ_ORIG:
+	case CTA_SEQ_ADJ_REPLY:
+		return read_seqadj(e, a->type == CTA_SEQ_ADJ_REPLY, a);
+	case CTA_SYNPROXY:
+		return read_synproxy(e, a);
 	case CTA_ZONE:
 		if (a->len != 2)
 			return CT_DROP_ATTR_SIZE;

@@ -34,6 +34,7 @@
 	X(CT_DROP_PROTO, "protocol", "a tuple lacks its protocol, ports or ICMP fields")          \
 	X(CT_DROP_NO_ORIG, "no_original", "the entry has no original tuple")                      \
 	X(CT_DROP_TCP_STATE, "tcp_state", "the TCP state is out of range")                        \
+	X(CT_DROP_SCTP_STATE, "sctp_state", "the SCTP state is out of range")                     \
 	X(CT_DROP_HELPER, "helper", "the helper name is empty, too long or not terminated")       \
 	X(CT_DROP_ERROR, "error", "an error message is too short for its code")
 
@@ -98,7 +99,7 @@ const char *ct_tuple_text(const struct ct_tuple *t, char out[CT_TUPLE_TEXT]);
 #define CT_ST_CREATE   (CT_ST_SEEN_REPLY | CT_ST_ASSURED | CT_ST_CONFIRMED)
 
 /* No single operation is longer than this; CT_WIRE_BATCH of them go into one send. */
-#define CT_WIRE_OP_MAX 512
+#define CT_WIRE_OP_MAX 768
 #define CT_WIRE_BATCH  64
 
 /*
@@ -107,8 +108,8 @@ const char *ct_tuple_text(const struct ct_tuple *t, char out[CT_TUPLE_TEXT]);
  *   (without CT_HAS_STATUS: from the difference of the tuples): CTA_NAT_SRC = reply destination, CTA_NAT_DST = reply
  *   source, and the reply tuple sent is the plain inverse of the original, since the kernel computes the translated
  * one. A translated reply without NAT bits (IPVS) is sent as it is. TCP flags are cut to CT_TCP_KEEP; BE_LIBERAL is the
- *   caller's choice. Mark, zone, helper, master as present.
- * UPDATE: orig, and status (EXPECTED kept: clearing it is EBUSY), timeout, TCP, mark as present. Never NAT, master,
+ *   caller's choice. Mark, zone, helper, master, SCTP, labels, sequence adjustment and SYNPROXY as present.
+ * UPDATE: orig, and status (EXPECTED kept: clearing it is EBUSY), timeout, TCP, SCTP, mark, labels, sequence adjustment, SYNPROXY as present. Never NAT, master,
  * helper. RENEW:  orig and timeout (required).   DELETE: orig, and the id if CT_HAS_ID is set.   GET: orig. 0;
  * ERR_FULL: no room in w; ERR_MALFORMED: a required part is missing or the tuple is not one of an entry. w is unchanged
  * then.

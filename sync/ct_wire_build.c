@@ -171,8 +171,56 @@ static void put_tcp(struct wire_wr *w, const struct ct_entry *e)
 	nest_end(w, outer);
 }
 
-static bool tcp_ok(const struct ct_entry *e)
+/* nf_conntrack_proto_sctp.c: all three or EINVAL. */
+static void put_sctp(struct wire_wr *w, const struct ct_entry *e)
 {
+	size_t outer = nest_begin(w, CTA_PROTOINFO);
+	size_t in = nest_begin(w, CTA_PROTOINFO_SCTP);
+	attr_u8(w, CTA_PROTOINFO_SCTP_STATE, e->sctp_state);
+	attr_be32(w, CTA_PROTOINFO_SCTP_VTAG_ORIGINAL, e->sctp_vtag[0]);
+	attr_be32(w, CTA_PROTOINFO_SCTP_VTAG_REPLY, e->sctp_vtag[1]);
+	nest_end(w, in);
+	nest_end(w, outer);
+}
+
+/* Both directions or none: the kernel reads each alone, and one without the other would tear the stream. */
+static void put_seqadj(struct wire_wr *w, const struct ct_entry *e)
+{
+	for (unsigned dir = 0; dir < 2; dir++) {
+		size_t in = nest_begin(w, dir ? CTA_SEQ_ADJ_REPLY : CTA_SEQ_ADJ_ORIG);
+		attr_be32(w, CTA_SEQADJ_CORRECTION_POS, e->seqadj[dir].position);
+		attr_be32(w, CTA_SEQADJ_OFFSET_BEFORE, (uint32_t)e->seqadj[dir].before);
+		attr_be32(w, CTA_SEQADJ_OFFSET_AFTER, (uint32_t)e->seqadj[dir].after);
+		nest_end(w, in);
+	}
+}
+
+/* What a CREATE and an UPDATE may both carry. */
+static void put_state(struct wire_wr *w, const struct ct_entry *e)
+{
+	if (e->has & CT_HAS_TCP)
+		put_tcp(w, e);
+	else if (e->has & CT_HAS_SCTP)
+		put_sctp(w, e);
+	if (e->has & CT_HAS_MARK)
+		attr_be32(w, CTA_MARK, e->mark);
+	if (e->has & CT_HAS_SEQADJ)
+		put_seqadj(w, e);
+	if (e->has & CT_HAS_SYNPROXY) {
+		size_t in = nest_begin(w, CTA_SYNPROXY);
+		attr_be32(w, CTA_SYNPROXY_ISN, e->synproxy.isn);
+		attr_be32(w, CTA_SYNPROXY_ITS, e->synproxy.its);
+		attr_be32(w, CTA_SYNPROXY_TSOFF, e->synproxy.tsoff);
+		nest_end(w, in);
+	}
+	if (e->has & CT_HAS_LABELS)
+		put_attr(w, CTA_LABELS, e->labels, sizeof(e->labels));
+}
+
+static bool state_ok(const struct ct_entry *e)
+{
+	if ((e->has & CT_HAS_SCTP) && (e->orig.l4 != IPPROTO_SCTP || e->sctp_state > CT_SCTP_HEARTBEAT_ACKED))
+		return false;
 	return !(e->has & CT_HAS_TCP) || (e->orig.l4 == IPPROTO_TCP && e->tcp_state <= CT_TCP_SYN_SENT2);
 }
 
@@ -233,10 +281,7 @@ static void put_create(struct wire_wr *w, const struct ct_entry *e, const struct
 	}
 	if (p->dst)
 		put_nat(w, CTA_NAT_DST, r->l3, r->src, has_ports(r->l4) ? &r->sport : NULL);
-	if (e->has & CT_HAS_TCP)
-		put_tcp(w, e);
-	if (e->has & CT_HAS_MARK)
-		attr_be32(w, CTA_MARK, e->mark);
+	put_state(w, e);
 	if (e->has & CT_HAS_HELPER) {
 		size_t in = nest_begin(w, CTA_HELP);
 		put_attr(w, CTA_HELP_NAME, e->helper, strlen(e->helper) + 1);
@@ -267,15 +312,12 @@ static void put_update(struct wire_wr *w, const struct ct_entry *e)
 	}
 	if (e->has & CT_HAS_TIMEOUT)
 		attr_be32(w, CTA_TIMEOUT, e->timeout_s);
-	if (e->has & CT_HAS_TCP)
-		put_tcp(w, e);
-	if (e->has & CT_HAS_MARK)
-		attr_be32(w, CTA_MARK, e->mark);
+	put_state(w, e);
 }
 
 static bool create_ok(const struct ct_entry *e, struct nat_plan *p)
 {
-	if (!(e->has & CT_HAS_TIMEOUT) || !tcp_ok(e))
+	if (!(e->has & CT_HAS_TIMEOUT) || !state_ok(e))
 		return false;
 	if ((e->has & CT_HAS_HELPER) && (!e->helper[0] || !memchr(e->helper, 0, sizeof(e->helper))))
 		return false;
@@ -301,7 +343,7 @@ int ct_wire_build(struct wire_wr *w, const struct ct_op *op, uint32_t seq)
 		put_create(w, e, &plan);
 		break;
 	case CT_OP_UPDATE:
-		if (!tcp_ok(e))
+		if (!state_ok(e))
 			return ERR_MALFORMED;
 		at = msg_begin(w, IPCTNL_MSG_CT_NEW, 0, seq, family);
 		put_update(w, e);

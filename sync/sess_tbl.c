@@ -188,6 +188,9 @@ static void tuple_of(const struct sess_tbl *t, uint32_t id, unsigned dir, struct
 	out->l3 = sess_is_v6(id) ? 6 : 4;
 	out->l4 = x->l4;
 	out->zone = x->zone;
+	const struct sess_side *sd = dir ? sess_side(t, x) : NULL;
+	if (sd && sd->other_zone)
+		out->zone = sd->reply_zone;
 }
 
 void sess_orig(const struct sess_tbl *t, uint32_t id, struct ct_tuple *out)
@@ -200,15 +203,32 @@ void sess_reply(const struct sess_tbl *t, uint32_t id, struct ct_tuple *out)
 	tuple_of(t, id, 1, out);
 }
 
-void sess_set_reply(struct sess_tbl *t, uint32_t id, const struct ct_tuple *reply)
+/* The side record, made if there is none yet. NULL: no memory. */
+static struct sess_side *side_of(struct sess_tbl *t, struct sess *x)
+{
+	if (x->side == 0)
+		x->side = slab_alloc(&t->side);
+	return slab_at(&t->side, x->side);
+}
+
+bool sess_set_reply(struct sess_tbl *t, uint32_t id, const struct ct_tuple *reply)
 {
 	struct sess *x = sess_at(t, id);
 	size_t a = sess_is_v6(id) ? 16 : 4;
+	bool other = reply->zone != x->zone;
+	struct sess_side *sd = other || x->side ? side_of(t, x) : NULL;
 
+	if (other && !sd)
+		return false;
+	if (sd) {
+		sd->other_zone = other;
+		sd->reply_zone = reply->zone;
+	}
 	memcpy(addr_at(t, id, 2), reply->src, a);
 	memcpy(addr_at(t, id, 3), reply->dst, a);
 	x->sport[1] = reply->sport;
 	x->dport[1] = reply->dport;
+	return true;
 }
 
 struct flow_version sess_version(const struct sess_tbl *t, const struct sess *x)
@@ -235,22 +255,32 @@ bool sess_set_version(struct sess_tbl *t, struct sess *x, struct flow_version v)
 	return true;
 }
 
-bool sess_set_side(struct sess_tbl *t, struct sess *x, const struct ct_entry *e)
+/* Copies one rare part if e has it; says when that changes something. */
+static void take(struct sess_side *sd, const struct ct_entry *e, uint32_t has, void *to, const void *from, size_t size,
+		 bool *changed)
 {
-	uint32_t has = e->has & (CT_HAS_MASTER | CT_HAS_HELPER);
+	if (!(e->has & has))
+		return;
+	if (!(sd->has & has) || memcmp(to, from, size) != 0)
+		*changed = true;
+	memcpy(to, from, size);
+	sd->has |= has;
+}
 
-	if (has == 0)
+bool sess_set_side(struct sess_tbl *t, struct sess *x, const struct ct_entry *e, bool *changed)
+{
+	if ((e->has & CT_HAS_RARE) == 0)
 		return true;
-	if (x->side == 0)
-		x->side = slab_alloc(&t->side);
-	struct sess_side *sd = slab_at(&t->side, x->side);
+	struct sess_side *sd = side_of(t, x);
 	if (!sd)
 		return false;
-	sd->has |= has;
-	if (has & CT_HAS_MASTER)
-		sd->master = e->master;
-	if (has & CT_HAS_HELPER)
-		memcpy(sd->helper, e->helper, sizeof(sd->helper));
+	take(sd, e, CT_HAS_MASTER, &sd->master, &e->master, sizeof(sd->master), changed);
+	take(sd, e, CT_HAS_HELPER, sd->helper, e->helper, sizeof(sd->helper), changed);
+	take(sd, e, CT_HAS_SCTP, &sd->sctp_state, &e->sctp_state, sizeof(sd->sctp_state), changed);
+	take(sd, e, CT_HAS_SCTP, sd->sctp_vtag, e->sctp_vtag, sizeof(sd->sctp_vtag), changed);
+	take(sd, e, CT_HAS_LABELS, sd->labels, e->labels, sizeof(sd->labels), changed);
+	take(sd, e, CT_HAS_SEQADJ, sd->seqadj, e->seqadj, sizeof(sd->seqadj), changed);
+	take(sd, e, CT_HAS_SYNPROXY, &sd->synproxy, &e->synproxy, sizeof(sd->synproxy), changed);
 	return true;
 }
 
@@ -288,6 +318,11 @@ void sess_entry(const struct sess_tbl *t, uint32_t id, struct ct_entry *out)
 		out->has |= sd->has;
 		out->master = sd->master;
 		memcpy(out->helper, sd->helper, sizeof(out->helper));
+		out->sctp_state = sd->sctp_state;
+		memcpy(out->sctp_vtag, sd->sctp_vtag, sizeof(out->sctp_vtag));
+		memcpy(out->labels, sd->labels, sizeof(out->labels));
+		memcpy(out->seqadj, sd->seqadj, sizeof(out->seqadj));
+		out->synproxy = sd->synproxy;
 	}
 }
 

@@ -95,10 +95,18 @@ struct sess6 {
 	uint8_t addr[4][16];
 };
 
+/* What few entries have (CT_HAS_RARE). */
 struct sess_side {
 	char helper[16];
 	struct ct_tuple master;
-	uint32_t has; /* CT_HAS_MASTER, CT_HAS_HELPER */
+	uint32_t has;
+	bool other_zone; /* the reply direction is in another zone than the original one */
+	uint16_t reply_zone;
+	uint32_t sctp_vtag[2];
+	uint8_t sctp_state;
+	uint8_t labels[CT_LABELS_LEN];
+	struct ct_seqadj seqadj[2];
+	struct ct_synproxy synproxy;
 };
 
 _Static_assert(sizeof(struct sess4) <= 76, "IPv4 record");
@@ -145,13 +153,17 @@ static inline bool sess_is_v6(uint32_t id)
 
 void sess_orig(const struct sess_tbl *t, uint32_t id, struct ct_tuple *out);
 void sess_reply(const struct sess_tbl *t, uint32_t id, struct ct_tuple *out);
-void sess_set_reply(struct sess_tbl *t, uint32_t id, const struct ct_tuple *reply);
+/* False: no memory for a zone of its own; nothing is changed. */
+bool sess_set_reply(struct sess_tbl *t, uint32_t id, const struct ct_tuple *reply);
 /* The stored flow version, and setting it. False: a part is out of range or the node has no slot; nothing is changed.
  */
 struct flow_version sess_version(const struct sess_tbl *t, const struct sess *x);
 bool sess_set_version(struct sess_tbl *t, struct sess *x, struct flow_version v);
-/* Helper and master; false: no memory. sess_side is NULL when there are none. */
-bool sess_set_side(struct sess_tbl *t, struct sess *x, const struct ct_entry *e);
+/*
+ * Takes over the rare parts that e has. *changed becomes true when one of them is new or other than before, else it is
+ * left alone. False: no memory. sess_side is NULL when there are none.
+ */
+bool sess_set_side(struct sess_tbl *t, struct sess *x, const struct ct_entry *e, bool *changed);
 const struct sess_side *sess_side(const struct sess_tbl *t, const struct sess *x);
 /* Everything stored as an entry (no timeout). */
 void sess_entry(const struct sess_tbl *t, uint32_t id, struct ct_entry *out);

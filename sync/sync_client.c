@@ -307,12 +307,9 @@ static void say_status(struct sync_client *c)
 	json_t *protocols = json_array(), *peers = json_array();
 	struct sync_state s = { 0 };
 	const char *authority = "none";
-	if (r->conf->tcp)
-		json_array_append_new(protocols, json_string("tcp"));
-	if (r->conf->udp)
-		json_array_append_new(protocols, json_string("udp"));
-	if (r->conf->icmp)
-		json_array_append_new(protocols, json_string("icmp"));
+	for (unsigned p = 0; p < SYNC_PROTO_N; p++)
+		if (r->conf->protocols >> p & 1)
+			json_array_append_new(protocols, json_string(sync_proto_word((enum sync_proto)p)));
 	if (r->core) {
 		sync_state_get(r->core, &s);
 		authority = r->core->owner.auth.all ? "all" : r->core->owner.auth.any ? "some" : "none";

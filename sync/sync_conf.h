@@ -20,6 +20,20 @@
 
 enum sync_store { SYNC_STORE_HOT = 0, SYNC_STORE_WARM = 1 };
 
+/* Protocols as an operator chooses them; ICMP stands for both versions. */
+enum sync_proto {
+	SYNC_PROTO_TCP = 0,
+	SYNC_PROTO_UDP,
+	SYNC_PROTO_ICMP,
+	SYNC_PROTO_UDPLITE,
+	SYNC_PROTO_SCTP,
+	SYNC_PROTO_DCCP,
+	SYNC_PROTO_GRE,
+	SYNC_PROTO_OTHER, /* whatever else has sessions: ESP, AH, OSPF through the router, ... */
+	SYNC_PROTO_N
+};
+#define SYNC_PROTO_ALL ((1u << SYNC_PROTO_N) - 1)
+
 /* One member of the cluster; addrs[i] is its address on channel link i (all nodes list links in the same order). */
 struct sync_node_conf {
 	uint32_t id; /* 1..2^31-1 */
@@ -40,8 +54,8 @@ struct sync_conf {
 
 	bool replicate; /* false: ctl channel only */
 	enum sync_store store;
-	bool quick; /* replicate from the first packet on */
-	bool tcp, udp, icmp;
+	bool quick;            /* replicate from the first packet on */
+	uint32_t protocols;    /* bit per enum sync_proto: what is replicated */
 	int64_t lease_ns;      /* life of a copy between renewals, 300..600 s */
 	uint32_t entries_max;  /* sessions kept in our table */
 	uint32_t rcvbuf_bytes; /* of the event socket, SO_RCVBUFFORCE */

@@ -3,7 +3,8 @@
 #include "sync/sync_digest.h"
 
 #define KEY_BYTES  40
-#define ITEM_BYTES (KEY_BYTES + 36 + 8)
+#define RARE_BYTES (1 + 8 + CT_LABELS_LEN + 24 + 12)
+#define ITEM_BYTES (KEY_BYTES + 36 + 8 + RARE_BYTES)
 
 _Static_assert(crypto_shorthash_KEYBYTES == 16 && crypto_shorthash_BYTES == 8, "SipHash-2-4");
 
@@ -12,6 +13,11 @@ static uint8_t *put16(uint8_t *p, uint16_t v)
 	p[0] = (uint8_t)(v >> 8);
 	p[1] = (uint8_t)v;
 	return p + 2;
+}
+
+static uint8_t *put32(uint8_t *p, uint32_t v)
+{
+	return put16(put16(p, (uint16_t)(v >> 16)), (uint16_t)v);
 }
 
 static uint64_t hash(const uint8_t key[16], const uint8_t *p, size_t n)
@@ -56,6 +62,26 @@ struct digest_item digest_key(const uint8_t key[16], const struct ct_tuple *orig
 	return (struct digest_item){ .bucket = h % SYNC_BUCKETS, .check = (uint32_t)(h >> 32) };
 }
 
+/* Only what is there, so that the many without any cost nothing. */
+static uint8_t *put_rare(uint8_t *p, const struct ct_entry *e)
+{
+	if (e->has & CT_HAS_SCTP) {
+		*p++ = e->sctp_state;
+		p = put32(put32(p, e->sctp_vtag[0]), e->sctp_vtag[1]);
+	}
+	if (e->has & CT_HAS_LABELS) {
+		memcpy(p, e->labels, CT_LABELS_LEN);
+		p += CT_LABELS_LEN;
+	}
+	for (unsigned dir = 0; dir < 2 && e->has & CT_HAS_SEQADJ; dir++) {
+		const struct ct_seqadj *a = &e->seqadj[dir];
+		p = put32(put32(put32(p, a->position), (uint32_t)a->before), (uint32_t)a->after);
+	}
+	if (e->has & CT_HAS_SYNPROXY)
+		p = put32(put32(put32(p, e->synproxy.isn), e->synproxy.its), e->synproxy.tsoff);
+	return p;
+}
+
 struct digest_item digest_entry(const uint8_t key[16], const struct ct_entry *e)
 {
 	uint8_t buf[ITEM_BYTES], *p = buf;
@@ -66,6 +92,7 @@ struct digest_item digest_entry(const uint8_t key[16], const struct ct_entry *e)
 	p = put16(p, e->has & CT_HAS_TCP ? e->tcp_state : 0);
 	p = put16(p, (uint16_t)(e->mark >> 16));
 	p = put16(p, (uint16_t)e->mark);
+	p = put_rare(p, e);
 	it.digest = hash(key, buf, (size_t)(p - buf));
 	return it;
 }

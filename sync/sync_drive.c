@@ -57,20 +57,12 @@ static void on_dump_end(void *arg, int result)
 
 static void set_timeouts(struct sync_run *r)
 {
-	struct ct_timeouts from;
-	struct sync_timeouts to;
-	int rc = ct_io_timeouts(&from);
+	struct sync_timeouts t;
+	int rc = ct_io_timeouts(&t);
 	if (rc != 0)
 		log_warn(LOG_SYNC, "a conntrack timeout cannot be read, the kernel's default is assumed: %s",
 			 err_text(rc));
-	sync_timeouts_default(&to);
-	memcpy(to.tcp, from.tcp, sizeof(to.tcp));
-	to.udp = from.udp;
-	to.udp_stream = from.udp_stream;
-	to.icmp = from.icmp;
-	to.icmpv6 = from.icmpv6;
-	to.generic = from.generic;
-	sync_set_timeouts(r->core, &to);
+	sync_set_timeouts(r->core, &t);
 }
 
 static void on_tick(void *arg, mono_t deadline)

@@ -250,7 +250,8 @@ bool flow_merge(struct sync *s, struct flow f, const struct ct_entry *e, bool de
 	flow_uncount(s, f);
 	sess_reply(&s->tbl, f.id, &reply);
 	if (e->has & CT_HAS_REPLY && !same_ends(&reply, &e->reply)) {
-		sess_set_reply(&s->tbl, f.id, &e->reply);
+		if (!sess_set_reply(&s->tbl, f.id, &e->reply))
+			s->stats.table_full++;
 		f.x->told = 0;
 		changed = true;
 	}
@@ -270,12 +271,8 @@ bool flow_merge(struct sync *s, struct flow f, const struct ct_entry *e, bool de
 	uint8_t state = f.x->tcp_state, flags = f.x->tcp_flags, scale = f.x->tcp_scale;
 	bool tcp = merge_tcp(f.x, e);
 	changed |= delta ? tcp : state != f.x->tcp_state || flags != f.x->tcp_flags || scale != f.x->tcp_scale;
-	if (e->has & (CT_HAS_MASTER | CT_HAS_HELPER)) {
-		const struct sess_side *sd = sess_side(&s->tbl, f.x);
-		changed |= !sd || (e->has & (CT_HAS_MASTER | CT_HAS_HELPER) & ~sd->has) != 0;
-		if (!sess_set_side(&s->tbl, f.x, e))
-			s->stats.table_full++;
-	}
+	if (!sess_set_side(&s->tbl, f.x, e, &changed))
+		s->stats.table_full++;
 	flow_count(s, f);
 	return changed;
 }

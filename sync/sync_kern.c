@@ -165,6 +165,13 @@ static void on_destroy(struct sync *s, const struct ct_event *ev, mono_t now)
 	flow_kernel_end(s, f, flow_closing(f, &e), ev->portid, now);
 }
 
+static bool sctp_differs(const struct sync *s, struct flow f, const struct ct_entry *e)
+{
+	const struct sess_side *sd = e->has & CT_HAS_SCTP ? sess_side(&s->tbl, f.x) : NULL;
+
+	return sd && sd->has & CT_HAS_SCTP && sd->sctp_state != e->sctp_state;
+}
+
 /* What a copy's kernel entry lacks, or has otherwise. Bits that only traffic sets may be more than we know of. */
 static bool differs(const struct sync *s, struct flow f, const struct ct_entry *e)
 {
@@ -173,7 +180,8 @@ static bool differs(const struct sync *s, struct flow f, const struct ct_entry *
 	if (!flow_same_nat(s, f, e))
 		return true;
 	return (f.x->status & both & ~e->status) != 0 || f.x->mark != (e->has & CT_HAS_MARK ? e->mark : 0) ||
-	       (e->has & CT_HAS_TCP && f.x->flags & SESS_TCP && e->tcp_state != f.x->tcp_state);
+	       (e->has & CT_HAS_TCP && f.x->flags & SESS_TCP && e->tcp_state != f.x->tcp_state) ||
+	       sctp_differs(s, f, e);
 }
 
 /*

@@ -35,6 +35,38 @@ const char *sync_disposition_word(enum sync_disposition d)
 	return words[d];
 }
 
+enum sync_proto sync_proto_of(uint8_t l4)
+{
+	switch (l4) {
+	case IPPROTO_TCP:
+		return SYNC_PROTO_TCP;
+	case IPPROTO_UDP:
+		return SYNC_PROTO_UDP;
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		return SYNC_PROTO_ICMP;
+	case IPPROTO_UDPLITE:
+		return SYNC_PROTO_UDPLITE;
+	case IPPROTO_SCTP:
+		return SYNC_PROTO_SCTP;
+	case IPPROTO_DCCP:
+		return SYNC_PROTO_DCCP;
+	case IPPROTO_GRE:
+		return SYNC_PROTO_GRE;
+	default:
+		return SYNC_PROTO_OTHER;
+	}
+}
+
+const char *sync_proto_word(enum sync_proto p)
+{
+	static const char *const words[SYNC_PROTO_N] = {
+		"tcp", "udp", "icmp", "udplite", "sctp", "dccp", "gre", "other"
+	};
+
+	return (unsigned)p < SYNC_PROTO_N ? words[p] : "?";
+}
+
 static int by_addr(const void *a, const void *b)
 {
 	return addr_cmp(a, b);
@@ -114,6 +146,14 @@ static enum sync_why judge_tcp(const struct ct_entry *e)
 	return e->tcp_state >= CT_TCP_LAST_ACK ? SYNC_WHY_CLOSING : SYNC_WHY_NONE;
 }
 
+static enum sync_why judge_sctp(const struct ct_entry *e)
+{
+	if (!(e->has & CT_HAS_SCTP) || e->sctp_state < CT_SCTP_ESTABLISHED)
+		return SYNC_WHY_HALF_OPEN;
+	return e->sctp_state > CT_SCTP_ESTABLISHED && e->sctp_state < CT_SCTP_HEARTBEAT_SENT ? SYNC_WHY_CLOSING
+											     : SYNC_WHY_NONE;
+}
+
 static bool at_once(const struct sync_conf *conf, const struct ct_entry *e)
 {
 	return conf->quick || e->status & (CT_ST_SRC_NAT | CT_ST_DST_NAT) || e->has & (CT_HAS_HELPER | CT_HAS_MASTER);
@@ -123,7 +163,6 @@ enum sync_why sync_policy_judge(const struct sync_conf *conf, const struct sync_
 				bool before)
 {
 	uint8_t l3 = e->orig.l3, l4 = e->orig.l4;
-	bool icmp = l4 == IPPROTO_ICMP || l4 == IPPROTO_ICMPV6;
 
 	if (!conf->replicate)
 		return SYNC_WHY_OFF;
@@ -131,9 +170,7 @@ enum sync_why sync_policy_judge(const struct sync_conf *conf, const struct sync_
 		return SYNC_WHY_LOCAL_ORIGIN;
 	if (e->has & CT_HAS_REPLY && (sync_local_is_own(l, l3, e->reply.src) || is_group(l3, e->reply.src)))
 		return SYNC_WHY_LOCAL_DEST;
-	if (l4 != IPPROTO_TCP && l4 != IPPROTO_UDP && !icmp)
-		return SYNC_WHY_PROTO_OTHER;
-	if ((l4 == IPPROTO_TCP && !conf->tcp) || (l4 == IPPROTO_UDP && !conf->udp) || (icmp && !conf->icmp))
+	if (!(conf->protocols >> sync_proto_of(l4) & 1))
 		return SYNC_WHY_PROTO_OFF;
 	/* After a takeover the answers would still go to this node's own address. */
 	if (e->has & CT_HAS_REPLY && e->status & CT_ST_SRC_NAT && sync_local_is_own(l, l3, e->reply.dst) &&
@@ -143,6 +180,8 @@ enum sync_why sync_policy_judge(const struct sync_conf *conf, const struct sync_
 		return SYNC_WHY_NONE;
 	if (l4 == IPPROTO_TCP)
 		return judge_tcp(e);
+	if (l4 == IPPROTO_SCTP)
+		return judge_sctp(e);
 	return e->status & CT_ST_SEEN_REPLY ? SYNC_WHY_NONE : SYNC_WHY_UNREPLIED;
 }
 
@@ -164,6 +203,18 @@ void sync_timeouts_default(struct sync_timeouts *t)
 		.icmp = 30,
 		.icmpv6 = 30,
 		.generic = 600,
+		.gre = 30,
+		.gre_stream = 180,
+		.sctp = { [CT_SCTP_NONE] = 10,
+			  [CT_SCTP_CLOSED] = 10,
+			  [CT_SCTP_COOKIE_WAIT] = 3,
+			  [CT_SCTP_COOKIE_ECHOED] = 3,
+			  [CT_SCTP_ESTABLISHED] = 210,
+			  [CT_SCTP_SHUTDOWN_SENT] = 3,
+			  [CT_SCTP_SHUTDOWN_RECD] = 3,
+			  [CT_SCTP_SHUTDOWN_ACK_SENT] = 3,
+			  [CT_SCTP_HEARTBEAT_SENT] = 30,
+			  [CT_SCTP_HEARTBEAT_ACKED] = 210 },
 	};
 }
 
@@ -173,7 +224,13 @@ uint32_t sync_policy_full_timeout(const struct sync_timeouts *t, const struct ct
 	case IPPROTO_TCP:
 		return t
 		    ->tcp[e->has & CT_HAS_TCP && e->tcp_state <= CT_TCP_SYN_SENT2 ? e->tcp_state : CT_TCP_ESTABLISHED];
+	case IPPROTO_SCTP:
+		return t->sctp[e->has & CT_HAS_SCTP && e->sctp_state <= CT_SCTP_HEARTBEAT_ACKED ? e->sctp_state
+												: CT_SCTP_ESTABLISHED];
+	case IPPROTO_GRE:
+		return e->status & CT_ST_ASSURED ? t->gre_stream : t->gre;
 	case IPPROTO_UDP:
+	case IPPROTO_UDPLITE:
 		/* nf_conntrack_proto_udp.c: a stream once it is assured. */
 		return e->status & CT_ST_ASSURED ? t->udp_stream : t->udp;
 	case IPPROTO_ICMP:
@@ -191,7 +248,11 @@ bool sync_policy_short(const struct ct_entry *e)
 	case IPPROTO_TCP:
 		return e->has & CT_HAS_TCP && e->tcp_state != CT_TCP_ESTABLISHED && e->tcp_state != CT_TCP_FIN_WAIT &&
 		       e->tcp_state != CT_TCP_CLOSE_WAIT;
+	case IPPROTO_SCTP:
+		return e->has & CT_HAS_SCTP && e->sctp_state != CT_SCTP_ESTABLISHED &&
+		       e->sctp_state < CT_SCTP_HEARTBEAT_SENT;
 	case IPPROTO_UDP:
+	case IPPROTO_UDPLITE:
 		return !(e->status & CT_ST_SEEN_REPLY);
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:

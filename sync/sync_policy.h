@@ -23,7 +23,6 @@ enum sync_disposition { SYNC_DISP_SYNCED = 0, SYNC_DISP_PENDING, SYNC_DISP_SKIPP
 	X(SYNC_WHY_LOCAL_ORIGIN, SYNC_DISP_SKIPPED, "local-origin", "this box itself opened it")                     \
 	X(SYNC_WHY_LOCAL_DEST, SYNC_DISP_SKIPPED, "local-destination", "this box itself answers it")                 \
 	X(SYNC_WHY_PROTO_OFF, SYNC_DISP_SKIPPED, "protocol-off", "the configuration excludes its protocol")          \
-	X(SYNC_WHY_PROTO_OTHER, SYNC_DISP_SKIPPED, "protocol-other", "neither TCP, UDP nor ICMP")                    \
 	X(SYNC_WHY_NODE_ADDR, SYNC_DISP_SKIPPED, "node-address", "translated to an address that does not move")      \
 	X(SYNC_WHY_OFF, SYNC_DISP_SKIPPED, "replication-off", "replicate = false")                                   \
 	X(SYNC_WHY_PEER_LOCAL, SYNC_DISP_SKIPPED, "peer-local", "the peer itself opens or answers it")               \
@@ -44,6 +43,10 @@ enum sync_why {
 #undef SYNC_WHY_ENUM
 	    SYNC_WHY_N
 };
+
+/* Which of the operator's protocols an IP protocol number belongs to, and its name in the configuration. */
+enum sync_proto sync_proto_of(uint8_t l4);
+const char *sync_proto_word(enum sync_proto p);
 
 enum sync_disposition sync_why_disposition(enum sync_why w);
 const char *sync_why_word(enum sync_why w);
@@ -79,8 +82,9 @@ enum sync_why sync_policy_judge(const struct sync_conf *conf, const struct sync_
 
 /* The kernel's timers in seconds, by state. */
 struct sync_timeouts {
-	uint32_t tcp[10]; /* by CT_TCP_* */
-	uint32_t udp, udp_stream, icmp, icmpv6, generic;
+	uint32_t tcp[CT_TCP_SYN_SENT2 + 1];         /* by CT_TCP_* */
+	uint32_t sctp[CT_SCTP_HEARTBEAT_ACKED + 1]; /* by CT_SCTP_* */
+	uint32_t udp, udp_stream, icmp, icmpv6, generic, gre, gre_stream;
 };
 /* Defaults of the kernel (nf_conntrack_proto_tcp.c and its neighbours). */
 void sync_timeouts_default(struct sync_timeouts *t);

@@ -3,7 +3,7 @@
  * follow inside the object's value: unknown ones are skipped unless critical.
  *
  * Session object: flags u8, handle u32, check u32, [version 20], has u16, [tuple orig], [tuple reply], [status u16],
- * [timeout u32], [tcp state u8], [tcp flags 2, scales 2], [mark u32], TLVs (helper, master, errno).
+ * [timeout u32], [tcp state u8], [tcp flags 2, scales 2], [mark u32], TLVs (helper, master, errno, SCTP, labels, sequence adjustment, SYNPROXY).
  * Tuple: l3 u8, l4 u8, zone u16, sport u16, dport u16, src, dst (4 or 16 bytes each).
  */
 #include "daemon/base/addr.h"
@@ -14,7 +14,15 @@
 #include "sync/sync_wire_tlv.h"
 
 enum { OBJ_FULL = 1, OBJ_BULK = 2, OBJ_SAME_VERSION = 4, OBJ_PLAIN_REPLY = 8, OBJ_FLAGS = 15 };
-enum { SUB_HELPER = 1, SUB_MASTER = 2, SUB_ERRNO = 3 };
+enum {
+	SUB_HELPER = 1,
+	SUB_MASTER = 2,
+	SUB_ERRNO = 3,
+	SUB_SCTP = 4,
+	SUB_LABELS = 5,
+	SUB_SEQADJ = 6,
+	SUB_SYNPROXY = 7,
+};
 
 #define HAS_STATE (CT_HAS_STATUS | CT_HAS_TIMEOUT | CT_HAS_TCP | CT_HAS_TCP_WIN | CT_HAS_MARK)
 #define HAS_FULL  (HAS_STATE | CT_HAS_REPLY)
@@ -72,6 +80,38 @@ static bool get_tuple(struct wire_rd *r, struct ct_tuple *t)
 	return n > 0;
 }
 
+static void put_words(struct wire_wr *w, uint16_t type, const uint32_t *words, unsigned n)
+{
+	size_t at = tlv_begin(w, type);
+	for (unsigned i = 0; i < n; i++)
+		wire_put_u32(w, words[i]);
+	tlv_end(w, at);
+}
+
+/* Parts of the state that few entries have; they change, so that they go along with the short form too. */
+static void put_rare(struct wire_wr *w, const struct ct_entry *e)
+{
+	if ((e->has & CT_HAS_SCTP) != 0) {
+		size_t at = tlv_begin(w, SUB_SCTP);
+		wire_put_u8(w, e->sctp_state);
+		wire_put_u32(w, e->sctp_vtag[0]);
+		wire_put_u32(w, e->sctp_vtag[1]);
+		tlv_end(w, at);
+	}
+	if ((e->has & CT_HAS_LABELS) != 0)
+		tlv_put(w, SUB_LABELS, e->labels, sizeof(e->labels));
+	if ((e->has & CT_HAS_SEQADJ) != 0) {
+		const struct ct_seqadj *s = e->seqadj;
+		const uint32_t words[6] = { s[0].position, (uint32_t)s[0].before, (uint32_t)s[0].after,
+					    s[1].position, (uint32_t)s[1].before, (uint32_t)s[1].after };
+		put_words(w, SUB_SEQADJ, words, 6);
+	}
+	if ((e->has & CT_HAS_SYNPROXY) != 0) {
+		const uint32_t words[3] = { e->synproxy.isn, e->synproxy.its, e->synproxy.tsoff };
+		put_words(w, SUB_SYNPROXY, words, 3);
+	}
+}
+
 static void put_entry(struct wire_wr *w, const struct sync_rec *rec, bool plain)
 {
 	const struct ct_entry *e = &rec->e;
@@ -96,6 +136,8 @@ static void put_entry(struct wire_wr *w, const struct sync_rec *rec, bool plain)
 		wire_put_u32(w, e->mark);
 	if (rec->type == SYNC_REC_REFUSED)
 		tlv_put_uint(w, SUB_ERRNO, rec->err, 1);
+	if (entry)
+		put_rare(w, e);
 	if (!rec->full || !entry)
 		return;
 	if ((e->has & CT_HAS_HELPER) != 0)
@@ -245,6 +287,40 @@ static enum sync_drop get_helper(struct wire_rd *v, struct ct_entry *e)
 	return SYNC_OK;
 }
 
+/* Reads a rare part into e. False: the type is none of them. */
+static bool get_rare(uint16_t type, struct wire_rd *v, struct ct_entry *e)
+{
+	switch (type) {
+	case SUB_SCTP:
+		e->sctp_state = wire_u8(v);
+		e->sctp_vtag[0] = wire_u32(v);
+		e->sctp_vtag[1] = wire_u32(v);
+		v->bad |= e->sctp_state > CT_SCTP_HEARTBEAT_ACKED;
+		e->has |= CT_HAS_SCTP;
+		return true;
+	case SUB_LABELS:
+		wire_bytes(v, e->labels, sizeof(e->labels));
+		e->has |= CT_HAS_LABELS;
+		return true;
+	case SUB_SEQADJ:
+		for (unsigned dir = 0; dir < 2; dir++) {
+			e->seqadj[dir].position = wire_u32(v);
+			e->seqadj[dir].before = (int32_t)wire_u32(v);
+			e->seqadj[dir].after = (int32_t)wire_u32(v);
+		}
+		e->has |= CT_HAS_SEQADJ;
+		return true;
+	case SUB_SYNPROXY:
+		e->synproxy.isn = wire_u32(v);
+		e->synproxy.its = wire_u32(v);
+		e->synproxy.tsoff = wire_u32(v);
+		e->has |= CT_HAS_SYNPROXY;
+		return true;
+	default:
+		return false;
+	}
+}
+
 static enum sync_drop get_subs(struct wire_rd *r, struct sync_rec *out, struct sync_wire_stats *st)
 {
 	uint16_t raw;
@@ -263,6 +339,8 @@ static enum sync_drop get_subs(struct wire_rd *r, struct sync_rec *out, struct s
 		} else if (type == SUB_ERRNO && out->type == SYNC_REC_REFUSED) {
 			out->err = wire_u8(&v);
 			d = v.bad ? SYNC_DROP_TLV_LENGTH : SYNC_OK;
+		} else if (carries_entry(out->type) && get_rare(type, &v, &out->e)) {
+			d = v.bad || wire_left(&v) > 0 ? SYNC_DROP_TLV_VALUE : SYNC_OK;
 		} else if ((raw & SYNC_TLV_CRITICAL) != 0) {
 			d = SYNC_DROP_TLV_CRITICAL;
 		} else if (st) {

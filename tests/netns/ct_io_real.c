@@ -220,7 +220,7 @@ static void test_sysctl(void)
 {
 	int was = -1;
 	uint32_t max = 0, count = 77;
-	struct ct_timeouts t;
+	struct sync_timeouts t;
 	EXPECT(ct_io_events_on(&was) == 0 && was == 1, "events: was %d", was);
 	EXPECT(ct_io_table_size(&max, &count) == 0 && max > 0 && count == 0, "max %u count %u", max, count);
 	EXPECT(ct_io_timeouts(&t) == 0 && t.tcp[CT_TCP_ESTABLISHED] == 432000 && t.udp == 30, "timeouts");

@@ -2,7 +2,7 @@
  * One node's replication without the rest of the daemon: ctl channel on this thread, SYNC thread beside it, driven by
  * lines on stdin, one line on stdout per event. test_sync.py runs two of them in two namespaces.
  *
- *   sync_node SELF ADDR_OF_1[,ADDR..] ADDR_OF_2[,ADDR..] KEYFILE|- [LEASE_S [ctl-only]]
+ *   sync_node SELF ADDR_OF_1[,ADDR..] ADDR_OF_2[,ADDR..] KEYFILE|- [LEASE_S [ctl-only|tcp]]
  *   commands: fence C N | auth C N none|any|all | role C N | join | flush C N | apply SEQ C N | demoting | stable |
  *             alive | stall MS | ping | delete PROTO SRC SPORT DST DPORT | status | statistics | sessions |
  *             conf KEYFILE | quit
@@ -263,7 +263,7 @@ int main(int argc, char **argv)
 	char err[256] = "";
 	static const struct peer_ctl_cb cb = { .on_msg = on_msg, .on_state = on_ctl_state, .on_probe = on_probe };
 	if (argc < 5) {
-		fprintf(stderr, "usage: sync_node SELF ADDRS_OF_1 ADDRS_OF_2 KEYFILE|- [LEASE_S [ctl-only]]\n");
+		fprintf(stderr, "usage: sync_node SELF ADDRS_OF_1 ADDRS_OF_2 KEYFILE|- [LEASE_S [ctl-only|tcp]]\n");
 		return 2;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -273,14 +273,14 @@ int main(int argc, char **argv)
 				   .n_nodes = 2,
 				   .port = 3780,
 				   .replicate = true,
-				   .tcp = true,
-				   .udp = true,
-				   .icmp = true,
+				   .protocols = SYNC_PROTO_ALL,
 				   .entries_max = 1 << 20,
 				   .rcvbuf_bytes = 16 << 20,
 				   .bulk_rate = 200000 };
 	conf.lease_ns = (argc > 5 ? atoll(argv[5]) : 300) * NS_PER_SEC;
-	conf.replicate = argc <= 6;
+	conf.replicate = argc <= 6 || strcmp(argv[6], "ctl-only") != 0;
+	if (argc > 6 && strcmp(argv[6], "tcp") == 0)
+		conf.protocols = 1u << SYNC_PROTO_TCP;
 	strcpy(conf.cluster, "test");
 	take_addrs(&conf.nodes[0], 1, argv[2]);
 	take_addrs(&conf.nodes[1], 2, argv[3]);

@@ -65,13 +65,14 @@ class Node:
             f.write("".join(key_line(k) for k in keys))
         os.chmod(self.key, 0o600)
 
-    def start(self, links=1, lease=300, plain=False, v6=False, ctl_only=False):
+    def start(self, links=1, lease=300, plain=False, v6=False, ctl_only=False, protocols=""):
         form = "fd00:9:%d::%d" if v6 else "10.9.%d.%d"
         addresses = [",".join(form % (link, n) for link in range(links)) for n in (1, 2)]
         self.lines = []
         self.process = subprocess.Popen(
             ["ip", "netns", "exec", self.netns, os.path.join(BUILD, "sync_node"), str(self.number)] + addresses +
-            ["-" if plain else self.key, str(lease)] + (["ctl-only"] if ctl_only else []),
+            ["-" if plain else self.key, str(lease)] + (["ctl-only"] if ctl_only else []) +
+            ([protocols] if protocols else []),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True,
             bufsize=1)
         self.reader = threading.Thread(target=self._read, args=(self.process, self.lines), daemon=True)

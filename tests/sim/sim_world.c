@@ -422,7 +422,7 @@ static void make_sync(struct sim *w, unsigned n)
 		c->nodes[i].n_addrs = 1;
 		c->nodes[i].addrs[0] = addr_v4(10, 9, 0, (uint8_t)(i + 1));
 	}
-	c->tcp = c->udp = c->icmp = true;
+	c->protocols = SYNC_PROTO_ALL;
 	c->lease_ns = 300 * NS_PER_SEC;
 	c->entries_max = 1024;
 	c->bulk_rate = 20000;

@@ -68,7 +68,7 @@ START_TEST(defaults)
 	ck_assert_str_eq(c->groups[0].name, "lan");
 	ck_assert_uint_eq(c->node_id, 1);
 	ck_assert(c->node_name[0] != '\0');
-	ck_assert(!c->sync.enabled && c->sync.replicate && c->sync.tcp && c->sync.udp && c->sync.icmp);
+	ck_assert(!c->sync.enabled && c->sync.replicate && c->sync.protocols == SYNC_PROTO_ALL);
 	ck_assert_int_eq(c->sync.lease_ns, 400 * NS_PER_SEC);
 	ck_assert_uint_eq(c->sync.rcvbuf_bytes, 134217728);
 	ck_assert_str_eq(c->run_dir, "/run/keeptrackd");
@@ -128,7 +128,7 @@ START_TEST(everything)
 	ck_assert_uint_eq(c->sync.n_nodes, 2);
 	ck_assert_uint_eq(c->sync.nodes[1].n_addrs, 2);
 	ck_assert_uint_eq(c->sync.n_vips, 4);
-	ck_assert(c->sync.store == SYNC_STORE_WARM && c->sync.quick && !c->sync.tcp && c->sync.udp && !c->sync.icmp);
+	ck_assert(c->sync.store == SYNC_STORE_WARM && c->sync.quick && c->sync.protocols == 1u << SYNC_PROTO_UDP);
 	ck_assert_int_eq(c->sync.lease_ns, 300500 * NS_PER_MS);
 	ck_assert(!c->sync.replicate);
 	ck_assert_uint_eq(c->n_tunnels, 2);
@@ -220,7 +220,7 @@ START_TEST(wrong_values)
 		{ LAN, "7", "test.conf:2: vrrp.instances = 7", "list of records" },
 		{ "#end", "vrpp = { };", "test.conf:4: vrpp = { ... }: unknown key", "did you mean vrrp?" },
 		{ "#end", "sync = { lease = 299; };", "test.conf:4: sync.lease = 299: out of range", "300 to 600" },
-		{ "#end", "sync = { protocols = ( \"tcp\", \"sctp\" ); };", "test.conf:4: sync.protocols = \"sctp\"",
+		{ "#end", "sync = { protocols = ( \"tcp\", \"stcp\" ); };", "test.conf:4: sync.protocols = \"stcp\"",
 		  "icmp" },
 		{ "#end", "sync = { protocols = ( \"tcp\", \"tcp\" ); };", "test.conf:4: sync.protocols = \"tcp\"",
 		  "twice" },

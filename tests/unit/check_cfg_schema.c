@@ -170,7 +170,7 @@ START_TEST(values)
 	int64_t bits;
 	ck_assert(cfg_schema_num(key("sync.protocols"), "tcp icmp", &bits));
 	ck_assert_int_eq(bits, 5);
-	ck_assert(!cfg_schema_num(key("sync.protocols"), "tcp sctp", &bits));
+	ck_assert(!cfg_schema_num(key("sync.protocols"), "tcp stcp", &bits));
 	ck_assert(!cfg_schema_num(key("node.run_dir"), "5", &bits));
 }
 END_TEST

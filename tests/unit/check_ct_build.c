@@ -320,6 +320,17 @@ START_TEST(round_trip)
 	/* the master's tuple is read with the zone of its entry */
 	e->master.zone = e->orig.zone;
 	strcpy(e->helper, "ftp");
+	e->has |= CT_HAS_LABELS | CT_HAS_SEQADJ | CT_HAS_SYNPROXY;
+	memset(e->labels, 0xa5, sizeof(e->labels));
+	e->seqadj[0] = (struct ct_seqadj){ 1, -2, 3 };
+	e->seqadj[1] = (struct ct_seqadj){ UINT32_MAX, INT32_MIN, INT32_MAX };
+	e->synproxy = (struct ct_synproxy){ 4, 5, 6 };
+	if (plain[_i].l4 == IPPROTO_SCTP) {
+		e->has |= CT_HAS_SCTP;
+		e->sctp_state = CT_SCTP_SHUTDOWN_ACK_SENT;
+		e->sctp_vtag[0] = 0x01020304;
+		e->sctp_vtag[1] = 0xfffefdfc;
+	}
 	if (plain[_i].l4 == IPPROTO_TCP) {
 		e->has |= CT_HAS_TCP;
 		e->tcp_state = CT_TCP_SYN_SENT2;
@@ -486,6 +497,9 @@ START_TEST(refused)
 	REFUSED(op.e.has &= ~(uint32_t)CT_HAS_TIMEOUT);
 	REFUSED(op.e.tcp_state = 10);
 	REFUSED(op.e.orig.l4 = op.e.reply.l4 = IPPROTO_UDP);
+	REFUSED(op.e.has |= CT_HAS_SCTP);
+	REFUSED(op.e.has &= ~(uint32_t)(CT_HAS_TCP | CT_HAS_TCP_WIN); op.e.has |= CT_HAS_SCTP;
+		op.e.orig.l4 = op.e.reply.l4 = IPPROTO_SCTP; op.e.sctp_state = 10);
 	REFUSED(op.e.reply.l4 = IPPROTO_UDP);
 	REFUSED(op.e.reply.l3 = 6);
 	REFUSED(op.e.helper[0] = 0);
@@ -535,6 +549,11 @@ START_TEST(longest_operation_fits)
 	e->reply.dport++;
 	e->reply.sport++;
 	strcpy(e->helper, "fifteen-letters");
+	e->has |= CT_HAS_LABELS | CT_HAS_SEQADJ | CT_HAS_SYNPROXY;
+	memset(e->labels, 0xa5, sizeof(e->labels));
+	e->seqadj[0] = (struct ct_seqadj){ 1, -2, 3 };
+	e->seqadj[1] = (struct ct_seqadj){ UINT32_MAX, INT32_MIN, INT32_MAX };
+	e->synproxy = (struct ct_synproxy){ 4, 5, 6 };
 	e->orig.zone = 3;
 	uint8_t buf[CT_WIRE_OP_MAX];
 	struct wire_wr w = wire_wr(buf, sizeof(buf));

@@ -111,7 +111,7 @@ START_TEST(test_entry_round_trip)
 	struct sess *x = sess_add(&t, &k, &id);
 
 	struct ct_tuple reply = tuple(4, _i);
-	sess_set_reply(&t, id, &reply);
+	ck_assert(sess_set_reply(&t, id, &reply));
 	x->status = 0x19e;
 	x->mark = 77;
 	x->flags |= SESS_TCP | SESS_WIN;
@@ -131,14 +131,30 @@ START_TEST(test_entry_round_trip)
 	ck_assert_uint_eq(e.tcp_wscale[1], 14);
 	ck_assert_ptr_null(sess_side(&t, x));
 	/* Rare attributes. */
-	e.has |= CT_HAS_MASTER | CT_HAS_HELPER;
+	bool changed = false;
+	ck_assert(sess_set_side(&t, x, &e, &changed));
+	ck_assert(!changed);
+	e.has |= CT_HAS_RARE;
 	strcpy(e.helper, "sip");
 	e.master = tuple(5, _i);
-	ck_assert(sess_set_side(&t, x, &e));
+	e.sctp_state = CT_SCTP_ESTABLISHED;
+	e.sctp_vtag[0] = 0xfeedface;
+	e.sctp_vtag[1] = 7;
+	e.labels[15] = 0x80;
+	e.seqadj[1] = (struct ct_seqadj){ 4000000000u, -3, 12 };
+	e.synproxy = (struct ct_synproxy){ 1, 2, 3 };
+	ck_assert(sess_set_side(&t, x, &e, &changed));
 	struct ct_entry back;
 	sess_entry(&t, id, &back);
 	ck_assert_str_eq(back.helper, "sip");
-	ck_assert_mem_eq(&back.master, &e.master, sizeof(e.master));
+	ck_assert(changed);
+	ck_assert_mem_eq(&back, &e, sizeof(e));
+	changed = false;
+	ck_assert(sess_set_side(&t, x, &e, &changed));
+	ck_assert(!changed);
+	e.labels[0] = 1;
+	ck_assert(sess_set_side(&t, x, &e, &changed));
+	ck_assert(changed);
 	ck_assert_uint_eq(t.side.used, 1);
 	sess_del(&t, id);
 	ck_assert_uint_eq(t.side.used, 0);

@@ -544,7 +544,7 @@ START_TEST(test_reconf)
 
 	rig_open(r, A, &e);
 	rig_run(r, 50 * NS_PER_MS);
-	c.udp = false;
+	c.protocols &= ~(1u << SYNC_PROTO_UDP);
 	ck_assert_int_eq(sync_reconf(r->n[A].s, &c, r->now), 0);
 	rig_run(r, 100 * NS_PER_MS);
 	ck_assert_int_eq(rig_view(r, A, &e).why, SYNC_WHY_PROTO_OFF);

@@ -72,15 +72,52 @@ START_TEST(test_udp_icmp_others)
 		ck_assert_int_eq(judge(&e), SYNC_WHY_NONE);
 		e.status &= ~(uint32_t)CT_ST_SEEN_REPLY;
 		ck_assert_int_eq(judge(&e), SYNC_WHY_UNREPLIED);
-		conf.udp = conf.icmp = false;
+		conf.protocols = 1u << SYNC_PROTO_TCP;
 		ck_assert_int_eq(judge(&e), SYNC_WHY_PROTO_OFF);
 		ck_assert_int_eq(sync_policy_judge(&conf, loc, &e, true), SYNC_WHY_PROTO_OFF);
-		conf.udp = conf.icmp = true;
+		conf.protocols = SYNC_PROTO_ALL;
 	}
-	struct ct_entry e = rig_flow(1, IPPROTO_GRE, false);
-	ck_assert_int_eq(judge(&e), SYNC_WHY_PROTO_OTHER);
+	static const struct {
+		uint8_t l4;
+		enum sync_proto p;
+	} rows[] = { { IPPROTO_UDPLITE, SYNC_PROTO_UDPLITE },
+		     { IPPROTO_DCCP, SYNC_PROTO_DCCP },
+		     { IPPROTO_GRE, SYNC_PROTO_GRE },
+		     { IPPROTO_ESP, SYNC_PROTO_OTHER },
+		     { 89, SYNC_PROTO_OTHER } };
+	struct ct_entry e;
+	for (unsigned i = 0; i < 5; i++) {
+		e = rig_flow(1, rows[i].l4, false);
+		ck_assert_int_eq(judge(&e), SYNC_WHY_NONE);
+		conf.protocols &= ~(1u << rows[i].p);
+		ck_assert_int_eq(judge(&e), SYNC_WHY_PROTO_OFF);
+		conf.protocols = SYNC_PROTO_ALL;
+		ck_assert_str_ne(sync_proto_word(rows[i].p), "?");
+	}
+	e = rig_flow(1, IPPROTO_SCTP, false);
+	static const uint8_t open[] = { CT_SCTP_ESTABLISHED, CT_SCTP_HEARTBEAT_SENT, CT_SCTP_HEARTBEAT_ACKED };
+	static const uint8_t young[] = { CT_SCTP_NONE, CT_SCTP_CLOSED, CT_SCTP_COOKIE_WAIT, CT_SCTP_COOKIE_ECHOED };
+	static const uint8_t old[] = { CT_SCTP_SHUTDOWN_SENT, CT_SCTP_SHUTDOWN_RECD, CT_SCTP_SHUTDOWN_ACK_SENT };
+	ck_assert_int_eq(judge(&e), SYNC_WHY_HALF_OPEN);
+	e.has |= CT_HAS_SCTP;
+	for (unsigned i = 0; i < sizeof(open); i++) {
+		e.sctp_state = open[i];
+		ck_assert_int_eq(judge(&e), SYNC_WHY_NONE);
+		ck_assert(!sync_policy_short(&e));
+	}
+	for (unsigned i = 0; i < sizeof(young); i++) {
+		e.sctp_state = young[i];
+		ck_assert_int_eq(judge(&e), SYNC_WHY_HALF_OPEN);
+		ck_assert(sync_policy_short(&e));
+	}
+	for (unsigned i = 0; i < sizeof(old); i++) {
+		e.sctp_state = old[i];
+		ck_assert_int_eq(judge(&e), SYNC_WHY_CLOSING);
+		ck_assert_int_eq(sync_policy_judge(&conf, loc, &e, true), SYNC_WHY_NONE);
+		ck_assert(sync_policy_short(&e));
+	}
 	e = rig_flow(1, IPPROTO_TCP, false);
-	conf.tcp = false;
+	conf.protocols &= ~(1u << SYNC_PROTO_TCP);
 	ck_assert_int_eq(judge(&e), SYNC_WHY_PROTO_OFF);
 	conf.replicate = false;
 	ck_assert_int_eq(judge(&e), SYNC_WHY_OFF);
@@ -195,7 +232,13 @@ START_TEST(test_grants)
 	ck_assert_uint_eq(sync_policy_full_timeout(&t, &e), 30);
 	e.orig.l4 = IPPROTO_GRE;
 	ck_assert(!sync_policy_short(&e));
+	ck_assert_uint_eq(sync_policy_full_timeout(&t, &e), e.status & CT_ST_ASSURED ? 180 : 30);
+	e.orig.l4 = IPPROTO_ESP;
 	ck_assert_uint_eq(sync_policy_full_timeout(&t, &e), 600);
+	e.orig.l4 = IPPROTO_SCTP;
+	e.has |= CT_HAS_SCTP;
+	e.sctp_state = CT_SCTP_COOKIE_WAIT;
+	ck_assert_uint_eq(sync_policy_full_timeout(&t, &e), 3);
 }
 END_TEST
 

@@ -99,6 +99,16 @@ static struct ct_entry entry(unsigned l3, unsigned l4, bool nat)
 
 static const struct flow_version version = { { 12, 1 }, 3, 1 };
 
+static void rare(struct ct_entry *e)
+{
+	e->has |= CT_HAS_LABELS | CT_HAS_SEQADJ | CT_HAS_SYNPROXY;
+	e->labels[0] = 1;
+	e->labels[15] = 0x80;
+	e->seqadj[0] = (struct ct_seqadj){ 1000, 0, -5 };
+	e->seqadj[1] = (struct ct_seqadj){ 4000000000u, 7, 12 };
+	e->synproxy = (struct ct_synproxy){ 1, 2, 3 };
+}
+
 /* A stream with every record type and every shape of entry. */
 static unsigned samples(struct sync_rec *r)
 {
@@ -148,6 +158,17 @@ static unsigned samples(struct sync_rec *r)
 		r[i].epoch = (struct epoch){ i < 12 ? 12 : 13, 1 };
 		r[i].seq = i + 1;
 	}
+	r[n++] =
+	    (struct sync_rec){ .type = SYNC_REC_SESSION, .version = version, .handle = 14, .check = 5, .full = true };
+	r[n - 1].e = entry(4, 132, true);
+	r[n - 1].e.has = (r[n - 1].e.has & ~(uint32_t)(CT_HAS_TCP | CT_HAS_TCP_WIN)) | CT_HAS_SCTP;
+	r[n - 1].e.tcp_state = 0;
+	memset(r[n - 1].e.tcp_flags, 0, 4);
+	r[n - 1].e.sctp_state = CT_SCTP_ESTABLISHED;
+	r[n - 1].e.sctp_vtag[0] = 0xfeedface;
+	r[n - 1].e.sctp_vtag[1] = 1;
+	r[n++] = (struct sync_rec){ .type = SYNC_REC_SESSION, .version = version, .handle = 4, .check = 8 };
+	rare(&r[n - 1].e);
 	return n;
 }
 
@@ -389,7 +410,8 @@ START_TEST(largest_object_fits)
 	uint8_t buf[SYNC_ENV_LEN + SYNC_PACK_OBJ_MAX];
 	struct sync_rec r = { .type = SYNC_REC_SESSION, .version = version, .full = true, .owner = 1, .seq = 1 };
 	r.e = entry(6, 6, true);
-	r.e.has |= CT_HAS_HELPER | CT_HAS_MASTER;
+	rare(&r.e);
+	r.e.has |= CT_HAS_HELPER | CT_HAS_MASTER | CT_HAS_SCTP;
 	memset(r.e.helper, 'h', sizeof(r.e.helper) - 1);
 	r.e.master = r.e.orig;
 	struct sync_rec begin = { .type = SYNC_REC_BULK_BEGIN }, buckets = { .type = SYNC_REC_DIGEST_BUCKETS, .n = 32 };

@@ -49,7 +49,8 @@ struct rig {
 static inline void rig_conf(struct sync_conf *c, uint32_t self)
 {
 	memset(c, 0, sizeof(*c));
-	c->enabled = c->replicate = c->tcp = c->udp = c->icmp = true;
+	c->enabled = c->replicate = true;
+	c->protocols = SYNC_PROTO_ALL;
 	c->self = self;
 	c->n_nodes = 2;
 	c->nodes[0].id = 1;
