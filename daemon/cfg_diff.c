@@ -160,8 +160,8 @@ static bool channel_equal(const struct sync_conf *a, const struct sync_conf *b)
 
 static bool sync_equal(const struct sync_conf *a, const struct sync_conf *b)
 {
-	if (a->replicate != b->replicate || a->store != b->store || a->quick != b->quick || a->protocols != b->protocols ||
-	    a->lease_ns != b->lease_ns || a->entries_max != b->entries_max ||
+	if (a->replicate != b->replicate || a->store != b->store || a->quick != b->quick ||
+	    a->protocols != b->protocols || a->lease_ns != b->lease_ns || a->entries_max != b->entries_max ||
 	    a->rcvbuf_bytes != b->rcvbuf_bytes || a->bulk_rate != b->bulk_rate || a->n_vips != b->n_vips)
 		return false;
 	for (unsigned i = 0; i < a->n_vips; i++) {
