@@ -59,14 +59,14 @@ static json_t *counters_json(struct app *a, uint16_t inst)
 			json_array_append_new(drops,
 					      json_pack("{s:s, s:I}", "reason", vrrp_drop_name((enum vrrp_drop)d),
 							"count", (json_int_t)s->drop[d]));
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "adverts_sent",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "adverts_sent",
 			 (json_int_t)s->adv_sent, "adverts_received", (json_int_t)s->adv_rcvd, "priority_zero_sent",
 			 (json_int_t)s->zero_sent, "priority_zero_received", (json_int_t)s->zero_rcvd, "became_master",
 			 (json_int_t)s->to_master, "became_backup", (json_int_t)s->to_backup, "became_fault",
 			 (json_int_t)s->to_fault, "announcements_sent", (json_int_t)a->inst[inst].garps,
 			 "other_addresses_heard", (json_int_t)s->vips_differ, "checksums_pseudo_header",
 			 (json_int_t)s->sum[VRRP_SUM_PSEUDO], "checksums_rfc9568", (json_int_t)s->sum[VRRP_SUM_PLAIN],
-			 "drops", drops);
+			 "version_2_echoes", (json_int_t)s->v2_echoes, "drops", drops);
 }
 
 static json_t *peer_json(const struct vrrp *v, mono_t now)
