@@ -57,7 +57,9 @@ static int open_item(const char *root, const char *path, int flags)
 	if (n < 0 || (size_t)n >= sizeof(full))
 		return -ENAMETOOLONG;
 	int fd = open(full, flags | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	if (fd < 0)
+		return -errno;
+	return fd;
 }
 
 static int read_item(const char *root, const char *path, int32_t *value)

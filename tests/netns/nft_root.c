@@ -25,7 +25,8 @@ static void on_done(void *arg, bool ok)
 static unsigned read_vips(char *line, struct nft_vip *v)
 {
 	unsigned n = 0;
-	for (char *word = strtok(line, " \n"); word && n < VIPS_MAX; word = strtok(NULL, " \n")) {
+	char *rest = NULL;
+	for (char *word = strtok_r(line, " \n", &rest); word && n < VIPS_MAX; word = strtok_r(NULL, " \n", &rest)) {
 		v[n] = (struct nft_vip){ .base = "lan0", .interface = "vrrp.10" };
 		if (addr_parse(word, &v[n].addr))
 			n++;
