@@ -19,11 +19,13 @@ import time
 import traceback
 
 from measure import Context, Row, STACKS, TOP, conditions
+from part_channel import part_c, part_d
 from part_load import part_h
 from part_scale import part_f, part_g
 from part_takeover import part_a, part_b, part_e, part_i
 
-PARTS = {"a": (part_a, 240), "b": (part_b, 300), "e": (part_e, 300), "f": (part_f, 240), "g": (part_g, 240), "h": (part_h, 480),
+PARTS = {"a": (part_a, 240), "b": (part_b, 300), "c": (part_c, 300), "d": (part_d, 240),
+         "e": (part_e, 300), "f": (part_f, 240), "g": (part_g, 240), "h": (part_h, 480),
          "i": (part_i, 240)}
 
 

@@ -143,9 +143,9 @@ class Rig:
 class Router:
     """A daemon on a router; what both kinds have in common."""
 
-    def __init__(self, rig, name, instances, group=None, channel=False):
+    def __init__(self, rig, name, instances, group=None, channel=False, replicate=False):
         self.rig, self.name, self.machine = rig, name, rig[name]
-        self.instances, self.group, self.channel = list(instances), group, channel
+        self.instances, self.group, self.channel, self.replicate = list(instances), group, channel, replicate
         self.process = None
 
     def mac(self, segment=1):
@@ -254,7 +254,7 @@ class Ours(Router):
         conf["vrrp"] = {"instances": [one(v) for v in self.instances]}
         if self.group:
             conf["vrrp"]["groups"] = [{"name": self.group, "members": [v.name for v in self.instances]}]
-        conf["sync"] = {"replicate": False}
+        conf["sync"] = {"replicate": self.replicate}
         return text(conf)
 
     @property
