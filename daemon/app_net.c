@@ -211,6 +211,36 @@ static void declare_link(struct app *a, const struct vrrp_conf *c, uint16_t inst
 			strerror(-rc));
 }
 
+static uint16_t group_of(const struct app *a, uint16_t inst)
+{
+	return inst == CFG_STATIC ? NET_STATIC : a->cfg->instances[inst].group;
+}
+
+static const char *owner_of(const struct app *a, uint16_t inst)
+{
+	return inst == CFG_STATIC ? "static" : a->cfg->instances[inst].name;
+}
+
+static void declare_routes(struct app *a)
+{
+	struct netstate *ns = netapply_state(a->net);
+	char text[ROUTE_TEXT_MAX];
+	for (uint32_t k = 0; k < a->cfg->n_routes; k++) {
+		const struct cfg_route *r = &a->cfg->routes[k];
+		int rc = netstate_want_route(ns, group_of(a, r->inst), &r->route, r->inst);
+		if (rc < 0)
+			log_err(LOG_NET, "%s: route %s cannot be managed: %s", owner_of(a, r->inst),
+				route_text_print(&r->route, text), strerror(-rc));
+	}
+	for (uint32_t k = 0; k < a->cfg->n_rules; k++) {
+		const struct cfg_rule *r = &a->cfg->rules[k];
+		int rc = netstate_want_rule(ns, group_of(a, r->inst), &r->rule, r->inst);
+		if (rc < 0)
+			log_err(LOG_NET, "%s: rule %s cannot be managed: %s", owner_of(a, r->inst),
+				route_text_print_rule(&r->rule, text), strerror(-rc));
+	}
+}
+
 void app_net_declare(struct app *a)
 {
 	struct netstate *ns = netapply_state(a->net);
@@ -227,6 +257,7 @@ void app_net_declare(struct app *a)
 	for (uint16_t k = 0; k < a->cfg->n_static_addrs; k++)
 		declare_addr(a, NET_STATIC, "static", a->cfg->static_addrs[k].interface, &a->cfg->static_addrs[k],
 			     UINT32_MAX);
+	declare_routes(a);
 	netstate_conf_end(ns);
 	app_vmac_declare(a);
 	netapply_kick(a->net);

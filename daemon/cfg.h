@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include "daemon/route_text.h"
 #include "vrrp/vrrp_conf.h"
 #include "sync/sync_conf.h"
 #include "ike-hooks/ike_conf.h"
@@ -37,6 +38,20 @@ struct cfg_tree;
 /* Sections of the configuration that are compared with the peer's. */
 enum cfg_digest { CFG_DIGEST_CHANNEL = 0, CFG_DIGEST_VRRP, CFG_DIGEST_SYNC, CFG_DIGEST_IPSEC, CFG_DIGESTS };
 
+#define CFG_STATIC UINT16_MAX
+
+struct cfg_route {
+	struct route route;
+	uint16_t inst; /* whose role it follows; CFG_STATIC: it is there in every role */
+	bool track;    /* its loss counts (address_lost) */
+};
+
+struct cfg_rule {
+	struct rule rule;
+	uint16_t inst;
+	bool track;
+};
+
 struct cfg {
 	char file[256];
 	struct cfg_tree *tree; /* what was read; the canonical form is printed from it */
@@ -52,6 +67,9 @@ struct cfg {
 	bool promote_secondaries;
 	struct vrrp_vip *static_addrs; /* in every role; each names its interface */
 	uint16_t n_static_addrs;
+	struct cfg_route *routes; /* of the instances in their order, then the static ones */
+	struct cfg_rule *rules;
+	uint32_t n_routes, n_rules;
 	/* channel and replication */
 	struct sync_conf sync;
 	/* ipsec */
@@ -103,6 +121,7 @@ struct cfg_change {
 		CFG_INSTANCE_CHANGED,  /* timers, priority or VIP list; the instance keeps its state */
 		CFG_INSTANCE_REPLACED, /* interface, VRID or family: ended and begun anew */
 		CFG_GROUPS_CHANGED,
+		CFG_OBJECTS_CHANGED, /* routes, rules, what is static, promote_secondaries */
 		CFG_CHANNEL_CHANGED,
 		CFG_SYNC_CHANGED,
 		CFG_TUNNELS_CHANGED,

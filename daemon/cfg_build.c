@@ -421,6 +421,7 @@ struct cfg *cfg_build(struct cfg_tree *t)
 	build_process(c, t);
 	build_instances(c, t);
 	build_static(c, block(&t->root, "vrrp"));
+	cfg_build_routes(c, t);
 	build_groups(c, t);
 	build_nodes(c, t);
 	build_sync(c, t);
@@ -445,6 +446,8 @@ void cfg_free(struct cfg *c)
 		free((void *)(uintptr_t)c->groups[i].members);
 	free(c->instances);
 	free(c->static_addrs);
+	free(c->routes);
+	free(c->rules);
 	free(c->groups);
 	free(c->tunnels);
 	free(c->hooks);

@@ -650,6 +650,7 @@ unsigned cfg_check(const struct cfg_tree *t, struct cfg_errors *errs)
 		check_tunnel(&c, &c.tunnels->recs[i], vips, n_vips);
 	check_hooks(&c);
 	cfg_check_vmac(t, errs);
+	cfg_check_routes(t, errs);
 	free(vips);
 	return errs->n - before;
 }

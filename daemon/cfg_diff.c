@@ -135,6 +135,44 @@ static bool groups_equal(const struct cfg *old, const struct cfg *now)
 	return true;
 }
 
+static bool routes_equal(const struct cfg *old, const struct cfg *now)
+{
+	char a[ROUTE_TEXT_MAX], b[ROUTE_TEXT_MAX];
+	if (old->n_routes != now->n_routes)
+		return false;
+	for (unsigned i = 0; i < old->n_routes; i++) {
+		const struct cfg_route *x = &old->routes[i], *y = &now->routes[i];
+		if (x->inst != y->inst || x->track != y->track ||
+		    !same(route_text_print(&x->route, a), route_text_print(&y->route, b)))
+			return false;
+	}
+	return true;
+}
+
+static bool rules_equal(const struct cfg *old, const struct cfg *now)
+{
+	char a[ROUTE_TEXT_MAX], b[ROUTE_TEXT_MAX];
+	if (old->n_rules != now->n_rules)
+		return false;
+	for (unsigned i = 0; i < old->n_rules; i++) {
+		const struct cfg_rule *x = &old->rules[i], *y = &now->rules[i];
+		if (x->inst != y->inst || x->track != y->track ||
+		    !same(route_text_print_rule(&x->rule, a), route_text_print_rule(&y->rule, b)))
+			return false;
+	}
+	return true;
+}
+
+static bool static_equal(const struct cfg *old, const struct cfg *now)
+{
+	if (old->n_static_addrs != now->n_static_addrs || old->promote_secondaries != now->promote_secondaries)
+		return false;
+	for (unsigned i = 0; i < old->n_static_addrs; i++)
+		if (!vip_equal(&old->static_addrs[i], &now->static_addrs[i]))
+			return false;
+	return true;
+}
+
 static bool node_equal(const struct sync_node_conf *a, const struct sync_node_conf *b)
 {
 	if (a->id != b->id || !same(a->name, b->name) || a->n_addrs != b->n_addrs)
@@ -241,6 +279,8 @@ unsigned cfg_diff(const struct cfg *old, const struct cfg *now, struct cfg_chang
 	diff_instances(&d, old, now);
 	if (!groups_equal(old, now))
 		add(&d, (struct cfg_change){ .kind = CFG_GROUPS_CHANGED });
+	if (!routes_equal(old, now) || !rules_equal(old, now) || !static_equal(old, now))
+		add(&d, (struct cfg_change){ .kind = CFG_OBJECTS_CHANGED });
 	if (!channel_equal(&old->sync, &now->sync))
 		add(&d, (struct cfg_change){ .kind = CFG_CHANNEL_CHANGED });
 	if (!sync_equal(&old->sync, &now->sync))

@@ -30,12 +30,17 @@
 #define PROTO_VRRP   112
 #define BYE          'G' /* goodbye: leave everything as it is */
 #define PANIC        'P' /* the daemon is about to die: act now */
-#define REPORT_MAX   160
+#define REPORT_MAX   200
 #define ADVERT_SENDS 2 /* a lost advert costs the backup a master-down time */
 
 struct slot_msg {
 	_Atomic uint32_t len; /* 0: not valid; written last */
 	uint8_t bytes[GUARDIAN_MSG_MAX];
+};
+
+struct slot_route {
+	_Atomic uint32_t len;
+	uint8_t bytes[GUARDIAN_ROUTE_MAX];
 };
 
 struct slot_advert {
@@ -46,9 +51,10 @@ struct slot_advert {
 struct area {
 	_Atomic uint32_t armed;
 	_Atomic uint32_t objects_end; /* one more than the highest slot ever used */
-	_Atomic uint32_t links_end, adverts_end;
+	_Atomic uint32_t links_end, adverts_end, routes_end;
 	struct slot_msg object[GUARDIAN_OBJECTS];
 	struct slot_msg link[GUARDIAN_LINKS];
+	struct slot_route route[GUARDIAN_OBJECTS];
 	struct slot_advert advert[GUARDIAN_ADVERTS];
 };
 
@@ -64,7 +70,7 @@ struct guardian {
 struct child {
 	struct area *area;
 	int pipe_fd, nl_fd, raw4_fd, raw6_fd, report_fd;
-	unsigned removed, refused, links, adverts;
+	unsigned removed, refused, links, routes, adverts;
 };
 
 /* Deletes in blocks of NET_CHUNK; answers are counted, not waited for: they are there when sendto returns. */
@@ -105,6 +111,21 @@ static unsigned send_all(struct child *c, struct slot_msg *slot, uint32_t end)
 		n++;
 	}
 	flush_block(c, block, len);
+	return n;
+}
+
+static unsigned send_routes(struct child *c)
+{
+	uint32_t end = atomic_load(&c->area->routes_end);
+	unsigned n = 0;
+	for (uint32_t i = 0; i < end && i < GUARDIAN_OBJECTS; i++) {
+		struct slot_route *s = &c->area->route[i];
+		uint32_t size = atomic_load_explicit(&s->len, memory_order_acquire);
+		if (!size || size > GUARDIAN_ROUTE_MAX)
+			continue;
+		flush_block(c, s->bytes, size);
+		n++;
+	}
 	return n;
 }
 
@@ -172,12 +193,14 @@ static void clean_up(struct child *c)
 	int64_t t1 = clock_mono().ns;
 	c->links = send_all(c, ar->link, at_most(atomic_load(&ar->links_end), GUARDIAN_LINKS));
 	send_adverts(c);
+	c->routes = send_routes(c);
 	if (c->report_fd < 0)
 		return;
-	int n = snprintf(text, sizeof(text),
-			 "asked to delete %u addresses in %lld us, to take %u links down, %u refused, "
-			 "%u adverts of priority 0\n",
-			 c->removed, (long long)(t1 - t0) / 1000, c->links, c->refused, c->adverts);
+	int n =
+	    snprintf(text, sizeof(text),
+		     "asked to delete %u addresses in %lld us, to take %u links down, to delete %u routes and rules, "
+		     "%u refused, %u adverts of priority 0\n",
+		     c->removed, (long long)(t1 - t0) / 1000, c->links, c->routes, c->refused, c->adverts);
 	if (n > 0 && write(c->report_fd, text, at_most((uint32_t)n, sizeof(text) - 1)) < 0)
 		return; /* nobody to tell */
 }
@@ -366,6 +389,22 @@ int guardian_link_set(struct guardian *g, uint32_t slot, const uint8_t *msg, siz
 	if (slot >= GUARDIAN_LINKS)
 		return -EINVAL;
 	return msg_set(g->area->link, slot, msg, len, &g->area->links_end);
+}
+
+int guardian_route_set(struct guardian *g, uint32_t slot, const uint8_t *msg, size_t len)
+{
+	if (slot == 0 || slot >= GUARDIAN_OBJECTS)
+		return -EINVAL;
+	if (len > GUARDIAN_ROUTE_MAX)
+		return -EMSGSIZE;
+	struct slot_route *s = &g->area->route[slot];
+	atomic_store_explicit(&s->len, 0, memory_order_relaxed);
+	atomic_thread_fence(memory_order_seq_cst);
+	memcpy(s->bytes, msg, len);
+	atomic_store_explicit(&s->len, (uint32_t)len, memory_order_release);
+	if (slot >= atomic_load(&g->area->routes_end))
+		atomic_store(&g->area->routes_end, slot + 1);
+	return 0;
 }
 
 int guardian_advert_set(struct guardian *g, uint32_t slot, const struct guardian_advert *a)

@@ -3,7 +3,8 @@
  * Owns:    the child, a pipe to it, and a shared area with messages the daemon prepared.
  * Thread:  guardian_start before any thread exists; the rest on CONTROL. No call here blocks.
  * In:      prepared rtnetlink messages, prepared adverts, "a healthy backup is known".
- * Out:     when the pipe ends: deletes addresses, then takes links down, then sends adverts of priority 0.
+ * Out:     when the pipe ends: deletes addresses, then takes links down, then sends adverts of priority 0, then deletes
+ *          routes and rules, for which no neighbour waits.
  * Errors:  -errno from guardian_start; guardian_alive() tells when the child is gone (then nobody cleans up: say so).
  *
  * The child parses nothing, reads no network, ignores SIGTERM, SIGINT, SIGHUP and the like, and ends on the goodbye
@@ -23,6 +24,7 @@
 
 #define GUARDIAN_OBJECTS    (NET_OBJECTS_MAX + 1) /* slot number = object handle of netstate */
 #define GUARDIAN_LINKS      GUARDIAN_OBJECTS      /* the same numbers */
+#define GUARDIAN_ROUTE_MAX  256                   /* longest message of a route or rule */
 #define GUARDIAN_MSG_MAX    96                    /* of an address or a link */
 #define GUARDIAN_ADVERTS    1024
 #define GUARDIAN_ADVERT_MAX 1500
@@ -49,6 +51,8 @@ struct guardian *guardian_start(const struct guardian_conf *c);
 int guardian_object_set(struct guardian *g, uint32_t slot, const uint8_t *msg, size_t len);
 /* The address lost our mark or is gone. */
 void guardian_object_withdraw(struct guardian *g, uint32_t slot);
+/* Message that deletes a route or rule of ours, after everything else; len 0 withdraws. */
+int guardian_route_set(struct guardian *g, uint32_t slot, const uint8_t *msg, size_t len);
 /* Message that takes a link down (slot 0..GUARDIAN_LINKS-1); len 0 withdraws. */
 int guardian_link_set(struct guardian *g, uint32_t slot, const uint8_t *msg, size_t len);
 /* Priority-0 advert of an instance (slot 0..GUARDIAN_ADVERTS-1); NULL withdraws. Set it only while MASTER. */

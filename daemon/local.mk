@@ -7,7 +7,7 @@ libdaemon_io_a_SOURCES =
 # Configuration: schema and comparison are pure, reading and building are not.
 libdaemon_core_a_SOURCES += daemon/cfg.h daemon/cfg_schema.h daemon/cfg_schema.c daemon/cfg_diff.c
 libdaemon_io_a_SOURCES += daemon/cfg_tree.h daemon/cfg_tree.c daemon/cfg_text.h daemon/cfg_text.c daemon/cfg_read.c \
-	daemon/cfg_check.c daemon/cfg_check_vmac.c daemon/cfg_build.c daemon/cfg_print.c
+	daemon/cfg_check.c daemon/cfg_check_vmac.c daemon/cfg_route.c daemon/cfg_build.c daemon/cfg_print.c
 CFG_TEST_LIBS = libdaemon_io.a libdaemon_core.a libbase_core.a $(CONFIG_LIBS) $(SODIUM_LIBS) -lm
 check_PROGRAMS += check_cfg_schema check_cfg_read check_cfg_check check_cfg_print check_cfg_diff fuzz_cfg
 check_cfg_schema_SOURCES = tests/unit/check_cfg_schema.c
@@ -46,11 +46,13 @@ check_node_delay_LDADD = $(check_node_LDADD)
 
 # Addresses, links, the KERNEL thread, journal, guardian, process.
 libdaemon_core_a_SOURCES += daemon/netstate.h daemon/netstate_priv.h daemon/netstate.c daemon/netstate_conf.c \
-	daemon/netstate_obs.c daemon/netstate_done.c daemon/netstate_show.c daemon/rtnl_wire.h daemon/rtnl_wire.c daemon/rtnl_link.h daemon/rtnl_link.c \
+	daemon/netstate_obs.c daemon/netstate_done.c daemon/netstate_show.c daemon/netstate_route.c \
+	daemon/route_text.h daemon/route_text.c daemon/route_print.c daemon/rtnl_route.h daemon/rtnl_route.c daemon/rtnl_put.h \
+	daemon/rtnl_wire.h daemon/rtnl_wire.c daemon/rtnl_link.h daemon/rtnl_link.c \
 	daemon/sysctl_plan.h daemon/sysctl_plan.c daemon/nft_rules.h daemon/nft_rules.c \
 	daemon/ownfile.h daemon/ownfile.c \
 	daemon/journal_wire.h daemon/journal_wire.c
-libdaemon_io_a_SOURCES += daemon/netapply.h daemon/netapply.c daemon/rtnl_io.h daemon/rtnl_io.c \
+libdaemon_io_a_SOURCES += daemon/netapply.h daemon/netapply.c daemon/route_list.h daemon/route_list.c daemon/rtnl_io.h daemon/rtnl_io.c \
 	daemon/kernel_thread.h daemon/kernel_thread.c daemon/sysctl_io.h daemon/sysctl_io.c daemon/nft_io.h daemon/nft_io.c daemon/journal.h daemon/journal.c daemon/guardian.h \
 	daemon/guardian.c daemon/sandbox.h daemon/sandbox.c daemon/sdnotify.h daemon/sdnotify.c daemon/file_io.h \
 	daemon/file_io.c

@@ -11,7 +11,11 @@
 #include "daemon/guardian.h"
 #include "daemon/kernel_thread.h"
 #include "daemon/netapply.h"
+#include "daemon/route_list.h"
 #include "daemon/rtnl_link.h"
+
+#define LIST_GAP_MIN_NS (50 * NS_PER_MS)  /* between two lists of our routes */
+#define LIST_CHECK_NS   (10 * NS_PER_SEC) /* without a reason */
 
 struct netapply {
 	struct netapply_conf conf;
@@ -24,6 +28,11 @@ struct netapply {
 	bool own_failed;     /* the file on disk is not the list */
 	bool promote_told;   /* that others' addresses could not be protected was said */
 	int own_err;
+	struct route_list list; /* KERNEL's while list_busy */
+	bool list_busy;
+	bool listed;           /* the first list was taken, or none is needed */
+	mono_t list_at;        /* not before */
+	mono_t list_check;     /* even without a reason */
 	struct own_entry *own; /* room for the list, NET_OBJECTS_MAX */
 	struct net_status last[NET_STATIC + 1];
 };
@@ -145,6 +154,8 @@ static size_t encode(const struct netapply *na, const struct net_op *op, uint8_t
 {
 	bool add = op->kind == NET_OP_ADD;
 	struct rtnl_link l;
+	struct rtnl_route route;
+	struct rule rule;
 	switch (op->what) {
 	case NET_LINK:
 		if (!add)
@@ -155,8 +166,13 @@ static size_t encode(const struct netapply *na, const struct net_op *op, uint8_t
 	case NET_ADDR:
 		return rtnl_wire_addr(buf, cap, op, 0, na->ns.marks, ack);
 	case NET_ROUTE:
+		if (!netstate_op_route(&na->ns, op, &route))
+			return 0;
+		return add ? rtnl_route_add(buf, cap, &route, 0, ack) : rtnl_route_del(buf, cap, &route, 0, ack);
 	case NET_RULE:
-		break;
+		if (!netstate_op_rule(&na->ns, op, &rule))
+			return 0;
+		return add ? rtnl_rule_add(buf, cap, &rule, 0, ack) : rtnl_rule_del(buf, cap, &rule, 0, ack);
 	}
 	return 0;
 }
@@ -205,7 +221,9 @@ static void tell_guardian(struct netapply *na)
 			continue;
 		bool link = o.del.what == NET_LINK_UP;
 		size_t len = o.ours ? encode(na, &o.del, msg, sizeof(msg), false) : 0;
-		if (link)
+		if (o.del.what >= NET_ROUTE)
+			guardian_route_set(na->conf.guardian, o.obj, msg, len);
+		else if (link)
 			require(guardian_link_set(na->conf.guardian, o.obj, msg, len) == 0);
 		else if (len)
 			require(guardian_object_set(na->conf.guardian, o.obj, msg, len) == 0);
@@ -242,9 +260,76 @@ static void tell_groups(struct netapply *na)
 	}
 }
 
+/* ---- routes and rules of ours ---- */
+
+static void list_done(struct kt_job *job)
+{
+	struct netapply *na = job->arg;
+	na->list_busy = false;
+	na->list_at = mono_add(job->ended, LIST_GAP_MIN_NS);
+	/* A large table is walked for long: then not so often. One part in fifty of the time is enough. */
+	na->list_at = mono_max(na->list_at, mono_add(job->ended, 50 * mono_sub(job->ended, job->begun)));
+	if (job->result == 0) {
+		route_list_tell(&na->list, &na->ns);
+		netstate_routes_end(&na->ns);
+		na->list_check = mono_add(na->list_at, LIST_CHECK_NS);
+	} else {
+		log_warn(LOG_NET, "our routes could not be listed: %s; asking again", strerror(-job->result));
+		na->ns.routes_wanted = true;
+	}
+	route_list_free(&na->list);
+	na->listed = true;
+	run_soon(na);
+}
+
+/*
+ * A list is taken on KERNEL, where it holds up no advert. Somebody who replaces a route of ours by one of another
+ * protocol causes no event that passes our filter: therefore also now and then without a reason.
+ */
+static void list_routes(struct netapply *na, mono_t now)
+{
+	bool check = na->ns.n_present && mono_due(na->list_check, now);
+	if (na->list_busy || (na->ns.routes_wanted && !mono_due(na->list_at, now)))
+		return;
+	if (!netstate_routes_wanted(&na->ns) && !check)
+		return;
+	struct kt_job *job = kt_job_new(KT_CALL, KT_LATER, list_done, na);
+	if (job) {
+		job->call.fn = route_list_take;
+		job->call.ctx = &na->list;
+		na->list_busy = kernel_thread_submit(na->conf.kt, job) == 0;
+	}
+	if (na->list_busy) {
+		netstate_routes_begin(&na->ns);
+		return;
+	}
+	kt_job_free(job);
+	na->ns.routes_wanted = true;
+	na->list_at = mono_add(now, LIST_GAP_MIN_NS);
+}
+
+/* When list_routes has work next. */
+static mono_t list_deadline(const struct netapply *na)
+{
+	mono_t at = na->ns.n_present ? na->list_check : MONO_NEVER;
+	return na->list_busy ? MONO_NEVER : na->ns.routes_wanted ? mono_min(at, na->list_at) : at;
+}
+
+static void tell_lost(struct netapply *na)
+{
+	struct net_op op;
+	while (netstate_lost(&na->ns, &op))
+		if (na->conf.hooks.lost)
+			na->conf.hooks.lost(na->conf.hooks.arg, &op);
+}
+
 static void pass(struct netapply *na)
 {
+	list_routes(na, clock_mono());
 	netstate_tick(&na->ns, clock_mono());
+	/* Leftovers are known when the routes of an earlier process are, if its file names any. */
+	if (na->ns.synced && !na->told_synced && !na->listed)
+		return;
 	if (na->ns.synced && !na->told_synced) {
 		na->told_synced = true;
 		tell_links(na);
@@ -259,6 +344,7 @@ static void pass(struct netapply *na)
 	    (na->batches == 0 && na->ns.synced && netstate_own_stale(&na->ns)))
 		own_write(na);
 	tell_groups(na);
+	tell_lost(na);
 	if (netstate_dump_wanted(&na->ns))
 		rtnl_io_dump(na->io);
 }
@@ -280,7 +366,8 @@ static void run(struct netapply *na)
 			break;
 	}
 	na->running = false;
-	loop_timer_set(na->timer, na->again ? clock_mono() : netstate_deadline(&na->ns));
+	mono_t next = mono_min(netstate_deadline(&na->ns), list_deadline(na));
+	loop_timer_set(na->timer, na->again ? clock_mono() : next);
 }
 
 static void on_timer(void *arg, mono_t deadline)
@@ -316,6 +403,9 @@ struct netapply *netapply_new(const struct netapply_conf *c, const char **why)
 			 "this kernel keeps no mark on addresses (IFA_PROTO, Linux 5.18): the ownership file alone "
 			 "tells which ones are ours");
 	*why = own_read(na);
+	/* Loaded routes ask for the list that tells whether they are still there. */
+	na->ns.routes_wanted = na->ns.n_routes > 0;
+	na->listed = na->ns.n_routes == 0;
 	na->timer = loop_timer_new(c->loop, LOOP_NORMAL, on_timer, na);
 	if (na->timer)
 		na->io = rtnl_io_new(c->loop, &na->ns, on_burst, na);
@@ -331,6 +421,7 @@ void netapply_free(struct netapply *na)
 {
 	if (!na)
 		return;
+	route_list_free(&na->list);
 	rtnl_io_free(na->io);
 	loop_timer_free(na->timer);
 	netstate_free(&na->ns);

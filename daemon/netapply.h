@@ -31,6 +31,8 @@ struct netapply_hooks {
 	void (*acked)(void *arg, const struct net_op *op, int result, mono_t when);
 	/* the status of a group changed */
 	void (*group)(void *arg, uint16_t group, const struct net_status *st);
+	/* somebody else removed this object of a group that is up; it is put back unless the group's mode changes */
+	void (*lost)(void *arg, const struct net_op *op);
 };
 
 struct netapply_conf {

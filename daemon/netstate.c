@@ -21,6 +21,8 @@ uint64_t net_obj_hash(const struct netstate *ns, const struct net_obj *o)
 {
 	if (o->what == NET_ADDR)
 		return net_addr_hash(ns, &o->addr);
+	if (o->what == NET_ROUTE || o->what == NET_RULE)
+		return net_spec_hash(ns, o);
 	uint8_t k[3] = { o->what, (uint8_t)(o->iface >> 8), (uint8_t)o->iface };
 	return tbl_hash(&ns->obj_by_key, k, sizeof(k));
 }
@@ -105,6 +107,8 @@ static void forgive(struct net_obj *o)
 	o->err = 0;
 	o->backoff_ns = 0;
 	o->next_try = MONO_ZERO;
+	if (o->what >= NET_ROUTE)
+		o->route.foreign = false;
 }
 
 static void group_set(struct netstate *ns, uint16_t group, enum net_mode mode)
@@ -209,7 +213,7 @@ struct net_sight net_sight(const struct netstate *ns, const struct net_obj *o)
 		return sight_addr(ns, o);
 	case NET_ROUTE:
 	case NET_RULE:
-		break;
+		return net_sight_route(ns, o);
 	}
 	return (struct net_sight){ .here = false };
 }
@@ -260,6 +264,21 @@ bool netstate_changed_owned(struct netstate *ns, struct net_owned *out)
 	return false;
 }
 
+bool netstate_lost(struct netstate *ns, struct net_op *out)
+{
+	while (ns->lost_objs) {
+		struct net_obj *o = net_obj_at(ns, ns->lost_objs);
+		ns->lost_objs = o->lost_next;
+		o->lost = false;
+		if (o->group == NET_ORPHANS || ns->groups[o->group].mode != NET_UP)
+			continue;
+		ns->count.lost++;
+		*out = make_op(o, NET_OP_ADD, net_iface_index(ns, o));
+		return true;
+	}
+	return false;
+}
+
 /* ---- the difference ---- */
 
 void net_retry_at(struct netstate *ns, struct net_obj *o, mono_t at)
@@ -292,6 +311,14 @@ static void bases_settle(struct netstate *ns)
 			look_again(ns, net_obj_at(ns, h));
 }
 
+static void routes_settle(struct netstate *ns)
+{
+	for (uint32_t i = 0; ns->n_routes && i < net_groups_all(ns); i++)
+		for (uint32_t h = ns->groups[net_group_nth(ns, i)].first[NET_ROUTE]; h; h = net_obj_at(ns, h)->next)
+			if (net_route_changed(ns, net_obj_at(ns, h)))
+				look_again(ns, net_obj_at(ns, h));
+}
+
 /* A link that changed makes old refusals worthless: its objects are tried at once. */
 static void ifaces_settle(struct netstate *ns)
 {
@@ -301,6 +328,7 @@ static void ifaces_settle(struct netstate *ns)
 		for (uint32_t h = ns->ifaces[i - 1].first; h; h = net_obj_at(ns, h)->if_next)
 			look_again(ns, net_obj_at(ns, h));
 	bases_settle(ns);
+	routes_settle(ns);
 	needs_settle(ns);
 	while (ns->changed_ifaces) {
 		struct net_iface *f = &ns->ifaces[ns->changed_ifaces - 1];
@@ -323,7 +351,7 @@ static void unlist(struct netstate *ns, struct net_obj *o)
 enum decision { D_NOTHING = 0, D_ADD, D_DEL };
 
 /* A link that is down would drop IPv6 addresses at once. One of ours that comes up just now is up when they arrive. */
-static bool carries(const struct netstate *ns, uint16_t iface)
+bool net_carries(const struct netstate *ns, uint16_t iface)
 {
 	const struct net_link *l = netstate_link(ns, ns->ifaces[iface].index);
 	const struct net_obj *made = net_link_obj(ns, iface), *up = net_obj_at(ns, ns->ifaces[iface].link_up);
@@ -345,10 +373,11 @@ static bool can_add(const struct netstate *ns, const struct net_obj *o, int *ifi
 		       net_link_is(ns, net_link_obj(ns, o->iface), netstate_link(ns, *ifindex));
 	case NET_ADDR:
 		*ifindex = net_iface_index(ns, o);
-		return carries(ns, o->iface);
+		return net_carries(ns, o->iface);
 	case NET_ROUTE:
+		return net_route_can_add(ns, o);
 	case NET_RULE:
-		break;
+		return true;
 	}
 	return false;
 }
@@ -378,7 +407,9 @@ static enum decision decide_up(struct netstate *ns, struct net_obj *o, int *ifin
 	if (s.ours_here && other_options(ns, o))
 		return D_DEL;
 	o->compare = false;
-	if (s.here || !can_add(ns, o, ifindex))
+	/* Where somebody else's route is in the way, asking again now and then is the only way to hear of its end. */
+	bool in_the_way = o->what >= NET_ROUTE && o->route.foreign && !o->route.present;
+	if ((s.here && !in_the_way) || !can_add(ns, o, ifindex))
 		return D_NOTHING; /* ours or foreign: it is there; or an event has to come first */
 	return D_ADD;
 }
@@ -403,7 +434,7 @@ static enum decision decide(struct netstate *ns, struct net_obj *o, mono_t now, 
 		if (!o->acked)
 			return D_NOTHING;
 		if (mono_due(mono_add(o->acked_at, NET_ECHO_NS), now)) {
-			ns->dump_wanted = true;
+			*(o->what >= NET_ROUTE ? &ns->routes_wanted : &ns->dump_wanted) = true;
 			o->acked_at = now;
 		}
 		net_retry_at(ns, o, mono_add(o->acked_at, NET_ECHO_NS));

@@ -33,6 +33,7 @@
 #include "daemon/base/slab.h"
 #include "daemon/base/tbl.h"
 #include "daemon/ownfile.h"
+#include "daemon/rtnl_route.h"
 
 #define NET_CHUNK        50    /* operations in one batch; GARPs are released per batch */
 #define NET_OBJECTS_MAX  32768 /* desired and owned objects */
@@ -195,11 +196,14 @@ struct net_group {
 struct netstate {
 	bool marks;  /* the kernel keeps IFA_PROTO */
 	bool synced; /* at least one dump was complete */
-	bool own_dirty, own_stale, dump_wanted, declaring;
-	uint32_t dump_gen, conf_gen, op_seq;
+	bool own_dirty, own_stale, dump_wanted, routes_wanted, declaring;
+	bool listing; /* a list of routes is compared: what it lacks died by itself */
+	uint32_t dump_gen, route_gen, conf_gen, op_seq;
+	uint32_t n_routes;  /* routes and rules among the objects */
+	uint32_t n_present; /* of these, routes that are in the kernel: they may die without a word */
 	uint32_t tick_group, n_groups, n_dirty[2], n_touched;
 	mono_t next_tick, next_retry;
-	struct slab objs, obs, links;
+	struct slab objs, obs, links, specs;
 	struct slab iface_mem, group_mem; /* one object each: the arrays below */
 	struct tbl obj_by_key, obs_by_addr, link_by_index, link_by_name, iface_by_name;
 	struct net_iface *ifaces; /* NET_LINKS_MAX */
@@ -207,6 +211,7 @@ struct netstate {
 	struct net_group *groups; /* NET_GROUPS_MAX, NET_STATIC, and one for objects that are configured no longer */
 	uint32_t all_objs, all_links;               /* heads of the lists of everything */
 	uint32_t changed_objs;                      /* list of changes, any order */
+	uint32_t lost_objs;                         /* list of what somebody else removed */
 	uint32_t changed_links, changed_links_last; /* list of changes, oldest first */
 	struct net_counters count;
 };
@@ -235,6 +240,9 @@ int netstate_want_link(struct netstate *ns, uint16_t group, const char *name, co
  */
 int netstate_want_addr(struct netstate *ns, uint16_t group, const char *ifname, const struct addr *addr, uint8_t plen,
 		       const struct net_addr_opt *opt, uint32_t tag);
+/* A route or rule; the same errors, and -EINVAL for an interface name that cannot be. */
+int netstate_want_route(struct netstate *ns, uint16_t group, const struct route *r, uint32_t tag);
+int netstate_want_rule(struct netstate *ns, uint16_t group, const struct rule *r, uint32_t tag);
 /* The group is LINK_DOWN unless this link is up, too. 0 or -errno as above. */
 int netstate_need_link(struct netstate *ns, uint16_t group, const char *ifname);
 void netstate_conf_end(struct netstate *ns);
@@ -246,6 +254,9 @@ bool netstate_ended(const struct netstate *ns);
 /* What the NET_LINK or NET_LINK_UP object of an operation has to be; false for other objects. */
 struct rtnl_link;
 bool netstate_op_link(const struct netstate *ns, const struct net_op *op, struct rtnl_link *out);
+/* The route or rule of an operation, interfaces by their present numbers; false for other objects. */
+bool netstate_op_route(const struct netstate *ns, const struct net_op *op, struct rtnl_route *out);
+bool netstate_op_rule(const struct netstate *ns, const struct net_op *op, struct rule *out);
 /* True when the interface is one of ours: declared, listed, marked and as it was made. */
 bool netstate_link_ours(const struct netstate *ns, const char *name);
 /* Writes what an object is, for people: "10.0.0.1/24 on lan"; returns buf (NET_NAME_MAX bytes). */
@@ -264,6 +275,16 @@ void netstate_link_set(struct netstate *ns, const struct net_link *l);
 void netstate_link_gone(struct netstate *ns, int ifindex);
 void netstate_addr_set(struct netstate *ns, const struct net_addr *a);
 void netstate_addr_gone(struct netstate *ns, const struct net_addr *a);
+/*
+ * Routes and rules of ours: others are not kept, however many there are. A list of all that bear our mark, taken by
+ * KERNEL, stands between begin and end; events may come in between and count more than the list.
+ */
+void netstate_routes_begin(struct netstate *ns);
+void netstate_routes_end(struct netstate *ns);
+void netstate_route_seen(struct netstate *ns, const struct rtnl_route *r, bool gone, bool listed);
+void netstate_rule_seen(struct netstate *ns, const struct rtnl_rule *r, bool gone, bool listed);
+/* True once when such a list is to be taken: routes may have died without an event, or events were lost. */
+bool netstate_routes_wanted(struct netstate *ns);
 /* True once when the model may have missed something (an acknowledged operation without its event). */
 bool netstate_dump_wanted(struct netstate *ns);
 
@@ -311,6 +332,8 @@ bool netstate_addr_next(const struct netstate *ns, uint32_t *iter, struct net_ad
 bool netstate_touched_group(struct netstate *ns, uint16_t *group);
 /* Takes the next changed link (state, name, MAC, MTU, local addresses or gone); false when there is none. */
 bool netstate_changed_link(struct netstate *ns, struct net_link *out);
+/* Takes the next object of a group that is up which somebody else removed; false when there is none. */
+bool netstate_lost(struct netstate *ns, struct net_op *out);
 /* Takes the next object that became ours in the kernel, or stopped to be. */
 bool netstate_changed_owned(struct netstate *ns, struct net_owned *out);
 

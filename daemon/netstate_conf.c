@@ -9,6 +9,7 @@ int netstate_init(struct netstate *ns, bool marks)
 	*ns = (struct netstate){ .marks = marks, .next_tick = MONO_ZERO, .next_retry = MONO_NEVER };
 	slab_init(&ns->objs, sizeof(struct net_obj), NET_OBJECTS_MAX);
 	slab_init(&ns->obs, sizeof(struct net_obs), NET_OBSERVED_MAX);
+	slab_init(&ns->specs, sizeof(struct net_spec), NET_OBJECTS_MAX);
 	slab_init(&ns->links, sizeof(struct net_linkrec), NET_LINKS_MAX);
 	slab_init(&ns->iface_mem, NET_LINKS_MAX * sizeof(*ns->ifaces), 1);
 	slab_init(&ns->group_mem, (NET_ORPHANS + 1) * sizeof(*ns->groups), 1);
@@ -32,6 +33,7 @@ void netstate_free(struct netstate *ns)
 	slab_free_all(&ns->objs);
 	slab_free_all(&ns->obs);
 	slab_free_all(&ns->links);
+	slab_free_all(&ns->specs);
 	tbl_free(&ns->obj_by_key);
 	tbl_free(&ns->link_by_name);
 	tbl_free(&ns->iface_by_name);
@@ -45,7 +47,7 @@ void netstate_free(struct netstate *ns)
 /* ---- declaration ---- */
 
 /* What makes two declarations the same object. */
-static bool obj_same(const struct net_obj *a, const struct net_obj *b)
+static bool obj_same(const struct netstate *ns, const struct net_obj *a, const struct net_obj *b)
 {
 	if (a->what != b->what || a->iface != b->iface)
 		return false;
@@ -59,7 +61,7 @@ static bool obj_same(const struct net_obj *a, const struct net_obj *b)
 		return a->plen == b->plen && addr_eq(&a->addr, &b->addr);
 	case NET_ROUTE:
 	case NET_RULE:
-		break;
+		return net_spec_same(ns, a, b);
 	}
 	return false;
 }
@@ -69,7 +71,7 @@ static struct net_obj *obj_find(const struct netstate *ns, const struct net_obj 
 	struct tbl_iter it;
 	uint32_t h = tbl_find_first(&ns->obj_by_key, net_obj_hash(ns, like), &it);
 	for (; h; h = tbl_find_next(&ns->obj_by_key, &it))
-		if (obj_same(net_obj_at(ns, h), like))
+		if (obj_same(ns, net_obj_at(ns, h), like))
 			return net_obj_at(ns, h);
 	return NULL;
 }
@@ -87,6 +89,7 @@ static struct net_obj *obj_make(struct netstate *ns, const struct net_obj *like)
 	o->handle = h;
 	o->all_next = ns->all_objs;
 	ns->all_objs = h;
+	ns->n_routes += o->what >= NET_ROUTE;
 	if (o->iface != NET_NO_IFACE) {
 		o->if_next = ns->ifaces[o->iface].first;
 		ns->ifaces[o->iface].first = h;
@@ -103,6 +106,10 @@ static void obj_free(struct netstate *ns, struct net_obj *o)
 		*link = o->if_next;
 	}
 	tbl_del(&ns->obj_by_key, net_obj_hash(ns, o), o->handle);
+	if (o->what >= NET_ROUTE) {
+		slab_free(&ns->specs, o->route.spec);
+		ns->n_routes--;
+	}
 	slab_free(&ns->objs, o->handle);
 }
 
@@ -121,7 +128,7 @@ void net_orphans_sweep(struct netstate *ns)
 	while (*link) {
 		struct net_obj *o = net_obj_at(ns, *link);
 		bool orphan = o->group == NET_ORPHANS;
-		if (orphan && !o->listed && !o->flight && !o->changed && !o->told_ours) {
+		if (orphan && !o->listed && !o->flight && !o->changed && !o->told_ours && !o->lost) {
 			*link = o->all_next;
 			obj_free(ns, o);
 			continue;
@@ -159,7 +166,7 @@ void netstate_conf_begin(struct netstate *ns)
 }
 
 /* The object of this description, declared now; NULL with *err when it cannot be. */
-static struct net_obj *declare(struct netstate *ns, uint16_t group, const struct net_obj *like, uint32_t tag, int *err)
+struct net_obj *net_declare(struct netstate *ns, uint16_t group, const struct net_obj *like, uint32_t tag, int *err)
 {
 	struct net_obj *o = obj_find(ns, like);
 	*err = -EEXIST;
@@ -193,11 +200,11 @@ int netstate_want_link(struct netstate *ns, uint16_t group, const char *name, co
 	like.link.base = (uint16_t)on;
 	if (kind == NET_LINK_MACVLAN)
 		memcpy(like.link.mac, mac, sizeof(like.link.mac));
-	struct net_obj *made = declare(ns, NET_STATIC, &like, tag, &err);
+	struct net_obj *made = net_declare(ns, NET_STATIC, &like, tag, &err);
 	if (!made)
 		return err;
 	like = (struct net_obj){ .what = NET_LINK_UP, .iface = (uint16_t)iface };
-	struct net_obj *up = declare(ns, group, &like, tag, &err);
+	struct net_obj *up = net_declare(ns, group, &like, tag, &err);
 	if (!up)
 		return err;
 	ns->ifaces[iface].link = made->handle;
@@ -227,7 +234,7 @@ int netstate_want_addr(struct netstate *ns, uint16_t group, const char *ifname, 
 	struct net_obj like = {
 		.what = NET_ADDR, .iface = (uint16_t)iface, .addr = *addr, .plen = plen, .opt = *opt, .compare = true
 	};
-	struct net_obj *o = declare(ns, group, &like, tag, &err);
+	struct net_obj *o = net_declare(ns, group, &like, tag, &err);
 	if (!o)
 		return err;
 	if (!opt_eq(&o->opt, opt)) {
@@ -300,6 +307,12 @@ static void own_fill(const struct netstate *ns, const struct net_obj *o, struct 
 		e->link_kind = (uint8_t)o->link.kind;
 		memcpy(e->mac, o->link.mac, sizeof(e->mac));
 		memcpy(e->base, ns->ifaces[o->link.base].name, IFNAMSIZ);
+	} else if (o->what == NET_ROUTE) {
+		e->ifindex = 0;
+		route_text_print(&net_spec_of(ns, o)->route, e->text);
+	} else if (o->what == NET_RULE) {
+		e->ifindex = 0;
+		route_text_print_rule(&net_spec_of(ns, o)->rule, e->text);
 	}
 }
 
@@ -337,9 +350,10 @@ static bool own_like(struct netstate *ns, const struct own_entry *e, struct net_
 		like->opt.peer = e->peer;
 		like->compare = true;
 		return plen_ok(&e->addr, e->plen);
-	case NET_LINK_UP:
 	case NET_ROUTE:
 	case NET_RULE:
+		return net_route_like(ns, e->what, e->text, like);
+	case NET_LINK_UP:
 		break;
 	}
 	return false;
@@ -354,9 +368,14 @@ void netstate_own_load(struct netstate *ns, const struct own_entry *e, uint32_t 
 		struct net_obj *o = obj_find(ns, &like);
 		if (!o) {
 			o = obj_make(ns, &like);
-			if (!o)
+			if (!o) {
+				if (like.what >= NET_ROUTE)
+					slab_free(&ns->specs, like.route.spec);
 				continue;
+			}
 			net_group_append(ns, NET_ORPHANS, o);
+		} else if (like.what >= NET_ROUTE) {
+			slab_free(&ns->specs, like.route.spec);
 		}
 		o->listed = o->added = o->compare = true;
 		o->place = e[i].ifindex;

@@ -66,7 +66,7 @@ static bool flight_visible(const struct netstate *ns, const struct net_obj *o)
 		return net_obs_find(ns, o->flight_ifindex, &o->addr, o->plen) != NULL;
 	case NET_ROUTE:
 	case NET_RULE:
-		break;
+		return o->route.present;
 	}
 	return false;
 }
@@ -83,10 +83,38 @@ static void interface_gone(struct netstate *ns, struct net_obj *o, mono_t now)
 	settle(ns, o);
 }
 
+/* True when another object of ours is in the same place: it is about to be deleted. */
+static bool own_in_the_way(const struct netstate *ns, const struct net_obj *o)
+{
+	struct tbl_iter it;
+	uint32_t h = tbl_find_first(&ns->obj_by_key, net_obj_hash(ns, o), &it);
+	for (; h; h = tbl_find_next(&ns->obj_by_key, &it)) {
+		const struct net_obj *other = net_obj_at(ns, h);
+		if (other != o && other->what == o->what && (other->route.present || other->flight))
+			return true;
+	}
+	return false;
+}
+
+/* A route or rule in the place of ours that is not ours: it is used, and asked about now and then. */
+static bool in_the_way(struct netstate *ns, struct net_obj *o, mono_t now)
+{
+	if (own_in_the_way(ns, o))
+		return false;
+	ns->count.foreign_seen += !o->route.foreign;
+	o->route.foreign = true;
+	o->err = 0;
+	o->next_try = mono_add(now, NET_RETRY_MAX_NS);
+	settle(ns, o);
+	return true;
+}
+
 static void done_add(struct netstate *ns, struct net_obj *o, int result, mono_t now)
 {
 	if (result == 0) {
 		o->added = true;
+		if (o->what >= NET_ROUTE)
+			o->route.foreign = false;
 		if (o->what == NET_ADDR)
 			o->place = o->flight_ifindex;
 		granted(ns, o, true, now);
@@ -103,9 +131,11 @@ static void done_add(struct netstate *ns, struct net_obj *o, int result, mono_t 
 		granted(ns, o, false, now);
 		return;
 	}
+	if (result == -EEXIST && o->what >= NET_ROUTE && in_the_way(ns, o, now))
+		return;
 	if (result == -EEXIST && !(o->what == NET_ADDR && other_prefix(ns, o)))
 		ns->dump_wanted = true; /* the model lacks it */
-	if (result == -ENODEV) {
+	if (result == -ENODEV || (o->what == NET_ROUTE && result == -ENETDOWN)) {
 		interface_gone(ns, o, now);
 		return;
 	}
@@ -136,10 +166,24 @@ void netstate_done(struct netstate *ns, const struct net_op *op, int result, mon
 		done_del(ns, o, result, now);
 }
 
-static void obj_event(struct netstate *ns, struct net_obj *o, int ifindex, bool gone)
+/* Somebody else took it away while it was wanted. */
+static void lost(struct netstate *ns, struct net_obj *o)
 {
-	if (gone && !o->flight && o->place == ifindex)
+	if (o->lost || ns->listing || o->what < NET_ADDR || o->group == NET_ORPHANS ||
+	    ns->groups[o->group].mode != NET_UP)
+		return;
+	o->lost = true;
+	o->lost_next = ns->lost_objs;
+	ns->lost_objs = o->handle;
+}
+
+void net_obj_seen(struct netstate *ns, struct net_obj *o, int ifindex, bool gone)
+{
+	if (gone && !o->flight && o->place == ifindex) {
+		if (o->told_ours)
+			lost(ns, o);
 		o->added = false;
+	}
 	if (o->flight && o->flight_ifindex == ifindex && gone == (o->flight == NET_F_DEL)) {
 		o->seen = true;
 		if (o->acked) {
@@ -160,7 +204,7 @@ void net_obj_event(struct netstate *ns, int ifindex, const struct addr *a, uint8
 		if (o->what != NET_ADDR || o->plen != plen || !addr_eq(&o->addr, a))
 			continue;
 		if (o->place == ifindex || net_iface_index(ns, o) == ifindex || o->flight_ifindex == ifindex)
-			obj_event(ns, o, ifindex, gone);
+			net_obj_seen(ns, o, ifindex, gone);
 	}
 }
 
@@ -171,7 +215,7 @@ void net_link_event(struct netstate *ns, uint32_t iface)
 		if (o->what > NET_LINK_UP)
 			continue;
 		bool there = o->flight ? flight_visible(ns, o) : net_sight(ns, o).here;
-		obj_event(ns, o, o->flight ? o->flight_ifindex : o->place, !there);
+		net_obj_seen(ns, o, o->flight ? o->flight_ifindex : o->place, !there);
 	}
 }
 

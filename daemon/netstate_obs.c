@@ -195,6 +195,8 @@ void netstate_link_set(struct netstate *ns, const struct net_link *l)
 		     r->l.base != l->base || r->l.group != l->group || memcmp(r->l.mac, l->mac, sizeof(l->mac)) != 0;
 	if (renamed)
 		link_name(ns, r, l->name);
+	if (r->l.up && !l->up)
+		net_routes_unsure(ns);
 	r->l = *l;
 	r->l.gone = false;
 	if (renamed || moved || other)
@@ -215,6 +217,7 @@ static void obs_drop(struct netstate *ns, uint32_t h)
 	slab_free(&ns->obs, h);
 	if (a.proto != NET_MARK)
 		link_changed(ns, r);
+	net_routes_unsure(ns);
 	net_obj_event(ns, a.ifindex, &a.addr, a.plen, true);
 }
 
@@ -226,6 +229,7 @@ static void link_drop(struct netstate *ns, struct net_linkrec *r)
 	if (r->all_next)
 		rec_at(ns, r->all_next)->all_prev = r->all_prev;
 	*(r->all_prev ? &rec_at(ns, r->all_prev)->all_next : &ns->all_links) = r->all_next;
+	net_routes_unsure(ns);
 	link_name(ns, r, NULL);
 	iface_follow(ns, r, NULL);
 	r->l.gone = true;

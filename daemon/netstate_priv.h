@@ -20,6 +20,7 @@ struct net_obj {
 	uint32_t all_next; /* of all objects */
 	uint32_t if_next;  /* of the same interface */
 	uint32_t chg_next; /* in the list of changes */
+	uint32_t lost_next;
 	uint32_t handle;
 	uint16_t group; /* NET_ORPHANS: configured no longer */
 	uint16_t iface; /* of addresses and links; routes and rules: NET_NO_IFACE */
@@ -33,6 +34,12 @@ struct net_obj {
 			uint16_t base; /* interface */
 			uint8_t mac[6];
 		} link; /* NET_LINK */
+		struct {
+			uint32_t spec;      /* struct net_spec */
+			uint32_t gen, gone; /* lists that named it, and the one during which an event said it is gone */
+			bool present;       /* in the kernel with our mark */
+			bool foreign;       /* somebody else's is in its place */
+		} route;                    /* NET_ROUTE, NET_RULE */
 	};
 	uint8_t flight; /* enum net_flight */
 	bool listed;    /* stands in the ownership list */
@@ -42,6 +49,7 @@ struct net_obj {
 	bool seen;      /* an event about the operation in flight was seen */
 	bool changed;   /* in the list of changes */
 	bool told_ours; /* what the list of changes said last */
+	bool lost;      /* in the list of what somebody else removed */
 	bool compare;   /* our copy may have been made with other options: look once */
 	int place;      /* interface index where our copy is, or was put; 0: none */
 	int flight_ifindex;
@@ -52,6 +60,15 @@ struct net_obj {
 };
 
 #define NET_NO_IFACE UINT16_MAX
+
+/* What a route or rule is to be. */
+struct net_spec {
+	union {
+		struct route route;
+		struct rule rule;
+	};
+	uint16_t iface[ROUTE_HOPS_MAX]; /* of each hop; NET_NO_IFACE: it names none */
+};
 
 struct net_obs {
 	uint32_t next, prev; /* of the same link, in the order of appearance */
@@ -129,6 +146,26 @@ void net_retry_at(struct netstate *ns, struct net_obj *o, mono_t at);
 void net_orphans_sweep(struct netstate *ns);
 /* Something was seen or vanished at this place: settle what was in flight, take note of a change of ownership. */
 void net_obj_event(struct netstate *ns, int ifindex, const struct addr *a, uint8_t plen, bool gone);
+/* The same for one object. */
+void net_obj_seen(struct netstate *ns, struct net_obj *o, int ifindex, bool gone);
+static inline struct net_spec *net_spec_of(const struct netstate *ns, const struct net_obj *o)
+{
+	return slab_at(&ns->specs, o->route.spec);
+}
+bool net_spec_same(const struct netstate *ns, const struct net_obj *a, const struct net_obj *b);
+uint64_t net_spec_hash(const struct netstate *ns, const struct net_obj *o);
+struct net_sight net_sight_route(const struct netstate *ns, const struct net_obj *o);
+/* True when the interfaces of all hops can carry it now. */
+bool net_route_can_add(const struct netstate *ns, const struct net_obj *o);
+/* True when the interface is up, or one of ours that comes up just now. */
+bool net_carries(const struct netstate *ns, uint16_t iface);
+/* A link went down or an address left: routes may have died with it. */
+void net_routes_unsure(struct netstate *ns);
+/* True when one of its hops goes over an interface that changed. */
+bool net_route_changed(const struct netstate *ns, const struct net_obj *o);
+struct net_obj *net_declare(struct netstate *ns, uint16_t group, const struct net_obj *like, uint32_t tag, int *err);
+/* Makes the spec of an entry of the ownership file; false when its text makes no sense. */
+bool net_route_like(struct netstate *ns, uint8_t what, const char *text, struct net_obj *like);
 /* The same for the links of ours that bear this name. */
 void net_link_event(struct netstate *ns, uint32_t iface);
 /* A dump is complete: operations that waited for their event wait no longer. */

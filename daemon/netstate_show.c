@@ -34,7 +34,9 @@ static int obj_err(const struct netstate *ns, const struct net_obj *o)
 static void status_obj(const struct netstate *ns, enum net_mode mode, const struct net_obj *o, struct net_status *st)
 {
 	struct net_sight s = net_sight(ns, o);
-	bool want = mode == NET_UP, foreign = s.here && !s.ours_here && o->flight != NET_F_ADD;
+	bool want = mode == NET_UP, foreign = s.here && !s.ours_here;
+	if (o->what < NET_ROUTE && o->flight == NET_F_ADD)
+		foreign = false;
 	st->total++;
 	st->present += s.here || s.ours_at;
 	st->foreign += foreign;
@@ -109,7 +111,7 @@ char *netstate_obj_name(const struct netstate *ns, uint32_t obj, char *buf)
 {
 	const struct net_obj *o = obj && obj <= ns->objs.carved ? net_obj_at(ns, obj) : NULL;
 	const char *ifname = o && o->iface != NET_NO_IFACE ? ns->ifaces[o->iface].name : "-";
-	char ip[ADDR_TEXT_MAX];
+	char ip[ADDR_TEXT_MAX], text[ROUTE_TEXT_MAX];
 	snprintf(buf, NET_NAME_MAX, "-");
 	switch (o ? (enum net_what)o->what : NET_RULE) {
 	case NET_LINK:
@@ -120,7 +122,14 @@ char *netstate_obj_name(const struct netstate *ns, uint32_t obj, char *buf)
 		snprintf(buf, NET_NAME_MAX, "%s/%u on %s", addr_text(&o->addr, ip), o->plen, ifname);
 		break;
 	case NET_ROUTE:
+		route_text_print(&net_spec_of(ns, o)->route, text);
+		snprintf(buf, NET_NAME_MAX, "route %.80s", text);
+		break;
 	case NET_RULE:
+		if (!o)
+			break;
+		route_text_print_rule(&net_spec_of(ns, o)->rule, text);
+		snprintf(buf, NET_NAME_MAX, "rule %.80s", text);
 		break;
 	}
 	return buf;

@@ -1,6 +1,9 @@
+#include <arpa/inet.h>
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +71,7 @@ static void overrun(struct rtnl_io *io)
 	static struct log_rate rate;
 	unsigned held = 0;
 	io->stats.overruns++;
+	io->ns->routes_wanted = true;
 	if (log_rate_ok(&rate, 1, &held))
 		log_warn(LOG_NET,
 			 "route socket: the kernel dropped events; asking for everything again (%u more times)", held);
@@ -117,6 +121,14 @@ static void take(struct rtnl_io *io, const struct rtnl_event *ev)
 		break;
 	case RTNL_OVERRUN:
 		overrun(io);
+		break;
+	case RTNL_ROUTE_SET:
+	case RTNL_ROUTE_GONE:
+		netstate_route_seen(io->ns, &ev->route, ev->kind == RTNL_ROUTE_GONE, false);
+		break;
+	case RTNL_RULE_SET:
+	case RTNL_RULE_GONE:
+		netstate_rule_seen(io->ns, &ev->rule, ev->kind == RTNL_RULE_GONE, false);
 		break;
 	case RTNL_OTHER:
 		break;
@@ -171,6 +183,30 @@ static void on_read(void *arg, int fd, unsigned events)
 	io->fn(io->arg);
 }
 
+/*
+ * Routes of others must not wake this thread: a routing daemon may flush a hundred thousand of them. The filter runs in
+ * whoever changes them. Messages about routes pass when their protocol is ours, all others pass. A message is in host
+ * order and classic BPF loads in network order.
+ */
+static int attach_filter(int fd)
+{
+	enum {
+		TYPE = offsetof(struct nlmsghdr, nlmsg_type),
+		PROTO = NLMSG_HDRLEN + offsetof(struct rtmsg, rtm_protocol)
+	};
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, TYPE),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWROUTE), 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELROUTE), 0, 2),
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, PROTO),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NET_MARK, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	struct sock_fprog prog = { sizeof(code) / sizeof(*code), code };
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog));
+}
+
 static int open_socket(void)
 {
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
@@ -180,8 +216,10 @@ static int open_socket(void)
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	struct sockaddr_nl me = { .nl_family = AF_NETLINK,
-				  .nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR };
-	if (bind(fd, (struct sockaddr *)&me, sizeof(me)) == 0)
+				  .nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR |
+					       RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | RTMGRP_IPV4_RULE |
+					       1u << (RTNLGRP_IPV6_RULE - 1) };
+	if (attach_filter(fd) == 0 && bind(fd, (struct sockaddr *)&me, sizeof(me)) == 0)
 		return fd;
 	int err = errno;
 	close(fd);

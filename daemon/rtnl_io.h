@@ -1,5 +1,6 @@
 /*
- * Purpose: keeps the observed model of netstate true: dumps links and addresses, then follows the kernel's events.
+ * Purpose: keeps the observed model of netstate true: dumps links and addresses, then follows the kernel's events; of
+ *          routes only those that bear our mark. Lists of these are KERNEL's to take (route_list.h).
  * Owns:    one non-blocking route socket.
  * Thread:  CONTROL.
  * In:      messages of the kernel.   Out: netstate_* calls; one callback after each burst.

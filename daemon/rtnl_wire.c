@@ -195,6 +195,27 @@ static enum rtnl_drop read_addr(const uint8_t *p, const uint8_t *end, bool gone,
 	return n->addr.af ? RTNL_OK : RTNL_D_NO_ADDR;
 }
 
+/* Of other families (multicast routing, MPLS) nothing is wanted. */
+static enum rtnl_drop route_result(int rc, enum rtnl_event_kind kind, struct rtnl_event *out)
+{
+	if (rc == 2)
+		return RTNL_OK;
+	out->kind = kind;
+	return rc ? RTNL_D_ATTR : RTNL_OK;
+}
+
+static enum rtnl_drop read_route(const uint8_t *p, const uint8_t *end, bool gone, struct rtnl_event *out)
+{
+	return route_result(rtnl_route_read(p, (size_t)(end - p), &out->route), gone ? RTNL_ROUTE_GONE : RTNL_ROUTE_SET,
+			    out);
+}
+
+static enum rtnl_drop read_rule(const uint8_t *p, const uint8_t *end, bool gone, struct rtnl_event *out)
+{
+	return route_result(rtnl_rule_read(p, (size_t)(end - p), &out->rule), gone ? RTNL_RULE_GONE : RTNL_RULE_SET,
+			    out);
+}
+
 /* NLMSG_ERROR and NLMSG_DONE begin with a code: 0 or -errno. */
 static enum rtnl_drop read_code(const uint8_t *p, const uint8_t *end, enum rtnl_event_kind kind, struct rtnl_event *out)
 {
@@ -231,6 +252,12 @@ enum rtnl_drop rtnl_wire_parse(const uint8_t *buf, size_t len, struct rtnl_event
 	case RTM_NEWADDR:
 	case RTM_DELADDR:
 		return read_addr(p, end, h.nlmsg_type == RTM_DELADDR, out);
+	case RTM_NEWROUTE:
+	case RTM_DELROUTE:
+		return read_route(p, end, h.nlmsg_type == RTM_DELROUTE, out);
+	case RTM_NEWRULE:
+	case RTM_DELRULE:
+		return read_rule(p, end, h.nlmsg_type == RTM_DELRULE, out);
 	case NLMSG_ERROR:
 		return read_code(p, end, RTNL_RESULT, out);
 	case NLMSG_DONE:

@@ -23,7 +23,11 @@ enum rtnl_event_kind {
 	RTNL_DONE,         /* end of a dump; err is 0 or what ended it */
 	RTNL_RESULT,       /* acknowledgement of message seq; err is 0 or -errno */
 	RTNL_OVERRUN,      /* the kernel says that messages were lost */
-	RTNL_OTHER,        /* well formed, and not about links or addresses */
+	RTNL_OTHER,        /* well formed, and about something else */
+	RTNL_ROUTE_SET,    /* route: with our mark or not */
+	RTNL_ROUTE_GONE,
+	RTNL_RULE_SET, /* rule */
+	RTNL_RULE_GONE,
 };
 
 struct rtnl_event {
@@ -31,8 +35,12 @@ struct rtnl_event {
 	uint32_t seq;     /* of the request this answers; 0 for notifications */
 	bool interrupted; /* NLM_F_DUMP_INTR: the dump is inconsistent, ask again */
 	int err;
-	struct net_link link;
-	struct net_addr addr;
+	union {
+		struct net_link link;
+		struct net_addr addr;
+		struct rtnl_route route;
+		struct rtnl_rule rule;
+	};
 };
 
 #define RTNL_DROP_TABLE(X)                                             \

@@ -100,7 +100,7 @@ static void begin(void)
 	CHECK(kt != NULL);
 	c.kt = kt;
 	strcpy(c.own_path, OWN);
-	c.hooks = (struct netapply_hooks){ NULL, on_synced, on_link, on_acked, on_group };
+	c.hooks = (struct netapply_hooks){ NULL, on_synced, on_link, on_acked, on_group, NULL };
 	synced = acked = acked_ok = 0;
 	memset(last, 0xff, sizeof(last));
 	na = netapply_new(&c, &why);

@@ -123,6 +123,10 @@ void fake_rtnl_feed(struct fake_rtnl *f, struct netstate *ns)
 		case RTNL_DONE:
 		case RTNL_RESULT:
 		case RTNL_OTHER:
+		case RTNL_ROUTE_SET:
+		case RTNL_ROUTE_GONE:
+		case RTNL_RULE_SET:
+		case RTNL_RULE_GONE:
 			break;
 		}
 	}
