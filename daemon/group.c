@@ -81,7 +81,8 @@ static struct group_decision decide_backup(const struct group_view *v)
 	if (v->maintenance || v->holding)
 		return stay;
 	uint16_t up = (uint16_t)(v->n - v->n_down);
-	if (v->peer_dead)
+	if (v->peer_dead &&
+	    !(v->channel_up && v->peer == GROUP_PEER_MASTER)) /* of three nodes another one serves already */
 		return decide(GROUP_TAKE, ROLE_R_PROCESS_DEATH, 0);
 	if (v->channel_up && v->peer == GROUP_PEER_LEAVING)
 		return decide(GROUP_TAKE, ROLE_R_PEER_LEAVING, 0);

@@ -84,6 +84,7 @@ enum sim_chan { CHAN_CTL = 0, CHAN_DATA = 1, SIM_CHANS = 2 };
 	X(old_version, "records refused: old version")                     \
 	X(expired, "expiries told")                                        \
 	X(unnamed, "sessions dropped since their owner did not name them") \
+	X(followed, "masters followed at once")                            \
 	X(guard, "stall guards")                                           \
 	X(gate_closed, "preemptions held by the gate")                     \
 	X(kept, "sessions alive after a takeover with a ready standby")    \
@@ -195,6 +196,7 @@ struct sim_group {
 	mono_t fence_at;
 	mono_t stray_since; /* addresses without a role */
 	struct epoch highest;
+	mono_t serves_since, ready_since;
 };
 
 /* One peer as the ctl channel of a process sees it. */
@@ -379,7 +381,13 @@ struct sim {
 	struct vrrp_conf conf[SIM_NODES][SIM_INSTS];
 	struct vrrp_vip vips[SIM_INSTS][SIM_VIPS];
 	struct sync_conf sync_conf[SIM_NODES];
-	bool preempt, degrade;
+	bool preempt, degrade, arbitrate;
+	mono_t met[SIM_NODES][SIM_NODES]; /* both say that their channel is up since */
+	struct sim_followed {
+		mono_t at;
+		unsigned node;
+		bool was_ready;
+	} followed[SIM_GROUPS]; /* who followed a departing master last */
 	int64_t startup_ns;
 	bool unicast, owners, arbitrate;
 	struct sim_said said[SIM_NODES][SIM_NODES][SIM_GROUPS]; /* to, from */
@@ -520,6 +528,10 @@ void sim_load_forget(struct sim *w, unsigned n); /* the machine's table is gone 
 void sim_fault_start(struct sim *w);
 void sim_fault(struct sim *w, struct sim_item *it);
 void sim_fault_revive(struct sim *w); /* whoever stopped in order is started again */
+
+/* sim_group.c */
+void sim_group_tick(struct sim *w);
+void sim_group_commits(struct sim *w, unsigned n, unsigned g);
 
 /* sim_vrrp.c */
 void sim_vrrp_kinds(struct sim *w);

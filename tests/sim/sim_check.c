@@ -48,6 +48,7 @@ static void check_commit(struct sim *w, unsigned n, unsigned g)
 	if (w->n_epochs < SIM_EPOCHS)
 		w->epochs[w->n_epochs++] = (struct sim_epoch){ r->epoch, sim_node_id(n), b->p->life, (uint16_t)g };
 	sim_vrrp_commits(w, n, g);
+	sim_group_commits(w, n, g);
 	if (!r->rec.at[ROLE_PH_GO].ns)
 		return;
 	bool said = false;
@@ -372,6 +373,7 @@ void sim_check_end(struct sim *w, unsigned n, const struct ct_tuple *orig)
 
 void sim_check_tick(struct sim *w)
 {
+	sim_group_tick(w);
 	for (unsigned a = 0; a < w->n_nodes; a++) {
 		for (unsigned b = 0; b < w->n_nodes; b++)
 			for (unsigned i = 0; a != b && i < w->n_inst; i++)

@@ -255,7 +255,7 @@ void sim_vrrp_commits(struct sim *w, unsigned n, unsigned g)
 	const struct sim_proc *p = w->box[n].p;
 	const struct role *r = &p->group[g].role;
 	bool early = mono_before(w->now, mono_add(p->started, w->startup_ns));
-	if (early && r->rec.reason != ROLE_R_OPERATOR)
+	if (early && r->is != ROLE_MASTER && r->rec.reason != ROLE_R_OPERATOR) /* taking back is no taking */
 		sim_violation(w, "n%u takes group %u during the startup delay", n + 1, g);
 	if (!w->pause.on || r->rec.reason != ROLE_R_NO_RESPONSE)
 		return;
