@@ -439,3 +439,36 @@ def test_rules_that_are_refused(lab):
     wait_for("the rules", lambda: VIP_LAN in table(router), 7)
     assert silent(lab["client"], VIP_LAN)
     wait_for("the state", lambda: daemon.ask("show vrrp")["instances"][0]["accept"] == "no", 2)
+
+
+def test_a_reload_opens_and_closes(lab):
+    """accept and the virtual MAC change under a running master: it stays master, and hosts follow at once."""
+    router, client = lab["fw-a"], lab["client"]
+    daemon = Daemon(lab, "fw-a", conf=text(vmac_conf(lab, "fw-a", peer=False, vmac=False))).start()
+    wait_for("master", lambda: router.has_ip4(VIP_LAN, VIP_WAN), 5)
+    assert ping(client, VIP_LAN)
+
+    def reload(**options):
+        daemon.write_conf(text(vmac_conf(lab, "fw-a", peer=False, **options)))
+        daemon.signal(signal.SIGHUP)
+    reload(vmac=False, accept=False)
+    wait_for("the rules", lambda: VIP_LAN in table(router), 2)
+    assert silent(client, VIP_LAN)
+    reload(accept=True)
+    wait_for("the rules to go", lambda: not table(router), 2)
+    wait_for("the virtual MAC", lambda: is_up(router, "vrrp.10"), 2)
+    wait_for("hosts to know it", lambda: ping(client, VIP_LAN, 0.2) and
+             VMAC in client.run("ip", "neigh", "show", VIP_LAN), 2)
+    assert daemon.ask("show vrrp")["instances"][0]["counters"]["became_master"] == 1
+
+
+def test_ipv6_addresses_without_a_link_local_one(lab):
+    """The kernel has to make one: without it the router could not look for its neighbours from there."""
+    router = lab["fw-a"]
+    conf = vmac_conf(lab, "fw-a", peer=False)
+    conf["vrrp"]["instances"][0]["excluded_addresses"] = ["2001:db8:1::5/64"]
+    Daemon(lab, "fw-a", conf=text(conf)).start()
+    wait_for("master", lambda: router.has_ip4(VIP_LAN), 5)
+    wait_for("the answer", lambda: ping(lab["client"], "2001:db8:1::5", 0.2), 3)
+    assert "fe80::200:5eff:fe00:10a" in router.run("ip", "-6", "addr", "show", "dev", "vrrp.10")
+    assert "fe80::" not in router.run("ip", "-6", "addr", "show", "dev", "vrrp.20")
