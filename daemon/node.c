@@ -1,7 +1,7 @@
 /*
  * The node core: events come in here, are given to the machine they belong to, and what the machines answer is carried
  * on: a virtual router reports what it heard, the group table turns that into a wish, the role transaction into steps.
- * The parts: node_group.c (groups and roles), node_peer.c (the channel), node_ike.c (tunnels).
+ * The parts: node_group.c (groups and roles), node_peer.c (the channel), node_ike.c (tunnels), node_start.c (delays).
  */
 #include "daemon/node.h"
 #include "daemon/node_int.h"
@@ -98,32 +98,6 @@ struct node_act *node_tell(struct node_run *r, enum node_told what)
 	return a;
 }
 
-bool node_owns(const struct node *n, uint16_t group)
-{
-	const struct node_group *grp = &n->group[group];
-	for (uint16_t i = 0; i < grp->n_members; i++)
-		if (n->inst[grp->members[i]].wanted != 255)
-			return false;
-	return true;
-}
-
-bool node_starting(const struct node *n)
-{
-	return !mono_is_never(n->startup_until) && !MUTANT(M_STARTUP_DELAY_IGNORED);
-}
-
-/*
- * A member begins to listen. The owner of the addresses need not (RFC 9568 6.4.1), where no sessions are to be waited
- * for: what lies in the socket is read, and then it is MASTER.
- */
-static void begin_to_listen(struct node_run *r, uint16_t inst)
-{
-	const struct node *n = r->n;
-	if (n->inst[inst].state != VRRP_BACKUP || n->n_peers || !node_owns(n, n->member[inst].group))
-		return;
-	node_vrrp(r, inst, &(struct vrrp_ev){ .type = VRRP_EV_REARM, .u.rearm.delay_ns = 1 });
-}
-
 void node_vrrp(struct node_run *r, uint16_t inst, const struct vrrp_ev *ev)
 {
 	struct node *n = r->n;
@@ -186,22 +160,7 @@ void node_vrrp(struct node_run *r, uint16_t inst, const struct vrrp_ev *ev)
 		}
 	}
 	if (listens)
-		begin_to_listen(r, inst);
-}
-
-/* The startup delay has passed: the timers begin anew, so that nobody is missed who spoke only a moment ago. */
-static void startup_over(struct node_run *r)
-{
-	struct node *n = r->n;
-	n->startup_until = MONO_NEVER;
-	n->touched_all = true;
-	node_tell(r, NODE_TOLD_STARTED);
-	for (uint16_t i = 0; i < n->n_inst; i++) {
-		if (n->inst[i].state != VRRP_BACKUP)
-			continue;
-		node_vrrp(r, i, &(struct vrrp_ev){ .type = VRRP_EV_REARM });
-		begin_to_listen(r, i);
-	}
+		node_listens(r, inst);
 }
 
 /* A MASTER that slept past its own master-down time must listen before it speaks (design: "Stall guard"). */
@@ -580,7 +539,7 @@ static void on_tick(struct node_run *r)
 	if (!n->running)
 		return;
 	if (mono_due(n->startup_until, r->now))
-		startup_over(r);
+		node_startup_over(r);
 	group_timers(r);
 	vrrp_timers(r);
 	struct ike_ev ike = { .kind = IKE_EV_TICK };

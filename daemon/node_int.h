@@ -34,8 +34,16 @@ struct node_act *node_tell(struct node_run *r, enum node_told what);
 /* Steps one virtual router and carries out what it says. */
 void node_vrrp(struct node_run *r, uint16_t inst, const struct vrrp_ev *ev);
 
+/* node_start.c */
 /* Every member has priority 255: the addresses are this node's own. */
 bool node_owns(const struct node *n, uint16_t group);
+/*
+ * A member begins to listen. The owner of the addresses need not (RFC 9568 6.4.1), where no sessions are to be waited
+ * for: what lies in the socket is read, and then it is MASTER.
+ */
+void node_listens(struct node_run *r, uint16_t inst);
+/* The startup delay has passed: the timers begin anew, so that nobody is missed who spoke only a moment ago. */
+void node_startup_over(struct node_run *r);
 
 /* node_group.c */
 void node_role(struct node_run *r, uint16_t group, const struct role_ev *ev);

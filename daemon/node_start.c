@@ -1,0 +1,42 @@
+/*
+ * How a node begins: the startup delay, in which no role is taken, and the owner of its addresses, which need not wait.
+ */
+#include "daemon/node_int.h"
+
+#include "daemon/base/mutant.h"
+
+bool node_owns(const struct node *n, uint16_t group)
+{
+	const struct node_group *grp = &n->group[group];
+	for (uint16_t i = 0; i < grp->n_members; i++)
+		if (n->inst[grp->members[i]].wanted != 255)
+			return false;
+	return true;
+}
+
+bool node_starting(const struct node *n)
+{
+	return !mono_is_never(n->startup_until) && !MUTANT(M_STARTUP_DELAY_IGNORED);
+}
+
+void node_listens(struct node_run *r, uint16_t inst)
+{
+	const struct node *n = r->n;
+	if (n->inst[inst].state != VRRP_BACKUP || n->n_peers || !node_owns(n, n->member[inst].group))
+		return;
+	node_vrrp(r, inst, &(struct vrrp_ev){ .type = VRRP_EV_REARM, .u.rearm.delay_ns = 1 });
+}
+
+void node_startup_over(struct node_run *r)
+{
+	struct node *n = r->n;
+	n->startup_until = MONO_NEVER;
+	n->touched_all = true;
+	node_tell(r, NODE_TOLD_STARTED);
+	for (uint16_t i = 0; i < n->n_inst; i++) {
+		if (n->inst[i].state != VRRP_BACKUP)
+			continue;
+		node_vrrp(r, i, &(struct vrrp_ev){ .type = VRRP_EV_REARM });
+		node_listens(r, i);
+	}
+}
