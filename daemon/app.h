@@ -116,6 +116,7 @@ struct app {
 	char epoch_path[160];
 	struct epoch epoch_stored;
 	uint64_t unknown_vrid;
+	uint32_t farewells; /* places among the guardian's adverts that are given out */
 	uint64_t reloads, reloads_refused;
 	char reload_error[400];
 };

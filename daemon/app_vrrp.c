@@ -146,12 +146,18 @@ static uint32_t farewells(const struct vrrp_conf *c)
 static void share_places(struct app *a)
 {
 	uint32_t place = 0;
-	for (uint32_t slot = 0; a->guardian && slot < GUARDIAN_ADVERTS; slot++)
+	for (uint32_t slot = 0; a->guardian && slot < a->farewells; slot++)
 		guardian_advert_set(a->guardian, slot, NULL);
 	for (uint16_t i = 0; i < a->node.n_inst; i++) {
 		a->inst[i].farewell = place;
 		place += farewells(a->node.inst[i].conf);
 	}
+	a->farewells = place < GUARDIAN_ADVERTS ? place : GUARDIAN_ADVERTS;
+	if (place > GUARDIAN_ADVERTS)
+		log_warn(LOG_VRRP,
+			 "there is room for %u farewells of a process that dies, and %u are needed: the last virtual "
+			 "routers are missed only after their master-down time then",
+			 GUARDIAN_ADVERTS, place);
 }
 
 void app_vrrp_guardian(struct app *a, uint16_t inst)

@@ -148,7 +148,7 @@ def test_one_socket_for_all(rig):
 
 @pytest.mark.parametrize("family,group", [("ipv4", "224.0.0.77"), ("ipv6", "ff02::4321")])
 def test_a_group_of_ones_own(rig, family, group):
-    """Two virtual routers, one of them in another group; a reload moves them, and no role with them."""
+    """Two virtual routers, one of them in another group; a reload exchanges the groups, and the master stays master."""
     usual = "224.0.0.18" if family == "ipv4" else "ff02::12"
     other = ["10.1.0.2/16"] if family == "ipv4" else ["fe80::1:2/64"]
     two = [vr(family, multicast_group=group), vr(family, "two", 11, vips=other)]
@@ -166,17 +166,17 @@ def test_a_group_of_ones_own(rig, family, group):
     wait_for("adverts", lambda: len(tap.vrrp(vrid=10)) > 2 and len(tap.vrrp(vrid=11)) > 2, 3)
     mac = ("01:00:5e:00:00:4d", "01:00:5e:00:00:12") if family == "ipv4" else ("33:33:00:00:43:21", "33:33:00:00:00:12")
     assert {f.dst for f in tap.read() if f.src == pair[0].mac() and f.raw[23 if family == "ipv4" else 20] == 112} == set(mac)
-    before = [[i["counters"]["became_" + s] for s in ("master", "backup", "fault")] for r in pair
-              for i in instances(r).values()]
+    before = [[i["counters"]["became_" + s] for s in ("master", "backup", "fault")] for i in instances(pair[0]).values()]
     for router in pair:
         router.reload([vr(family), vr(family, "two", 11, vips=other, multicast_group=group)])
     assert "was not reloaded" not in pair[0].log(), pair[0].log()
     begin = now_ns()
     wait_for("adverts after the reload", lambda: len(tap.vrrp(begin, vrid=10)) > 5 and len(tap.vrrp(begin, vrid=11)) > 5, 3)
     assert [i["sends_to"] for i in instances(pair[0]).values()] == [[usual], [group]]
-    assert [state(r, n) for r in pair for n in ("one", "two")] == ["MASTER", "MASTER", "BACKUP", "BACKUP"]
-    assert [[i["counters"]["became_" + s] for s in ("master", "backup", "fault")] for r in pair
-            for i in instances(r).values()] == before
+    for name in ("one", "two"):  # between the two reloads the backup is deaf; how long that takes is the machine's
+        settled(pair, name)
+    assert [[i["counters"]["became_" + s] for s in ("master", "backup", "fault")]
+            for i in instances(pair[0]).values()] == before, "the master's socket and role stay"
     for router in pair:
         router.stop()
 

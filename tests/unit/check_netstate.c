@@ -860,6 +860,51 @@ START_TEST(test_source_address)
 }
 END_TEST
 
+/* A source by name, and one that a given router can be reached from. */
+START_TEST(test_source_by_choice)
+{
+	struct net_addr v4 = at(va, "192.0.2.1/24", 0), second = at(va, "198.51.100.1/24", 0);
+	struct net_addr ll = at(va, "fe80::1/64", 0), v6 = at(va, "2001:db8:7::1/64", 0);
+	struct addr src, near4, near6, far, vip;
+	ck_assert(addr_parse("198.51.100.9", &near4) && addr_parse("2001:db8:7::9", &near6));
+	ck_assert(addr_parse("203.0.113.200", &far));
+	started();
+	up(0);
+	ck_assert(!netstate_may_send(&ns, va, &v4.addr));
+	ck_assert(!netstate_may_send(&ns, 99, &v4.addr));
+	ck_assert(!netstate_source_near(&ns, va, &near4, &src));
+	ck_assert(!netstate_source_near(&ns, 99, &near4, &src));
+	fake_rtnl_addr_add(&f, &v4);
+	fake_rtnl_addr_add(&f, &second);
+	fake_rtnl_addr_add(&f, &ll);
+	fake_rtnl_addr_add(&f, &v6);
+	drive();
+	ck_assert(netstate_may_send(&ns, va, &v4.addr) && netstate_may_send(&ns, va, &v6.addr));
+	ck_assert(!netstate_may_send(&ns, va, &near4));
+	/* what is ours moves with the role and is no source */
+	unsigned n_own = 0;
+	struct net_addr one;
+	for (uint32_t it = 0; netstate_addr_next(&ns, &it, &one);) {
+		if (one.ifindex != va || one.proto != NET_MARK)
+			continue;
+		n_own++;
+		vip = one.addr;
+		ck_assert(!netstate_may_send(&ns, va, &vip));
+	}
+	ck_assert_uint_gt(n_own, 0);
+	ck_assert(netstate_source_near(&ns, va, &near4, &src) && addr_eq(&src, &second.addr));
+	ck_assert(netstate_source_near(&ns, va, &near6, &src) && addr_eq(&src, &v6.addr));
+	ck_assert(!netstate_source_near(&ns, va, &far, &src));
+	v6.flags = NET_A_TENTATIVE;
+	netstate_addr_set(&ns, &v6);
+	ck_assert(!netstate_may_send(&ns, va, &v6.addr));
+	ck_assert(!netstate_source_near(&ns, va, &near6, &src));
+	v6.flags = 0;
+	netstate_addr_set(&ns, &v6);
+	ck_assert(netstate_may_send(&ns, va, &v6.addr));
+}
+END_TEST
+
 START_TEST(test_overrun)
 {
 	started();
@@ -1111,6 +1156,7 @@ int main(void)
 	tcase_add_test(t, test_own_list_with_nonsense);
 	tcase_add_test(t, test_declare_again);
 	tcase_add_test(t, test_source_address);
+	tcase_add_test(t, test_source_by_choice);
 	tcase_add_test(t, test_overrun);
 	tcase_add_loop_test(t, test_random_walk, 0, 4);
 	suite_add_tcase(s, t);
