@@ -381,7 +381,7 @@ struct sim {
 	struct vrrp_conf conf[SIM_NODES][SIM_INSTS];
 	struct vrrp_vip vips[SIM_INSTS][SIM_VIPS];
 	struct sync_conf sync_conf[SIM_NODES];
-	bool preempt, degrade, arbitrate;
+	bool preempt, degrade;
 	mono_t met[SIM_NODES][SIM_NODES]; /* both say that their channel is up since */
 	struct sim_followed {
 		mono_t at;

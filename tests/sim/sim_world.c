@@ -440,7 +440,6 @@ static void make_world(struct sim *w)
 	w->adv_ns = intervals[sim_below(w, 5)] * NS_PER_MS;
 	w->preempt = sim_chance(w, 0.7);
 	w->degrade = sim_chance(w, 0.2);
-	w->arbitrate = sim_chance(w, 0.3);
 	make_inst(w, 0, SEG_LAN, 0);
 	make_inst(w, 1, SEG_WAN, 0);
 	if (w->n_groups > 1)
