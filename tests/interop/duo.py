@@ -14,7 +14,7 @@ from wire import Tap
 
 OWN4 = {"a": "10.1.255.1", "b": "10.1.255.2"}
 OWN6 = {"a": "2001:db8:9::a", "b": "2001:db8:9::b"}
-LATE_MS = 250  # than theory, on a busy machine
+LATE_MS = {False: 600, True: 250}  # than theory, on a busy machine; after priority 0 still before silence counts
 
 
 class Form(Vr):
@@ -106,7 +106,7 @@ def check_times(duo, took, priority, of_leaving, early_ms):
         last, ms = took[form.name]
         want = skew_ms(form, priority) + (0 if of_leaving else 3000 * form.advert)
         assert (last == 0) == of_leaving, (form.name, last)
-        assert want - early_ms < ms < want + LATE_MS, "%s: %.1f ms instead of %.1f" % (form.name, ms, want)
+        assert want - early_ms < ms < want + LATE_MS[of_leaving], "%s: %.1f ms instead of %.1f" % (form.name, ms, want)
 
 
 def play(make, forms, high):

@@ -15,7 +15,7 @@ from wire import Tap
 SKEW = {150: 41.4, 100: 60.9}  # ms at 100 ms adverts, RFC 9568 6.1
 DOWN = {p: 300 + s for p, s in SKEW.items()}
 VIPS = {"one": "10.1.0.1", "two": "10.2.0.1"}
-LATE_MS = 150  # than theory, on a busy machine
+LATE_MS, LATE_ZERO_MS = 600, 250  # than theory, on a busy machine; the second is still before the silence counts
 
 
 class Grouped(Ours):
@@ -127,7 +127,7 @@ def takeover_and_back(high, unicast=False):
         master.process.terminate()
         for name in VIPS:
             last, ms = s.moved(name, master, backup, begin)
-            assert last == 0 and SKEW[100] - 5 < ms < SKEW[100] + LATE_MS, (name, last, ms)
+            assert last == 0 and SKEW[100] - 5 < ms < SKEW[100] + LATE_ZERO_MS, (name, last, ms)
         s.serves(backup)
 
 
@@ -195,7 +195,7 @@ def priority_zero_of_a_group():
         begin = now_ns()
         s.rig["b"].ip("link set eth2 down")
         last, ms = s.moved("one", s.theirs, s.ours, begin)
-        assert last == 0 and SKEW[100] - 5 < ms < SKEW[100] + 100, (last, ms)
+        assert last == 0 and SKEW[100] - 5 < ms < SKEW[100] + LATE_ZERO_MS, (last, ms)
         first = wait_for("an advert on two", lambda: s.said(s.ours, "two", begin), 2)[0]
         assert (first.t_ns - s.said(s.ours, "one", begin)[0].t_ns) / 1e6 < 50, "they move together"
         assert "BACKUP -> MASTER (masterLeft)" in s.ours.log(), s.ours.log()
