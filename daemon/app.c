@@ -74,8 +74,12 @@ static void feed_later(struct app *a, const struct node_ev *ev)
 static void feed_now(struct app *a, const struct node_ev *ev)
 {
 	node_step(&a->node, ev, clock_mono(), &a->acts);
+	if (a->net) /* the addresses of all groups that move in this step go in common batches */
+		netapply_hold(a->net, true);
 	for (unsigned i = 0; i < a->acts.n; i++)
 		app_act(a, &a->acts.a[i]);
+	if (a->net)
+		netapply_hold(a->net, false);
 }
 
 void app_feed(struct app *a, const struct node_ev *ev)
@@ -395,6 +399,7 @@ static void stop_parts(struct app *a)
 	app_vmac_end(a);
 	if (a->kt)
 		kernel_thread_stop(a->kt, 500 * NS_PER_MS);
+	app_reload_stop(a);
 	app_accept_stop(a);
 	sysctl_io_free(a->sysctl);
 	if (a->net)

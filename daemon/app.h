@@ -119,6 +119,8 @@ struct app {
 	uint32_t farewells; /* places among the guardian's adverts that are given out */
 	uint64_t reloads, reloads_refused;
 	char reload_error[400];
+	struct reload_reading *reading;  /* read, waits for a role change to end */
+	bool reload_reads, reload_again; /* the file is being read; once more after that */
 };
 
 /* Reads the configuration, starts everything, runs, stops. */
@@ -207,6 +209,7 @@ void app_journal(struct app *a, const struct role_record *rec);
 
 /* reload.c */
 void app_reload(struct app *a);
+void app_reload_stop(struct app *a);
 
 /* show.c */
 int app_ctl(void *app, struct ctl_request *req, json_t **reply);

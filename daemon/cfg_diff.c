@@ -41,9 +41,11 @@ static bool vips_equal(const struct vrrp_conf *a, const struct vrrp_conf *b)
 	return true;
 }
 
-static int find_instance(const struct cfg *c, const char *name)
+/* Most stands where it stood before: the search begins at that place. */
+static int find_instance(const struct cfg *c, const char *name, unsigned near)
 {
-	for (unsigned i = 0; i < c->n_instances; i++) {
+	for (unsigned k = 0; k < c->n_instances; k++) {
+		unsigned i = (near + k) % c->n_instances;
 		if (same(c->instances[i].name, name))
 			return (int)i;
 	}
@@ -94,19 +96,25 @@ static void diff_instance(struct diff *d, const struct vrrp_conf *a, const struc
 
 static void diff_instances(struct diff *d, const struct cfg *old, const struct cfg *now)
 {
+	unsigned near = 0;
 	for (unsigned i = 0; i < old->n_instances; i++) {
-		int j = find_instance(now, old->instances[i].name);
+		int j = find_instance(now, old->instances[i].name, near);
 		struct cfg_change change = { .kind = CFG_INSTANCE_REMOVED, .old_index = (uint16_t)i };
 		if (j < 0) {
 			add(d, change);
 			continue;
 		}
+		near = (unsigned)j + 1;
 		change.new_index = (uint16_t)j;
 		diff_instance(d, &old->instances[i], &now->instances[j], change);
 	}
+	near = 0;
 	for (unsigned j = 0; j < now->n_instances; j++) {
-		if (find_instance(old, now->instances[j].name) < 0)
+		int i = find_instance(old, now->instances[j].name, near);
+		if (i < 0)
 			add(d, (struct cfg_change){ .kind = CFG_INSTANCE_ADDED, .new_index = (uint16_t)j });
+		else
+			near = (unsigned)i + 1;
 	}
 }
 

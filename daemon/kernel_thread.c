@@ -453,7 +453,7 @@ void kernel_thread_stop(struct kernel_thread *kt, int64_t wait_ns)
 int kernel_thread_submit(struct kernel_thread *kt, struct kt_job *job)
 {
 	struct kt_stats *s = &kt->stats;
-	bool disk = job->kind == KT_DISK || job->kind == KT_SLOT;
+	bool disk = job->kind == KT_DISK || job->kind == KT_SLOT || (job->kind == KT_CALL && job->call.disk);
 	struct worker *w = disk ? &kt->disk : &kt->kernel;
 	if (s->outstanding >= KT_OUTSTANDING_MAX) {
 		s->refused++;

@@ -85,6 +85,7 @@ struct kt_job {
 		struct {
 			int (*fn)(void *ctx);
 			void *ctx; /* the caller's; free it in done */
+			bool disk; /* on kt-disk: it may take long, and no address waits for it */
 		} call;
 	};
 	/* filled in by KERNEL */

@@ -25,8 +25,10 @@ struct netapply {
 	uint32_t batches; /* on their way through KERNEL */
 	bool told_synced;
 	bool running, again; /* a hook called back into us */
-	bool own_failed;     /* the file on disk is not the list */
-	bool promote_told;   /* that others' addresses could not be protected was said */
+	unsigned held;
+	bool held_back;    /* something was asked for meanwhile */
+	bool own_failed;   /* the file on disk is not the list */
+	bool promote_told; /* that others' addresses could not be protected was said */
 	int own_err;
 	struct route_list list; /* KERNEL's while list_busy */
 	bool list_busy;
@@ -349,8 +351,22 @@ static void pass(struct netapply *na)
 		rtnl_io_dump(na->io);
 }
 
+void netapply_hold(struct netapply *na, bool on)
+{
+	require(on || na->held);
+	na->held += on ? 1u : -1u;
+	if (na->held || !na->held_back)
+		return;
+	na->held_back = false;
+	run(na);
+}
+
 static void run(struct netapply *na)
 {
+	if (na->held) {
+		na->held_back = true;
+		return;
+	}
 	if (na->ns.declaring)
 		return; /* the caller is not done; it kicks us when it is */
 	if (na->running) {

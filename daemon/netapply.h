@@ -57,6 +57,8 @@ void netapply_prepare(struct netapply *na, uint16_t group);
 /* Sets the mode and sends the difference at once. */
 void netapply_set(struct netapply *na, uint16_t group, enum net_mode mode);
 struct net_status netapply_status(const struct netapply *na, uint16_t group);
+/* While held, differences are not sent; what was asked for meanwhile is done in one go when the last hold ends. */
+void netapply_hold(struct netapply *na, bool on);
 /* Takes the difference again and sends it. */
 void netapply_kick(struct netapply *na);
 /* The process ends: removes what is static and the interfaces of ours. netapply_ended tells when that is done. */

@@ -12,10 +12,13 @@
 #include <string.h>
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
+#include "daemon/reload_map.h"
 #include "daemon/sdnotify.h"
 
 #define STABLE_WAIT_NS (1 * NS_PER_SEC)
 #define RETRY_NS       (20 * NS_PER_MS)
+
+#define CFG_FILE_MAX   4096
 
 /* The arrays of one configuration, while two exist. */
 struct shape {
@@ -62,73 +65,11 @@ static bool resting(const struct app *a)
 	return true;
 }
 
-static int same_inst(const struct shape *old, const struct vrrp_conf *c)
-{
-	for (uint16_t i = 0; i < old->cfg->n_instances; i++) {
-		const struct vrrp_conf *o = &old->cfg->instances[i];
-		if (strcmp(o->name, c->name) == 0 && strcmp(o->interface, c->interface) == 0 && o->vrid == c->vrid &&
-		    o->af == c->af)
-			return i;
-	}
-	return -1;
-}
-
-static int group_named(const struct cfg *c, const char *name)
-{
-	for (uint16_t g = 0; g < c->n_groups; g++)
-		if (strcmp(c->groups[g].name, name) == 0)
-			return g;
-	return -1;
-}
-
-/* The former group of all those members that existed; -1 if there is none, or if they come from several. */
-static int group_of_members(const struct shape *old, const struct cfg *now, const struct cfg_group *g)
-{
-	int from = -1;
-	for (uint16_t m = 0; m < g->n_members; m++) {
-		int i = same_inst(old, &now->instances[g->members[m]]);
-		if (i < 0)
-			continue;
-		int was = old->cfg->instances[i].group;
-		if (from >= 0 && from != was)
-			return -1;
-		from = was;
-	}
-	return from;
-}
-
-/* A group whose name is gone lives on in the one that has its members: a new name moves no address. */
-static int same_group(const struct shape *old, const struct cfg *now, uint16_t g)
-{
-	int o = group_named(old->cfg, now->groups[g].name);
-	if (o >= 0)
-		return o;
-	o = group_of_members(old, now, &now->groups[g]);
-	if (o < 0 || group_named(now, old->cfg->groups[o].name) >= 0)
-		return -1;
-	for (uint16_t before = 0; before < g; before++) /* split in two: the first part keeps the role */
-		if (group_named(old->cfg, now->groups[before].name) < 0 &&
-		    group_of_members(old, now, &now->groups[before]) == o)
-			return -1;
-	return o;
-}
-
-static int same_tunnel(const struct shape *old, const struct ike_tunnel_conf *c)
-{
-	for (uint16_t t = 0; t < old->cfg->n_tunnels; t++) {
-		const struct ike_tunnel_conf *o = &old->cfg->tunnels[t];
-		if (strcmp(o->name, c->name) == 0 && strcmp(o->ike, c->ike) == 0 && strcmp(o->child, c->child) == 0 &&
-		    addr_eq(&o->vip, &c->vip))
-			return t;
-	}
-	return -1;
-}
-
 /* Instances that end: a MASTER says priority 0, its socket closes. Runs while the old shape is in force. */
-static void end_instances(struct app *a, const struct shape *now)
+static void end_instances(struct app *a, const struct reload_map *map)
 {
 	for (uint16_t i = 0; i < a->cfg->n_instances; i++) {
-		if (same_inst(now, &a->cfg->instances[i]) >= 0)
+		if (map->inst_stays[i])
 			continue;
 		log_notice(LOG_CFG, "instance %s ends", a->cfg->instances[i].name);
 		if (a->node.inst[i].state == VRRP_MASTER)
@@ -137,13 +78,10 @@ static void end_instances(struct app *a, const struct shape *now)
 	}
 }
 
-static void end_groups(struct app *a, const struct shape *old, const struct shape *now)
+static void end_groups(struct app *a, const struct reload_map *map)
 {
 	for (uint16_t o = 0; o < a->cfg->n_groups; o++) {
-		bool stays = false;
-		for (uint16_t g = 0; g < now->cfg->n_groups; g++)
-			stays |= same_group(old, now->cfg, g) == o;
-		if (stays)
+		if (map->group_stays[o])
 			continue;
 		const struct role *role = &a->node.group[o].role;
 		log_notice(LOG_CFG, "group %s ends as %s", a->cfg->groups[o].name, role_is_text((uint8_t)role->is));
@@ -172,10 +110,10 @@ static void end_tunnels(struct app *a, const struct shape *now)
 	}
 }
 
-static void carry_groups(struct app *a, const struct shape *old)
+static void carry_groups(struct app *a, const struct shape *old, const struct reload_map *map)
 {
 	for (uint16_t g = 0; g < a->cfg->n_groups; g++) {
-		int o = same_group(old, a->cfg, g);
+		int32_t o = map->group_from[g];
 		if (o < 0)
 			continue;
 		struct node_group was = old->node.group[o];
@@ -212,10 +150,10 @@ static void carry_peers(struct app *a, const struct shape *old)
 	}
 }
 
-static void carry_instances(struct app *a, const struct shape *old)
+static void carry_instances(struct app *a, const struct shape *old, const struct reload_map *map)
 {
 	for (uint16_t i = 0; i < a->cfg->n_instances; i++) {
-		int o = same_inst(old, &a->cfg->instances[i]);
+		int32_t o = map->inst_from[i];
 		if (o < 0)
 			continue;
 		uint16_t group = a->node.member[i].group;
@@ -229,7 +167,7 @@ static void carry_instances(struct app *a, const struct shape *old)
 		vrrp_step(&a->node.inst[i], &ev, clock_mono(), &acts);
 	}
 	for (uint16_t t = 0; t < a->cfg->n_tunnels; t++) {
-		int o = same_tunnel(old, &a->cfg->tunnels[t]);
+		int32_t o = map->tunnel_from[t];
 		if (o < 0)
 			continue;
 		struct ike_tunnel_conf conf = a->node.tunnel[t].conf;
@@ -360,6 +298,7 @@ static void put_in_force(struct app *a, const struct shape *old)
 	char why[256] = "";
 	bool running = old->node.running;
 	a->node.running = false;
+	netapply_hold(a->net, true);
 	app_net_declare(a);
 	set_modes(a);
 	if (apply_channel(a, why, sizeof(why)) < 0)
@@ -370,9 +309,31 @@ static void put_in_force(struct app *a, const struct shape *old)
 	tell_authority(a, old);
 	a->node.running = running;
 	begin_added(a);
+	netapply_hold(a->net, false);
 }
 
-static void apply(struct app *a, struct cfg *now)
+/* Of very many instances there is much to free. */
+static int free_old(void *ctx)
+{
+	cfg_free(ctx);
+	return 0;
+}
+
+static void let_go(struct app *a, struct cfg *old)
+{
+	struct kt_job *job = kt_job_new(KT_CALL, KT_LATER, NULL, NULL);
+	if (job) {
+		job->call.fn = free_old;
+		job->call.ctx = old;
+		job->call.disk = true;
+	}
+	if (job && kernel_thread_submit(a->kt, job) == 0)
+		return;
+	kt_job_free(job);
+	cfg_free(old);
+}
+
+static void apply(struct app *a, struct cfg *now, const struct reload_map *map)
 {
 	struct shape old, fresh;
 	save_shape(a, &old);
@@ -388,14 +349,14 @@ static void apply(struct app *a, struct cfg *now)
 	}
 	save_shape(a, &fresh);
 	load_shape(a, &old);
-	end_instances(a, &fresh);
-	end_groups(a, &old, &fresh);
+	end_instances(a, map);
+	end_groups(a, map);
 	end_tunnels(a, &fresh);
 	load_shape(a, &fresh);
 	carry_node(a, &old);
-	carry_groups(a, &old);
+	carry_groups(a, &old, map);
 	carry_peers(a, &old);
-	carry_instances(a, &old);
+	carry_instances(a, &old, map);
 	node_rebuild(&a->node);
 	app_garp_rebuild(a);
 	apply_process(a, old.cfg);
@@ -404,59 +365,125 @@ static void apply(struct app *a, struct cfg *now)
 	load_shape(a, &old);
 	app_node_free(a);
 	load_shape(a, &fresh);
-	cfg_free(old.cfg);
+	let_go(a, old.cfg);
 	struct node_ev tick = { .type = NODE_EV_TICK };
 	app_feed(a, &tick);
 }
 
-/* A configuration that reads well: in force, or refused with the reason. */
-static void take(struct app *a, struct cfg *now)
+/*
+ * Reading, checking and comparing may take long: that is done beside the helper thread's files, and CONTROL only applies.
+ * The model in force is read there as well; nobody replaces it meanwhile, because there is one reading at a time.
+ */
+struct reload_reading {
+	char path[CFG_FILE_MAX];
+	const struct cfg *old;
+	struct cfg *now; /* NULL: errs says why */
+	struct cfg_errors errs;
+	struct reload_map *map;
+};
+
+static void reading_free(struct reload_reading *rd)
 {
-	unsigned n = cfg_diff(a->cfg, now, NULL, 0);
-	struct cfg_change *changes = calloc(n + 1u, sizeof(*changes));
-	if (changes)
-		cfg_diff(a->cfg, now, changes, n);
-	const char *why = changes ? needs_restart(a->cfg, now, changes, n) : "not enough memory";
+	if (!rd)
+		return;
+	cfg_free(rd->now);
+	cfg_errors_free(&rd->errs);
+	reload_map_free(rd->map);
+	free(rd);
+}
+
+static int read_file(void *ctx)
+{
+	struct reload_reading *rd = ctx;
+	rd->now = cfg_load(rd->path, &rd->errs);
+	if (rd->now)
+		rd->map = reload_map_make(rd->old, rd->now);
+	return 0;
+}
+
+/* A configuration that reads well: in force, or refused with the reason. */
+static void take(struct app *a, struct reload_reading *rd)
+{
+	const struct reload_map *map = rd->map;
+	const char *why = map ? needs_restart(a->cfg, rd->now, map->changes, map->n_changes) : "not enough memory";
 	if (!why && !resting(a))
 		why = "a role change is under way; try again";
-	free(changes);
 	if (why) {
-		cfg_free(now);
 		refuse(a, why);
 		return;
 	}
 	a->reloads++;
 	a->reload_error[0] = '\0';
-	apply(a, now);
-	log_notice(LOG_CFG, "configuration reloaded: %u change%s", n, n == 1 ? "" : "s");
+	struct cfg *now = rd->now;
+	rd->now = NULL;
+	apply(a, now, map);
+	log_notice(LOG_CFG, "configuration reloaded: %u change%s", map->n_changes, map->n_changes == 1 ? "" : "s");
 }
 
-/* One attempt; false while a role change is under way and there is still time. */
-static bool try_reload(struct app *a)
+static void judge(struct app *a)
 {
-	if (!resting(a) && mono_before(clock_mono(), a->reload_until))
-		return false;
-	struct cfg_errors errs = { 0 };
-	struct cfg *now = cfg_load(a->opt.config, &errs);
-	for (unsigned i = 0; i < errs.n; i++)
-		log_err(LOG_CFG, "%s", errs.list[i].text);
-	if (!now)
-		refuse(a, errs.n ? errs.list[0].text : "the file could not be read");
+	struct reload_reading *rd = a->reading;
+	a->reading = NULL;
+	for (unsigned i = 0; i < rd->errs.n; i++)
+		log_err(LOG_CFG, "%s", rd->errs.list[i].text);
+	if (!rd->now)
+		refuse(a, rd->errs.n ? rd->errs.list[0].text : "the file could not be read");
 	else
-		take(a, now);
-	cfg_errors_free(&errs);
-	return true;
+		take(a, rd);
+	reading_free(rd);
+	sdnotify_ready();
 }
 
+/* Waits for a role change that is under way, but not for long. */
 static void on_retry(void *arg, mono_t deadline)
 {
 	struct app *a = arg;
-	if (a->stopping)
+	if (a->stopping || !a->reading)
 		return;
-	if (try_reload(a))
-		sdnotify_ready();
+	if (!a->reading->now || resting(a) || mono_due(a->reload_until, clock_mono()))
+		judge(a);
 	else
 		loop_timer_set(a->reload_timer, mono_add(deadline, RETRY_NS));
+}
+
+static void begin_reading(struct app *a);
+
+static void on_read(struct kt_job *job)
+{
+	struct app *a = job->arg;
+	struct reload_reading *rd = job->call.ctx;
+	a->reload_reads = false;
+	if (a->stopping || a->reload_again) { /* another SIGHUP came: the file may have changed since */
+		reading_free(rd);
+		if (!a->stopping)
+			begin_reading(a);
+		return;
+	}
+	a->reading = rd;
+	a->reload_until = mono_add(clock_mono(), STABLE_WAIT_NS);
+	on_retry(a, clock_mono());
+}
+
+static void begin_reading(struct app *a)
+{
+	struct kt_job *job = kt_job_new(KT_CALL, KT_LATER, on_read, a);
+	struct reload_reading *rd = calloc(1, sizeof(*rd));
+	a->reload_again = false;
+	if (job && rd) {
+		snprintf(rd->path, sizeof(rd->path), "%s", a->opt.config);
+		rd->old = a->cfg;
+		job->call.fn = read_file;
+		job->call.ctx = rd;
+		job->call.disk = true;
+		if (kernel_thread_submit(a->kt, job) == 0) {
+			a->reload_reads = true;
+			return;
+		}
+	}
+	kt_job_free(job);
+	free(rd);
+	refuse(a, "the thread that reads it takes no jobs; try again");
+	sdnotify_ready();
 }
 
 void app_reload(struct app *a)
@@ -466,6 +493,17 @@ void app_reload(struct app *a)
 	if (!a->reload_timer)
 		a->reload_timer = loop_timer_new(a->loop, LOOP_NORMAL, on_retry, a);
 	sdnotify_reloading();
-	a->reload_until = mono_add(clock_mono(), STABLE_WAIT_NS);
-	on_retry(a, clock_mono());
+	if (a->reload_reads) {
+		a->reload_again = true;
+		return;
+	}
+	reading_free(a->reading); /* it waited for a role change: the newer file counts */
+	a->reading = NULL;
+	begin_reading(a);
+}
+
+void app_reload_stop(struct app *a)
+{
+	reading_free(a->reading);
+	a->reading = NULL;
 }
