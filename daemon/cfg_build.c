@@ -308,6 +308,20 @@ static void build_nodes(struct cfg *c, const struct cfg_tree *t)
 		text(&channel->recs[0], "key_file", s->key_file, sizeof(s->key_file));
 }
 
+static void build_ignore(struct sync_ignore *g, const struct cfg_rec *r)
+{
+	const struct cfg_val *port = cfg_rec_val(r, "port"), *last = cfg_rec_val(r, "last_port");
+	const struct cfg_val *zone = cfg_rec_val(r, "zone"), *net = cfg_rec_val(r, "address");
+
+	if (net->text)
+		require(addr_parse_prefix(net->text, &g->net, &g->plen));
+	g->protocols = (uint32_t)num(r, "protocols");
+	g->port_low = port->given ? (uint16_t)port->num : 0;
+	g->port_high = last->given ? (uint16_t)last->num : port->given ? (uint16_t)port->num : UINT16_MAX;
+	g->any_zone = !zone->given;
+	g->zone = (uint16_t)zone->num;
+}
+
 static void build_sync(struct cfg *c, const struct cfg_tree *t)
 {
 	const struct cfg_rec *r = block(&t->root, "sync");
@@ -317,6 +331,9 @@ static void build_sync(struct cfg *c, const struct cfg_tree *t)
 	s->store = num(r, "store") ? SYNC_STORE_WARM : SYNC_STORE_HOT;
 	s->quick = num(r, "quick");
 	s->protocols = (uint32_t)num(r, "protocols");
+	const struct cfg_val *ignore = cfg_rec_val(r, "ignore");
+	for (unsigned i = 0; i < ignore->n; i++)
+		build_ignore(&s->ignore[s->n_ignore++], &ignore->recs[i]);
 	s->lease_ns = num(r, "lease");
 	s->entries_max = (uint32_t)num(r, "sessions_max");
 	s->rcvbuf_bytes = (uint32_t)num(r, "receive_buffer");

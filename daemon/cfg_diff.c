@@ -204,11 +204,26 @@ static bool channel_equal(const struct sync_conf *a, const struct sync_conf *b)
 	return true;
 }
 
+static bool ignore_equal(const struct sync_conf *a, const struct sync_conf *b)
+{
+	if (a->n_ignore != b->n_ignore)
+		return false;
+	for (unsigned i = 0; i < a->n_ignore; i++) {
+		const struct sync_ignore *x = &a->ignore[i], *y = &b->ignore[i];
+		if (!addr_eq(&x->net, &y->net) || x->plen != y->plen || x->protocols != y->protocols ||
+		    x->port_low != y->port_low || x->port_high != y->port_high || x->any_zone != y->any_zone ||
+		    x->zone != y->zone)
+			return false;
+	}
+	return true;
+}
+
 static bool sync_equal(const struct sync_conf *a, const struct sync_conf *b)
 {
 	if (a->replicate != b->replicate || a->store != b->store || a->quick != b->quick ||
-	    a->protocols != b->protocols || a->lease_ns != b->lease_ns || a->entries_max != b->entries_max ||
-	    a->rcvbuf_bytes != b->rcvbuf_bytes || a->bulk_rate != b->bulk_rate || a->n_vips != b->n_vips)
+	    a->protocols != b->protocols || !ignore_equal(a, b) || a->lease_ns != b->lease_ns ||
+	    a->entries_max != b->entries_max || a->rcvbuf_bytes != b->rcvbuf_bytes || a->bulk_rate != b->bulk_rate ||
+	    a->n_vips != b->n_vips)
 		return false;
 	for (unsigned i = 0; i < a->n_vips; i++) {
 		if (!addr_eq(&a->vips[i], &b->vips[i]))

@@ -32,7 +32,19 @@ enum sync_proto {
 	SYNC_PROTO_OTHER, /* whatever else has sessions: ESP, AH, OSPF through the router, ... */
 	SYNC_PROTO_N
 };
-#define SYNC_PROTO_ALL ((1u << SYNC_PROTO_N) - 1)
+#define SYNC_PROTO_ALL  ((1u << SYNC_PROTO_N) - 1)
+
+#define SYNC_IGNORE_MAX 64
+
+/* Sessions that are left out: every part that is given must hold. */
+struct sync_ignore {
+	struct addr net; /* ADDR_NONE: any; else one end of the session, translated or not, lies in net/plen */
+	uint8_t plen;
+	uint32_t protocols;           /* bit per enum sync_proto */
+	uint16_t port_low, port_high; /* destination of the original direction; 0 and 65535: any */
+	bool any_zone;
+	uint16_t zone;
+};
 
 /* One member of the cluster; addrs[i] is its address on channel link i (all nodes list links in the same order). */
 struct sync_node_conf {
@@ -54,7 +66,9 @@ struct sync_conf {
 
 	bool replicate; /* false: ctl channel only */
 	enum sync_store store;
-	bool quick;            /* replicate from the first packet on */
+	bool quick; /* replicate from the first packet on */
+	struct sync_ignore ignore[SYNC_IGNORE_MAX];
+	uint8_t n_ignore;
 	uint32_t protocols;    /* bit per enum sync_proto: what is replicated */
 	int64_t lease_ns;      /* life of a copy between renewals, 300..600 s */
 	uint32_t entries_max;  /* sessions kept in our table */

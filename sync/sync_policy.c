@@ -136,6 +136,43 @@ static bool is_group(uint8_t l3, const uint8_t addr[16])
 	return (addr[0] & 0xf0) == 0xe0 || memcmp(addr, all, 4) == 0;
 }
 
+static bool touches(const struct sync_ignore *g, const struct ct_entry *e)
+{
+	const uint8_t *const ends[] = { e->orig.src, e->orig.dst, e->reply.src, e->reply.dst };
+	unsigned n = e->has & CT_HAS_REPLY ? 4 : 2;
+
+	if (g->net.af == ADDR_NONE)
+		return true;
+	for (unsigned i = 0; i < n; i++) {
+		struct addr a = addr_from_bytes(e->orig.l3, ends[i]);
+		if (addr_in_prefix(&a, &g->net, g->plen))
+			return true;
+	}
+	return false;
+}
+
+/* Ports are those of protocols that have any; a rule with ports matches no other. */
+static bool in_ports(const struct sync_ignore *g, const struct ct_tuple *t)
+{
+	enum sync_proto p = sync_proto_of(t->l4);
+	bool ports = p != SYNC_PROTO_ICMP && p != SYNC_PROTO_GRE && p != SYNC_PROTO_OTHER;
+
+	if (g->port_low == 0 && g->port_high == UINT16_MAX)
+		return true;
+	return ports && t->dport >= g->port_low && t->dport <= g->port_high;
+}
+
+static bool ignored(const struct sync_conf *conf, const struct ct_entry *e)
+{
+	for (unsigned i = 0; i < conf->n_ignore; i++) {
+		const struct sync_ignore *g = &conf->ignore[i];
+		if (g->protocols >> sync_proto_of(e->orig.l4) & 1 && in_ports(g, &e->orig) &&
+		    (g->any_zone || g->zone == e->orig.zone) && touches(g, e))
+			return true;
+	}
+	return false;
+}
+
 static enum sync_why judge_tcp(const struct ct_entry *e)
 {
 	/* A flow in the kernel's fast path shows no TCP state. */
@@ -172,6 +209,8 @@ enum sync_why sync_policy_judge(const struct sync_conf *conf, const struct sync_
 		return SYNC_WHY_LOCAL_DEST;
 	if (!(conf->protocols >> sync_proto_of(l4) & 1))
 		return SYNC_WHY_PROTO_OFF;
+	if (conf->n_ignore && ignored(conf, e))
+		return SYNC_WHY_IGNORED;
 	/* After a takeover the answers would still go to this node's own address. */
 	if (e->has & CT_HAS_REPLY && e->status & CT_ST_SRC_NAT && sync_local_is_own(l, l3, e->reply.dst) &&
 	    !sync_local_is_vip(l, l3, e->reply.dst))

@@ -23,6 +23,7 @@ enum sync_disposition { SYNC_DISP_SYNCED = 0, SYNC_DISP_PENDING, SYNC_DISP_SKIPP
 	X(SYNC_WHY_LOCAL_ORIGIN, SYNC_DISP_SKIPPED, "local-origin", "this box itself opened it")                     \
 	X(SYNC_WHY_LOCAL_DEST, SYNC_DISP_SKIPPED, "local-destination", "this box itself answers it")                 \
 	X(SYNC_WHY_PROTO_OFF, SYNC_DISP_SKIPPED, "protocol-off", "the configuration excludes its protocol")          \
+	X(SYNC_WHY_IGNORED, SYNC_DISP_SKIPPED, "ignored", "a rule of sync.ignore leaves it out")                     \
 	X(SYNC_WHY_NODE_ADDR, SYNC_DISP_SKIPPED, "node-address", "translated to an address that does not move")      \
 	X(SYNC_WHY_OFF, SYNC_DISP_SKIPPED, "replication-off", "replicate = false")                                   \
 	X(SYNC_WHY_PEER_LOCAL, SYNC_DISP_SKIPPED, "peer-local", "the peer itself opens or answers it")               \

@@ -124,6 +124,45 @@ START_TEST(test_udp_icmp_others)
 }
 END_TEST
 
+/* Each rule alone against one translated flow. */
+START_TEST(test_ignore)
+{
+	struct ct_entry e = rig_flow(1, IPPROTO_TCP, true);
+	struct addr src = addr_from_bytes(ADDR_V4, e.orig.src), out = addr_from_bytes(ADDR_V4, e.reply.dst);
+	const struct sync_ignore any = { .protocols = SYNC_PROTO_ALL, .port_high = UINT16_MAX, .any_zone = true };
+	struct sync_ignore *g = &conf.ignore[0];
+	uint16_t port = e.orig.dport;
+
+	ck_assert_int_eq(judge(&e), SYNC_WHY_NONE);
+	conf.n_ignore = 1;
+#define RULE(hits, ...)                                                            \
+	do {                                                                       \
+		enum sync_why expect = (hits) ? SYNC_WHY_IGNORED : SYNC_WHY_NONE;  \
+		*g = any;                                                          \
+		__VA_ARGS__;                                                       \
+		ck_assert_int_eq(judge(&e), expect);                               \
+		ck_assert_int_eq(sync_policy_judge(&conf, loc, &e, true), expect); \
+	} while (0)
+	RULE(true, g->net = src; g->plen = 32);
+	RULE(true, g->net = out; g->plen = 32);
+	RULE(true, g->net = src; g->plen = 8);
+	RULE(false, g->net = addr_v4(172, 16, 0, 0); g->plen = 12);
+	RULE(false, g->net.af = ADDR_V6; g->plen = 0);
+	RULE(true, g->protocols = 1u << SYNC_PROTO_TCP);
+	RULE(false, g->protocols = SYNC_PROTO_ALL & ~(1u << SYNC_PROTO_TCP));
+	RULE(true, g->port_low = g->port_high = port);
+	RULE(false, g->port_low = g->port_high = (uint16_t)(port + 1));
+	RULE(true, g->port_low = (uint16_t)(port - 1); g->port_high = (uint16_t)(port + 1));
+	RULE(true, g->any_zone = false);
+	RULE(false, g->any_zone = false; g->zone = 1);
+	RULE(false, g->port_low = g->port_high = port; g->net = addr_v4(172, 16, 0, 0); g->plen = 12);
+	e = rig_flow(1, IPPROTO_ICMP, false);
+	RULE(false, g->port_low = 1; g->port_high = 65535);
+#undef RULE
+	conf.n_ignore = 0;
+}
+END_TEST
+
 START_TEST(test_local)
 {
 	struct ct_entry e = rig_flow(1, IPPROTO_TCP, true);
@@ -261,6 +300,7 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, test_tcp_states);
 	tcase_add_test(t, test_udp_icmp_others);
+	tcase_add_test(t, test_ignore);
 	tcase_add_test(t, test_local);
 	tcase_add_test(t, test_address_set);
 	tcase_add_test(t, test_grants);
