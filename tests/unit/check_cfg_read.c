@@ -228,7 +228,7 @@ START_TEST(wrong_values)
 		{ "#end", "sync = { ignore = ( \"10.0.0.1/33\" ); };", "test.conf:4: sync.ignore[0].address",
 		  "prefix" },
 		{ "#end", "sync = { ignore = ( { } ); };", "test.conf:4: sync.ignore[0]", "leave out every session" },
-		{ "#end", "sync = { ignore = ( { last_port = 9; } ); };", "test.conf:4: sync.ignore[0].last_port = 9",
+		{ "#end", "sync = { ignore = ( { zone = 1; last_port = 9; } ); };", "test.conf:4: sync.ignore[0].last_port = 9",
 		  "needs port" },
 		{ "#end", "sync = { ignore = ( { port = 10; last_port = 9; } ); };",
 		  "test.conf:4: sync.ignore[0].last_port = 9", "lies before port" },
