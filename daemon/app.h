@@ -60,6 +60,7 @@ struct app_inst {
 	struct announce_inst announce;
 	uint64_t garps;
 	int vmac_ifindex;  /* interface of the virtual MAC, whose settings were made; 0: there is none */
+	int vmac_vrf;      /* VRF that its interface was put into last; 0: none */
 	uint32_t base_mtu; /* as the interface of the virtual MAC was told last */
 	int vmac_refused;  /* the base that was complained about: it is no Ethernet */
 };

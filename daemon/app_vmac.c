@@ -40,6 +40,40 @@ static void settings(struct app *a, const struct vrrp_conf *c)
 	sysctl_io_vmac(a->sysctl, &v);
 }
 
+static void change_done(struct kt_job *job)
+{
+	if (job->result < 0 && job->result != -ENODEV)
+		log_notice(LOG_NET, "the %s of a virtual MAC's interface does not follow its base: %s",
+			   (const char *)job->arg, strerror(-job->result));
+}
+
+static void change(struct app *a, enum kt_prio prio, int ifindex, const uint8_t *msg, size_t len, const char *what)
+{
+	struct net_op op = { .kind = NET_OP_ADD, .group = NET_NO_GROUP, .ifindex = ifindex };
+	struct kt_job *job = kt_job_new(KT_RTNL, prio, change_done, (void *)(uintptr_t)what);
+	if (!job || kt_job_add(job, &op, msg, len) < 0 || kernel_thread_submit(a->kt, job) < 0)
+		kt_job_free(job);
+}
+
+/* Where the base belongs to a VRF, the virtual addresses do as well: before the interface comes up. */
+static void vrf_follow(struct app *a, uint16_t inst)
+{
+	struct netstate *ns = netapply_state(a->net);
+	struct app_inst *ai = &a->inst[inst];
+	const struct net_link *l = netstate_link(ns, ai->vmac_ifindex);
+	const struct net_link *b = netstate_link_by_name(ns, a->node.inst[inst].conf->interface);
+	const struct net_link *m = b ? netstate_link(ns, b->master) : NULL;
+	int vrf = m && m->kind == NET_LINK_VRF ? m->index : 0;
+	if (l && l->master == vrf)
+		ai->vmac_vrf = vrf;
+	if (!l || !b || ai->vmac_vrf == vrf)
+		return;
+	uint8_t msg[RTNL_LINK_MSG_MAX];
+	size_t len = rtnl_link_master(msg, sizeof(msg), l->index, vrf, 0, true);
+	ai->vmac_vrf = vrf;
+	change(a, KT_PROMOTE, l->index, msg, len, "VRF");
+}
+
 /*
  * The interface of an instance's virtual MAC was made, or made anew: its settings are written before it comes up, as the
  * job is submitted before netstate sends the next difference.
@@ -47,10 +81,14 @@ static void settings(struct app *a, const struct vrrp_conf *c)
 static void vmac_seen(struct app *a, uint16_t inst, const struct net_link *l)
 {
 	const struct vrrp_conf *c = a->node.inst[inst].conf;
-	int index = l->gone || l->kind == NET_LINK_PLAIN ? 0 : l->index;
-	if (index && a->inst[inst].vmac_ifindex != index)
-		settings(a, c);
+	int index = l->gone || (l->kind != NET_LINK_MACVLAN && l->kind != NET_LINK_IPVLAN) ? 0 : l->index;
+	if (a->inst[inst].vmac_ifindex != index) {
+		a->inst[inst].vmac_vrf = 0; /* a new one belongs to none */
+		if (index)
+			settings(a, c);
+	}
 	a->inst[inst].vmac_ifindex = index;
+	vrf_follow(a, inst);
 }
 
 /* A base answers for its own addresses only, while a virtual MAC with IPv4 addresses stands on it. */
@@ -79,13 +117,6 @@ static void check_base(struct app *a, uint16_t inst, const struct net_link *l)
 	a->inst[inst].vmac_refused = wrong ? l->index : 0;
 }
 
-static void mtu_done(struct kt_job *job)
-{
-	if (job->result < 0)
-		log_notice(LOG_NET, "the MTU of a virtual MAC's interface does not follow its base: %s",
-			   strerror(-job->result));
-}
-
 /* The kernel lowers the MTU of a macvlan with that of its base, and never raises it again. */
 static void mtu_follow(struct app *a, uint16_t inst, const struct net_link *base)
 {
@@ -95,12 +126,9 @@ static void mtu_follow(struct app *a, uint16_t inst, const struct net_link *base
 	ai->base_mtu = base->gone ? 0 : base->mtu;
 	if (!changed || base->gone || !l || l->mtu >= base->mtu)
 		return;
-	struct net_op op = { .kind = NET_OP_ADD, .group = NET_NO_GROUP, .ifindex = l->index };
-	struct kt_job *job = kt_job_new(KT_RTNL, KT_LATER, mtu_done, NULL);
 	uint8_t msg[RTNL_LINK_MSG_MAX];
 	size_t len = rtnl_link_mtu(msg, sizeof(msg), l->index, base->mtu, 0, true);
-	if (!job || kt_job_add(job, &op, msg, len) < 0 || kernel_thread_submit(a->kt, job) < 0)
-		kt_job_free(job);
+	change(a, KT_LATER, l->index, msg, len, "MTU");
 }
 
 void app_vmac_link(struct app *a, const struct net_link *l)
@@ -122,6 +150,7 @@ void app_vmac_link(struct app *a, const struct net_link *l)
 			base = true;
 			check_base(a, i, l);
 			mtu_follow(a, i, l);
+			vrf_follow(a, i);
 		}
 		base |= a->inst[i].ifindex == l->index;
 	}

@@ -76,6 +76,7 @@ enum net_link_kind {
 	NET_LINK_PLAIN = 0, /* anything else */
 	NET_LINK_MACVLAN,
 	NET_LINK_IPVLAN,
+	NET_LINK_VRF,
 };
 
 struct net_link {
@@ -90,6 +91,7 @@ struct net_link {
 	uint32_t mtu;
 	enum net_link_kind kind;
 	int base;       /* index of the interface that this one stands on; 0: none */
+	int master;     /* index of the bridge, bond or VRF that it belongs to; 0: none */
 	uint32_t group; /* IFLA_GROUP; NET_MARK on interfaces of ours */
 };
 

@@ -192,7 +192,8 @@ void netstate_link_set(struct netstate *ns, const struct net_link *l)
 	r->gen = ns->dump_gen;
 	bool moved = r->l.up != l->up || r->l.carrier != l->carrier;
 	bool other = r->l.mtu != l->mtu || r->l.type != l->type || r->l.mac_len != l->mac_len || r->l.kind != l->kind ||
-		     r->l.base != l->base || r->l.group != l->group || memcmp(r->l.mac, l->mac, sizeof(l->mac)) != 0;
+		     r->l.base != l->base || r->l.master != l->master || r->l.group != l->group ||
+		     memcmp(r->l.mac, l->mac, sizeof(l->mac)) != 0;
 	if (renamed)
 		link_name(ns, r, l->name);
 	if (r->l.up && !l->up)

@@ -6,7 +6,9 @@
 #include <linux/rtnetlink.h>
 #include <string.h>
 
-static const char *const kind_name[] = { [NET_LINK_MACVLAN] = "macvlan", [NET_LINK_IPVLAN] = "ipvlan" };
+static const char *const kind_name[] = {
+	[NET_LINK_MACVLAN] = "macvlan", [NET_LINK_IPVLAN] = "ipvlan", [NET_LINK_VRF] = "vrf"
+};
 
 void rtnl_link_vmac(uint8_t mac[6], uint8_t af, uint8_t vrid)
 {
@@ -80,7 +82,8 @@ size_t rtnl_link_add(uint8_t *buf, size_t cap, const struct rtnl_link *l, uint32
 	size_t name = strnlen(l->name, sizeof(l->name));
 	uint32_t base = (uint32_t)l->base, bridge = MACVLAN_MODE_BRIDGE, mark = NET_MARK;
 	uint16_t l2 = IPVLAN_MODE_L2;
-	if (name == 0 || name == sizeof(l->name) || l->base <= 0 || l->kind == NET_LINK_PLAIN)
+	if (name == 0 || name == sizeof(l->name) || l->base <= 0 ||
+	    (l->kind != NET_LINK_MACVLAN && l->kind != NET_LINK_IPVLAN))
 		return 0;
 	begin(&m, RTM_NEWLINK, (uint16_t)(NLM_F_CREATE | NLM_F_EXCL | (ack ? NLM_F_ACK : 0)), seq, 0);
 	put_attr(&m, IFLA_IFNAME, l->name, name + 1);
@@ -114,14 +117,24 @@ size_t rtnl_link_del(uint8_t *buf, size_t cap, int ifindex, uint32_t seq, bool a
 	return finish(&m);
 }
 
-size_t rtnl_link_mtu(uint8_t *buf, size_t cap, int ifindex, uint32_t mtu, uint32_t seq, bool ack)
+static size_t change(uint8_t *buf, size_t cap, int ifindex, uint16_t attr, uint32_t value, uint32_t seq, bool ack)
 {
 	struct msg m = { .buf = buf, .cap = cap };
 	if (ifindex <= 0)
 		return 0;
 	begin(&m, RTM_NEWLINK, ack ? NLM_F_ACK : 0, seq, ifindex);
-	put_attr(&m, IFLA_MTU, &mtu, sizeof(mtu));
+	put_attr(&m, attr, &value, sizeof(value));
 	return finish(&m);
+}
+
+size_t rtnl_link_mtu(uint8_t *buf, size_t cap, int ifindex, uint32_t mtu, uint32_t seq, bool ack)
+{
+	return change(buf, cap, ifindex, IFLA_MTU, mtu, seq, ack);
+}
+
+size_t rtnl_link_master(uint8_t *buf, size_t cap, int ifindex, int master, uint32_t seq, bool ack)
+{
+	return change(buf, cap, ifindex, IFLA_MASTER, (uint32_t)master, seq, ack);
 }
 
 bool rtnl_link_is(const struct net_link *have, const struct rtnl_link *want)
@@ -151,7 +164,7 @@ static bool read_info(const uint8_t *p, size_t left, struct net_link *l)
 		size_t len = h.nla_len - (size_t)NLA_HDRLEN;
 		if ((h.nla_type & NLA_TYPE_MASK) == IFLA_INFO_KIND) {
 			l->kind = NET_LINK_PLAIN;
-			for (unsigned k = NET_LINK_MACVLAN; k <= NET_LINK_IPVLAN; k++)
+			for (unsigned k = NET_LINK_MACVLAN; k <= NET_LINK_VRF; k++)
 				if (text_is(data, len, kind_name[k]))
 					l->kind = (enum net_link_kind)k;
 		}
@@ -168,10 +181,11 @@ bool rtnl_link_attr(uint16_t type, const uint8_t *data, size_t len, struct net_l
 	uint32_t base;
 	switch (type) {
 	case IFLA_LINK:
+	case IFLA_MASTER:
 		if (len != sizeof(base))
 			return false;
 		memcpy(&base, data, sizeof(base));
-		l->base = base <= INT32_MAX ? (int)base : 0;
+		*(type == IFLA_LINK ? &l->base : &l->master) = base <= INT32_MAX ? (int)base : 0;
 		return true;
 	case IFLA_GROUP:
 		if (len != sizeof(l->group))

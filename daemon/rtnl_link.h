@@ -39,6 +39,8 @@ size_t rtnl_link_add(uint8_t *buf, size_t cap, const struct rtnl_link *l, uint32
 size_t rtnl_link_del(uint8_t *buf, size_t cap, int ifindex, uint32_t seq, bool ack);
 /* RTM_NEWLINK that sets the MTU of an interface. */
 size_t rtnl_link_mtu(uint8_t *buf, size_t cap, int ifindex, uint32_t mtu, uint32_t seq, bool ack);
+/* RTM_NEWLINK that makes an interface belong to another one (a VRF); master 0: to none. */
+size_t rtnl_link_master(uint8_t *buf, size_t cap, int ifindex, int master, uint32_t seq, bool ack);
 /* True when the observed interface is what was asked for; its name is not compared. */
 bool rtnl_link_is(const struct net_link *have, const struct rtnl_link *want);
 /* One attribute of RTM_NEWLINK: IFLA_LINK, IFLA_GROUP and IFLA_LINKINFO go to l, others are left alone. */

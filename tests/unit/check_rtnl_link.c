@@ -119,6 +119,8 @@ START_TEST(test_refused)
 	memset(l.name, 'x', sizeof(l.name));
 	ck_assert_uint_eq(rtnl_link_add(buf, sizeof(buf), &l, 1, true), 0);
 	l = macvlan();
+	l.kind = NET_LINK_VRF;
+	ck_assert_uint_eq(rtnl_link_add(buf, sizeof(buf), &l, 1, true), 0);
 	l.kind = NET_LINK_PLAIN;
 	ck_assert_uint_eq(rtnl_link_add(buf, sizeof(buf), &l, 1, true), 0);
 	ck_assert_uint_eq(rtnl_link_del(buf, sizeof(buf), 0, 1, true), 0);
@@ -153,6 +155,9 @@ START_TEST(test_mtu)
 	for (size_t cap = 0; cap < len; cap++)
 		ck_assert_uint_eq(rtnl_link_mtu(buf, cap, 9, 1400, 3, false), 0);
 	ck_assert_uint_eq(rtnl_link_mtu(buf, sizeof(buf), 0, 1400, 3, false), 0);
+	static const uint8_t vrf[] = { 8, 0, 10, 0, 7, 0, 0, 0 };
+	ck_assert_uint_eq(rtnl_link_master(buf, sizeof(buf), 9, 7, 3, false), 40);
+	ck_assert_mem_eq(buf + 32, vrf, sizeof(vrf));
 }
 END_TEST
 
@@ -186,6 +191,13 @@ START_TEST(test_attr_values)
 	ck_assert_int_eq(l.kind, NET_LINK_MACVLAN);
 	ck_assert(rtnl_link_attr(IFLA_LINKINFO, longer, sizeof(longer), &l));
 	ck_assert_int_eq(l.kind, NET_LINK_PLAIN);
+	static const uint8_t vrf[] = { 8, 0, 1, 0, 'v', 'r', 'f', 0 }, seven[] = { 7, 0, 0, 0 };
+	ck_assert(rtnl_link_attr(IFLA_LINKINFO, vrf, sizeof(vrf), &l));
+	ck_assert_int_eq(l.kind, NET_LINK_VRF);
+	ck_assert(rtnl_link_attr(IFLA_MASTER, seven, sizeof(seven), &l));
+	ck_assert_int_eq(l.master, 7);
+	ck_assert_int_eq(l.base, 3);
+	ck_assert(!rtnl_link_attr(IFLA_MASTER, three, sizeof(three), &l));
 	ck_assert(!rtnl_link_attr(IFLA_LINK, three, sizeof(three), &l));
 	ck_assert_int_eq(l.base, 3);
 	ck_assert(rtnl_link_attr(IFLA_LINK, far, sizeof(far), &l)); /* of another namespace */
