@@ -98,8 +98,9 @@ static void wish(struct app *a)
 	sysctl_plan_begin(p);
 	for (uint16_t i = 0; i < a->node.n_inst && !a->vmac_ended; i++) {
 		const struct vrrp_conf *c = a->node.inst[i].conf;
-		if (c->vmac != VRRP_VMAC_MACVLAN || !lives_on(c).v4)
-			continue; /* an ipvlan has the MAC of its base: whoever answers is right */
+		/* The answer to an ARP request that names an ipvlan's address goes to the ipvlan: the base needs its own. */
+		if (c->vmac == VRRP_VMAC_NONE || !lives_on(c).v4)
+			continue;
 		const struct net_link *l = netstate_link_by_name(netapply_state(a->net), c->interface);
 		if (l)
 			sysctl_plan_want(p, l->index, l->name);

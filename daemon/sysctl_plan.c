@@ -4,7 +4,8 @@
  * arp_ignore      Linux answers ARP for any local address on any interface. The base would answer for the virtual address
  *                 with its own MAC, the virtual MAC's interface for the base's address with the virtual one.
  * arp_announce    A packet whose source was translated to the virtual address makes the kernel ask for its next hop with
- *                 that address as the sender: over the base that would teach neighbours the base's MAC.
+ *                 that address as the sender: over the base that would teach neighbours the base's MAC, and with
+ *                 ipvlan, which takes the answer for itself, the base would never find its neighbour.
  * rp_filter       The subnet's route leads over the base, so a strict check on the virtual MAC's interface would drop
  *                 everything. The higher one of `all` and the interface counts.
  * forwarding      A new interface follows `default`, which says no where forwarding is on for chosen interfaces only.
