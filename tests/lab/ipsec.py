@@ -1,4 +1,5 @@
-"""strongSwan in the lab: one charon per machine, ESP in user space (kernel-libipsec), so no kernel ESP is needed."""
+"""strongSwan in the lab: one charon per machine, ESP in user space (kernel-libipsec), so no kernel ESP is needed; where
+there is one (tests/vm), kernel_esp=True uses it."""
 
 import os
 import signal
@@ -12,7 +13,7 @@ SECRET = "the secret of the lab"
 # kernel-libipsec has to come before kernel-netlink: the first one that can do ESP is taken.
 STRONGSWAN_CONF = """
 charon {
-    load = random nonce aes sha1 sha2 hmac kdf curve25519 openssl kernel-libipsec kernel-netlink socket-default vici
+    load = random nonce aes sha1 sha2 hmac kdf curve25519 openssl %(esp)s kernel-netlink socket-default vici
     retransmit_timeout = 0.5
     retransmit_base = 1.5
     plugins {
@@ -61,7 +62,7 @@ secrets {
 class Charon:
     """The IKE daemon of one machine."""
 
-    def __init__(self, lab, name):
+    def __init__(self, lab, name, kernel_esp=False):
         self.machine = lab[name]
         self.router = name != "peer"
         self.dir = self.machine.dir
@@ -70,7 +71,8 @@ class Charon:
         if not self.router:
             ends = {"local": PEER, "remote": VIP_WAN, "local_ts": VPN_LAN, "remote_ts": "10.0.1.0/24"}
         with open(os.path.join(self.dir, "strongswan.conf"), "w", encoding="ascii") as f:
-            f.write(STRONGSWAN_CONF % {"log": os.path.join(self.dir, "ike.log")})
+            f.write(STRONGSWAN_CONF % {"log": os.path.join(self.dir, "ike.log"),
+                                       "esp": "" if kernel_esp else "kernel-libipsec"})
         self.swanctl_conf = os.path.join(self.dir, "swanctl.conf")
         with open(self.swanctl_conf, "w", encoding="ascii") as f:
             f.write(SWANCTL_CONF % dict(ends, secret=SECRET))
@@ -82,18 +84,18 @@ class Charon:
     def start(self):
         self.machine.run("rm", "-f", "/run/charon.vici", "/run/charon.pid")
         self.process = self.machine.spawn(CHARON, log="charon", env=self.env)
-        wait_for("the control socket of charon on " + self.machine.name, self._answers, 10)
+        wait_for("the control socket of charon on " + self.machine.name, self._answers, 60)
         self.swanctl("--load-all", "--file", self.swanctl_conf)
 
     def _answers(self):
         if self.process.poll() is not None:
             raise LabError("charon has ended")
         path = "/proc/%d/root/run/charon.vici" % self.process.pid
-        return stat.S_ISSOCK(os.stat(path).st_mode) and self.swanctl("--version", check=False)
+        return stat.S_ISSOCK(os.stat(path).st_mode) and self.swanctl("--version", check=False, timeout=10)
 
-    def swanctl(self, *words, check=True):
+    def swanctl(self, *words, check=True, timeout=20):
         return self.machine.run("env", "STRONGSWAN_CONF=" + self.env["STRONGSWAN_CONF"], "swanctl", *words,
-                                "--uri", "unix:///run/charon.vici", check=check)
+                                "--uri", "unix:///run/charon.vici", check=check, timeout=timeout)
 
     def initiate(self):
         self.swanctl("--initiate", "--child", "hq", "--timeout", "5")

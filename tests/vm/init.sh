@@ -26,7 +26,7 @@ mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t tmpfs -o mode=755 tmpfs /run
 mountpoint -q /dev || mount -t devtmpfs dev /dev
-mkdir -p /dev/pts /dev/shm /dev/net /run/lock /run/netns /run/vm/lib
+mkdir -p /dev/pts /dev/shm /dev/net /run/lock /run/netns /dev/vm/lib
 mount -t devpts devpts /dev/pts
 mount -t tmpfs -o mode=1777 tmpfs /dev/shm
 [ -e /dev/fd ] || ln -s /proc/self/fd /dev/fd
@@ -35,12 +35,13 @@ while read -r directory; do
 	[ -e "$directory" ] || host "$directory" ro || fail "cannot mount $directory"
 done <"$job/directories"
 
-# The modules are not where modprobe looks, neither when we call it nor when the kernel does.
-ln -s /usr/lib/uml/modules /run/vm/lib/modules
-printf '#!/bin/sh\nexec modprobe -d /run/vm "$@"\n' >/run/vm/modprobe
-chmod 755 /run/vm/modprobe
-echo /run/vm/modprobe >/proc/sys/kernel/modprobe
-export MODPROBE_OPTIONS="-d /run/vm"
+# The modules are not where modprobe looks, whether we call it, the kernel or iptables. A place that machines of the lab,
+# which have a /run of their own, can see as well.
+ln -s /usr/lib/uml/modules /dev/vm/lib/modules
+printf '#!/bin/sh\nexec modprobe -d /dev/vm "$@"\n' >/dev/vm/modprobe
+chmod 755 /dev/vm/modprobe
+echo /dev/vm/modprobe >/proc/sys/kernel/modprobe
+export MODPROBE_OPTIONS="-d /dev/vm"
 # shellcheck disable=SC2046 # one word for each module
 modprobe -a $(cat "$job/modules") >>"$job/output" 2>&1 || fail "a kernel module is missing"
 

@@ -13,7 +13,7 @@ BUILD = os.environ.get("KT_BUILD", os.path.join(os.path.dirname(TESTS), "build")
 
 
 def pytest_configure():
-    if not os.path.exists("/run/vm"):
+    if not os.path.exists("/dev/vm"):
         raise pytest.UsageError("these tests run in a virtual machine: tests/vm/vm.py /usr/bin/python3 -m pytest ...")
 
 
