@@ -4,6 +4,21 @@
 #include "cli/fmt_text.h"
 #include "cli/table.h"
 
+/* Routes and rules, or what is static, that are not as they should be. */
+static void object_complaints(const char *whose, const json_t *list, FILE *out)
+{
+	size_t i;
+	json_t *v;
+
+	json_array_foreach((json_t *)(uintptr_t)list, i, v)
+	{
+		const char *state = fmt_str(v, "state");
+		if (strcmp(state, "missing") == 0 || strcmp(state, "foreign") == 0)
+			fprintf(out, "%s: %s is %s%s%s\n", whose, fmt_str(v, "text"), state,
+				*fmt_str(v, "error") ? ": " : "", fmt_str(v, "error"));
+	}
+}
+
 /* Addresses that are not as they should be. */
 static void vrrp_complaints(const json_t *inst, FILE *out)
 {
@@ -19,6 +34,7 @@ static void vrrp_complaints(const json_t *inst, FILE *out)
 		fprintf(out, "%s: address %s on %s is %s%s%s\n", fmt_str(inst, "name"), fmt_str(v, "address"),
 			fmt_str(v, "interface"), state, *fmt_str(v, "error") ? ": " : "", fmt_str(v, "error"));
 	}
+	object_complaints(fmt_str(inst, "name"), json_object_get(inst, "routes"), out);
 	v = json_object_get(inst, "virtual_mac");
 	if (json_is_object(v) &&
 	    (strcmp(fmt_str(v, "state"), "absent") == 0 || strcmp(fmt_str(v, "state"), "foreign") == 0))
@@ -61,6 +77,7 @@ void fmt_vrrp(const json_t *data, FILE *out)
 	{
 		vrrp_complaints(v, out);
 	}
+	object_complaints("static", json_object_get(data, "static"), out);
 }
 
 static void vrrp_timers(const json_t *v, FILE *out)
@@ -128,6 +145,18 @@ static void vrrp_addresses(const json_t *v, FILE *out)
 	}
 }
 
+static void vrrp_objects(const char *title, const json_t *list, FILE *out)
+{
+	size_t i;
+	json_t *o;
+
+	if (json_array_size(list))
+		fprintf(out, "  %s:\n", title);
+	json_array_foreach((json_t *)(uintptr_t)list, i, o)
+		fprintf(out, "    %s: %s%s%s\n", fmt_str(o, "text"), fmt_str(o, "state"),
+			*fmt_str(o, "error") ? ", " : "", fmt_str(o, "error"));
+}
+
 static void vrrp_counters(const json_t *v, FILE *out)
 {
 	const json_t *c = json_object_get(v, "counters");
@@ -172,6 +201,11 @@ void fmt_vrrp_detail(const json_t *data, FILE *out)
 		vrrp_delays(v, out);
 		vrrp_peer(v, out);
 		vrrp_addresses(v, out);
+		vrrp_objects("Routes and rules", json_object_get(v, "routes"), out);
 		vrrp_counters(v, out);
+	}
+	if (json_array_size(json_object_get(data, "static"))) {
+		fprintf(out, "\nIn every role\n");
+		vrrp_objects("Objects", json_object_get(data, "static"), out);
 	}
 }

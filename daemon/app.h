@@ -71,6 +71,11 @@ struct app_group {
 	enum node_net_mode mode;
 	bool vip_told, garp_told;
 	struct net_status net;
+	struct log_rate lost_rate;
+	uint64_t lost; /* objects that somebody else removed */
+	char last_lost[NET_NAME_MAX];
+	mono_t lost_at;
+	bool lost_yielded; /* the role was given away for it */
 };
 
 struct app {

@@ -138,6 +138,78 @@ void app_net_mode(struct app *a, uint16_t group, enum node_net_mode mode, struct
 		on_group(a, group, &st);
 }
 
+/* True when address_lost = "yield" counts for this object. */
+static bool loss_counts(const struct app *a, const struct net_op *op)
+{
+	if (op->tag >= a->cfg->n_instances || a->cfg->instances[op->tag].address_lost != VRRP_LOST_YIELD)
+		return false;
+	const struct vrrp_conf *c = &a->cfg->instances[op->tag];
+	struct rtnl_route route;
+	struct rule rule;
+	char x[ROUTE_TEXT_MAX], y[ROUTE_TEXT_MAX];
+	for (uint16_t k = 0; op->what == NET_ADDR && k < c->n_vips; k++)
+		if (addr_eq(&c->vips[k].addr, &op->addr) && c->vips[k].plen == op->plen)
+			return !c->vips[k].no_track;
+	if (netstate_op_route(netapply_state(a->net), op, &route))
+		for (uint32_t k = 0; k < a->cfg->n_routes; k++)
+			if (!strcmp(route_text_print(&route.r, x), route_text_print(&a->cfg->routes[k].route, y)))
+				return a->cfg->routes[k].track;
+	if (netstate_op_rule(netapply_state(a->net), op, &rule))
+		for (uint32_t k = 0; k < a->cfg->n_rules; k++)
+			if (!strcmp(route_text_print_rule(&rule, x), route_text_print_rule(&a->cfg->rules[k].rule, y)))
+				return a->cfg->rules[k].track;
+	return false;
+}
+
+static bool link_up(struct app *a, int ifindex)
+{
+	const struct net_link *l = netstate_link(netapply_state(a->net), ifindex);
+	return l && l->up;
+}
+
+/* What went with its interface is no loss of this kind: the members hear of the interface. */
+static bool link_is_why(struct app *a, const struct net_op *op)
+{
+	struct rtnl_route route;
+	if (op->what == NET_ADDR)
+		return !link_up(a, op->ifindex);
+	bool down = false;
+	if (netstate_op_route(netapply_state(a->net), op, &route))
+		for (unsigned i = 0; i < route.r.n_hops; i++)
+			down |= route.r.hop[i].dev[0] && !link_up(a, route.oif[i]);
+	return down;
+}
+
+static void on_lost(void *arg, const struct net_op *op)
+{
+	struct app *a = arg;
+	char text[NET_NAME_MAX];
+	unsigned held;
+	if (link_is_why(a, op))
+		return;
+	netstate_obj_name(netapply_state(a->net), op->obj, text);
+	if (op->group >= a->node.n_groups) {
+		log_warn(LOG_NET, "%s was removed by somebody else: put back", text);
+		return;
+	}
+	struct app_group *g = &a->group[op->group];
+	bool wish = loss_counts(a, op);
+	bool yield = wish && node_group_peer_ready(&a->node, op->group, clock_mono());
+	g->lost++;
+	memcpy(g->last_lost, text, sizeof(text));
+	g->lost_at = clock_mono();
+	g->lost_yielded = yield;
+	if (log_rate_ok(&g->lost_rate, 1, &held) || yield)
+		log_warn(LOG_NET, "group %s: %s was removed by somebody else: %s (%u more not told)",
+			 group_name(a, op->group), text,
+			 yield  ? "the role goes to the peer (address_lost = \"yield\")"
+			 : wish ? "put back, as no peer is ready to take the role"
+				: "put back",
+			 held);
+	if (yield)
+		feed_group(a, op->group, NODE_EV_LOST, ROLE_NET_PENDING, 0);
+}
+
 static void on_link(void *arg, const struct net_link *l)
 {
 	app_vmac_link(arg, l); /* before app_vrrp_link, which forgets an interface that is gone */
@@ -244,6 +316,7 @@ static void declare_routes(struct app *a)
 void app_net_declare(struct app *a)
 {
 	struct netstate *ns = netapply_state(a->net);
+	netapply_promote(a->net, a->cfg->promote_secondaries);
 	netstate_conf_begin(ns);
 	for (uint16_t i = 0; i < a->cfg->n_instances; i++) {
 		const struct vrrp_conf *c = &a->cfg->instances[i];
@@ -272,6 +345,8 @@ int app_net_start(struct app *a)
 	nc.hooks.link = on_link;
 	nc.hooks.acked = on_acked;
 	nc.hooks.group = on_group;
+	nc.hooks.lost = on_lost;
+	nc.promote_secondaries = a->cfg->promote_secondaries;
 	const char *why = NULL;
 	a->net = netapply_new(&nc, &why);
 	if (!a->net)

@@ -1,7 +1,9 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 #include "daemon/base/log.h"
@@ -28,6 +30,8 @@ struct netapply {
 	unsigned held;
 	bool held_back;    /* something was asked for meanwhile */
 	bool own_failed;   /* the file on disk is not the list */
+	uint32_t promotes; /* jobs about promote_secondaries on their way */
+	bool ending, promoted_back;
 	bool promote_told; /* that others' addresses could not be protected was said */
 	int own_err;
 	struct route_list list; /* KERNEL's while list_busy */
@@ -117,16 +121,66 @@ static void batch_done(struct kt_job *job)
 	run_soon(na);
 }
 
+/* ---- promote_secondaries ---- */
+
+struct promote {
+	char path[96];
+	bool set;     /* to 1 where it is 0; false: back to 0 */
+	bool changed; /* by KERNEL: it was 0 */
+};
+
+/* Runs on KERNEL. */
+static int promote_run(void *ctx)
+{
+	struct promote *p = ctx;
+	char now = '0';
+	int fd = open(p->path, O_RDWR | O_CLOEXEC), rc = 0;
+	if (fd < 0)
+		return -errno;
+	if (p->set && read(fd, &now, 1) != 1)
+		rc = -EIO;
+	else if (!p->set || now == '0')
+		rc = pwrite(fd, p->set ? "1" : "0", 1, 0) == 1 ? 0 : -errno;
+	p->changed = p->set && rc == 0 && now == '0';
+	close(fd);
+	return rc;
+}
+
 static void promote_done(struct kt_job *job)
 {
 	struct netapply *na = job->arg;
-	if (job->result == 0 || na->promote_told)
-		return;
-	na->promote_told = true;
-	log_notice(LOG_NET,
-		   "%s: %s: where one of our IPv4 addresses came first in its subnet, the kernel deletes later ones of "
-		   "others together with it; set it to 1",
-		   job->sysctl.path, err_text(job->result));
+	struct promote *p = job->call.ctx;
+	const struct net_link *l = netstate_link(&na->ns, (int)job->cookie);
+	if (p->changed && l)
+		netstate_link_mark(&na->ns, l->index, true);
+	if (job->result < 0 && job->result != -ENOENT && !na->promote_told) {
+		na->promote_told = true;
+		log_notice(LOG_NET,
+			   "%s: %s: where one of our IPv4 addresses came first in its subnet, the kernel deletes later "
+			   "ones of others together with it; set it to 1",
+			   p->path, err_text(job->result));
+	}
+	na->promotes--;
+	free(p);
+}
+
+static void promote_send(struct netapply *na, const struct net_link *l, bool set)
+{
+	struct kt_job *job = kt_job_new(KT_CALL, KT_LATER, promote_done, na);
+	struct promote *p = calloc(1, sizeof(*p));
+	if (job && p) {
+		snprintf(p->path, sizeof(p->path), "/proc/sys/net/ipv4/conf/%s/promote_secondaries", l->name);
+		p->set = set;
+		job->call.fn = promote_run;
+		job->call.ctx = p;
+		job->cookie = (uint64_t)l->index;
+		if (kernel_thread_submit(na->conf.kt, job) == 0) {
+			na->promotes++;
+			return;
+		}
+	}
+	free(p);
+	kt_job_free(job);
 }
 
 /*
@@ -136,19 +190,29 @@ static void promote_done(struct kt_job *job)
 static void protect_others(struct netapply *na, const struct net_op *op, unsigned n)
 {
 	int last = 0;
-	for (unsigned i = 0; i < n; i++) {
+	for (unsigned i = 0; na->conf.promote_secondaries && i < n; i++) {
 		const struct net_link *l = netstate_link(&na->ns, op[i].ifindex);
 		if (op[i].what != NET_ADDR || op[i].addr.af != ADDR_V4 || op[i].ifindex == last || !l)
 			continue;
 		last = op[i].ifindex;
-		struct kt_job *job = kt_job_new(KT_SYSCTL, KT_LATER, promote_done, na);
-		if (!job)
-			return;
-		snprintf(job->sysctl.path, sizeof(job->sysctl.path), "net/ipv4/conf/%s/promote_secondaries", l->name);
-		snprintf(job->sysctl.value, sizeof(job->sysctl.value), "1");
-		if (kernel_thread_submit(na->conf.kt, job) != 0)
-			kt_job_free(job);
+		promote_send(na, l, true);
 	}
+}
+
+static void promote_back(struct netapply *na)
+{
+	const struct net_link *l;
+	for (uint32_t iter = 0; (l = netstate_link_marked(&na->ns, &iter)) != NULL;) {
+		promote_send(na, l, false);
+		netstate_link_mark(&na->ns, l->index, false);
+	}
+}
+
+void netapply_promote(struct netapply *na, bool on)
+{
+	na->conf.promote_secondaries = on;
+	if (!on)
+		promote_back(na);
 }
 
 /* The message of an operation; 0 when it cannot be told any more what the object is. */
@@ -347,6 +411,11 @@ static void pass(struct netapply *na)
 		own_write(na);
 	tell_groups(na);
 	tell_lost(na);
+	/* Last of all: as long as addresses of ours are deleted, those of others need it. */
+	if (na->ending && !na->promoted_back && na->batches == 0 && netstate_ended(&na->ns)) {
+		na->promoted_back = true;
+		promote_back(na);
+	}
 	if (netstate_dump_wanted(&na->ns))
 		rtnl_io_dump(na->io);
 }
@@ -476,12 +545,13 @@ void netapply_kick(struct netapply *na)
 void netapply_end(struct netapply *na)
 {
 	netstate_end(&na->ns);
+	na->ending = true;
 	run(na);
 }
 
 bool netapply_ended(const struct netapply *na)
 {
-	return na->batches == 0 && netstate_ended(&na->ns);
+	return na->batches == 0 && na->promotes == 0 && netstate_ended(&na->ns) && na->promoted_back;
 }
 
 struct rtnl_io *netapply_rtnl(struct netapply *na)

@@ -40,6 +40,7 @@ struct netapply_conf {
 	struct kernel_thread *kt;
 	struct guardian *guardian; /* NULL: none */
 	char own_path[256];        /* ownership file, in the run directory */
+	bool promote_secondaries;  /* see netapply_promote */
 	struct netapply_hooks hooks;
 };
 
@@ -59,6 +60,11 @@ void netapply_set(struct netapply *na, uint16_t group, enum net_mode mode);
 struct net_status netapply_status(const struct netapply *na, uint16_t group);
 /* While held, differences are not sent; what was asked for meanwhile is done in one go when the last hold ends. */
 void netapply_hold(struct netapply *na, bool on);
+/*
+ * Whether the sysctl promote_secondaries is set on interfaces that get IPv4 addresses of ours: without it the kernel
+ * deletes a subnet's later addresses together with its first one. What was changed is put back by netapply_end.
+ */
+void netapply_promote(struct netapply *na, bool on);
 /* Takes the difference again and sends it. */
 void netapply_kick(struct netapply *na);
 /* The process ends: removes what is static and the interfaces of ours. netapply_ended tells when that is done. */

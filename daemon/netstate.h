@@ -316,6 +316,18 @@ uint32_t netstate_leftovers(const struct netstate *ns, uint16_t group);
 /* Links and the local addresses VRRP sends from. */
 const struct net_link *netstate_link(const struct netstate *ns, int ifindex);
 const struct net_link *netstate_link_by_name(const struct netstate *ns, const char *name);
+/* A mark for the caller on a link, forgotten with it, and the marked ones one after the other: *iter starts at 0. */
+void netstate_link_mark(struct netstate *ns, int ifindex, bool on);
+const struct net_link *netstate_link_marked(const struct netstate *ns, uint32_t *iter);
+
+/* One object of a group as it stands: *iter starts at 0, false at the end. */
+struct net_shown {
+	enum net_what what;
+	uint32_t obj, tag;
+	bool here, ours; /* in the kernel; and ours */
+	int err;         /* of the last refusal, positive; 0: none */
+};
+bool netstate_obj_next(const struct netstate *ns, uint16_t group, uint32_t *iter, struct net_shown *out);
 /*
  * Source address of adverts: the first IPv4 address that is neither secondary nor ours (RFC 9568 section 5.1.1.1), or
  * the first usable link-local IPv6 address that is not ours (section 5.1.2.1). False when there is none.

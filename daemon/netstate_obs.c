@@ -447,3 +447,20 @@ bool netstate_is_local(const struct netstate *ns, const struct addr *a)
 			return true;
 	return false;
 }
+
+void netstate_link_mark(struct netstate *ns, int ifindex, bool on)
+{
+	struct net_linkrec *r = net_link_find(ns, ifindex);
+	if (r)
+		r->marked = on;
+}
+
+const struct net_link *netstate_link_marked(const struct netstate *ns, uint32_t *iter)
+{
+	for (uint32_t h = *iter ? rec_at(ns, *iter)->all_next : ns->all_links; h; h = rec_at(ns, h)->all_next)
+		if (rec_at(ns, h)->marked) {
+			*iter = h;
+			return &rec_at(ns, h)->l;
+		}
+	return NULL;
+}

@@ -82,6 +82,7 @@ struct net_linkrec {
 	uint32_t first, last; /* observed addresses */
 	uint32_t iface;       /* number + 1 of the name that it bears, if somebody refers to it */
 	bool changed;
+	bool marked; /* by the caller */
 	struct net_link l;
 };
 

@@ -134,3 +134,21 @@ char *netstate_obj_name(const struct netstate *ns, uint32_t obj, char *buf)
 	}
 	return buf;
 }
+
+bool netstate_obj_next(const struct netstate *ns, uint16_t group, uint32_t *iter, struct net_shown *out)
+{
+	require(group <= NET_STATIC);
+	const struct net_obj *at = net_obj_at(ns, *iter);
+	uint32_t h = at ? at->next : 0;
+	for (unsigned w = at ? at->what + 1u : 0; !h && w < NET_WHAT_N; w++)
+		h = ns->groups[group].first[w];
+	if (!h)
+		return false;
+	const struct net_obj *o = net_obj_at(ns, h);
+	struct net_sight s = net_sight(ns, o);
+	*iter = h;
+	*out = (struct net_shown){ .what = (enum net_what)o->what, .obj = h, .tag = o->tag, .err = obj_err(ns, o) };
+	out->here = s.here || s.ours_at;
+	out->ours = s.ours_at != 0;
+	return true;
+}

@@ -577,6 +577,20 @@ static void on_force(struct node_run *r, uint16_t group)
 	}
 }
 
+/* Only to a peer that is ready: alone, a router with an address that was put back is better than none. */
+static void on_lost(struct node_run *r, uint16_t group)
+{
+	struct node *n = r->n;
+	if (group >= n->n_groups) {
+		n->stale++;
+		return;
+	}
+	const struct role *role = &n->group[group].role;
+	if (n->stopping || role->is != ROLE_MASTER || role->state != ROLE_STABLE || !node_ready_peer(n, group, r->now))
+		return;
+	node_wish(r, group, ROLE_BACKUP, ROLE_K_PLANNED, ROLE_R_ADDRESS_LOST, r->now);
+}
+
 static void on_maintenance(struct node_run *r, bool on)
 {
 	struct node *n = r->n;
@@ -738,6 +752,9 @@ static void dispatch(struct node_run *r, const struct node_ev *ev)
 	case NODE_EV_MAINTENANCE:
 		n->touched_all = true;
 		on_maintenance(r, ev->on);
+		return;
+	case NODE_EV_LOST:
+		on_lost(r, ev->group);
 		return;
 	case NODE_EV_JOIN:
 		on_join(r, ev->group);

@@ -133,6 +133,7 @@ enum node_ev_type {
 	NODE_EV_IKE,         /* tunnel, ike */
 	NODE_EV_FORCE,       /* operator: group (NODE_ALL_GROUPS), on the master give, elsewhere take */
 	NODE_EV_MAINTENANCE, /* on */
+	NODE_EV_LOST,        /* group: somebody else removed what its role brings, and address_lost says to yield */
 	NODE_EV_JOIN,        /* group: new after a reload, or with new members or tunnels */
 	NODE_EV_DRAINED,     /* answers NODE_ACT_DRAIN */
 	NODE_EV_TICK,

@@ -87,6 +87,15 @@ static json_t *deaf_json(struct app *a, uint16_t g, mono_t now)
 	return list;
 }
 
+/* What somebody else removed from under the role; null: never. */
+static json_t *lost_json(const struct app_group *g, mono_t now)
+{
+	if (!g->lost)
+		return json_null();
+	return json_pack("{s:I, s:s, s:o, s:b}", "count", (json_int_t)g->lost, "last", g->last_lost, "since_us",
+			 show_age(g->lost_at, now), "gave_role_away", g->lost_yielded);
+}
+
 static json_t *group_json(struct app *a, uint16_t g, mono_t now)
 {
 	const struct node_group *grp = &a->node.group[g];
@@ -114,6 +123,7 @@ static json_t *group_json(struct app *a, uint16_t g, mono_t now)
 	json_object_set_new(j, "arbitrate", json_boolean(grp->arbitrate));
 	json_object_set_new(j, "arbitrating_us", show_age(grp->cut_since, now));
 	json_object_set_new(j, "given_away", json_boolean(grp->given_away));
+	json_object_set_new(j, "lost", lost_json(&a->group[g], now));
 	json_object_set_new(j, "preempt_held_us",
 			    mono_is_never(grp->held_until) || mono_due(grp->held_until, now)
 				? json_null()

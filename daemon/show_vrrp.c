@@ -158,6 +158,27 @@ static const char *version_text(enum vrrp_version version)
 	return "";
 }
 
+/* Routes and rules of an instance; of what is static everything. */
+static json_t *objects_json(struct app *a, uint16_t group, uint32_t tag)
+{
+	static const char *const kind[] = { "interface", "interface", "address", "route", "rule" };
+	struct netstate *ns = netapply_state(a->net);
+	bool wanted = group == NET_STATIC || a->group[group].mode == NODE_NET_UP;
+	json_t *list = json_array();
+	struct net_shown o;
+	char text[NET_NAME_MAX];
+	for (uint32_t iter = 0; netstate_obj_next(ns, group, &iter, &o);) {
+		if (group == NET_STATIC ? o.what < NET_ADDR : o.what < NET_ROUTE || o.tag != tag)
+			continue;
+		const char *state = o.here ? o.ours ? "up" : "foreign" : wanted ? "missing" : "down";
+		const char *error = o.here || !wanted ? "" : o.err ? strerror(o.err) : "its interface is not up";
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:s, s:s}", "kind", kind[o.what], "text",
+						netstate_obj_name(ns, o.obj, text), "state", state, "error", error));
+	}
+	return list;
+}
+
 static json_t *instance_json(struct app *a, uint16_t i, mono_t now)
 {
 	const struct vrrp *v = &a->node.inst[i];
@@ -191,6 +212,7 @@ static json_t *instance_json(struct app *a, uint16_t i, mono_t now)
 	json_object_set_new(j, "peer", peer_json(v, now));
 	json_object_set_new(j, "rival", rival_json(a, i, now));
 	json_object_set_new(j, "addresses", vips);
+	json_object_set_new(j, "routes", objects_json(a, a->node.member[i].group, i));
 	json_object_set_new(j, "counters", counters_json(a, i));
 	return j;
 }
@@ -201,7 +223,8 @@ json_t *show_vrrp(struct app *a)
 	json_t *list = json_array();
 	for (uint16_t i = 0; i < a->node.n_inst; i++)
 		json_array_append_new(list, instance_json(a, i, now));
-	return json_pack("{s:s, s:o}", "node", a->cfg->node_name, "instances", list);
+	return json_pack("{s:s, s:o, s:o}", "node", a->cfg->node_name, "instances", list, "static",
+			 objects_json(a, NET_STATIC, CFG_STATIC));
 }
 
 /* Packets on an interface that are for none of its virtual routers, by family and reason. */
