@@ -94,15 +94,15 @@ static void on_applied(void *arg, bool ok)
 
 void app_accept(struct app *a)
 {
-	/* Many groups that move at once share the next text. */
+	/*
+	 * Many groups that move at once share the next text. The first text is an empty one: the library and the kernel
+	 * load what they need long before a promotion waits for it, and a refusal is known early.
+	 */
 	a->accept_again = a->accept_busy;
 	if (a->accept_busy || (!a->accept_text && !any(a)))
 		return;
 	char *text = make_text(a), *copy;
 	bool same = text && a->accept_text && strcmp(text, a->accept_text) == 0;
-	/* The very first wish is that there be no rules: nothing of ours can be there. */
-	if (text && !a->accept_text && !strchr(text, '@'))
-		same = true;
 	copy = text && !same ? strdup(text) : NULL;
 	if (copy && nft_io_run(a->nft, copy) == 0) {
 		free(a->accept_text);

@@ -81,7 +81,8 @@ static void vrf_follow(struct app *a, uint16_t inst)
 static void vmac_seen(struct app *a, uint16_t inst, const struct net_link *l)
 {
 	const struct vrrp_conf *c = a->node.inst[inst].conf;
-	int index = l->gone || (l->kind != NET_LINK_MACVLAN && l->kind != NET_LINK_IPVLAN) ? 0 : l->index;
+	bool ours = !l->gone && netstate_link_ours(netapply_state(a->net), c->vmac_name);
+	int index = ours ? l->index : 0;
 	if (a->inst[inst].vmac_ifindex != index) {
 		a->inst[inst].vmac_vrf = 0; /* a new one belongs to none */
 		if (index)
