@@ -64,7 +64,7 @@ static const struct cfg_key table[] = {
 	{ "node.run_dir", CFG_T_PATH, 0, 1, 80, "/run/keeptrackd", NULL, NULL,
 	  "Directory for the pid file, the ownership file and the control socket" },
 	{ "node.state_dir", CFG_T_PATH, 0, 1, 80, "/var/lib/keeptrackd", NULL, NULL,
-	  "Directory for what survives a reboot: the journal and the stored epoch" },
+	  "Directory for what survives a reboot: the journal, the stored epoch, maintenance" },
 	{ "node.realtime", CFG_T_BOOL, 0, 0, 1, "true", NULL, NULL,
 	  "Run the latency thread under SCHED_FIFO with locked memory where the system allows it" },
 	{ "node.log", CFG_T_BLOCK, 0, 0, 0, NULL, NULL, NULL, "Where log lines go" },
