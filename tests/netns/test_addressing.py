@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from advert import frame4, frame6, v3
-from conftest import build_dir
+from conftest import build_dir, sanitizer_reports
 from lab import now_ns, wait_for
 from rig import Ours, Rig, Vr
 from wire import Sender, Tap
@@ -24,6 +24,8 @@ def rig():
             made[name].run("ip", "-6", "addr", "flush", "dev", "eth1")
             made[name].ip("addr add fe80::%s:1/64 dev eth1 nodad" % name)
         yield made
+        found = sanitizer_reports(made)
+    assert not found, "\n".join(found)
 
 
 def instances(router):
