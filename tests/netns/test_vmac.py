@@ -472,3 +472,20 @@ def test_ipv6_addresses_without_a_link_local_one(lab):
     wait_for("the answer", lambda: ping(lab["client"], "2001:db8:1::5", 0.2), 3)
     assert "fe80::200:5eff:fe00:10a" in router.run("ip", "-6", "addr", "show", "dev", "vrrp.10")
     assert "fe80::" not in router.run("ip", "-6", "addr", "show", "dev", "vrrp.20")
+
+
+def test_two_masters_hear_each_other(lab):
+    """Each one's adverts bear the MAC that the other's interface has as well: they have to pass it nevertheless."""
+    def isolated(on):
+        for router in ROUTERS:
+            for interface in ("lan0", "wan0"):
+                lab["switch"].run("bridge", "link", "set", "dev", lab.port(router, interface), "isolated",
+                                  "on" if on else "off")
+    isolated(True)
+    for name in ROUTERS:
+        Daemon(lab, name, conf=text(vmac_conf(lab, name, peer=False, ipv6=True))).start()
+    wait_for("two masters", lambda: all(lab[name].has_ip4(VIP_LAN, VIP_WAN) for name in ROUTERS), 10)
+    isolated(False)
+    wait_master(lab, "fw-a", 3)
+    wait_for("its interfaces to be down", lambda: not any(is_up(lab["fw-b"], i) for i in ("vrrp.10", "vrrp6.10")), 2)
+    assert ping(lab["client"], VIP_LAN)
