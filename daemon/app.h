@@ -109,6 +109,7 @@ struct app {
 	struct nft_io *nft;
 	char *accept_text; /* rules that were asked for last; NULL: none ever */
 	bool accept_busy, accept_again, accept_failed, vmac_ended;
+	bool accept_wanted; /* some instance has accept = false */
 	struct loop_timer *accept_timer;
 	struct vrrp_io *vrrp;
 	struct sync_thread *sync;
@@ -184,6 +185,8 @@ void app_vmac_end(struct app *a);
 int app_accept_start(struct app *a);
 /* A role, a mode or the kernel's addresses changed: the rules follow. */
 void app_accept(struct app *a);
+/* Packets to this instance's addresses are dropped. */
+bool app_accept_applies(const struct vrrp_conf *c);
 /* After the KERNEL thread has ended. */
 void app_accept_stop(struct app *a);
 

@@ -14,7 +14,7 @@
 
 #define ACCEPT_RETRY_NS (2 * NS_PER_SEC)
 
-static bool applies(const struct vrrp_conf *c)
+bool app_accept_applies(const struct vrrp_conf *c)
 {
 	return c->no_accept && c->priority != 255;
 }
@@ -34,7 +34,7 @@ static unsigned list_vips(struct app *a, struct nft_vip *out)
 	unsigned n = 0;
 	for (uint16_t i = 0; i < a->node.n_inst; i++) {
 		const struct vrrp_conf *c = a->node.inst[i].conf;
-		if (!applies(c) || !shut(a, c->group))
+		if (!app_accept_applies(c) || !shut(a, c->group))
 			continue;
 		for (uint16_t k = 0; k < c->n_vips; k++, n++) {
 			const struct vrrp_vip *v = &c->vips[k];
@@ -65,14 +65,6 @@ static char *make_text(struct app *a)
 	return text;
 }
 
-static bool any(const struct app *a)
-{
-	for (uint16_t i = 0; i < a->node.n_inst; i++)
-		if (applies(a->node.inst[i].conf))
-			return true;
-	return false;
-}
-
 static void on_applied(void *arg, bool ok)
 {
 	struct app *a = arg;
@@ -99,7 +91,7 @@ void app_accept(struct app *a)
 	 * load what they need long before a promotion waits for it, and a refusal is known early.
 	 */
 	a->accept_again = a->accept_busy;
-	if (a->accept_busy || (!a->accept_text && !any(a)))
+	if (a->accept_busy || (!a->accept_text && !a->accept_wanted))
 		return;
 	char *text = make_text(a), *copy;
 	bool same = text && a->accept_text && strcmp(text, a->accept_text) == 0;

@@ -67,9 +67,11 @@ int app_node_build(struct app *a, struct epoch stored)
 	if (!nc.inst || !nc.member || !nc.group || !nc.peer || !nc.tunnel || !a->inst || !a->group || !a->acts.a ||
 	    !a->acts.msgs || build_groups(a, nc.group) < 0 || build_peers(a, nc.peer, &nc.n_peers) < 0)
 		return -1;
+	a->accept_wanted = false;
 	for (uint16_t i = 0; i < c->n_instances; i++) {
 		vrrp_init(&nc.inst[i], &c->instances[i]);
 		a->inst[i].announce.conf = &c->instances[i];
+		a->accept_wanted |= app_accept_applies(&c->instances[i]);
 	}
 	nc.n_tunnels = c->n_tunnels;
 	for (uint16_t t = 0; t < c->n_tunnels; t++)

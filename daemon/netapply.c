@@ -522,7 +522,9 @@ struct netstate *netapply_state(struct netapply *na)
 void netapply_prepare(struct netapply *na, uint16_t group)
 {
 	netstate_group_prepare(&na->ns, group);
-	if (netstate_own_dirty(&na->ns))
+	if (na->held) /* one list for all groups of this step; it goes ahead of the addresses all the same */
+		na->held_back = true;
+	else if (netstate_own_dirty(&na->ns))
 		own_write(na);
 }
 

@@ -43,8 +43,9 @@ void net_group_dirty(struct netstate *ns, uint32_t group)
 
 bool netstate_touched_group(struct netstate *ns, uint16_t *group)
 {
-	for (uint32_t i = 0; i < net_groups_all(ns) && ns->n_touched; i++) {
-		uint32_t g = net_group_nth(ns, i);
+	uint32_t all = net_groups_all(ns);
+	for (uint32_t i = 0; i < all && ns->n_touched; i++, ns->touched_next++) { /* on from the last one */
+		uint32_t g = net_group_nth(ns, ns->touched_next % all);
 		if (!ns->groups[g].touched)
 			continue;
 		ns->groups[g].touched = false;

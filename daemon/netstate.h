@@ -203,7 +203,7 @@ struct netstate {
 	uint32_t dump_gen, route_gen, conf_gen, op_seq;
 	uint32_t n_routes;  /* routes and rules among the objects */
 	uint32_t n_present; /* of these, routes that are in the kernel: they may die without a word */
-	uint32_t tick_group, n_groups, n_dirty[2], n_touched;
+	uint32_t tick_group, n_groups, n_dirty[2], n_touched, touched_next;
 	mono_t next_tick, next_retry;
 	struct slab objs, obs, links, specs;
 	struct slab iface_mem, group_mem; /* one object each: the arrays below */
