@@ -129,14 +129,14 @@ static void build_vmac(struct vrrp_conf *v, const struct cfg_val *block_of)
 }
 
 /* node.instances[NAME] goes before node.priority, which goes before the shared value. */
-static void apply_local(struct vrrp_conf *v, const struct cfg_rec *node)
+static void apply_local(struct vrrp_conf *v, const struct cfg_rec *node, unsigned near)
 {
 	const struct cfg_val *over = cfg_rec_val(node, "instances");
 
 	if (cfg_rec_val(node, "priority")->given)
 		v->priority = (uint8_t)num(node, "priority");
-	for (unsigned i = 0; i < over->n; i++) {
-		const struct cfg_rec *r = &over->recs[i];
+	for (unsigned k = 0; k < over->n; k++) { /* mostly in the order of the instances */
+		const struct cfg_rec *r = &over->recs[(near + k) % over->n];
 		if (strcmp(cfg_rec_val(r, "name")->text, v->name) != 0)
 			continue;
 		if (cfg_rec_val(r, "priority")->given)
@@ -145,6 +145,7 @@ static void apply_local(struct vrrp_conf *v, const struct cfg_rec *node)
 			text(r, "interface", v->interface, sizeof(v->interface));
 		if (cfg_rec_val(r, "source")->given)
 			v->source = optional_address(r, "source");
+		return; /* names are unique */
 	}
 }
 
@@ -205,7 +206,7 @@ static void build_instances(struct cfg *c, const struct cfg_tree *t)
 		v->group = UINT16_MAX;
 		v->line = r->at.line;
 		build_vips(v, cfg_rec_val(r, "virtual_addresses"), cfg_rec_val(r, "excluded_addresses"));
-		apply_local(v, block(&t->root, "node"));
+		apply_local(v, block(&t->root, "node"), i);
 	}
 }
 
@@ -221,14 +222,16 @@ static void build_static(struct cfg *c, const struct cfg_rec *vrrp)
 		build_vip(&c->static_addrs[i], &list->recs[i]);
 }
 
-static uint16_t instance_index(const struct cfg *c, const char *name)
+/* The search begins behind the member before. */
+static uint16_t instance_index(const struct cfg *c, const char *name, unsigned near)
 {
-	uint16_t i = 0;
-
-	while (i < c->n_instances && strcmp(c->instances[i].name, name) != 0)
-		i++;
-	require(i < c->n_instances);
-	return i;
+	for (unsigned k = 0; k < c->n_instances; k++) {
+		unsigned i = (near + k) % c->n_instances;
+		if (strcmp(c->instances[i].name, name) == 0)
+			return (uint16_t)i;
+	}
+	require(!"a member without its instance in a checked tree");
+	return 0;
 }
 
 static void build_group(struct cfg *c, const struct cfg_rec *r)
@@ -243,7 +246,7 @@ static void build_group(struct cfg *c, const struct cfg_rec *r)
 	g->arbitrate = num(r, "arbitrate");
 	g->line = r->at.line;
 	for (unsigned i = 0; i < list->n; i++) {
-		members[i] = instance_index(c, list->items[i].text);
+		members[i] = instance_index(c, list->items[i].text, i ? members[i - 1] + 1u : 0);
 		c->instances[members[i]].group = c->n_groups;
 	}
 	g->members = members;

@@ -31,14 +31,21 @@ static const struct cfg_val *section_val(const struct cfg_tree *t, const char *s
 	return s->n ? cfg_rec_val(&s->recs[0], name) : NULL;
 }
 
-static const struct cfg_rec *find_named(const struct cfg_val *list, const char *name)
+/* The search begins at place near: lists about the same things are mostly in the same order. */
+static const struct cfg_rec *find_near(const struct cfg_val *list, const char *name, size_t near)
 {
-	for (unsigned i = 0; list && i < list->n; i++) {
-		const char *other = text_of(&list->recs[i], "name");
+	for (unsigned k = 0; list && k < list->n; k++) {
+		const struct cfg_rec *r = &list->recs[(near + k) % list->n];
+		const char *other = text_of(r, "name");
 		if (other && strcmp(other, name) == 0)
-			return &list->recs[i];
+			return r;
 	}
 	return NULL;
+}
+
+static const struct cfg_rec *find_named(const struct cfg_val *list, const char *name)
+{
+	return find_near(list, name, 0);
 }
 
 /* "; known are a, b" for messages about references. */
@@ -93,7 +100,8 @@ static void unique_names(struct checker *c, const struct cfg_val *list)
 static const char *own_interface(const struct checker *c, const struct cfg_rec *inst)
 {
 	const char *name = text_of(inst, "name");
-	const struct cfg_rec *over = name ? find_named(c->overrides, name) : NULL;
+	size_t near = (size_t)(inst - c->instances->recs);
+	const struct cfg_rec *over = name ? find_near(c->overrides, name, near) : NULL;
 	const char *local = over ? text_of(over, "interface") : NULL;
 
 	return local ? local : text_of(inst, "interface");

@@ -38,12 +38,16 @@ static bool given(const struct cfg_rec *r, const char *name)
 static const char *base_of(const struct checker *c, const struct cfg_rec *inst)
 {
 	const char *name = text_of(inst, "name");
+	size_t near = (size_t)(inst - c->instances->recs); /* mostly in the order of the instances */
 
-	for (unsigned i = 0; name && c->overrides && i < c->overrides->n; i++) {
-		const char *whose = text_of(&c->overrides->recs[i], "name"),
-			   *local = text_of(&c->overrides->recs[i], "interface");
-		if (whose && local && strcmp(whose, name) == 0)
+	for (unsigned k = 0; name && c->overrides && k < c->overrides->n; k++) {
+		const struct cfg_rec *over = &c->overrides->recs[(near + k) % c->overrides->n];
+		const char *whose = text_of(over, "name"), *local = text_of(over, "interface");
+		if (!whose || strcmp(whose, name) != 0)
+			continue;
+		if (local)
 			return local;
+		break;
 	}
 	return text_of(inst, "interface");
 }
