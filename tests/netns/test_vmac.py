@@ -204,6 +204,9 @@ def test_a_backup_forwards_nothing(lab):
     wait_master(lab, "fw-b")
     wait_for("the guardian", lambda: not is_up(lab["fw-a"], "vrrp.10"), 2)
     assert send_1000(lab, "fw-b", "fw-a") == (1000, 0)
+    pair["fw-a"].start()  # the next process takes over what is left of it
+    wait_master(lab, "fw-a", 20)
+    wait_for("everything in its place", lambda: serves(lab, "fw-a"), 2)
 
 
 def test_an_interface_that_is_up_would_forward(lab):
