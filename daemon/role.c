@@ -401,6 +401,12 @@ static void on_wish(struct role *r, const struct role_ev *wish, mono_t now, stru
 		}
 		if (r->target == wish->target && wish->kind == r->kind)
 			return;
+		/* A role that is being taken back is without a voice: it has to speak again before it can be given away. */
+		if (r->is == ROLE_MASTER && r->target == ROLE_MASTER &&
+		    (wish->kind == ROLE_K_PLANNED || wish->kind == ROLE_K_STOP)) {
+			wish_later(r, wish);
+			return;
+		}
 		abandon(r, ROLE_R_NONE, now, out);
 		start_wish(r, wish, now, out);
 		return;

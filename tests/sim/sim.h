@@ -536,7 +536,6 @@ void sim_group_commits(struct sim *w, unsigned n, unsigned g);
 /* sim_vrrp.c */
 void sim_vrrp_kinds(struct sim *w);
 void sim_vrrp_forget(struct sim *w, unsigned n);
-void sim_vrrp_heard(struct sim *w, const struct sim_item *it, const struct vrrp_msg *m);
 void sim_vrrp_before(struct sim *w, unsigned n, const struct node_ev *ev);
 void sim_vrrp_after(struct sim *w, unsigned n, const struct node_ev *ev);
 /* On the channel; NULL: it went down. */

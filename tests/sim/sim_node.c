@@ -140,8 +140,12 @@ static void act(struct sim *w, unsigned n, const struct node_act *a)
 	case NODE_ACT_DRAIN:
 		drain(w, n);
 		return;
-	case NODE_ACT_ANNOUNCE:
-		return; /* neighbours are no part of this world */
+	case NODE_ACT_ANNOUNCE: /* once, if nothing is announced anyway */
+		if (mono_is_never(p->si[a->inst].garp_at)) {
+			p->si[a->inst].garp_left = 1;
+			p->si[a->inst].garp_at = w->now;
+		}
+		return;
 	case NODE_ACT_TOLD:
 		told(w, n, a);
 		return;
@@ -221,7 +225,8 @@ static void on_advert(struct sim *w, struct sim_item *it)
 	adv.u.advert.vip_list_differs = msg.odd & VRRP_ODD_VIPS;
 	ev.type = NODE_EV_ADVERT;
 	ev.advert = &adv;
-	sim_vrrp_heard(w, it, &msg);
+	if (it->flag)
+		sim_violation(w, "n%u accepts a packet that it must refuse", n + 1);
 	if (msg.priority)
 		sim_check_heard(w, it->from, n, it->inst);
 	sim_feed(w, n, &ev);

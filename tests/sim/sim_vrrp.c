@@ -115,28 +115,28 @@ static void check_deaf(struct sim *w, unsigned n, uint16_t i, const struct node_
 			      v->conf->vrid, (double)mono_sub(w->now, s->since) / 1e6);
 }
 
-/* An advertisement was accepted. */
-void sim_vrrp_heard(struct sim *w, const struct sim_item *it, const struct vrrp_msg *m)
+/* ---- around each step of a node core ---- */
+
+/* An advertisement that was accepted reaches the core. */
+static void heard(struct sim *w, unsigned n, uint16_t i, const struct vrrp_ev *ev)
 {
-	unsigned n = it->node, i = it->inst;
 	const struct vrrp *v = &w->box[n].p->inst[i];
-	if (it->flag)
-		sim_violation(w, "n%u accepts a packet that it must refuse", n + 1);
-	if (it->from == SIM_DEAF)
-		check_deaf(w, n, it->inst, &w->box[n].p->group[v->conf->group]);
-	if (m->priority && m->priority < v->priority)
+	struct addr deaf = sim_addr(i, SIM_DEAF);
+	uint8_t priority = ev->u.advert.priority;
+	if (addr_eq(&ev->u.advert.src, &deaf))
+		check_deaf(w, n, i, &w->box[n].p->group[v->conf->group]);
+	if (priority && priority < v->priority)
 		span(&w->lower[n][i], w->now, gap_ns(w, n, i));
-	else if (m->priority)
+	else if (priority)
 		w->lower[n][i].since = MONO_NEVER;
 }
-
-/* ---- around each step of a node core ---- */
 
 void sim_vrrp_before(struct sim *w, unsigned n, const struct node_ev *ev)
 {
 	const struct sim_proc *p = w->box[n].p;
 	if (ev->type != NODE_EV_ADVERT)
 		return;
+	heard(w, n, ev->inst, ev->advert);
 	w->before.echoes = p->inst[ev->inst].stats.v2_echoes;
 	w->before.state = p->inst[ev->inst].state;
 	w->before.deadline = vrrp_deadline(&p->inst[ev->inst]);

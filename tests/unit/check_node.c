@@ -802,6 +802,34 @@ START_TEST(up_and_adverts_lost)
 }
 END_TEST
 
+/* The operator is impatient while SYNC is slow: whoever ends as MASTER speaks on every segment. */
+START_TEST(force_while_the_role_is_taken_back)
+{
+	const struct role *r = &box[0].node.group[0].role;
+	lost_msgs = 1u << PEER_UP;
+	segment[0] = segment[1] = false;
+	force_from_a();
+	box[0].sync_hangs = true;
+	for (int i = 0; i < 400 && !(r->state == ROLE_PREPARING && r->target == ROLE_MASTER); i++)
+		pass(NS_PER_MS);
+	ck_assert_int_eq(r->state, ROLE_PREPARING);
+	ck_assert_int_eq(r->is, ROLE_MASTER);
+	if (_i)
+		give(0, (struct node_ev){ .type = NODE_EV_STOP });
+	else
+		force_from_a();
+	ck_assert_int_eq(r->target, ROLE_MASTER); /* first it is taken back */
+	lost_msgs = 0;
+	segment[0] = segment[1] = true;
+	box[0].sync_hangs = false;
+	pass(2 * NS_PER_SEC);
+	ck_assert(_i ? box[0].stopped : is(0) != is(1));
+	for (unsigned who = 0; who < 2; who++)
+		for (unsigned m = 0; m < INSTS; m++)
+			ck_assert_int_eq(box[who].inst[m].state == VRRP_MASTER, is(who) == ROLE_MASTER);
+}
+END_TEST
+
 START_TEST(either_side_dies_in_the_middle)
 {
 	static const struct {
@@ -1491,6 +1519,7 @@ int main(void)
 	tcase_add_test(tc, force_both_ways);
 	tcase_add_loop_test(tc, one_message_lost, 0, 4);
 	tcase_add_test(tc, up_and_adverts_lost);
+	tcase_add_loop_test(tc, force_while_the_role_is_taken_back, 0, 2);
 	tcase_add_loop_test(tc, either_side_dies_in_the_middle, 0, 4);
 	tcase_add_test(tc, prepared_crosses_take);
 	tcase_add_test(tc, link_fails_while_up_is_awaited);
