@@ -145,6 +145,9 @@ void sim_vrrp_before(struct sim *w, unsigned n, const struct node_ev *ev)
 void sim_vrrp_after(struct sim *w, unsigned n, const struct node_ev *ev)
 {
 	const struct vrrp *v = &w->box[n].p->inst[ev->inst];
+	for (unsigned i = 0; i < w->n_inst; i++)
+		if (w->box[n].p->inst[i].state != VRRP_MASTER)
+			w->deaf[n][i].since = MONO_NEVER;
 	if (ev->type != NODE_EV_ADVERT || v->stats.v2_echoes == w->before.echoes)
 		return;
 	w->count.echo++;
