@@ -78,7 +78,7 @@ keeptrackd_LDADD = libdaemon_io.a libdaemon_core.a libike_io.a libike_core.a lib
 # The imagined kernel of the simulation and the address script that it and the real kernel pass; *_real and *_root
 # need root.
 noinst_LIBRARIES += libfake_rtnl.a
-libfake_rtnl_a_SOURCES = tests/sim/fake_rtnl.h tests/sim/fake_rtnl.c tests/sim/rtnl_script.h tests/sim/rtnl_script.c
+libfake_rtnl_a_SOURCES = tests/sim/fake_rtnl.h tests/sim/fake_rtnl.c tests/sim/fake_route.c tests/sim/rtnl_script.h tests/sim/rtnl_script.c
 NET_TEST_LIBS = libdaemon_io.a libdaemon_core.a $(BASE_LIBS) $(CAPNG_LIBS)
 check_PROGRAMS += check_netstate check_fake_rtnl
 check_netstate_SOURCES = tests/unit/check_netstate.c

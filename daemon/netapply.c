@@ -355,6 +355,8 @@ static void list_done(struct kt_job *job)
 static void list_routes(struct netapply *na, mono_t now)
 {
 	bool check = na->ns.n_present && mono_due(na->list_check, now);
+	if (!na->ns.synced) /* routes are told apart by the numbers of links */
+		return;
 	if (na->list_busy || (na->ns.routes_wanted && !mono_due(na->list_at, now)))
 		return;
 	if (!netstate_routes_wanted(&na->ns) && !check)
@@ -378,7 +380,7 @@ static void list_routes(struct netapply *na, mono_t now)
 static mono_t list_deadline(const struct netapply *na)
 {
 	mono_t at = na->ns.n_present ? na->list_check : MONO_NEVER;
-	return na->list_busy ? MONO_NEVER : na->ns.routes_wanted ? mono_min(at, na->list_at) : at;
+	return na->list_busy || !na->ns.synced ? MONO_NEVER : na->ns.routes_wanted ? mono_min(at, na->list_at) : at;
 }
 
 static void tell_lost(struct netapply *na)

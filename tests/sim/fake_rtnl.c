@@ -36,7 +36,7 @@ int fake_rtnl_index(const struct fake_rtnl *f, const char *name)
 
 /* ---- events ---- */
 
-static struct rtnl_event *event_new(struct fake_rtnl *f, enum rtnl_event_kind kind)
+struct rtnl_event *fake_rtnl_tell(struct fake_rtnl *f, enum rtnl_event_kind kind)
 {
 	if (f->ev_n >= f->ev_limit) {
 		f->lost = true;
@@ -60,14 +60,14 @@ static struct net_link link_value(const struct fake_rtnl *f, const struct fake_l
 
 static void tell_link(struct fake_rtnl *f, const struct fake_link *l, bool gone)
 {
-	struct rtnl_event *e = event_new(f, gone ? RTNL_LINK_GONE : RTNL_LINK_SET);
+	struct rtnl_event *e = fake_rtnl_tell(f, gone ? RTNL_LINK_GONE : RTNL_LINK_SET);
 	if (e)
 		e->link = link_value(f, l);
 }
 
 static void tell_addr(struct fake_rtnl *f, const struct net_addr *a, bool gone)
 {
-	struct rtnl_event *e = event_new(f, gone ? RTNL_ADDR_GONE : RTNL_ADDR_SET);
+	struct rtnl_event *e = fake_rtnl_tell(f, gone ? RTNL_ADDR_GONE : RTNL_ADDR_SET);
 	if (e)
 		e->addr = *a;
 }
@@ -122,11 +122,15 @@ void fake_rtnl_feed(struct fake_rtnl *f, struct netstate *ns)
 			break;
 		case RTNL_DONE:
 		case RTNL_RESULT:
-		case RTNL_OTHER:
 		case RTNL_ROUTE_SET:
 		case RTNL_ROUTE_GONE:
+			netstate_route_seen(ns, &e.route, e.kind == RTNL_ROUTE_GONE, false);
+			break;
 		case RTNL_RULE_SET:
 		case RTNL_RULE_GONE:
+			netstate_rule_seen(ns, &e.rule, e.kind == RTNL_RULE_GONE, false);
+			break;
+		case RTNL_OTHER:
 			break;
 		}
 	}
@@ -254,6 +258,7 @@ int fake_rtnl_addr_del(struct fake_rtnl *f, const struct net_addr *a)
 		return -EADDRNOTAVAIL;
 	struct net_addr gone = f->addr[at];
 	remove_at(f, (unsigned)at);
+	fake_rtnl_routes_die(f, a->ifindex, a->addr.af, &gone.addr);
 	bool primary = gone.addr.af == ADDR_V4 && !(gone.flags & NET_A_SECONDARY);
 	if (primary && !f->promote_secondaries)
 		secondaries_of(f, &gone);
@@ -261,6 +266,18 @@ int fake_rtnl_addr_del(struct fake_rtnl *f, const struct net_addr *a)
 	if (primary && f->promote_secondaries)
 		secondaries_of(f, &gone);
 	return 0;
+}
+
+int fake_rtnl_apply(struct fake_rtnl *f, const struct netstate *ns, const struct net_op *op)
+{
+	struct rtnl_route r;
+	struct rtnl_rule l = { .proto = NET_MARK };
+	bool add = op->kind == NET_OP_ADD;
+	if (netstate_op_route(ns, op, &r))
+		return add ? fake_rtnl_route_add(f, &r) : fake_rtnl_route_del(f, &r);
+	if (netstate_op_rule(ns, op, &l.r))
+		return add ? fake_rtnl_rule_add(f, &l) : fake_rtnl_rule_del(f, &l);
+	return fake_rtnl_op(f, op);
 }
 
 int fake_rtnl_op(struct fake_rtnl *f, const struct net_op *op)
@@ -310,6 +327,7 @@ int fake_rtnl_link_add(struct fake_rtnl *f, const char *name, int peer)
 static void link_end(struct fake_rtnl *f, struct fake_link *l)
 {
 	strip(f, l->index, 0);
+	fake_rtnl_routes_die(f, l->index, 0, NULL);
 	l->up = false;
 	tell_link(f, l, true);
 	l->used = false;
@@ -335,8 +353,10 @@ int fake_rtnl_link_up(struct fake_rtnl *f, int index, bool up)
 	if (l->up == up)
 		return 0;
 	l->up = up;
-	if (!up)
+	if (!up) {
 		strip(f, index, ADDR_V6); /* keep_addr_on_down = 0 */
+		fake_rtnl_routes_die(f, index, 0, NULL);
+	}
 	tell_link(f, l, false);
 	struct fake_link *peer = link_at(f, l->peer);
 	if (peer)

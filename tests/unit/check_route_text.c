@@ -21,7 +21,8 @@ static const char *const routes[][2] = {
 	{ "throw 10.2.0.0/16 table lab", "throw 10.2.0.0/16 table 70000 scope 0" },
 	{ "unreachable 2001:db8::/32", NULL },
 	{ "local 10.3.0.1/32 dev lo", "local 10.3.0.1/32 dev lo table 255 scope 254" },
-	{ "10.4.0.0/16 via 10.0.0.1 mtu lock 1400 advmss 1360 window 9000 initcwnd 20 initrwnd 30 hoplimit 9 realms 3/4",
+	{ "10.4.0.0/16 via 10.0.0.1 mtu lock 1400 advmss 1360 window 9000 initcwnd 20 initrwnd 30 hoplimit 9 realms "
+	  "3/4",
 	  "10.4.0.0/16 via 10.0.0.1 scope 0 mtu lock 1400 advmss 1360 window 9000 initcwnd 20 initrwnd 30 hoplimit 9 "
 	  "realms 3/4" },
 	{ "10.5.0.0/16 nexthop via 10.0.0.1 weight 2 nexthop via 10.0.0.2 dev e1 onlink",
@@ -87,7 +88,8 @@ static const char *const bad_routes[][2] = {
 	{ "10.0.0.0/24 nexthop via 10.0.0.1 nonsense", "is no word of a nexthop" },
 	{ "10.0.0.0/24 nexthop via 10.0.0.1 via 10.0.0.2", "given twice" },
 	{ "10.0.0.0/24 nexthop dev e weight 257", "is no number from 1 to 256" },
-	{ "10.0.0.0/24 nexthop dev a nexthop dev b nexthop dev c nexthop dev d nexthop dev e nexthop dev f nexthop dev g "
+	{ "10.0.0.0/24 nexthop dev a nexthop dev b nexthop dev c nexthop dev d nexthop dev e nexthop dev f nexthop dev "
+	  "g "
 	  "nexthop dev h nexthop dev i",
 	  "more than 8 next hops" },
 	{ "10.0.0.0/24 dev e aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "is too long" },
@@ -216,7 +218,14 @@ START_TEST(test_table_lines)
 	ck_assert_str_eq(n.name, "isp");
 	ck_assert(route_text_table_line("  0x64\tisp # comment\n", &n));
 	ck_assert_uint_eq(n.id, 100);
-	static const char *const no[] = { "", "\n", "# 5 x", "x 5", "5", "5 # x", "0 unspec", "4294967296 x",
+	static const char *const no[] = { "",
+					  "\n",
+					  "# 5 x",
+					  "x 5",
+					  "5",
+					  "5 # x",
+					  "0 unspec",
+					  "4294967296 x",
 					  "5 a-name-that-is-longer-than-anybody-would-ever-use" };
 	for (unsigned i = 0; i < N(no); i++)
 		ck_assert_msg(!route_text_table_line(no[i], &n), "%s", no[i]);

@@ -19,9 +19,11 @@ static const char *const routes[] = {
 };
 
 static const char *const rules[] = {
-	"from 10.0.0.0/8 to 10.1.0.0/16 iif e0 oif e1 fwmark 5/7 tos 16 ipproto 6 sport 1-2 dport 3 uidrange 4-5 pref 6 "
+	"from 10.0.0.0/8 to 10.1.0.0/16 iif e0 oif e1 fwmark 5/7 tos 16 ipproto 6 sport 1-2 dport 3 uidrange 4-5 pref "
+	"6 "
 	"lookup 70000 suppress_prefixlength 0 suppress_ifgroup 2",
-	"not from 2001:db8:1:2:3:4:5:6/128 to 2001:db8:1:2:3:4:5:7/128 iif interface-15chr oif interface-16chr fwmark 1 "
+	"not from 2001:db8:1:2:3:4:5:6/128 to 2001:db8:1:2:3:4:5:7/128 iif interface-15chr oif interface-16chr fwmark "
+	"1 "
 	"pref 9 goto 10",
 	"inet6 priority 1000 l3mdev",
 	"priority 3 prohibit",
