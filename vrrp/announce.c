@@ -29,7 +29,7 @@ static void rest(struct announce_inst *i)
 	i->on = i->extra = false;
 	i->rounds = i->next_vip = 0;
 	i->round_at = i->second_at = i->settle_at = i->lower_at = i->refresh_at = i->extra_at = MONO_NEVER;
-	i->lower_quiet = MONO_ZERO;
+	i->lower_quiet = i->covered_until = MONO_ZERO;
 }
 
 static void queue(struct announce *a, struct announce_inst *first, size_t stride, uint16_t n)
@@ -108,9 +108,11 @@ static void take(struct announce *a, struct announce_inst *i, unsigned rounds, m
 	i->extra_at = after(c->vmac == VRRP_VMAC_NONE ? 0 : c->garp_extra_ns, now);
 }
 
-void announce_added(struct announce *a, uint16_t inst, mono_t now)
+bool announce_added(struct announce *a, uint16_t inst, mono_t now)
 {
 	struct announce_inst *i = at(a, inst);
+	if (i->on && mono_before(now, i->covered_until))
+		return false;
 	unsigned more = i->conf->garp_repeat - 1u;
 	mono_t next = mono_add(now, ANNOUNCE_GAP_NS);
 	bool idle = !i->rounds && mono_is_never(i->second_at);
@@ -119,11 +121,13 @@ void announce_added(struct announce *a, uint16_t inst, mono_t now)
 	else if (i->rounds == more && !i->next_vip && !i->extra)
 		i->round_at = next; /* the kernel is not done: the second round follows the whole first one */
 	retime(a, inst);
+	return true;
 }
 
 void announce_all(struct announce *a, uint16_t inst, mono_t now)
 {
 	take(a, at(a, inst), at(a, inst)->conf->garp_repeat, now, now);
+	at(a, inst)->covered_until = mono_add(now, ANNOUNCE_GAP_NS);
 	retime(a, inst);
 }
 

@@ -38,7 +38,8 @@ struct announce_inst {
 	uint16_t next_vip; /* of the round under way */
 	mono_t round_at;
 	mono_t second_at, settle_at, lower_at, refresh_at, extra_at; /* bursts to come; MONO_NEVER: none */
-	mono_t lower_quiet;                                          /* no new burst for a lower router before this */
+	mono_t covered_until; /* acknowledgements until then belong to addresses that a whole round has announced */
+	mono_t lower_quiet;   /* no new burst for a lower router before this */
 	struct timerq_slot timer;
 };
 
@@ -71,8 +72,11 @@ void announce_init(struct announce *a, struct announce_inst *first, size_t strid
 /* The same array or another one with the states in it (reload): what runs goes on with the conf that is set now. */
 void announce_rebuild(struct announce *a, struct announce_inst *first, size_t stride, uint16_t n, mono_t now);
 
-/* The kernel acknowledged an address of a MASTER and its announcement went out: the rest of the burst follows. */
-void announce_added(struct announce *a, uint16_t inst, mono_t now);
+/*
+ * The kernel acknowledged an address of a MASTER: true when its announcement is to go out now; the rest of the burst
+ * follows. False when announce_all came before the acknowledgement and speaks for this address as well.
+ */
+bool announce_added(struct announce *a, uint16_t inst, mono_t now);
 /* All addresses are to be announced now: they were there already (adopted, or the role came back). */
 void announce_all(struct announce *a, uint16_t inst, mono_t now);
 /* A lower router was heard as master, or said that it was one. */

@@ -81,7 +81,7 @@ static void pass(int64_t ns)
 static void added(uint16_t inst, unsigned n)
 {
 	for (unsigned k = 0; k < n; k++)
-		announce_added(&a, inst, now);
+		ck_assert(announce_added(&a, inst, now));
 }
 
 START_TEST(takeover)
@@ -161,6 +161,21 @@ START_TEST(adopted)
 	ck_assert_uint_eq(total[0], 3); /* at once, nothing was acknowledged */
 	pass(SEC(60));
 	ck_assert_uint_eq(total[0], 30);
+}
+END_TEST
+
+/* The kernel's events were faster than its answers: no address is announced once more than configured. */
+START_TEST(acknowledged_after_all)
+{
+	announce_all(&a, 0, now);
+	pass(MS(2));
+	for (unsigned k = 0; k < 3; k++)
+		ck_assert(!announce_added(&a, 0, now));
+	pass(SEC(1));
+	ck_assert_uint_eq(total[0], 15);
+	ck_assert(announce_added(&a, 0, now)); /* restored by us: that is another matter */
+	announce_end(&a, 0);
+	ck_assert(announce_added(&a, 0, now));
 }
 END_TEST
 
@@ -411,6 +426,7 @@ int main(void)
 	tcase_add_test(t, slow_kernel);
 	tcase_add_test(t, restored_later);
 	tcase_add_test(t, adopted);
+	tcase_add_test(t, acknowledged_after_all);
 	tcase_add_test(t, refresh);
 	tcase_add_test(t, lower_router);
 	tcase_add_test(t, lower_router_keeps_talking);
