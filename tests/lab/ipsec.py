@@ -67,6 +67,7 @@ class Charon:
         self.router = name != "peer"
         self.dir = self.machine.dir
         self.process = None
+        self.begun = 0
         ends = {"local": VIP_WAN, "remote": PEER, "local_ts": "10.0.1.0/24", "remote_ts": VPN_LAN}
         if not self.router:
             ends = {"local": PEER, "remote": VIP_WAN, "local_ts": VPN_LAN, "remote_ts": "10.0.1.0/24"}
@@ -83,13 +84,24 @@ class Charon:
 
     def start(self):
         self.machine.run("rm", "-f", "/run/charon.vici", "/run/charon.pid")
+        self.begun = self._begins()
         self.process = self.machine.spawn(CHARON, log="charon", env=self.env)
         wait_for("the control socket of charon on " + self.machine.name, self._answers, 60)
         self.swanctl("--load-all", "--file", self.swanctl_conf)
 
+    def _begins(self):
+        """How often charon said in its log that it has begun: who connects before that may wait in vain."""
+        try:
+            with open(os.path.join(self.dir, "ike.log"), encoding="utf-8", errors="replace") as f:
+                return f.read().count("worker threads")
+        except FileNotFoundError:
+            return 0
+
     def _answers(self):
         if self.process.poll() is not None:
             raise LabError("charon has ended")
+        if self._begins() == self.begun:
+            return False
         path = "/proc/%d/root/run/charon.vici" % self.process.pid
         return stat.S_ISSOCK(os.stat(path).st_mode) and self.swanctl("--version", check=False, timeout=10)
 

@@ -75,9 +75,9 @@ def test_kernel_files_status(tmp_path, private):
 
 def test_time_limit(private):
     begin = time.monotonic()
-    got = run("sh", "-c", "echo begun; trap '' TERM INT; while :; do sleep 1; done", limit=8, TMPDIR=private)
+    got = run("sh", "-c", "echo begun; trap '' TERM INT; while :; do sleep 1; done", limit=12, TMPDIR=private)
     assert got.returncode == 124 and "begun" in got.stdout and "limit" in got.stderr, got
-    assert time.monotonic() - begin < 20
+    assert time.monotonic() - begin < 30
     assert os.listdir(private) == [] and guests(private) == []
 
 

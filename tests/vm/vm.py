@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Runs a command as root in a virtual machine that has what the kernel of this machine may lack.
 
-usage: vm.py [-m MEGABYTES] [-t SECONDS] [-v] COMMAND [ARGUMENT...]
+usage: vm.py [-m MEGABYTES] [-t SECONDS] [-c N] [-v] COMMAND [ARGUMENT...]
 
 The machine is user-mode Linux: Debian's package user-mode-linux, an ordinary program. It has ESP and XFRM, VLAN, VRF,
 netem, dummy interfaces, and connection tracking of its own; it has no nft families but bridge (iptables-legacy works).
@@ -11,7 +11,8 @@ output is passed on as it comes; its exit status is returned: 124 says that the 
 module of its kernel did not start. Machines can run side by side; each has one processor. System calls in it are slow:
 what it shows is behaviour, not speed.
 
--m  memory of the machine (768)     -t  time limit in seconds (300)     -v  show the console of its kernel, too
+-m  memory of the machine (768)     -t  time limit in seconds (300)
+-c  which of the processors that this process may use (any)             -v  show the console of its kernel, too
 """
 
 import argparse
@@ -58,14 +59,14 @@ def memory_directory(megabytes):
 class Vm:
     """One run. The job directory is there from the beginning until close()."""
 
-    def __init__(self, command, megabytes=768, seconds=300, environment=None):
+    def __init__(self, command, megabytes=768, seconds=300, processor=None):
         self.seconds = seconds
         self.job = tempfile.mkdtemp(prefix="keeptrackd-vm-")
         self.process = None
         self.read = 0
         try:
-            self._prepare(command, dict(os.environ if environment is None else environment))
-            self._start(megabytes)
+            self._prepare(command, dict(os.environ))
+            self._start(megabytes, os.getpid() if processor is None else processor)
         except BaseException:
             self.close()
             raise
@@ -93,7 +94,7 @@ class Vm:
         subprocess.run([program("cc"), "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-shared", "-fPIC", "-o", self._path("fpu.so"),
                         os.path.join(HERE, "fpu.c")], check=True)
 
-    def _start(self, megabytes):
+    def _start(self, megabytes, processor):
         # In a process namespace of its own everything ends with the first process, and that one with us.
         argv = [program("setpriv"), "--pdeathsig", "KILL", program("unshare"), "--pid", "--fork", "--kill-child", "--",
                 program(KERNEL), "mem=%dM" % megabytes, "rootfstype=hostfs", "rootflags=/", "root=/dev/root", "ro",
@@ -102,7 +103,7 @@ class Vm:
         program("modprobe")
         # Kernel and tasks hand over to each other all the time; on one processor that costs half as much as on two.
         processors = sorted(os.sched_getaffinity(0))
-        argv = [program("taskset"), "-c", str(processors[os.getpid() % len(processors)])] + argv
+        argv = [program("taskset"), "-c", str(processors[processor % len(processors)])] + argv
         environment = dict(os.environ, LD_PRELOAD=self._path("fpu.so"), TMPDIR=memory_directory(megabytes))
         with open(self._path("console"), "wb") as console:
             self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=console, stderr=console,
@@ -158,6 +159,7 @@ def main():
     parser = argparse.ArgumentParser(usage=__doc__.split("\n")[2][7:], add_help=False)
     parser.add_argument("-m", type=int, default=768)
     parser.add_argument("-t", type=float, default=300)
+    parser.add_argument("-c", type=int)
     parser.add_argument("-v", action="store_true")
     parser.add_argument("-h", "--help", action="store_true")
     parser.add_argument("command", nargs=argparse.REMAINDER)
@@ -167,7 +169,7 @@ def main():
         return 0 if args.help else 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        vm = Vm(args.command, args.m, args.t)
+        vm = Vm(args.command, args.m, args.t, args.c)
     except (VmError, OSError, subprocess.SubprocessError) as e:
         print("vm.py: %s" % e, file=sys.stderr)
         return NO_MACHINE
