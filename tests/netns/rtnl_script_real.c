@@ -4,10 +4,13 @@
  */
 #include <errno.h>
 #include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include "daemon/base/clock.h"
 #include "daemon/base/loop.h"
+#include "daemon/route_list.h"
 #include "daemon/rtnl_io.h"
 #include "tests/netns/rtnl_util.h"
 #include "tests/sim/rtnl_script.h"
@@ -18,7 +21,31 @@ struct real {
 	unsigned late;
 };
 
-static int run_step(void *arg, const struct script_step *s, int index, const struct net_addr *parsed)
+/* A message of ours; for somebody else's route the protocol in it is another one. */
+static int request_route(const struct script_step *s, const struct netstate *ns, bool add)
+{
+	uint8_t msg[RTNL_MSG_MAX];
+	struct rtnl_route r;
+	if (!script_route(s, ns, &r))
+		return -EINVAL;
+	size_t len =
+	    add ? rtnl_route_add(msg, sizeof(msg), &r, 1, true) : rtnl_route_del(msg, sizeof(msg), &r, 1, true);
+	msg[NLMSG_HDRLEN + offsetof(struct rtmsg, rtm_protocol)] = r.proto;
+	return rtnl_util_request(msg, len);
+}
+
+static int request_rule(const struct script_step *s, bool add)
+{
+	uint8_t msg[RTNL_MSG_MAX];
+	struct rtnl_rule l;
+	if (!script_rule(s, &l))
+		return -EINVAL;
+	return rtnl_util_request(msg, add ? rtnl_rule_add(msg, sizeof(msg), &l.r, 1, true)
+					  : rtnl_rule_del(msg, sizeof(msg), &l.r, 1, true));
+}
+
+static int run_step(void *arg, const struct netstate *model, const struct script_step *s, int index,
+		    const struct net_addr *parsed)
 {
 	struct net_addr a = *parsed;
 	(void)arg;
@@ -47,8 +74,27 @@ static int run_step(void *arg, const struct script_step *s, int index, const str
 		return rtnl_util_addr_add(&a, NLM_F_EXCL);
 	case STEP_REPLACE:
 		return rtnl_util_addr_add(&a, NLM_F_REPLACE);
+	case STEP_ROUTE_ADD:
+	case STEP_ROUTE_FOREIGN:
+	case STEP_ROUTE_DEL:
+	case STEP_ROUTE_FOREIGN_DEL:
+		return request_route(s, model, s->kind == STEP_ROUTE_ADD || s->kind == STEP_ROUTE_FOREIGN);
+	case STEP_RULE_ADD:
+	case STEP_RULE_DEL:
+		return request_rule(s, s->kind == STEP_RULE_ADD);
 	}
 	return -EINVAL;
+}
+
+static void take_list(struct netstate *ns)
+{
+	struct route_list l = { 0 };
+	netstate_routes_begin(ns);
+	if (route_list_take(&l) == 0) {
+		route_list_tell(&l, ns);
+		netstate_routes_end(ns);
+	}
+	route_list_free(&l);
 }
 
 /* Carrier events come from a work queue of the kernel: wait for the model to agree with a dump. */
@@ -60,6 +106,9 @@ static void feed(void *arg, struct netstate *ns)
 	do {
 		loop_once(r->loop, 5 * NS_PER_MS);
 		rtnl_util_dump(&r->now);
+		take_list(&r->now);
+		if (netstate_routes_wanted(ns))
+			take_list(ns);
 		script_model(ns, model, sizeof(model));
 		script_model(&r->now, truth, sizeof(truth));
 		if (ns->synced && strcmp(model, truth) == 0)
@@ -87,6 +136,7 @@ int main(void)
 		perror("rtnl_io_new");
 		return 1;
 	}
+	script_declare(&r.now);
 	feed(&r, &ns);
 	struct script_backend b = { .arg = &r, .run = run_step, .feed = feed };
 	unsigned wrong = script_run(&b, &ns) + r.late;

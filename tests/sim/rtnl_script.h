@@ -1,5 +1,5 @@
 /*
- * Purpose: one script of address and link operations, with what the kernel must answer and hold after each. The fake
+ * Purpose: one script of address, link, route and rule operations, with what the kernel must answer and hold after each. The fake
  *          kernel and the real one run the same table.
  * Owns:    nothing.
  * Thread:  one at a time.
@@ -10,6 +10,7 @@
 #define KT_TESTS_RTNL_SCRIPT_H
 
 #include "daemon/netstate.h"
+#include "daemon/rtnl_route.h"
 
 enum step_kind {
 	STEP_PAIR = 0, /* make the pair va - vb */
@@ -21,6 +22,12 @@ enum step_kind {
 	STEP_FOREIGN, /* somebody else's: no mark */
 	STEP_REPLACE, /* somebody else's, over what is there */
 	STEP_DEL,
+	STEP_ROUTE_ADD, /* ours; arg in the words of ip-route(8) */
+	STEP_ROUTE_DEL,
+	STEP_ROUTE_FOREIGN,     /* somebody else's, of protocol 99 */
+	STEP_ROUTE_FOREIGN_DEL, /* that one */
+	STEP_RULE_ADD,          /* in the words of ip-rule(8) */
+	STEP_RULE_DEL,
 };
 
 struct script_step {
@@ -29,7 +36,7 @@ struct script_step {
 	const char *arg;  /* ADDR/LEN or new name */
 	int err;          /* expected errno, 0: success */
 	/* expected model, fed by events only: links by name, "u" up, "c" carrier, addresses in order of their text,
-	   "s" secondary, "*" our mark */
+	   "s" secondary, "*" our mark; behind them the numbers of our routes and rules that are there */
 	const char *model;
 };
 
@@ -39,11 +46,17 @@ extern const unsigned script_len;
 struct script_backend {
 	void *arg;
 	/* -errno; index is that of step->link (0: absent), a the parsed argument */
-	int (*run)(void *arg, const struct script_step *step, int index, const struct net_addr *a);
+	int (*run)(void *arg, const struct netstate *ns, const struct script_step *step, int index,
+		   const struct net_addr *a);
 	/* feeds events into the model until everything that followed from the step was seen */
 	void (*feed)(void *arg, struct netstate *ns);
 };
 
+/* The operation of a step about a route or rule; false for other steps. interfaces are looked up in ns. */
+bool script_route(const struct script_step *s, const struct netstate *ns, struct rtnl_route *out);
+bool script_rule(const struct script_step *s, struct rtnl_rule *out);
+/* Declares the routes and rules that the script is about, so that the model knows them. */
+void script_declare(struct netstate *ns);
 /* The model of va, vb and vc in the notation above; buf of at least 1024 bytes. */
 void script_model(const struct netstate *ns, char *buf, size_t cap);
 /* Number of steps with a wrong answer or a wrong model. */

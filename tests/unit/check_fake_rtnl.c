@@ -7,8 +7,11 @@
 
 static struct fake_rtnl f;
 
-static int run_step(void *arg, const struct script_step *s, int index, const struct net_addr *parsed)
+static int run_step(void *arg, const struct netstate *model, const struct script_step *s, int index,
+		    const struct net_addr *parsed)
 {
+	struct rtnl_route r;
+	struct rtnl_rule l;
 	struct net_addr a = *parsed;
 	(void)arg;
 	switch (s->kind) {
@@ -36,6 +39,16 @@ static int run_step(void *arg, const struct script_step *s, int index, const str
 		return fake_rtnl_addr_add(&f, &a);
 	case STEP_REPLACE:
 		return fake_rtnl_addr_replace(&f, &a);
+	case STEP_ROUTE_ADD:
+	case STEP_ROUTE_FOREIGN:
+		return script_route(s, model, &r) ? fake_rtnl_route_add(&f, &r) : -EINVAL;
+	case STEP_ROUTE_DEL:
+	case STEP_ROUTE_FOREIGN_DEL:
+		return script_route(s, model, &r) ? fake_rtnl_route_del(&f, &r) : -EINVAL;
+	case STEP_RULE_ADD:
+		return script_rule(s, &l) ? fake_rtnl_rule_add(&f, &l) : -EINVAL;
+	case STEP_RULE_DEL:
+		return script_rule(s, &l) ? fake_rtnl_rule_del(&f, &l) : -EINVAL;
 	}
 	return -EINVAL;
 }
@@ -44,6 +57,8 @@ static void feed(void *arg, struct netstate *ns)
 {
 	(void)arg;
 	fake_rtnl_feed(&f, ns);
+	if (netstate_routes_wanted(ns))
+		fake_rtnl_list(&f, ns);
 }
 
 START_TEST(test_script)
