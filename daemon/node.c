@@ -305,8 +305,8 @@ static void on_start(struct node_run *r, const struct node_ev *ev)
 	n->ping_at = n->has_sync ? r->now : MONO_NEVER;
 	n->pong_at = r->now;
 	for (uint16_t g = 0; g < n->n_groups; g++) {
-		/* In maintenance nothing is taken over, so nothing is kept for that. */
-		bool adopting = ev->adopting && !n->maintenance;
+		/* In maintenance nothing is taken over, so nothing is kept for that; nor where somebody else is there. */
+		bool adopting = ev->adopting && !n->maintenance && !node_any_peer_up(n);
 		n->group[g].adopting = adopting;
 		struct node_act *a = node_emit(r, NODE_ACT_NET);
 		a->group = g;
@@ -591,19 +591,6 @@ static void on_lost(struct node_run *r, uint16_t group)
 	node_wish(r, group, ROLE_BACKUP, ROLE_K_PLANNED, ROLE_R_ADDRESS_LOST, r->now);
 }
 
-static void on_maintenance(struct node_run *r, bool on)
-{
-	struct node *n = r->n;
-	n->maintenance = on;
-	for (uint16_t g = 0; g < n->n_groups; g++) {
-		const struct role *role = &n->group[g].role;
-		n->group[g].given_away = false;
-		if (on && !n->stopping && role->state == ROLE_PREPARING && role->is == ROLE_BACKUP)
-			node_wish(r, g, ROLE_BACKUP, ROLE_K_NONE, ROLE_R_MAINTENANCE, r->now);
-	}
-	node_evaluate_all(r);
-}
-
 /* After a reload: whoever is new in this group catches up with it. */
 static void on_join(struct node_run *r, uint16_t group)
 {
@@ -751,7 +738,7 @@ static void dispatch(struct node_run *r, const struct node_ev *ev)
 		return;
 	case NODE_EV_MAINTENANCE:
 		n->touched_all = true;
-		on_maintenance(r, ev->on);
+		node_maintenance(r, ev->on);
 		return;
 	case NODE_EV_LOST:
 		on_lost(r, ev->group);

@@ -643,3 +643,16 @@ void node_role(struct node_run *r, uint16_t group, const struct role_ev *ev)
 	if (was_planning && !planning && grp->role.state == ROLE_STABLE && grp->role.is != ROLE_MASTER)
 		grp->plan_retry_at = mono_add(r->now, NODE_PLAN_RETRY_NS);
 }
+
+void node_maintenance(struct node_run *r, bool on)
+{
+	struct node *n = r->n;
+	n->maintenance = on;
+	for (uint16_t g = 0; g < n->n_groups; g++) {
+		const struct role *role = &n->group[g].role;
+		n->group[g].given_away = false;
+		if (on && !n->stopping && role->state == ROLE_PREPARING && role->is == ROLE_BACKUP)
+			node_wish(r, g, ROLE_BACKUP, ROLE_K_NONE, ROLE_R_MAINTENANCE, r->now);
+	}
+	node_evaluate_all(r);
+}

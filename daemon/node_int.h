@@ -62,7 +62,11 @@ mono_t node_last_sign(const struct node *n, uint16_t group, mono_t now);
 /* SYNC has fenced at this epoch. */
 void node_fenced(struct node_run *r, const struct role_ev *ev);
 
+/* The operator takes this node out of elections, or lets it in again. */
+void node_maintenance(struct node_run *r, bool on);
+
 /* node_peer.c */
+bool node_any_peer_up(const struct node *n);
 /* Says how every group is (of very many: those that changed, and the next few). */
 void node_heartbeat(struct node_run *r);
 /* Says all of it, however many there are. */

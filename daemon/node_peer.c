@@ -52,6 +52,14 @@ static struct peer_msg *new_msg(struct node_run *r, enum peer_msg_type type, uin
 	return m;
 }
 
+bool node_any_peer_up(const struct node *n)
+{
+	bool up = false;
+	for (uint8_t p = 0; p < n->n_peers; p++)
+		up |= n->peer[p].up;
+	return up;
+}
+
 bool node_peer_has_all(const struct node *n, uint32_t peer)
 {
 	for (unsigned i = 0; i < SYNC_NODES_MAX; i++)

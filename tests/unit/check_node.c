@@ -1107,6 +1107,18 @@ START_TEST(adopting)
 }
 END_TEST
 
+/* The channel may be quicker than the interfaces. */
+START_TEST(leftovers_and_the_peer_is_there_already)
+{
+	teardown();
+	world(150, 150, 100, 100);
+	power_on(1, false);
+	set_channel(true);
+	power_on(0, true);
+	ck_assert_int_eq(box[0].net, NODE_NET_DOWN);
+}
+END_TEST
+
 /* In maintenance nobody takes over what an earlier process left, so it is not kept. */
 START_TEST(leftovers_in_maintenance)
 {
@@ -1529,6 +1541,7 @@ int main(void)
 	tcase_add_loop_test(tc, both_stop_at_once, 0, 2);
 	tcase_add_test(tc, stop_in_fault);
 	tcase_add_test(tc, leftovers_in_maintenance);
+	tcase_add_test(tc, leftovers_and_the_peer_is_there_already);
 	tcase_add_loop_test(tc, a_stop_without_up_says_goodbye, 0, 2);
 	tcase_add_test(tc, the_successor_dies_and_the_stop_says_goodbye);
 	tcase_add_test(tc, commit_ends_when_the_link_goes);
