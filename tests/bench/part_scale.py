@@ -3,7 +3,7 @@
 import threading
 import time
 
-from lab import now_ns, wait_for
+from lab import LabError, now_ns, wait_for
 from measure import Row, cell, median, percentile
 from rig import Rig, Vr
 
@@ -73,8 +73,11 @@ def run_many(stack, rig, segments, advert, seconds, settle, backup=True):
     try:
         begin = time.monotonic()
         a.start()
-        wait_for("%d virtual routers of %s to be master" % (len(vrs), stack.label),
-                 lambda: counter.routers_of(macs) == len(vrs), 60, 0.05)
+        try:
+            wait_for("all to be master", lambda: counter.routers_of(macs) == len(vrs), 60, 0.1)
+        except LabError:
+            raise LabError("%d of %d virtual routers became master within 60 s" % (
+                counter.routers_of(macs), len(vrs))) from None
         found = {"all_master_s": time.monotonic() - begin}
         if backup:
             b.start()
