@@ -145,6 +145,7 @@ void app_rest(struct app *a)
 {
 	a->stopping = true;
 	a->rest_until = mono_add(clock_mono(), REST_NS);
+	app_vmac_end(a); /* before the interfaces go, which takes the kernel its time */
 	netapply_end(a->net);
 	on_rest(a, a->rest_until);
 }

@@ -19,6 +19,8 @@
 #define LIST_GAP_MIN_NS (50 * NS_PER_MS)  /* between two lists of our routes */
 #define LIST_CHECK_NS   (10 * NS_PER_SEC) /* without a reason */
 
+#define LINK_CHUNK      2
+
 struct netapply {
 	struct netapply_conf conf;
 	struct netstate ns;
@@ -263,6 +265,23 @@ static void send_chunk(struct netapply *na, enum net_op_kind kind, const struct 
 		netstate_done(&na->ns, &op[i], -EAGAIN, clock_mono());
 }
 
+static bool is_link(const struct net_op *op)
+{
+	return op->what == NET_LINK || op->what == NET_LINK_UP;
+}
+
+/* Each interface that goes down or away takes the kernel 10 to 20 ms: a promotion must not wait for fifty of them. */
+static void send_dels(struct netapply *na, const struct net_op *op, unsigned n)
+{
+	for (unsigned at = 0, step; at < n; at += step) {
+		bool link = is_link(&op[at]);
+		for (step = 1; at + step < n && is_link(&op[at + step]) == link; step++)
+			if (link && step == LINK_CHUNK)
+				break;
+		send_chunk(na, NET_OP_DEL, op + at, step);
+	}
+}
+
 static void send_kind(struct netapply *na, enum net_op_kind kind)
 {
 	struct net_op op[NET_CHUNK];
@@ -271,7 +290,10 @@ static void send_kind(struct netapply *na, enum net_op_kind kind)
 		/* Ahead of the addition: the queue keeps the order. */
 		if (netstate_own_dirty(&na->ns))
 			own_write(na);
-		send_chunk(na, kind, op, n);
+		if (kind == NET_OP_DEL)
+			send_dels(na, op, n);
+		else
+			send_chunk(na, kind, op, n);
 	}
 }
 
@@ -546,8 +568,23 @@ void netapply_kick(struct netapply *na)
 	run(na);
 }
 
+/* One by one the kernel would take 20 ms for each interface: all in one step, if every one with the mark is ours. */
+static void drop_links(struct netapply *na)
+{
+	uint8_t msg[RTNL_MSG_MAX];
+	struct net_op op = { .kind = NET_OP_DEL, .what = NET_LINK, .group = NET_NO_GROUP };
+	if (netstate_links_marked(&na->ns) < 2)
+		return;
+	/* Ahead of what waits to take them down: those messages find nothing any more. */
+	struct kt_job *job = kt_job_new(KT_RTNL, KT_PROMOTE, NULL, NULL);
+	size_t len = rtnl_link_del_group(msg, sizeof(msg), NET_MARK, 0, true);
+	if (!job || kt_job_add(job, &op, msg, len) < 0 || kernel_thread_submit(na->conf.kt, job) < 0)
+		kt_job_free(job);
+}
+
 void netapply_end(struct netapply *na)
 {
+	drop_links(na);
 	netstate_end(&na->ns);
 	na->ending = true;
 	run(na);

@@ -261,6 +261,8 @@ bool netstate_op_route(const struct netstate *ns, const struct net_op *op, struc
 bool netstate_op_rule(const struct netstate *ns, const struct net_op *op, struct rule *out);
 /* True when the interface is one of ours: declared, listed, marked and as it was made. */
 bool netstate_link_ours(const struct netstate *ns, const char *name);
+/* Number of interfaces that bear our mark; 0 as well when one of them is not ours all the same. */
+uint32_t netstate_links_marked(const struct netstate *ns);
 /* Writes what an object is, for people: "10.0.0.1/24 on lan"; returns buf (NET_NAME_MAX bytes). */
 char *netstate_obj_name(const struct netstate *ns, uint32_t obj, char *buf);
 

@@ -107,6 +107,21 @@ bool netstate_link_ours(const struct netstate *ns, const char *name)
 	return o && o->listed && net_link_is(ns, o, l);
 }
 
+uint32_t netstate_links_marked(const struct netstate *ns)
+{
+	uint32_t n = 0, next;
+	for (uint32_t h = ns->all_links; h; h = next) {
+		const struct net_linkrec *r = slab_at(&ns->links, h);
+		next = r->all_next;
+		if (r->l.group != NET_MARK)
+			continue;
+		if (!netstate_link_ours(ns, r->l.name))
+			return 0;
+		n++;
+	}
+	return n;
+}
+
 char *netstate_obj_name(const struct netstate *ns, uint32_t obj, char *buf)
 {
 	const struct net_obj *o = obj && obj <= ns->objs.carved ? net_obj_at(ns, obj) : NULL;

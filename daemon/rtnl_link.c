@@ -117,6 +117,16 @@ size_t rtnl_link_del(uint8_t *buf, size_t cap, int ifindex, uint32_t seq, bool a
 	return finish(&m);
 }
 
+size_t rtnl_link_del_group(uint8_t *buf, size_t cap, uint32_t group, uint32_t seq, bool ack)
+{
+	struct msg m = { .buf = buf, .cap = cap };
+	if (group == 0)
+		return 0; /* that is everybody's */
+	begin(&m, RTM_DELLINK, ack ? NLM_F_ACK : 0, seq, 0);
+	put_attr(&m, IFLA_GROUP, &group, sizeof(group));
+	return finish(&m);
+}
+
 static size_t change(uint8_t *buf, size_t cap, int ifindex, uint16_t attr, uint32_t value, uint32_t seq, bool ack)
 {
 	struct msg m = { .buf = buf, .cap = cap };

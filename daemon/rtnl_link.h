@@ -37,6 +37,8 @@ void rtnl_link_vmac(uint8_t mac[6], uint8_t af, uint8_t vrid);
 size_t rtnl_link_add(uint8_t *buf, size_t cap, const struct rtnl_link *l, uint32_t seq, bool ack);
 /* RTM_DELLINK by index. */
 size_t rtnl_link_del(uint8_t *buf, size_t cap, int ifindex, uint32_t seq, bool ack);
+/* RTM_DELLINK of every interface whose group this is, all in one step. */
+size_t rtnl_link_del_group(uint8_t *buf, size_t cap, uint32_t group, uint32_t seq, bool ack);
 /* RTM_NEWLINK that sets the MTU of an interface. */
 size_t rtnl_link_mtu(uint8_t *buf, size_t cap, int ifindex, uint32_t mtu, uint32_t seq, bool ack);
 /* RTM_NEWLINK that makes an interface belong to another one (a VRF); master 0: to none. */

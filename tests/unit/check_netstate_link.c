@@ -257,6 +257,20 @@ START_TEST(test_declared_no_longer)
 }
 END_TEST
 
+START_TEST(test_marked_by_somebody_else)
+{
+	ck_assert_uint_eq(netstate_links_marked(&ns), 0);
+	made();
+	ck_assert_uint_eq(netstate_links_marked(&ns), 1);
+	struct net_link other = base(OTHER, "other0");
+	other.group = NET_MARK;
+	see(other);
+	ck_assert_uint_eq(netstate_links_marked(&ns), 0); /* not to be deleted by the mark alone */
+	netstate_link_gone(&ns, OTHER);
+	ck_assert_uint_eq(netstate_links_marked(&ns), 1);
+}
+END_TEST
+
 START_TEST(test_end)
 {
 	made();
@@ -286,6 +300,7 @@ int main(void)
 	tcase_add_test(t, test_base_renamed);
 	tcase_add_test(t, test_foreign_name);
 	tcase_add_test(t, test_declared_no_longer);
+	tcase_add_test(t, test_marked_by_somebody_else);
 	tcase_add_test(t, test_end);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);

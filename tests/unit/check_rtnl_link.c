@@ -143,6 +143,21 @@ START_TEST(test_del)
 }
 END_TEST
 
+START_TEST(test_del_group)
+{
+	static const uint8_t tail[] = { 8, 0, 27, 0, 18, 0, 0, 0 };
+	size_t len = rtnl_link_del_group(buf, sizeof(buf), 18, 3, true);
+	struct nlmsghdr h;
+	memcpy(&h, buf, sizeof(h));
+	ck_assert_uint_eq(len, 40);
+	ck_assert_uint_eq(h.nlmsg_type, RTM_DELLINK);
+	ck_assert_mem_eq(buf + 32, tail, sizeof(tail));
+	for (size_t cap = 0; cap < len; cap++)
+		ck_assert_uint_eq(rtnl_link_del_group(buf, cap, 18, 3, true), 0);
+	ck_assert_uint_eq(rtnl_link_del_group(buf, sizeof(buf), 0, 3, true), 0);
+}
+END_TEST
+
 START_TEST(test_mtu)
 {
 	static const uint8_t tail[] = { 8, 0, 4, 0, 0x78, 5, 0, 0 };
@@ -216,6 +231,7 @@ int main(void)
 	tcase_add_test(t, test_round_trip);
 	tcase_add_test(t, test_refused);
 	tcase_add_test(t, test_del);
+	tcase_add_test(t, test_del_group);
 	tcase_add_test(t, test_mtu);
 	tcase_add_test(t, test_info_cuts);
 	tcase_add_test(t, test_attr_values);
