@@ -22,6 +22,7 @@
 #define STOP_NS   (2 * NS_PER_SEC)
 #define REST_NS   (300 * NS_PER_MS) /* for the last purges and hooks, when every group rests */
 #define REST_STEP (10 * NS_PER_MS)
+#define ACTS_KEPT 4096 /* actions of one step */
 #define FEED_MAX  8192 /* waiting events; received packets fill at most half of it, the rest of them is dropped */
 
 /* ---- events to the node core ---- */
@@ -71,6 +72,19 @@ static void feed_later(struct app *a, const struct node_ev *ev)
 	fed_n++;
 }
 
+/* A step that moved thousands of groups leaves its list behind in memory: it is given back. */
+static void shrink_acts(struct app *a)
+{
+	if (a->acts.n <= ACTS_KEPT)
+		return;
+	struct node_act *fresh = calloc(a->acts.cap, sizeof(*fresh)); /* the kernel gives pages as they are written */
+	if (!fresh)
+		return;
+	free(a->acts.a);
+	a->acts.a = fresh;
+	a->acts.n = 0;
+}
+
 static void feed_now(struct app *a, const struct node_ev *ev)
 {
 	node_step(&a->node, ev, clock_mono(), &a->acts);
@@ -80,6 +94,7 @@ static void feed_now(struct app *a, const struct node_ev *ev)
 		app_act(a, &a->acts.a[i]);
 	if (a->net)
 		netapply_hold(a->net, false);
+	shrink_acts(a);
 }
 
 void app_feed(struct app *a, const struct node_ev *ev)

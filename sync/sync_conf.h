@@ -16,7 +16,7 @@
 #define SYNC_LINKS_MAX  4
 #define SYNC_NAME_MAX   32
 #define SYNC_PATH_MAX   108
-#define SYNC_LOCALS_MAX 2048
+#define SYNC_LOCALS_MAX 8192
 
 enum sync_store { SYNC_STORE_HOT = 0, SYNC_STORE_WARM = 1 };
 
