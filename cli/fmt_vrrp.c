@@ -153,8 +153,10 @@ static void vrrp_objects(const char *title, const json_t *list, FILE *out)
 	if (json_array_size(list))
 		fprintf(out, "  %s:\n", title);
 	json_array_foreach((json_t *)(uintptr_t)list, i, o)
-	    fprintf(out, "    %s: %s%s%s\n", fmt_str(o, "text"), fmt_str(o, "state"), *fmt_str(o, "error") ? ", " : "",
-		    fmt_str(o, "error"));
+	{
+		fprintf(out, "    %s: %s%s%s\n", fmt_str(o, "text"), fmt_str(o, "state"),
+			*fmt_str(o, "error") ? ", " : "", fmt_str(o, "error"));
+	}
 }
 
 static void vrrp_counters(const json_t *v, FILE *out)

@@ -156,3 +156,32 @@ def test_killed_and_restarted(lab):
     d.start()
     wait_for("only the one route that is still configured", lambda: objects(lab, "fw-a") == (1, 0), 10)
     assert "of an earlier process are still here" in d.log()
+
+
+def test_killed_master(lab):
+    """With a ready peer the guardian of a killed master takes everything that moves with the role away."""
+    daemons = start(lab)
+    wait_for("fw-b to be ready", lambda: group(daemons["fw-b"])["ready"], 10)
+    daemons["fw-a"].kill()
+    wait_for("everything to be on fw-b and nothing of the role on fw-a",
+             lambda: [objects(lab, r)[0] for r in ROUTERS] == [0, MOVING], 10)
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_promote_secondaries(lab, on):
+    """The setting is made where our addresses go, as configured, and put back at the end."""
+    path = "net/ipv4/conf/lan0/promote_secondaries"
+
+    def now():
+        return lab["fw-a"].run("cat", "/proc/sys/" + path).strip()
+    lab["fw-a"].sysctl({path: 0})
+    c = lab_conf(lab, "fw-a")
+    c["vrrp"]["promote_secondaries"] = on
+    d = Daemon(lab, "fw-a", conf=text(c))
+    d.start()
+    wait_for("the master", lambda: group(d)["role"] == "MASTER" and group(d)["state"] == "stable", 10)
+    if on:
+        wait_for("the setting", lambda: now() == "1", 3)
+    assert now() == ("1" if on else "0")
+    d.stop()
+    assert now() == "0"

@@ -10,6 +10,17 @@ START_TEST(vrrp)
 	static const struct {
 		const char *from, *to, *begin, *word;
 	} t[] = {
+		/* routes and rules: the word that is wrong, and what would be right */
+		{ "vrid = 20", "vrid = 20; routes = ( \"10.0.0.1/24 dev wan0\" )",
+		  "test.conf:2: vrrp.instances[wan].routes[0].route = \"10.0.0.1/24 dev wan0\"", "is it 10.0.0.0/24?" },
+		{ "vrid = 20", "vrid = 20; rules = ( { rule = \"from 10.0.0.0/8 lookup main\"; } )",
+		  "test.conf:2: vrrp.instances[wan].rules[0].rule", "'priority' is missing" },
+		{ "vrid = 20", "vrid = 20; routes = ( \"10.0.0.0/24 dev a\", \"10.0.0.0/24 dev b\" )",
+		  "test.conf:2: vrrp.instances[wan].routes[1].route", "give it another metric" },
+		{ "vrid = 20", "vrid = 20; rules = ( \"pref 5 lookup main\", \"lookup 254 pref 5\" )",
+		  "test.conf:2: vrrp.instances[wan].rules[1].rule", "stands on line 2 already" },
+		{ "#g", "static = { routes = ( \"default via nowhere\" ); };",
+		  "test.conf:3: vrrp.static.routes[0].route = \"default via nowhere\"", "is no IP address" },
 		/* the same VRID on one interface and family */
 		{ "interface = \"wan0\"; vrid = 20", "interface = \"lan0\"; vrid = 10",
 		  "test.conf:2: vrrp.instances[wan].vrid = 10: the VRID is used on lan0 by lan (line 1)",
