@@ -20,7 +20,7 @@ class Keepalived(Theirs):
             lines += v.theirs(self.name) if callable(v.theirs) else list(v.theirs)
             lines += ["    virtual_ipaddress {"] + ["        " + a for a in v.vips] + ["    }", "}", ""]
             return "\n".join(lines)
-        return "global_defs {\n    router_id %s\n    vrrp_version 3\n}\n" % self.name + "".join(map(one, self.instances))
+        return "global_defs {\n    router_id %s\n    vrrp_version 3\n    vrrp_garp_master_repeat 1\n}\n" % self.name + "".join(map(one, self.instances))
 
     def complaints(self):
         """What it says of packets; the wrong one of two versions is no news."""

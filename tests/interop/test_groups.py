@@ -125,9 +125,11 @@ def takeover_and_back(high, unicast=False):
         s.serves(master)
         begin = now_ns()
         master.process.terminate()
-        for name in VIPS:
-            last, ms = s.moved(name, master, backup, begin)
-            assert last == 0 and SKEW[100] - 5 < ms < SKEW[100] + LATE_ZERO_MS, (name, last, ms)
+        # Whoever hears priority 0 on one member may be ready with both before it comes on the other one.
+        took = [s.moved(name, master, backup, begin) for name in VIPS]
+        late = LATE_ZERO_MS if backup is s.ours else LATE_MS
+        assert 0 in [last for last, _ in took], took
+        assert SKEW[100] - 5 < max(ms for _, ms in took) < SKEW[100] + late, took
         s.serves(backup)
 
 
