@@ -22,6 +22,7 @@ host() {
 	mkdir -p "$1" && mount -t hostfs -o "$2,$1" host "$1"
 }
 
+directories=$(cat "$job/directories")
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t tmpfs -o mode=755 tmpfs /run
@@ -30,10 +31,11 @@ mkdir -p /dev/pts /dev/shm /dev/net /run/lock /run/netns /dev/vm/lib
 mount -t devpts devpts /dev/pts
 mount -t tmpfs -o mode=1777 tmpfs /dev/shm
 [ -e /dev/fd ] || ln -s /proc/self/fd /dev/fd
+# Outer ones first: the job directory may lie in one of them.
+echo "$directories" | sort | while read -r directory; do
+	[ -e "$directory" ] || host "$directory" ro
+done
 host "$job" rw || exit 1 # nobody could be told more than that the first process has ended
-while read -r directory; do
-	[ -e "$directory" ] || host "$directory" ro || fail "cannot mount $directory"
-done <"$job/directories"
 
 # The modules are not where modprobe looks, whether we call it, the kernel or iptables. A place that machines of the lab,
 # which have a /run of their own, can see as well.

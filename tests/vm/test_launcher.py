@@ -96,6 +96,12 @@ def test_dies_with_its_launcher(private):
     assert guests(private) == []
 
 
+def test_a_panic_is_an_end(private):
+    got = run("sh", "-c", "sleep 1; echo c >/proc/sysrq-trigger; sleep 1000", limit=60, TMPDIR=private)
+    assert got.returncode == 125 and "Kernel panic" in got.stderr, got
+    assert os.listdir(private) == [] and guests(private) == []
+
+
 def test_says_what_is_missing(private, tmp_path):
     """A host without the kernel, and a machine without a place for its memory."""
     names = tmp_path / "bin"

@@ -17,6 +17,7 @@ what it shows is behaviour, not speed.
 
 import argparse
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -56,12 +57,22 @@ def memory_directory(megabytes):
                   % megabytes)
 
 
+def job_base():
+    """Where the job directory is made: its name stands on the kernel's command line, and the kernel puts its own /dev over
+    the host's before it looks for it."""
+    for path in (tempfile.gettempdir(), "/tmp", "/var/tmp"):
+        path = os.path.realpath(path)
+        if os.access(path, os.W_OK | os.X_OK) and not re.search(r"\s|^/(dev|proc|sys)(/|$)", path):
+            return path
+    raise VmError("no directory for temporary files outside of /dev whose name has no blank in it")
+
+
 class Vm:
     """One run. The job directory is there from the beginning until close()."""
 
     def __init__(self, command, megabytes=768, seconds=300, processor=None):
         self.seconds = seconds
-        self.job = tempfile.mkdtemp(prefix="keeptrackd-vm-")
+        self.job = tempfile.mkdtemp(prefix="keeptrackd-vm-", dir=job_base())
         self.process = None
         self.read = 0
         try:
@@ -124,9 +135,10 @@ class Vm:
     def wait(self, out):
         """Passes the output on until the end; returns the exit status."""
         end = time.monotonic() + self.seconds
-        over = False
-        while self.process.poll() is None and not over:
+        over = panic = False
+        while self.process.poll() is None and not over and not panic:
             over = time.monotonic() > end
+            panic = "Kernel panic - not syncing" in self.console()  # after which it would stand still
             try:
                 self.process.wait(0.05)
             except subprocess.TimeoutExpired:
