@@ -202,8 +202,10 @@ static void check_pair(struct sim *w, unsigned a, unsigned b, unsigned inst)
 		return;
 	}
 	const struct node_group *g = group_of(w, b, w->conf[b][inst].group);
-	if (!mono_is_never(g->first_decides_until) && mono_before(w->now, g->first_decides_until))
+	if (!mono_is_never(g->first_decides_until) && mono_before(w->now, g->first_decides_until)) {
+		w->both_heard[a][b][inst] = MONO_NEVER; /* afterwards it counts from the next one on */
 		return;
+	}
 	if (!mono_is_never(w->both_heard[a][b][inst]) && mono_sub(w->now, w->both_heard[a][b][inst]) > COMMIT_NS)
 		sim_violation(w, "n%u and n%u are both MASTER of vrid %u, %.0f ms after n%u has heard the better one",
 			      a + 1, b + 1, w->conf[0][inst].vrid,
