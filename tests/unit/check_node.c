@@ -769,6 +769,28 @@ START_TEST(force_both_ways)
 }
 END_TEST
 
+/* Somebody took an address away: a ready peer gets the role, and nobody else does. */
+START_TEST(address_lost)
+{
+	give(1, (struct node_ev){ .type = NODE_EV_LOST, .group = 0 }); /* a backup has nothing to lose */
+	give(0, (struct node_ev){ .type = NODE_EV_LOST, .group = 77 });
+	pass(NS_PER_SEC);
+	master_is(0);
+	give(0, (struct node_ev){ .type = NODE_EV_LOST, .group = 0 });
+	master_is(1);
+	ck_assert_int_eq(last(0)->kind, ROLE_K_PLANNED);
+	ck_assert_int_eq(last(0)->reason, ROLE_R_ADDRESS_LOST);
+	ck_assert_str_eq(role_reason_text(ROLE_R_ADDRESS_LOST), "addressLost");
+	pass(5 * NS_PER_SEC); /* the higher priority alone does not take it back */
+	master_is(1);
+	set_channel(false);
+	pass(2 * NS_PER_SEC);
+	give(1, (struct node_ev){ .type = NODE_EV_LOST, .group = 0 }); /* nobody says that it is ready */
+	pass(NS_PER_SEC);
+	ck_assert_int_eq(is(1), ROLE_MASTER);
+}
+END_TEST
+
 START_TEST(one_message_lost)
 {
 	static const enum peer_msg_type type[] = { PEER_TAKE, PEER_PREPARED, PEER_GO, PEER_UP };
@@ -1529,6 +1551,7 @@ int main(void)
 	tcase_add_loop_test(tc, process_death_needs_all_three_signs, 0, 8);
 	tcase_add_test(tc, a_dead_peer_with_another_configuration_proves_nothing);
 	tcase_add_test(tc, force_both_ways);
+	tcase_add_test(tc, address_lost);
 	tcase_add_loop_test(tc, one_message_lost, 0, 4);
 	tcase_add_test(tc, up_and_adverts_lost);
 	tcase_add_loop_test(tc, force_while_the_role_is_taken_back, 0, 2);
