@@ -134,9 +134,9 @@ def takeover_and_back(high, unicast=False):
 
 
 def three_routers():
-    """Ours on a (150) and c (120), theirs on b (100): the highest that is left follows, with both virtual routers."""
+    """Ours on a (250) and c (200), theirs on b (20): the highest that is left follows, with both virtual routers."""
     with Rig(build_dir(), segments=2, routers=("a", "b", "c")) as rig:
-        vrs = [Vr(n, s, 10 * s, [VIPS[n] + "/16"], 0.1, {"a": 150, "b": 100, "c": 120}) for n, s in zip(VIPS, (1, 2))]
+        vrs = [Vr(n, s, 10 * s, [VIPS[n] + "/16"], 0.1, {"a": 250, "b": 20, "c": 200}) for n, s in zip(VIPS, (1, 2))]
         a, c = [Grouped(rig, n, vrs, group="edge") for n in ("a", "c")]
         b, taps = Keepalived(rig, "b", vrs, group="edge"), [rig.tap(1), rig.tap(2)]
 
