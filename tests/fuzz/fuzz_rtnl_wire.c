@@ -28,6 +28,14 @@ static void apply(struct netstate *ns, const struct rtnl_event *ev)
 	case RTNL_RESULT:
 		require(ev->err <= 0);
 		break;
+	case RTNL_ROUTE_SET:
+	case RTNL_ROUTE_GONE:
+		netstate_route_seen(ns, &ev->route, ev->kind == RTNL_ROUTE_GONE, false);
+		break;
+	case RTNL_RULE_SET:
+	case RTNL_RULE_GONE:
+		netstate_rule_seen(ns, &ev->rule, ev->kind == RTNL_RULE_GONE, false);
+		break;
 	case RTNL_OVERRUN:
 	case RTNL_OTHER:
 		break;

@@ -240,7 +240,7 @@ START_TEST(test_control_messages)
 	len = put_header(NLMSG_OVERRUN, &code, 0);
 	ck_assert_int_eq(rtnl_wire_parse(buf, len, &ev, &used), RTNL_OK);
 	ck_assert_int_eq(ev.kind, RTNL_OVERRUN);
-	len = put_header(RTM_NEWROUTE, &code, 4);
+	len = put_header(RTM_NEWNEIGH, &code, 4);
 	ck_assert_int_eq(rtnl_wire_parse(buf, len, &ev, &used), RTNL_OK);
 	ck_assert_int_eq(ev.kind, RTNL_OTHER);
 	for (int d = RTNL_OK; d < RTNL_DROP_N; d++)
