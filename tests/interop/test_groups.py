@@ -200,7 +200,7 @@ def priority_zero_of_a_group():
         assert last == 0 and SKEW[100] - 5 < ms < SKEW[100] + LATE_ZERO_MS, (last, ms)
         first = wait_for("an advert on two", lambda: s.said(s.ours, "two", begin), 2)[0]
         assert (first.t_ns - s.said(s.ours, "one", begin)[0].t_ns) / 1e6 < 50, "they move together"
-        assert "BACKUP -> MASTER (masterLeft)" in s.ours.log(), s.ours.log()
+        wait_for("the reason in the log", lambda: "BACKUP -> MASTER (masterLeft)" in s.ours.log(), 2)
         s.for_a_while(0.8, lambda: s.ours.is_all("MASTER"))
         s.rig["b"].ip("link set eth2 up")
         s.serves(s.theirs)
