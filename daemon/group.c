@@ -108,7 +108,7 @@ struct group_decision group_decide(const struct group_view *v)
 	case ROLE_FAULT:
 		if (must_fault(v) || v->holding)
 			return stay;
-		return decide(GROUP_CLEAR, ROLE_R_LINK, 0);
+		return decide(GROUP_CLEAR, ROLE_R_RECOVERED, 0);
 	}
 	return stay;
 }

@@ -51,7 +51,7 @@ sim_LDADD = libsim_mutants.a $(SODIUM_LIBS) $(NFCT_LIBS)
 sim_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=sess_walk_next,--wrap=clock_gettime,--wrap=gettimeofday,--wrap=time
 
 # Leaks of libraries, for builds with sanitizers.
-AM_TESTS_ENVIRONMENT = LSAN_OPTIONS=suppressions=$(abs_top_srcdir)/tests/lsan.supp:print_suppressions=0; export LSAN_OPTIONS;
+AM_TESTS_ENVIRONMENT += LSAN_OPTIONS=suppressions=$(abs_top_srcdir)/tests/lsan.supp:print_suppressions=0; export LSAN_OPTIONS;
 check_PROGRAMS += check_sync_heal check_node_sync
 check_sync_heal_SOURCES = tests/unit/check_sync_heal.c tests/unit/sync_rig.h
 check_sync_heal_LDADD = $(SYNC_CORE_LIBS) $(UNIT_LIBS)

@@ -150,7 +150,7 @@ static const struct row rows[] = {
 	{ "maintenance stays out", { BACKUP, .n_expired = 2, .maintenance = true }, GROUP_STAY, ROLE_R_NONE, false },
 	{ "hold after failed promotions", { BACKUP, .n_expired = 2, .holding = true }, GROUP_STAY, ROLE_R_NONE, false },
 	{ "fault, link still down", { .is = ROLE_FAULT, .n = 2, .n_down = 1 }, GROUP_STAY, ROLE_R_NONE, false },
-	{ "fault, link back", { .is = ROLE_FAULT, .n = 2 }, GROUP_CLEAR, ROLE_R_LINK, false },
+	{ "fault, link back", { .is = ROLE_FAULT, .n = 2 }, GROUP_CLEAR, ROLE_R_RECOVERED, false },
 	{ "fault, hold not over", { .is = ROLE_FAULT, .n = 2, .holding = true }, GROUP_STAY, ROLE_R_NONE, false },
 	{ "arbitrate: all expired, but the master says on the channel that it serves",
 	  { BACKUP, .n_expired = 2, .arbitrate = true, .channel_up = true, .peer = GROUP_PEER_MASTER },
