@@ -174,7 +174,13 @@ def test_a_new_instance_and_its_end(lab, make_pair):
         del conf["vrrp"]["instances"][2:]
         conf["vrrp"]["groups"][0]["members"].pop()
         pair[name].write_conf(text(conf))
-        reload_(pair[name], "configuration reloaded: [1-9]")
+    # Both at once: the standby must not have the time to take over what the master has just given up.
+    sizes = {name: len(pair[name].log()) for name in confs}
+    for name in ("fw-b", "fw-a"):
+        pair[name].signal(signal.SIGHUP)
+    for name, size in sizes.items():
+        wait_for("the reload of " + name,
+                 lambda n=name, s=size: "configuration reloaded: " in pair[n].log()[s:], 3, 0.005)
     wait_for("the address to be gone", lambda: not lab["fw-a"].has_ip4("10.0.1.30")
              and not lab["fw-a"].has_ip4("203.0.113.40"), 1)
     assert tap.vrrp(end, vrid=30)[-1].priority == 0, "an instance that ends says so"
