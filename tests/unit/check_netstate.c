@@ -789,6 +789,42 @@ START_TEST(test_own_list_with_nonsense)
 }
 END_TEST
 
+static void declare_option(const char *label, uint32_t flags)
+{
+	struct net_addr_opt opt = { .flags = flags };
+	struct addr a = ip("10.0.0.10");
+	strcpy(opt.label, label);
+	netstate_conf_begin(&ns);
+	ck_assert_int_gt(netstate_want_addr(&ns, 0, "va", &a, 24, &opt, 0), 0);
+	netstate_conf_end(&ns);
+}
+
+/* Other options in a new configuration: the address is made again, once. */
+START_TEST(test_options_changed)
+{
+	declare_option("va:1", 0);
+	fake_rtnl_dump(&f, &ns);
+	f.ev_n = 0;
+	up(0);
+	ck_assert_str_eq(f.addr[0].opt.label, "va:1");
+	declare_option("va:2", 0);
+	up(0);
+	ck_assert_str_eq(f.addr[0].opt.label, "va:2");
+	ck_assert_uint_eq(sent_add, 2);
+	ck_assert_uint_eq(sent_del, 1);
+	declare_option("va:2", 0);
+	up(0);
+	later(NET_TICK_NS);
+	ck_assert_uint_eq(sent_add, 2);
+	/* whatever the kernel makes of them afterwards is no reason to begin again */
+	strcpy(f.addr[0].opt.label, "vb");
+	fake_rtnl_dump(&f, &ns);
+	later(NET_TICK_NS);
+	ck_assert_uint_eq(sent_add, 2);
+	ck_assert_int_eq(status(0).state, NET_EQUAL);
+}
+END_TEST
+
 /* ---- routes and rules ---- */
 
 static int want_route(uint16_t group, const char *text)
@@ -1373,6 +1409,7 @@ int main(void)
 	tcase_add_test(t, test_kernel_without_marks);
 	tcase_add_test(t, test_too_many);
 	tcase_add_test(t, test_own_list_with_nonsense);
+	tcase_add_test(t, test_options_changed);
 	tcase_add_test(t, test_routes_up_and_down);
 	tcase_add_test(t, test_routes_die_silently);
 	tcase_add_test(t, test_routes_taken_away);

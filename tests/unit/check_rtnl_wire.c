@@ -50,6 +50,39 @@ START_TEST(test_addr_round_trip)
 }
 END_TEST
 
+START_TEST(test_addr_options)
+{
+	struct net_op op = op_v4(NET_OP_ADD);
+	op.opt = (struct net_addr_opt){ .peer = addr_v4(10, 0, 0, 2),
+					.broadcast = addr_v4(10, 0, 0, 255),
+					.label = "eth0:vip",
+					.scope = 253,
+					.flags = NET_A_NOPREFIXROUTE | NET_A_AUTOJOIN,
+					.limited = true };
+	for (unsigned lft = 0; lft < 2; lft++) {
+		op.opt.preferred_lft = lft * 77;
+		size_t len = rtnl_wire_addr(buf, sizeof(buf), &op, 1, true, true);
+		ck_assert_int_eq(rtnl_wire_parse(buf, len, &ev, &used), RTNL_OK);
+		const struct net_addr_opt *got = &ev.addr.opt;
+		ck_assert(addr_eq(&ev.addr.addr, &op.addr) && addr_eq(&got->peer, &op.opt.peer));
+		ck_assert(addr_eq(&got->broadcast, &op.opt.broadcast));
+		ck_assert_str_eq(got->label, "eth0:vip");
+		ck_assert_uint_eq(got->scope, 253);
+		ck_assert_uint_eq(got->flags, op.opt.flags);
+		ck_assert(got->limited && got->preferred_lft == lft * 77);
+		for (size_t cap = 0; cap < len; cap++)
+			ck_assert_uint_eq(rtnl_wire_addr(buf, cap, &op, 1, true, true), 0);
+	}
+	/* the peer is part of what is deleted, nothing else is */
+	op.kind = NET_OP_DEL;
+	size_t len = rtnl_wire_addr(buf, sizeof(buf), &op, 1, true, false);
+	ck_assert_int_eq(rtnl_wire_parse(buf, len, &ev, &used), RTNL_OK);
+	ck_assert(addr_eq(&ev.addr.opt.peer, &op.opt.peer));
+	ck_assert_str_eq(ev.addr.opt.label, "");
+	ck_assert_uint_le(len, 96); /* the guardian's room */
+}
+END_TEST
+
 /* The bytes by hand, as ip-address(8) sends them for the same address, and the mark. */
 START_TEST(test_addr_bytes)
 {
@@ -279,6 +312,7 @@ int main(void)
 	Suite *s = suite_create("rtnl_wire");
 	TCase *t = tcase_create("codec");
 	tcase_add_test(t, test_addr_round_trip);
+	tcase_add_test(t, test_addr_options);
 	tcase_add_test(t, test_addr_bytes);
 	tcase_add_test(t, test_link);
 	tcase_add_test(t, test_link_refused);
