@@ -444,6 +444,6 @@ void sim_fault(struct sim *w, struct sim_item *it)
 
 void sim_fault_start(struct sim *w)
 {
-	w->episodes = 10 + (unsigned)sim_below(w, 15);
+	w->episodes = 8 + (unsigned)sim_below(w, 13);
 	later(w, F_NEXT, 0, 0, false, 0, sim_chance(w, 0.7) ? ms(w, 6000, 12000) : ms(w, 20000, 26000));
 }

@@ -250,7 +250,6 @@ static void ctl_lost(struct sim *w, unsigned n, unsigned from, bool clean)
 	if (!c->up)
 		return;
 	c->up = false;
-	sim_vrrp_said(w, n, from, NULL);
 	TRACE(w, "n%u channel to n%u down%s", n + 1, from + 1, clean ? " (closed)" : "");
 	struct node_ev ev = { .type = NODE_EV_PEER_DOWN, .peer = sim_node_id(from), .lost = !clean };
 	sim_feed(w, n, &ev);
@@ -271,7 +270,6 @@ static void on_ctl(struct sim *w, struct sim_item *it)
 		c->hello = true;
 	require(c->hello);
 	ctl_heard(w, n, it->from);
-	sim_vrrp_said(w, n, it->from, &m);
 	struct node_ev ev = { .type = NODE_EV_PEER_MSG, .peer = sim_node_id(it->from), .msg = &m };
 	sim_feed(w, n, &ev);
 }

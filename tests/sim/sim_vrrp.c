@@ -134,6 +134,8 @@ static void heard(struct sim *w, unsigned n, uint16_t i, const struct vrrp_ev *e
 void sim_vrrp_before(struct sim *w, unsigned n, const struct node_ev *ev)
 {
 	const struct sim_proc *p = w->box[n].p;
+	if (ev->type == NODE_EV_PEER_MSG || ev->type == NODE_EV_PEER_DOWN)
+		sim_vrrp_said(w, n, (unsigned)sim_node_of(ev->peer), ev->msg);
 	if (ev->type != NODE_EV_ADVERT)
 		return;
 	heard(w, n, ev->inst, ev->advert);
