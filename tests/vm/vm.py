@@ -91,7 +91,7 @@ class Vm:
 
     def _prepare(self, command, environment):
         # Machines of the lab have a /run of their own, and Unix sockets need a real file system.
-        environment.update(TMPDIR="/dev/shm", VM_JOB=self.job)
+        environment.update(TMPDIR="/dev/shm", TMP="/dev/shm", TEMP="/dev/shm", VM_JOB=self.job)
         for word in ("LD_PRELOAD", "PWD", "OLDPWD"):
             environment.pop(word, None)
         lines = ["export %s=%s" % (k, shlex.quote(v)) for k, v in environment.items() if k.isidentifier()]
