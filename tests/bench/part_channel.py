@@ -134,15 +134,15 @@ def losses(build, runs, ours, channel=False, bulk=False):
 def part_c(ctx):
     rows, wanted = [], {s.label for s in ctx.stacks}
     skew = skew_ms(100, 1000)
-    theirs = losses(ctx.build, ctx.choose(5, 1), False) if "keepalived" in wanted else []
+    theirs = losses(ctx.build, ctx.choose(3, 1), False) if "keepalived" in wanted else []
     ctx.say("keepalived: %s" % theirs)
     if "keeptrackd" not in wanted:
         return [Row("c", "LAN interface of the master lost, adverts every 1 s: traffic gap", "", "-", cell(theirs), None)]
     with RoomForSessions():
         for channel, bulk, runs, goal, limit in (
                 (True, False, ctx.choose(10, 2), "<= 20 ms", 20),
-                (True, True, ctx.choose(5, 1), "<= 20 ms", 20),
-                (False, False, ctx.choose(5, 1), "<= 1.2 skew times (%.0f ms)" % (1.2 * skew), 1.2 * skew)):
+                (True, True, ctx.choose(4, 1), "<= 20 ms", 20),
+                (False, False, ctx.choose(3, 1), "<= 1.2 skew times (%.0f ms)" % (1.2 * skew), 1.2 * skew)):
             gaps = losses(ctx.build, runs, True, channel, bulk)
             what = "LAN interface of the master lost, adverts every 1 s, %s%s: traffic gap" % (
                 "channel up" if channel else "no channel", ", 500k sessions being copied" if bulk else "")
@@ -195,7 +195,7 @@ def part_d(ctx):
         a, b = (Ours(rig, n, groups, channel=True, replicate=True) for n in ("a", "b"))
         fill(rig["a"])
         a.start()
-        for _ in range(ctx.choose(8, 2)):
+        for _ in range(ctx.choose(5, 1)):
             wait_for("a to be master of all", lambda: all(a.holds(v.vips[0]) for v in groups), 20)
             b.start()
             wait_for("the copying to begin", lambda: b.machine.session_count() > 20000, 30, 0.002)

@@ -83,7 +83,7 @@ def pauses(stack, ctx):
     """[(who was stopped, for how many ms, b took over)]"""
     pair, found = Pair(stack, ctx.build), []
     try:
-        for _ in range(ctx.choose(5, 1)):
+        for _ in range(ctx.choose(3, 1)):
             for ms in PAUSES_MS:
                 for who, router in (("master", pair.a), ("backup", pair.b)):
                     begin = now_ns()

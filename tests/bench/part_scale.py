@@ -109,10 +109,9 @@ def part_f(ctx):
     with Rig(ctx.build) as rig:
         for advert in (1, 0.1):
             runs = {s.label: [] for s in ctx.stacks}
-            for _ in range(ctx.choose(2, 1)):
-                for stack in ctx.stacks:
-                    # the second round of announcements, 5 s after the takeover, is not what is measured
-                    runs[stack.label].append(run_many(stack, rig, 1, advert, ctx.choose(20, 5), 6.5))
+            for stack in ctx.stacks:
+                # the second round of announcements, 5 s after the takeover, is not what is measured
+                runs[stack.label].append(run_many(stack, rig, 1, advert, ctx.choose(20, 4), 6.5))
 
             def col(label, key, scale=1.0, runs=runs):
                 return [key(r) / scale for r in runs.get(label, [])]
@@ -159,8 +158,9 @@ def part_g(ctx):
              lambda r: "%.2f / %.2f ms" % (percentile(r["error_ms"], 50), percentile(r["error_ms"], 99)),
              lambda r: percentile(r["error_ms"], 99) <= 100),
             ("  CPU of the master", "<= 70 %", lambda r: percent(r["cpu_percent"][:1]), lambda r: r["cpu_percent"][0] <= 70),
-            ("  RSS / PSS", "RSS <= 64 MB", lambda r: "%.1f / %.1f MB" % (r["memory_kb"][0] / 1024, r["memory_kb"][1] / 1024),
-             lambda r: r["memory_kb"][0] <= 65536)):
+            ("  memory of all processes: PSS (RSS counts shared pages once for each)", "PSS <= 64 MB",
+             lambda r: "%.1f (%.1f) MB" % (r["memory_kb"][1] / 1024, r["memory_kb"][0] / 1024),
+             lambda r: r["memory_kb"][1] <= 65536)):
         rows.append(Row("g", what, goal, text("keeptrackd", form), text("keepalived", form),
                         None if not ours else "error" not in ours and met(ours),
                         {k: {x: y for x, y in v.items() if x != "error_ms"} for k, v in found.items()}))

@@ -80,7 +80,7 @@ def part_a(ctx):
         for count, factor in ((1, 1.0), (100, 0.5), (1000, 0.65)):
             took = {s.label: [] for s in ctx.stacks}
             late = {s.label: [] for s in ctx.stacks}
-            for _ in range(ctx.choose(10, 3)):
+            for _ in range(ctx.choose(6, 2)):
                 for stack in ctx.stacks:
                     ms, worst = announce_once(stack, rig, count)
                     took[stack.label].append(ms)
@@ -125,7 +125,7 @@ def crash_once(stack, rig, interval):
 def part_b(ctx):
     rows = []
     with Rig(ctx.build) as rig:
-        for interval, runs, middle, worst in ((0.1, ctx.choose(20, 6), 5, 20), (0.01, ctx.choose(20, 6), 2, None)):
+        for interval, runs, middle, worst in ((0.1, ctx.choose(20, 4), 5, 20), (0.01, ctx.choose(20, 4), 2, None)):
             theory = 3000 * interval + skew_ms(LOW, 1000 * interval)
             over = {s.label: [] for s in ctx.stacks}
             for _ in range(runs):
@@ -181,8 +181,8 @@ def part_e(ctx):
     rows = []
     both = {s.label: 0 for s in ctx.stacks}
     with Rig(ctx.build) as rig:
-        for interval, runs, others in ((0.1, ctx.choose(20, 5), ctx.choose(5, 2)), (1, ctx.choose(10, 3), ctx.choose(3, 1)),
-                                       (10, ctx.choose(10, 2), ctx.choose(1, 0))):
+        for interval, runs, others in ((0.1, ctx.choose(15, 4), ctx.choose(3, 1)), (1, ctx.choose(6, 2), ctx.choose(2, 1)),
+                                       (10, ctx.choose(4, 1), ctx.choose(1, 0))):
             took = {s.label: [] for s in ctx.stacks}
             for i in range(runs):
                 for stack in ctx.stacks:
@@ -245,7 +245,7 @@ def part_i(ctx):
     late = {s.label: [] for s in ctx.stacks}
     took = {s.label: [] for s in ctx.stacks}
     with Rig(ctx.build, segments=2) as rig:
-        for _ in range(ctx.choose(5, 2)):
+        for _ in range(ctx.choose(4, 1)):
             for stack in ctx.stacks:
                 worst, ms = flush_once(stack, rig, 1000, 100000)
                 late[stack.label].append(worst)

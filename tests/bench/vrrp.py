@@ -24,9 +24,9 @@ from part_load import part_h
 from part_scale import part_f, part_g
 from part_takeover import part_a, part_b, part_e, part_i
 
-PARTS = {"a": (part_a, 240), "b": (part_b, 300), "c": (part_c, 300), "d": (part_d, 240),
-         "e": (part_e, 300), "f": (part_f, 240), "g": (part_g, 240), "h": (part_h, 480),
-         "i": (part_i, 240)}
+# What each part may take at most, in seconds.
+PARTS = {"a": (part_a, 420), "b": (part_b, 300), "c": (part_c, 480), "d": (part_d, 360), "e": (part_e, 420),
+         "f": (part_f, 300), "g": (part_g, 240), "h": (part_h, 600), "i": (part_i, 300)}
 
 
 class TooLong(Exception):
