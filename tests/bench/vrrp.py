@@ -7,7 +7,7 @@
   d  LEAVING during a bulk             i  others hold the kernel's routing lock
   e  death of the process
 
-About 20 minutes, with --quick 5. Numbers are for comparing on one machine: both daemons take turns in the same run.
+About 20 minutes, with --quick 5 to 8. Numbers are for comparing on one machine: both daemons take turns in the same run.
 """
 
 import argparse
