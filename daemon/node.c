@@ -31,7 +31,7 @@ void node_init(struct node *n, const struct node_conf *c, mono_t now)
 	n->startup_delay_ns = c->startup_delay_ns;
 	n->startup_until = MONO_NEVER;
 	n->pong_at = now;
-	n->ping_at = n->heartbeat_at = n->alive_told_at = n->walk_at = MONO_NEVER;
+	n->ping_at = n->heartbeat_at = n->alive_told_at = n->walk_at = n->due_at = MONO_NEVER;
 	n->touched = NODE_NO_GROUP;
 	for (uint16_t g = 0; g < n->n_groups; g++) {
 		struct node_group *grp = &n->group[g];
@@ -163,49 +163,6 @@ void node_vrrp(struct node_run *r, uint16_t inst, const struct vrrp_ev *ev)
 		node_listens(r, inst);
 }
 
-/* A MASTER that slept past its own master-down time must listen before it speaks (design: "Stall guard"). */
-static void stall_check(struct node_run *r)
-{
-	struct node *n = r->n;
-	if (MUTANT(M_GUARD_OFF))
-		return;
-	uint32_t iter = 0, inst;
-	while (timerq_walk(&n->inst_due, r->now, &iter, &inst)) {
-		uint16_t g = n->member[inst].group;
-		struct node_group *grp = &n->group[g];
-		if (grp->members[0] != inst || grp->role.state == ROLE_DEMOTING || grp->stalled)
-			continue;
-		const struct vrrp *v = &n->inst[inst];
-		if (v->state != VRRP_MASTER || mono_is_never(v->advert_at))
-			continue;
-		int64_t late = mono_sub(r->now, v->advert_at);
-		if (late <= vrrp_own_down(v))
-			continue;
-		grp->stalled = true;
-		grp->stall_until = mono_add(r->now, v->conf->adv_ns);
-		node_touch(n, g);
-		n->stalls++;
-		struct node_act *a = node_tell(r, NODE_TOLD_STALL);
-		a->group = g;
-		a->late_ns = late;
-		if (!n->draining)
-			node_emit(r, NODE_ACT_DRAIN);
-		n->draining = true;
-	}
-}
-
-/* Somebody else is master while we slept. */
-static void stalled_heard(struct node_run *r, uint16_t group)
-{
-	struct node_group *grp = &r->n->group[group];
-	if (!grp->stalled)
-		return;
-	node_touch(r->n, group);
-	grp->stalled = false;
-	grp->stall_until = MONO_NEVER;
-	node_wish(r, group, ROLE_BACKUP, ROLE_K_FORCED, ROLE_R_STALL, r->now);
-}
-
 /* With the channel cut the master's adverts keep its sessions' copies alive: SYNC is told, once a second at most. */
 static void tell_alive(struct node_run *r, uint16_t group)
 {
@@ -235,7 +192,7 @@ static void on_advert(struct node_run *r, const struct node_ev *ev)
 	for (uint8_t p = 0; alive && p < n->n_peers; p++)
 		n->peer[p].dead = false;
 	if (alive)
-		stalled_heard(r, m->group);
+		node_stalled_heard(r, m->group);
 	node_vrrp(r, ev->inst, ev->advert);
 	if (alive && n->running)
 		node_master_heard(r, m->group);
@@ -747,7 +704,7 @@ static void dispatch(struct node_run *r, const struct node_ev *ev)
 		on_join(r, ev->group);
 		return;
 	case NODE_EV_DRAINED:
-		n->draining = false;
+		n->draining = n->woke = false;
 		n->drained = true;
 		on_tick(r);
 		n->drained = false;
@@ -763,11 +720,14 @@ void node_step(struct node *n, const struct node_ev *ev, mono_t now, struct node
 	struct node_run r = { .n = n, .out = acts, .now = now };
 	acts->n = 0;
 	acts->n_msgs = 0;
-	if (n->running)
-		stall_check(&r);
+	if (n->running) {
+		node_wake_check(&r);
+		node_stall_check(&r);
+	}
 	dispatch(&r, ev);
 	settle_step(&r);
 	check_stopped(&r);
+	n->due_at = node_deadline(n);
 }
 
 mono_t node_deadline(const struct node *n)

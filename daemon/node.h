@@ -255,6 +255,8 @@ struct node {
 	bool sync_silent_told, aborting, guardian_on, draining;
 	struct epoch authority; /* of the last AUTHORITY that SYNC was given */
 	bool drained;           /* TICK after a drain: expiries count now */
+	bool woke;              /* we slept: what the sockets hold is old, until DRAINED */
+	mono_t due_at;          /* when the next TICK was wanted */
 	uint64_t stale, stalls, rearms, rivals;
 	uint64_t splits, arbitrated; /* times two masters were seen; times a master on the channel outweighed silence */
 	uint64_t config_digest[4];

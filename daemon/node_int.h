@@ -98,6 +98,14 @@ static inline mono_t node_said_at(const struct node_peer *p, uint16_t group)
 	return mono_is_never(at) || mono_is_never(p->beat_at) ? at : mono_max(at, p->beat_at);
 }
 
+/* node_wake.c */
+/* After a sleep the sockets are read dry; what the channel says meanwhile is history. */
+void node_wake_check(struct node_run *r);
+/* A MASTER that slept past its own master-down time listens before it speaks. */
+void node_stall_check(struct node_run *r);
+/* Somebody else is master while we slept. */
+void node_stalled_heard(struct node_run *r, uint16_t group);
+
 /* node_split.c */
 /* MASTER: another master's advert was accepted; higher: it is the better one. */
 void node_rival(struct node_run *r, uint16_t inst, bool higher);

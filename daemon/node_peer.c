@@ -511,6 +511,12 @@ void node_on_peer_msg(struct node_run *r, const struct node_ev *ev)
 		re.peer = ROLE_PEER_UP;
 		break;
 	case PEER_LEAVING:
+		if (n->woke) { /* said while we slept: somebody else may have followed long ago, the wire tells */
+			p->groups[m->group].role = PEER_ROLE_BACKUP;
+			p->groups[m->group].ready = false;
+			n->stale++;
+			return;
+		}
 		p->groups[m->group].leaving = true;
 		p->groups[m->group].successor = m->successor;
 		p->groups[m->group].ready = false;
