@@ -210,9 +210,12 @@ static void read_own(struct sync *s, struct flow f, const struct ct_entry *e, mo
 	uint32_t sec = sync_sec(s, now);
 	bool traffic = has_evidence(s, f, e, now), asked = f.x->flags & SESS_ASK;
 
+	/* Its end was seen, and here it is: what waited to be told before, a claim even, is told now. */
+	bool revived = f.x->list == SESS_LIST_EXPIRY;
+
 	if (f.x->flags & (SESS_DEAD_DEL | SESS_DEAD_EXP))
 		return;
-	if (f.x->list == SESS_LIST_EXPIRY)
+	if (revived)
 		flow_unlist(s, f);
 	if (f.x->flags & SESS_LEASED && traffic && f.x->flags & SESS_FRESH) {
 		f.x->flags &= ~SESS_FRESH;
@@ -232,7 +235,7 @@ static void read_own(struct sync *s, struct flow f, const struct ct_entry *e, mo
 	bool was = f.x->why == SYNC_WHY_NONE;
 	f.x->flags &= ~SESS_ASK;
 	flow_judge(s, f);
-	if (changed || asked || was != (f.x->why == SYNC_WHY_NONE))
+	if (changed || asked || revived || was != (f.x->why == SYNC_WHY_NONE))
 		flow_dirty(s, f, ALL_PEERS);
 }
 

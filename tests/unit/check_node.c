@@ -519,6 +519,19 @@ START_TEST(priority_zero_and_leaving)
 }
 END_TEST
 
+/* The same word, but it lay in the socket while we slept: somebody else may have followed long ago. */
+START_TEST(leaving_said_while_we_slept)
+{
+	struct peer_msg m = { .type = PEER_LEAVING };
+	now = mono_add(now, 2 * NS_PER_SEC);
+	give(1, (struct node_ev){ .type = NODE_EV_PEER_MSG, .peer = 1, .msg = &m });
+	ck_assert_int_eq(is(1), ROLE_BACKUP);
+	ck_assert(!box[1].node.woke);
+	pass(NS_PER_SEC);
+	master_is(0);
+}
+END_TEST
+
 START_TEST(priority_zero_on_one_member_only)
 {
 	/* The other router is no keeptrackd: it moves one instance and keeps the other. */
@@ -1538,6 +1551,7 @@ int main(void)
 	tcase_add_loop_test(tc, one_member_deaf, 0, 2);
 	tcase_add_test(tc, one_member_deaf_and_the_peer_is_no_master);
 	tcase_add_test(tc, priority_zero_and_leaving);
+	tcase_add_test(tc, leaving_said_while_we_slept);
 	tcase_add_test(tc, priority_zero_on_one_member_only);
 	tcase_add_test(tc, only_the_channel_is_lost);
 	tcase_add_loop_test(tc, own_link_down_with_a_ready_peer, 0, INSTS);

@@ -91,6 +91,29 @@ START_TEST(test_master_claims_what_the_owner_forgot)
 }
 END_TEST
 
+/* Claimed, ended and found alive before the claim could be told: it is told after all. */
+START_TEST(test_claim_outlives_an_end_that_was_none)
+{
+	struct ct_entry e[1];
+	struct sync_authority one = { { 6, 2 }, true, false };
+
+	open_some(e, 1);
+	sync_authority(r->n[B].s, &one, r->now);
+	r->n[B].cut = true;
+	rig_event(r, B, CT_EV_UPDATE, 0, &e[0]);
+	ck_assert(rig_view(r, B, &e[0]).mine && rig_view(r, A, &e[0]).mine);
+	struct ct_entry end = e[0];
+	end.has &= ~(uint32_t)(CT_HAS_TCP_WIN | CT_HAS_TIMEOUT);
+	rig_event(r, B, CT_EV_DESTROY, 0, &end);
+	rig_sweep(r, B);
+	r->n[B].cut = false;
+	rig_run(r, 500 * NS_PER_MS);
+	ck_assert(rig_view(r, B, &e[0]).mine && !rig_view(r, A, &e[0]).mine);
+	rig_run(r, 5 * NS_PER_SEC);
+	ck_assert(rig_equal(r));
+}
+END_TEST
+
 /* The copy is lost, and the flow becomes ours before its owner could send it again. */
 START_TEST(test_lost_copy_of_a_flow_that_became_ours)
 {
@@ -164,6 +187,7 @@ static Suite *suite(void)
 	tcase_add_test(t, test_owner_reboots_and_learns_its_flows_again);
 	tcase_add_test(t, test_empty_master_ends_nothing);
 	tcase_add_test(t, test_master_claims_what_the_owner_forgot);
+	tcase_add_test(t, test_claim_outlives_an_end_that_was_none);
 	tcase_add_test(t, test_lost_copy_of_a_flow_that_became_ours);
 	tcase_add_test(t, test_forgotten_number_is_answered_once);
 	tcase_add_test(t, test_traffic_before_a_switch_is_remembered);
