@@ -213,7 +213,10 @@ static bool fence(struct sync_run *r, struct epoch epoch)
 	sync_join(r->core, now);
 	listen_as_wanted(r);
 	bool all = data_drain(r, mono_add(now, SYNC_FENCE_READ_NS));
-	(void)inject_some(r, UINT32_MAX, mono_add(clock_mono(), SYNC_FENCE_WRITE_NS));
+	/* Live changes and the batch they are in: what a bulk has still to write is no older tomorrow. */
+	mono_t until = mono_add(clock_mono(), SYNC_FENCE_WRITE_NS);
+	while (inject(r) && r->core->queues[SESS_QUEUE_LIVE].head != 0 && !mono_due(until, clock_mono()))
+		;
 	sync_fence(r->core, epoch, clock_mono());
 	return all;
 }
