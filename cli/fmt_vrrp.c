@@ -207,7 +207,7 @@ void fmt_vrrp_detail(const json_t *data, FILE *out)
 		vrrp_counters(v, out);
 	}
 	if (json_array_size(json_object_get(data, "static"))) {
-		fprintf(out, "\nIn every role\n");
+		fputs("\nKept in every role\n", out);
 		vrrp_objects("Objects", json_object_get(data, "static"), out);
 	}
 }

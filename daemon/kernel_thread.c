@@ -115,8 +115,8 @@ int kt_job_add(struct kt_job *job, const struct net_op *op, const uint8_t *msg, 
 int kt_job_add_addr(struct kt_job *job, const struct net_op *op, bool mark)
 {
 	uint8_t msg[RTNL_MSG_MAX];
-	/* The thread numbers the messages. */
-	return kt_job_add(job, op, msg, rtnl_wire_addr(msg, sizeof(msg), op, 0, mark, true));
+	size_t len = rtnl_wire_addr(msg, sizeof(msg), op, 0, mark, true); /* the thread numbers the messages */
+	return kt_job_add(job, op, msg, len);
 }
 
 /* ---- the work ---- */

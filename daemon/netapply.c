@@ -228,7 +228,7 @@ static size_t encode(const struct netapply *na, const struct net_op *op, uint8_t
 	case NET_LINK:
 		if (!add)
 			return rtnl_link_del(buf, cap, op->ifindex, 0, ack);
-		return netstate_op_link(&na->ns, op, &l) ? rtnl_link_add(buf, cap, &l, 0, ack) : 0;
+		return netstate_op_link(&na->ns, op, &l) ? rtnl_link_create(buf, cap, &l, 0, ack) : 0;
 	case NET_LINK_UP:
 		return rtnl_wire_link_up(buf, cap, op->ifindex, add, 0, ack);
 	case NET_ADDR:
@@ -236,11 +236,11 @@ static size_t encode(const struct netapply *na, const struct net_op *op, uint8_t
 	case NET_ROUTE:
 		if (!netstate_op_route(&na->ns, op, &route))
 			return 0;
-		return add ? rtnl_route_add(buf, cap, &route, 0, ack) : rtnl_route_del(buf, cap, &route, 0, ack);
+		return add ? rtnl_route_create(buf, cap, &route, 0, ack) : rtnl_route_del(buf, cap, &route, 0, ack);
 	case NET_RULE:
 		if (!netstate_op_rule(&na->ns, op, &rule))
 			return 0;
-		return add ? rtnl_rule_add(buf, cap, &rule, 0, ack) : rtnl_rule_del(buf, cap, &rule, 0, ack);
+		return add ? rtnl_rule_create(buf, cap, &rule, 0, ack) : rtnl_rule_del(buf, cap, &rule, 0, ack);
 	}
 	return 0;
 }

@@ -76,7 +76,7 @@ static size_t finish(struct msg *m)
 	return m->len;
 }
 
-size_t rtnl_link_add(uint8_t *buf, size_t cap, const struct rtnl_link *l, uint32_t seq, bool ack)
+size_t rtnl_link_create(uint8_t *buf, size_t cap, const struct rtnl_link *l, uint32_t seq, bool ack)
 {
 	struct msg m = { .buf = buf, .cap = cap };
 	size_t name = strnlen(l->name, sizeof(l->name));

@@ -34,7 +34,7 @@ void rtnl_link_vmac(uint8_t mac[6], uint8_t af, uint8_t vrid);
  * RTM_NEWLINK, exclusive: the interface is made with our mark (group NET_MARK) and stays DOWN. macvlan in bridge mode,
  * ipvlan in mode l2.
  */
-size_t rtnl_link_add(uint8_t *buf, size_t cap, const struct rtnl_link *l, uint32_t seq, bool ack);
+size_t rtnl_link_create(uint8_t *buf, size_t cap, const struct rtnl_link *l, uint32_t seq, bool ack);
 /* RTM_DELLINK by index. */
 size_t rtnl_link_del(uint8_t *buf, size_t cap, int ifindex, uint32_t seq, bool ack);
 /* RTM_DELLINK of every interface whose group this is, all in one step. */

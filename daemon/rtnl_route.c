@@ -100,7 +100,7 @@ static void put_route(struct rtnl_msg *m, const struct rtnl_route *o, bool add)
 		rtnl_put_u32(m, RTA_PRIORITY, r->metric);
 }
 
-size_t rtnl_route_add(uint8_t *buf, size_t cap, const struct rtnl_route *r, uint32_t seq, bool ack)
+size_t rtnl_route_create(uint8_t *buf, size_t cap, const struct rtnl_route *r, uint32_t seq, bool ack)
 {
 	struct rtnl_msg m = { .buf = buf, .cap = cap };
 	rtnl_begin(&m, RTM_NEWROUTE, (uint16_t)(NLM_F_CREATE | NLM_F_EXCL | (ack ? NLM_F_ACK : 0)), seq);
@@ -187,7 +187,7 @@ static size_t rule_message(uint8_t *buf, size_t cap, const struct rule *r, uint1
 	return rtnl_finish(&m);
 }
 
-size_t rtnl_rule_add(uint8_t *buf, size_t cap, const struct rule *r, uint32_t seq, bool ack)
+size_t rtnl_rule_create(uint8_t *buf, size_t cap, const struct rule *r, uint32_t seq, bool ack)
 {
 	return rule_message(buf, cap, r, RTM_NEWRULE, (uint16_t)(NLM_F_CREATE | NLM_F_EXCL | (ack ? NLM_F_ACK : 0)),
 			    seq);

@@ -30,10 +30,10 @@ struct rtnl_rule {
 };
 
 /* RTM_NEWROUTE (exclusive) or RTM_DELROUTE. */
-size_t rtnl_route_add(uint8_t *buf, size_t cap, const struct rtnl_route *r, uint32_t seq, bool ack);
+size_t rtnl_route_create(uint8_t *buf, size_t cap, const struct rtnl_route *r, uint32_t seq, bool ack);
 size_t rtnl_route_del(uint8_t *buf, size_t cap, const struct rtnl_route *r, uint32_t seq, bool ack);
 /* RTM_NEWRULE (exclusive) or RTM_DELRULE. */
-size_t rtnl_rule_add(uint8_t *buf, size_t cap, const struct rule *r, uint32_t seq, bool ack);
+size_t rtnl_rule_create(uint8_t *buf, size_t cap, const struct rule *r, uint32_t seq, bool ack);
 size_t rtnl_rule_del(uint8_t *buf, size_t cap, const struct rule *r, uint32_t seq, bool ack);
 /* Dump of one family: of routes with protocol 18 (kernels before 4.20 ignore that and send all), or of all rules. */
 size_t rtnl_route_dump(uint8_t *buf, size_t cap, uint8_t af, bool rules, uint32_t seq);

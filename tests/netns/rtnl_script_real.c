@@ -29,7 +29,7 @@ static int request_route(const struct script_step *s, const struct netstate *ns,
 	if (!script_route(s, ns, &r))
 		return -EINVAL;
 	size_t len =
-	    add ? rtnl_route_add(msg, sizeof(msg), &r, 1, true) : rtnl_route_del(msg, sizeof(msg), &r, 1, true);
+	    add ? rtnl_route_create(msg, sizeof(msg), &r, 1, true) : rtnl_route_del(msg, sizeof(msg), &r, 1, true);
 	msg[NLMSG_HDRLEN + offsetof(struct rtmsg, rtm_protocol)] = r.proto;
 	return rtnl_util_request(msg, len);
 }
@@ -40,7 +40,7 @@ static int request_rule(const struct script_step *s, bool add)
 	struct rtnl_rule l;
 	if (!script_rule(s, &l))
 		return -EINVAL;
-	return rtnl_util_request(msg, add ? rtnl_rule_add(msg, sizeof(msg), &l.r, 1, true)
+	return rtnl_util_request(msg, add ? rtnl_rule_create(msg, sizeof(msg), &l.r, 1, true)
 					  : rtnl_rule_del(msg, sizeof(msg), &l.r, 1, true));
 }
 

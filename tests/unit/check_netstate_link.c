@@ -21,7 +21,7 @@ static struct net_link base(int index, const char *name)
 	return l;
 }
 
-/* As the kernel shows what rtnl_link_add made. */
+/* As the kernel shows what rtnl_link_create made. */
 static struct net_link vmac(int index, int on, bool up)
 {
 	struct net_link l = base(index, "vrrp.10");

@@ -40,7 +40,7 @@ START_TEST(test_add_bytes)
 		12, 0, 2,  0, 8,   0,   1,    0,   4,   0,   0,   0, /* IFLA_INFO_DATA, bridge */
 	};
 	struct rtnl_link l = macvlan();
-	size_t len = rtnl_link_add(buf, sizeof(buf), &l, 7, true), head = NLMSG_HDRLEN + sizeof(struct ifinfomsg);
+	size_t len = rtnl_link_create(buf, sizeof(buf), &l, 7, true), head = NLMSG_HDRLEN + sizeof(struct ifinfomsg);
 	struct nlmsghdr h;
 	struct ifinfomsg ifi;
 	memcpy(&h, buf, sizeof(h));
@@ -61,7 +61,7 @@ START_TEST(test_ipvlan_bytes)
 	static const uint8_t tail[] = { 24, 0, 18, 0, 11, 0, 1, 0, 'i', 'p', 'v', 'l', 'a', 'n',
 					0,  0, 12, 0, 2,  0, 6, 0, 1,   0,   0,   0,   0,   0 };
 	struct rtnl_link l = { .kind = NET_LINK_IPVLAN, .name = "vrrp.10", .base = 4 };
-	size_t len = rtnl_link_add(buf, sizeof(buf), &l, 7, false);
+	size_t len = rtnl_link_create(buf, sizeof(buf), &l, 7, false);
 	ck_assert_uint_gt(len, sizeof(tail));
 	/* IFLA_LINKINFO is 4 + 12 + 12 long: lengths of inner attributes are padded in it */
 	ck_assert_uint_eq(buf[len - 28], 28);
@@ -80,12 +80,12 @@ START_TEST(test_round_trip)
 		size_t used;
 		l.kind = (enum net_link_kind)kind;
 		memset(l.name, 'x', sizeof(l.name) - 1); /* the longest name */
-		size_t len = rtnl_link_add(buf, sizeof(buf), &l, 7, true);
+		size_t len = rtnl_link_create(buf, sizeof(buf), &l, 7, true);
 		ck_assert_uint_gt(len, 0);
 		ck_assert_uint_le(len, RTNL_LINK_MSG_MAX);
 		for (size_t cap = 0; cap < len; cap++)
-			ck_assert_uint_eq(rtnl_link_add(buf, cap, &l, 7, true), 0);
-		rtnl_link_add(buf, sizeof(buf), &l, 7, true);
+			ck_assert_uint_eq(rtnl_link_create(buf, cap, &l, 7, true), 0);
+		rtnl_link_create(buf, sizeof(buf), &l, 7, true);
 		struct ifinfomsg ifi = { .ifi_index = 9 }; /* the kernel's copy has an index */
 		memcpy(buf + NLMSG_HDRLEN, &ifi, sizeof(ifi));
 		ck_assert_int_eq(rtnl_wire_parse(buf, len, &ev, &used), RTNL_OK);
@@ -112,17 +112,17 @@ START_TEST(test_refused)
 {
 	struct rtnl_link l = macvlan();
 	l.base = 0;
-	ck_assert_uint_eq(rtnl_link_add(buf, sizeof(buf), &l, 1, true), 0);
+	ck_assert_uint_eq(rtnl_link_create(buf, sizeof(buf), &l, 1, true), 0);
 	l = macvlan();
 	l.name[0] = '\0';
-	ck_assert_uint_eq(rtnl_link_add(buf, sizeof(buf), &l, 1, true), 0);
+	ck_assert_uint_eq(rtnl_link_create(buf, sizeof(buf), &l, 1, true), 0);
 	memset(l.name, 'x', sizeof(l.name));
-	ck_assert_uint_eq(rtnl_link_add(buf, sizeof(buf), &l, 1, true), 0);
+	ck_assert_uint_eq(rtnl_link_create(buf, sizeof(buf), &l, 1, true), 0);
 	l = macvlan();
 	l.kind = NET_LINK_VRF;
-	ck_assert_uint_eq(rtnl_link_add(buf, sizeof(buf), &l, 1, true), 0);
+	ck_assert_uint_eq(rtnl_link_create(buf, sizeof(buf), &l, 1, true), 0);
 	l.kind = NET_LINK_PLAIN;
-	ck_assert_uint_eq(rtnl_link_add(buf, sizeof(buf), &l, 1, true), 0);
+	ck_assert_uint_eq(rtnl_link_create(buf, sizeof(buf), &l, 1, true), 0);
 	ck_assert_uint_eq(rtnl_link_del(buf, sizeof(buf), 0, 1, true), 0);
 }
 END_TEST

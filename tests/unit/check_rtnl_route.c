@@ -64,7 +64,7 @@ START_TEST(test_routes)
 	for (unsigned i = 0; i < N(routes); i++) {
 		struct rtnl_route r = route_of(routes[i]);
 		struct rtnl_event ev;
-		size_t used, len = rtnl_route_add(buf, sizeof(buf), &r, 9, true);
+		size_t used, len = rtnl_route_create(buf, sizeof(buf), &r, 9, true);
 		ck_assert_uint_gt(len, 0);
 		ck_assert_int_eq(rtnl_wire_parse(buf, len, &ev, &used), RTNL_OK);
 		ck_assert_int_eq(ev.kind, RTNL_ROUTE_SET);
@@ -81,8 +81,8 @@ START_TEST(test_routes)
 			ck_assert_int_eq(got->hop[k].onlink, r.r.hop[k].onlink);
 		}
 		for (size_t cap = 0; cap < len; cap++)
-			ck_assert_uint_eq(rtnl_route_add(buf, cap, &r, 9, true), 0);
-		len = rtnl_route_add(buf, sizeof(buf), &r, 9, true);
+			ck_assert_uint_eq(rtnl_route_create(buf, cap, &r, 9, true), 0);
+		len = rtnl_route_create(buf, sizeof(buf), &r, 9, true);
 		each_prefix_refused(buf, len);
 		/* a deletion names the mark and fits the guardian's room */
 		len = rtnl_route_del(buf, sizeof(buf), &r, 9, false);
@@ -101,7 +101,7 @@ START_TEST(test_rules)
 		struct rtnl_event ev;
 		char why[ROUTE_ERROR_MAX] = "", want[ROUTE_TEXT_MAX], got[ROUTE_TEXT_MAX];
 		ck_assert_msg(route_text_rule(rules[i], 0, NULL, &r, why), "%s: %s", rules[i], why);
-		size_t used, len = rtnl_rule_add(buf, sizeof(buf), &r, 9, true);
+		size_t used, len = rtnl_rule_create(buf, sizeof(buf), &r, 9, true);
 		ck_assert_uint_gt(len, 0);
 		ck_assert_uint_le(len, 256); /* the guardian's room */
 		ck_assert_int_eq(rtnl_wire_parse(buf, len, &ev, &used), RTNL_OK);
@@ -109,8 +109,8 @@ START_TEST(test_rules)
 		ck_assert_uint_eq(ev.rule.proto, NET_MARK);
 		ck_assert_str_eq(route_text_print_rule(&ev.rule.r, got), route_text_print_rule(&r, want));
 		for (size_t cap = 0; cap < len; cap++)
-			ck_assert_uint_eq(rtnl_rule_add(buf, cap, &r, 9, true), 0);
-		len = rtnl_rule_add(buf, sizeof(buf), &r, 9, true);
+			ck_assert_uint_eq(rtnl_rule_create(buf, cap, &r, 9, true), 0);
+		len = rtnl_rule_create(buf, sizeof(buf), &r, 9, true);
 		each_prefix_refused(buf, len);
 		len = rtnl_rule_del(buf, sizeof(buf), &r, 9, false);
 		ck_assert_int_eq(rtnl_wire_parse(buf, len, &ev, &used), RTNL_OK);
@@ -124,11 +124,11 @@ START_TEST(test_others)
 	struct rtnl_event ev;
 	size_t used;
 	struct rtnl_route r = route_of(routes[0]);
-	size_t len = rtnl_route_add(buf, sizeof(buf), &r, 9, true);
+	size_t len = rtnl_route_create(buf, sizeof(buf), &r, 9, true);
 	buf[NLMSG_HDRLEN] = 28; /* AF_MPLS: nothing of ours */
 	ck_assert_int_eq(rtnl_wire_parse(buf, len, &ev, &used), RTNL_OK);
 	ck_assert_int_eq(ev.kind, RTNL_OTHER);
-	len = rtnl_route_add(buf, sizeof(buf), &r, 9, true);
+	len = rtnl_route_create(buf, sizeof(buf), &r, 9, true);
 	buf[NLMSG_HDRLEN + 1] = 33; /* prefix length */
 	ck_assert_int_eq(rtnl_wire_parse(buf, len, &ev, &used), RTNL_D_ATTR);
 	len = rtnl_route_dump(buf, sizeof(buf), ADDR_V4, false, 3);

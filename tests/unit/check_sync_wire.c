@@ -163,7 +163,8 @@ static unsigned samples(struct sync_rec *r)
 	r[n - 1].e = entry(4, 132, true);
 	r[n - 1].e.has = (r[n - 1].e.has & ~(uint32_t)(CT_HAS_TCP | CT_HAS_TCP_WIN)) | CT_HAS_SCTP;
 	r[n - 1].e.tcp_state = 0;
-	memset(r[n - 1].e.tcp_flags, 0, 4);
+	memset(r[n - 1].e.tcp_flags, 0, sizeof(r->e.tcp_flags));
+	memset(r[n - 1].e.tcp_wscale, 0, sizeof(r->e.tcp_wscale));
 	r[n - 1].e.sctp_state = CT_SCTP_ESTABLISHED;
 	r[n - 1].e.sctp_vtag[0] = 0xfeedface;
 	r[n - 1].e.sctp_vtag[1] = 1;
