@@ -35,7 +35,7 @@
 #include "daemon/ownfile.h"
 #include "daemon/rtnl_route.h"
 
-#define NET_CHUNK        50    /* operations in one batch; GARPs are released per batch */
+#define NET_CHUNK        25    /* operations in one batch; GARPs are released per batch */
 #define NET_OBJECTS_MAX  32768 /* desired and owned objects */
 #define NET_OBSERVED_MAX 65536 /* addresses of the whole box */
 #define NET_LINKS_MAX    8192
