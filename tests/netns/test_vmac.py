@@ -132,7 +132,7 @@ def test_hosts_and_translated_traffic_know_one_mac(lab):
         return (ping(lab["client"], VIP_LAN) and ping(lab["client"], SERVER) and ping(lab["client"], VIP6)
                 and ping(lab["client"], LINK_VIP6 + "%eth0") and ping(lab["client"], "2001:db8:2::10"))
 
-    assert all_work()
+    wait_for("everything through fw-a", all_work, 10)
     assert who_has(lab, VIP_LAN, client) == [VMAC]
     assert who_has(lab, "10.0.1.2", client) == [lab.mac("fw-a", "lan0")]
     adverts = client.vrrp(src="10.0.1.2", vrid=10)
@@ -144,7 +144,7 @@ def test_hosts_and_translated_traffic_know_one_mac(lab):
     assert ping(lab["client"], SERVER)
     assert pair["fw-a"].ktsh_raw("force", "failover")[0] == 0
     wait_master(lab, "fw-b")
-    assert all_work()
+    wait_for("everything through fw-b", all_work, 10)
     assert who_has(lab, VIP_LAN, client) == [VMAC]
     lab["fw-b"].run("ip", "neigh", "flush", "all")
     assert ping(lab["client"], SERVER)

@@ -172,9 +172,10 @@ END_TEST
 
 START_TEST(test_chunks_in_flight)
 {
+	enum { N = 2 * NET_CHUNK + 20, WORKS = NET_CHUNK + 10 };
 	struct net_op op[4][NET_CHUNK];
 	netstate_conf_begin(&ns);
-	for (unsigned i = 0; i < 120; i++) {
+	for (unsigned i = 0; i < N; i++) {
 		struct addr a = addr_v4(10, 0, 1, (uint8_t)i);
 		ck_assert_int_gt(netstate_want_addr(&ns, 3, "va", &a, 32, NULL, i), 0);
 		ck_assert_int_eq(netstate_want_addr(&ns, 4, "va", &a, 32, NULL, i), -EEXIST);
@@ -182,24 +183,25 @@ START_TEST(test_chunks_in_flight)
 	netstate_conf_end(&ns);
 	fake_rtnl_dump(&f, &ns);
 	netstate_group_set(&ns, 3, NET_UP);
-	ck_assert_uint_eq(netstate_diff(&ns, NET_OP_ADD, now, op[0]), 50);
-	ck_assert_uint_eq(netstate_diff(&ns, NET_OP_ADD, now, op[1]), 50);
+	ck_assert_uint_eq(netstate_diff(&ns, NET_OP_ADD, now, op[0]), NET_CHUNK);
+	ck_assert_uint_eq(netstate_diff(&ns, NET_OP_ADD, now, op[1]), NET_CHUNK);
 	ck_assert_uint_eq(netstate_diff(&ns, NET_OP_ADD, now, op[2]), 20);
 	ck_assert_uint_eq(netstate_diff(&ns, NET_OP_ADD, now, op[3]), 0);
-	for (unsigned i = 0; i < 120; i++)
-		ck_assert_uint_eq(op[i / 50][i % 50].tag, i); /* in the order of declaration */
+	for (unsigned i = 0; i < N; i++)
+		ck_assert_uint_eq(op[i / NET_CHUNK][i % NET_CHUNK].tag, i); /* in the order of declaration */
 	netstate_tick(&ns, mono_add(now, 20 * NS_PER_SEC));
 	ck_assert_uint_eq(netstate_diff(&ns, NET_OP_ADD, mono_add(now, 20 * NS_PER_SEC), op[3]), 0);
 	/* undo while everything is in flight: nothing is deleted before its result is known */
 	netstate_group_set(&ns, 3, NET_DOWN);
 	ck_assert_uint_eq(netstate_diff(&ns, NET_OP_DEL, now, op[3]), 0);
 	ck_assert_int_eq(status(3).state, NET_PENDING);
-	for (unsigned i = 0; i < 120; i++)
-		netstate_done(&ns, &op[i / 50][i % 50], i < 60 ? fake_rtnl_op(&f, &op[i / 50][i % 50]) : -EPERM, now);
+	for (unsigned i = 0; i < N; i++)
+		netstate_done(&ns, &op[i / NET_CHUNK][i % NET_CHUNK],
+			      i < WORKS ? fake_rtnl_op(&f, &op[i / NET_CHUNK][i % NET_CHUNK]) : -EPERM, now);
 	drive();
 	ck_assert_int_eq(status(3).state, NET_EQUAL);
 	ck_assert_uint_eq(f.n_addrs, 0);
-	ck_assert_uint_eq(sent_del, 60);
+	ck_assert_uint_eq(sent_del, WORKS);
 	/* a result that comes twice changes nothing */
 	netstate_done(&ns, &op[0][0], 0, now);
 	ck_assert_uint_eq(ns.count.late_results, 1);
