@@ -64,39 +64,84 @@ static void tell_cut(struct app *a, const struct node_act *act)
 		 a->cfg->groups[act->group].name, segments, act->peer, show_node_name(a, act->peer));
 }
 
-void app_tell(struct app *a, const struct node_act *act)
+/* What concerns one failover group. */
+static void tell_group(struct app *a, const struct node_act *act)
 {
 	const struct cfg *c = a->cfg;
+	const char *name = c->groups[act->group].name;
 	switch (act->what) {
 	case NODE_TOLD_ROLE:
-		log_notice(LOG_ROLE, "group %s: %s -> %s (%s), epoch %llu.%u", c->groups[act->group].name,
-			   role_is_text(act->from), role_is_text(act->to), role_reason_text(act->reason),
-			   (unsigned long long)act->epoch.counter, act->epoch.node);
-		return;
-	case NODE_TOLD_INSTANCE:
-		tell_instance(a, act);
+		log_notice(LOG_ROLE, "group %s: %s -> %s (%s), epoch %llu.%u", name, role_is_text(act->from),
+			   role_is_text(act->to), role_reason_text(act->reason), (unsigned long long)act->epoch.counter,
+			   act->epoch.node);
 		return;
 	case NODE_TOLD_DEAF:
 		log_warn(LOG_ROLE, "group %s stays: %s hears no master on %s while the others do; look at that segment",
-			 c->groups[act->group].name, c->instances[act->inst].name, c->instances[act->inst].interface);
+			 name, c->instances[act->inst].name, c->instances[act->inst].interface);
 		return;
 	case NODE_TOLD_CROSSED:
 		log_warn(
 		    LOG_ROLE,
 		    "group %s: both routers yielded to each other: the priorities of its members are crossed; for 60 s "
 		    "its first member alone decides. Give every member the higher priority on the same router",
-		    c->groups[act->group].name);
+		    name);
 		return;
 	case NODE_TOLD_NOT_GROUPED:
 		log_warn(LOG_ROLE,
 			 "group %s: the peer does not move %s together with the others; no further attempt for 60 s",
-			 c->groups[act->group].name, c->instances[act->inst].name);
+			 name, c->instances[act->inst].name);
 		return;
 	case NODE_TOLD_STALL:
 		log_warn(LOG_ROLE,
 			 "group %s: this process did not run for %.0f ms, longer than its neighbours wait: it listens "
 			 "before it speaks",
-			 c->groups[act->group].name, MS(act->late_ns));
+			 name, MS(act->late_ns));
+		return;
+	case NODE_TOLD_SPLIT:
+		tell_split(a, act);
+		return;
+	case NODE_TOLD_SPLIT_ENDED:
+		log_notice(LOG_ROLE, "group %s: split brain ended after %.1f s: %s", name, MS(act->late_ns) / 1e3,
+			   act->on ? "the other router is master no more" : "this router is master no more");
+		return;
+	case NODE_TOLD_CUT:
+		tell_cut(a, act);
+		return;
+	case NODE_TOLD_CUT_ENDED:
+		log_notice(LOG_ROLE, "group %s: arbitration ended after %.1f s: %s", name, MS(act->late_ns) / 1e3,
+			   act->on ? "nobody says on the channel any more that it serves" : "a master is heard again");
+		return;
+	case NODE_TOLD_HELD:
+		log_warn(LOG_ROLE,
+			 "group %s was given away because an address could not be kept: its priority does not preempt "
+			 "for 60 s (force failover takes it back at once)",
+			 name);
+		return;
+	case NODE_TOLD_GATE_CLOSED:
+		log_notice(LOG_ROLE, "group %s: a higher priority does not preempt before the peer's sessions are here",
+			   name);
+		return;
+	case NODE_TOLD_INSTANCE:
+	case NODE_TOLD_REARMED:
+	case NODE_TOLD_PEER_UP:
+	case NODE_TOLD_PEER_DOWN:
+	case NODE_TOLD_PEER_DEAD:
+	case NODE_TOLD_CONFIG_DIFFERS:
+	case NODE_TOLD_SYNC_SILENT:
+	case NODE_TOLD_SYNC_BACK:
+	case NODE_TOLD_TUNNEL:
+	case NODE_TOLD_WARN:
+	case NODE_TOLD_STARTED:
+		return; /* app_tell has said it */
+	}
+}
+
+void app_tell(struct app *a, const struct node_act *act)
+{
+	const struct cfg *c = a->cfg;
+	switch (act->what) {
+	case NODE_TOLD_INSTANCE:
+		tell_instance(a, act);
 		return;
 	case NODE_TOLD_REARMED:
 		log_warn(LOG_VRRP, "%s: the master-down timer was %.0f ms late: one more skew time",
@@ -130,34 +175,21 @@ void app_tell(struct app *a, const struct node_act *act)
 	case NODE_TOLD_WARN:
 		log_warn(LOG_VRRP, "%s: %s", c->instances[act->inst].name, vrrp_warn_text((enum vrrp_warn)act->reason));
 		return;
-	case NODE_TOLD_SPLIT:
-		tell_split(a, act);
-		return;
-	case NODE_TOLD_SPLIT_ENDED:
-		log_notice(LOG_ROLE, "group %s: split brain ended after %.1f s: %s", c->groups[act->group].name,
-			   MS(act->late_ns) / 1e3,
-			   act->on ? "the other router is master no more" : "this router is master no more");
-		return;
-	case NODE_TOLD_CUT:
-		tell_cut(a, act);
-		return;
-	case NODE_TOLD_CUT_ENDED:
-		log_notice(LOG_ROLE, "group %s: arbitration ended after %.1f s: %s", c->groups[act->group].name,
-			   MS(act->late_ns) / 1e3,
-			   act->on ? "nobody says on the channel any more that it serves" : "a master is heard again");
-		return;
-	case NODE_TOLD_HELD:
-		log_warn(LOG_ROLE,
-			 "group %s was given away because an address could not be kept: its priority does not preempt "
-			 "for 60 s (force failover takes it back at once)",
-			 c->groups[act->group].name);
-		return;
 	case NODE_TOLD_STARTED:
 		log_notice(LOG_ROLE, "the startup delay is over: roles are taken from now on");
 		return;
+	case NODE_TOLD_ROLE:
+	case NODE_TOLD_DEAF:
+	case NODE_TOLD_CROSSED:
+	case NODE_TOLD_NOT_GROUPED:
+	case NODE_TOLD_STALL:
+	case NODE_TOLD_SPLIT:
+	case NODE_TOLD_SPLIT_ENDED:
+	case NODE_TOLD_CUT:
+	case NODE_TOLD_CUT_ENDED:
+	case NODE_TOLD_HELD:
 	case NODE_TOLD_GATE_CLOSED:
-		log_notice(LOG_ROLE, "group %s: a higher priority does not preempt before the peer's sessions are here",
-			   c->groups[act->group].name);
+		tell_group(a, act);
 		return;
 	}
 }

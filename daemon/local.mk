@@ -47,7 +47,7 @@ check_node_delay_LDADD = $(check_node_LDADD)
 # Addresses, links, the KERNEL thread, journal, guardian, process.
 libdaemon_core_a_SOURCES += daemon/netstate.h daemon/netstate_priv.h daemon/netstate.c daemon/netstate_conf.c \
 	daemon/netstate_obs.c daemon/netstate_done.c daemon/netstate_show.c daemon/netstate_route.c \
-	daemon/route_text.h daemon/route_read.h daemon/route_read.c daemon/route_text.c daemon/rule_text.c daemon/route_print.c daemon/rtnl_route.h daemon/rtnl_route.c daemon/rtnl_put.h \
+	daemon/route_text.h daemon/route_read.h daemon/route_read.c daemon/route_text.c daemon/rule_text.c daemon/route_print.c daemon/rtnl_route.h daemon/rtnl_route.c daemon/rtnl_get.h daemon/rtnl_put.h \
 	daemon/rtnl_wire.h daemon/rtnl_wire.c daemon/rtnl_link.h daemon/rtnl_link.c \
 	daemon/sysctl_plan.h daemon/sysctl_plan.c daemon/nft_rules.h daemon/nft_rules.c \
 	daemon/ownfile.h daemon/ownfile.c \

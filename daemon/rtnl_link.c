@@ -5,6 +5,8 @@
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
+#include "daemon/rtnl_get.h"
+#include "daemon/rtnl_put.h"
 
 static const char *const kind_name[] = {
 	[NET_LINK_MACVLAN] = "macvlan", [NET_LINK_IPVLAN] = "ipvlan", [NET_LINK_VRF] = "vrf"
@@ -18,67 +20,16 @@ void rtnl_link_vmac(uint8_t mac[6], uint8_t af, uint8_t vrid)
 
 /* ---- writing ---- */
 
-struct msg {
-	uint8_t *buf;
-	size_t len, cap;
-	bool full;
-};
-
-static void put(struct msg *m, const void *data, size_t n, size_t padded)
+static void begin(struct rtnl_msg *m, uint16_t type, uint16_t flags, uint32_t seq, int ifindex)
 {
-	if (m->full || m->cap - m->len < padded) {
-		m->full = true;
-		return;
-	}
-	memset(m->buf + m->len, 0, padded);
-	if (n)
-		memcpy(m->buf + m->len, data, n);
-	m->len += padded;
-}
-
-static void put_attr(struct msg *m, uint16_t type, const void *data, size_t n)
-{
-	struct nlattr a = { .nla_len = (uint16_t)(NLA_HDRLEN + n), .nla_type = type };
-	put(m, &a, sizeof(a), NLA_HDRLEN);
-	put(m, data, n, NLA_ALIGN(n));
-}
-
-/* Where the nested attributes begin; nest_end writes the length of all of them. */
-static size_t nest(struct msg *m, uint16_t type)
-{
-	size_t at = m->len;
-	put_attr(m, type, NULL, 0);
-	return at;
-}
-
-static void nest_end(struct msg *m, size_t at)
-{
-	if (m->full)
-		return;
-	uint16_t len = (uint16_t)(m->len - at);
-	memcpy(m->buf + at + offsetof(struct nlattr, nla_len), &len, sizeof(len));
-}
-
-static void begin(struct msg *m, uint16_t type, uint16_t flags, uint32_t seq, int ifindex)
-{
-	struct nlmsghdr h = { .nlmsg_type = type, .nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags), .nlmsg_seq = seq };
 	struct ifinfomsg ifi = { .ifi_index = ifindex };
-	put(m, &h, sizeof(h), NLMSG_HDRLEN);
-	put(m, &ifi, sizeof(ifi), NLMSG_ALIGN(sizeof(ifi)));
-}
-
-static size_t finish(struct msg *m)
-{
-	if (m->full)
-		return 0;
-	uint32_t len = (uint32_t)m->len;
-	memcpy(m->buf + offsetof(struct nlmsghdr, nlmsg_len), &len, sizeof(len));
-	return m->len;
+	rtnl_begin(m, type, flags, seq);
+	rtnl_put(m, &ifi, sizeof(ifi), NLMSG_ALIGN(sizeof(ifi)));
 }
 
 size_t rtnl_link_create(uint8_t *buf, size_t cap, const struct rtnl_link *l, uint32_t seq, bool ack)
 {
-	struct msg m = { .buf = buf, .cap = cap };
+	struct rtnl_msg m = { .buf = buf, .cap = cap };
 	size_t name = strnlen(l->name, sizeof(l->name));
 	uint32_t base = (uint32_t)l->base, bridge = MACVLAN_MODE_BRIDGE, mark = NET_MARK;
 	uint16_t l2 = IPVLAN_MODE_L2;
@@ -86,55 +37,55 @@ size_t rtnl_link_create(uint8_t *buf, size_t cap, const struct rtnl_link *l, uin
 	    (l->kind != NET_LINK_MACVLAN && l->kind != NET_LINK_IPVLAN))
 		return 0;
 	begin(&m, RTM_NEWLINK, (uint16_t)(NLM_F_CREATE | NLM_F_EXCL | (ack ? NLM_F_ACK : 0)), seq, 0);
-	put_attr(&m, IFLA_IFNAME, l->name, name + 1);
-	put_attr(&m, IFLA_LINK, &base, sizeof(base));
-	put_attr(&m, IFLA_GROUP, &mark, sizeof(mark));
+	rtnl_put_attr(&m, IFLA_IFNAME, l->name, name + 1);
+	rtnl_put_attr(&m, IFLA_LINK, &base, sizeof(base));
+	rtnl_put_attr(&m, IFLA_GROUP, &mark, sizeof(mark));
 	if (l->kind == NET_LINK_MACVLAN)
-		put_attr(&m, IFLA_ADDRESS, l->mac, sizeof(l->mac));
-	size_t info = nest(&m, IFLA_LINKINFO);
-	put_attr(&m, IFLA_INFO_KIND, kind_name[l->kind], strlen(kind_name[l->kind]) + 1);
-	size_t data = nest(&m, IFLA_INFO_DATA);
+		rtnl_put_attr(&m, IFLA_ADDRESS, l->mac, sizeof(l->mac));
+	size_t info = rtnl_nest(&m, IFLA_LINKINFO);
+	rtnl_put_attr(&m, IFLA_INFO_KIND, kind_name[l->kind], strlen(kind_name[l->kind]) + 1);
+	size_t data = rtnl_nest(&m, IFLA_INFO_DATA);
 	/*
 	 * In private mode the kernel keeps a multicast frame whose source is the interface's own MAC away from the base
 	 * (drivers/net/macvlan.c macvlan_handle_frame): two masters of one virtual router would be deaf to each other
 	 * for good. In bridge mode the base hears it.
 	 */
 	if (l->kind == NET_LINK_MACVLAN)
-		put_attr(&m, IFLA_MACVLAN_MODE, &bridge, sizeof(bridge));
+		rtnl_put_attr(&m, IFLA_MACVLAN_MODE, &bridge, sizeof(bridge));
 	else
-		put_attr(&m, IFLA_IPVLAN_MODE, &l2, sizeof(l2));
-	nest_end(&m, data);
-	nest_end(&m, info);
-	return finish(&m);
+		rtnl_put_attr(&m, IFLA_IPVLAN_MODE, &l2, sizeof(l2));
+	rtnl_nest_end(&m, data);
+	rtnl_nest_end(&m, info);
+	return rtnl_finish(&m);
 }
 
 size_t rtnl_link_del(uint8_t *buf, size_t cap, int ifindex, uint32_t seq, bool ack)
 {
-	struct msg m = { .buf = buf, .cap = cap };
+	struct rtnl_msg m = { .buf = buf, .cap = cap };
 	if (ifindex <= 0)
 		return 0;
 	begin(&m, RTM_DELLINK, ack ? NLM_F_ACK : 0, seq, ifindex);
-	return finish(&m);
+	return rtnl_finish(&m);
 }
 
 size_t rtnl_link_del_group(uint8_t *buf, size_t cap, uint32_t group, uint32_t seq, bool ack)
 {
-	struct msg m = { .buf = buf, .cap = cap };
+	struct rtnl_msg m = { .buf = buf, .cap = cap };
 	if (group == 0)
 		return 0; /* that is everybody's */
 	begin(&m, RTM_DELLINK, ack ? NLM_F_ACK : 0, seq, 0);
-	put_attr(&m, IFLA_GROUP, &group, sizeof(group));
-	return finish(&m);
+	rtnl_put_attr(&m, IFLA_GROUP, &group, sizeof(group));
+	return rtnl_finish(&m);
 }
 
 static size_t change(uint8_t *buf, size_t cap, int ifindex, uint16_t attr, uint32_t value, uint32_t seq, bool ack)
 {
-	struct msg m = { .buf = buf, .cap = cap };
+	struct rtnl_msg m = { .buf = buf, .cap = cap };
 	if (ifindex <= 0)
 		return 0;
 	begin(&m, RTM_NEWLINK, ack ? NLM_F_ACK : 0, seq, ifindex);
-	put_attr(&m, attr, &value, sizeof(value));
-	return finish(&m);
+	rtnl_put_attr(&m, attr, &value, sizeof(value));
+	return rtnl_finish(&m);
 }
 
 size_t rtnl_link_mtu(uint8_t *buf, size_t cap, int ifindex, uint32_t mtu, uint32_t seq, bool ack)
@@ -163,27 +114,20 @@ static bool text_is(const uint8_t *data, size_t len, const char *text)
 	return len >= n && memcmp(data, text, n) == 0 && (len == n || data[n] == '\0');
 }
 
-static bool read_info(const uint8_t *p, size_t left, struct net_link *l)
+static bool read_info(const uint8_t *p, size_t len, struct net_link *l)
 {
-	struct nlattr h;
-	while (left >= sizeof(h)) {
-		memcpy(&h, p, sizeof(h));
-		if (h.nla_len < sizeof(h) || h.nla_len > left)
-			return false;
-		const uint8_t *data = p + NLA_HDRLEN;
-		size_t len = h.nla_len - (size_t)NLA_HDRLEN;
-		if ((h.nla_type & NLA_TYPE_MASK) == IFLA_INFO_KIND) {
-			l->kind = NET_LINK_PLAIN;
-			for (unsigned k = NET_LINK_MACVLAN; k <= NET_LINK_VRF; k++)
-				if (text_is(data, len, kind_name[k]))
-					l->kind = (enum net_link_kind)k;
-		}
-		size_t step = NLA_ALIGN((size_t)h.nla_len);
-		step = step < left ? step : left;
-		p += step;
-		left -= step;
+	const uint8_t *end = p + len;
+	struct rtnl_attr a;
+	int rc;
+	while ((rc = rtnl_attr_next(&p, end, &a)) > 0) {
+		if (a.type != IFLA_INFO_KIND)
+			continue;
+		l->kind = NET_LINK_PLAIN;
+		for (unsigned k = NET_LINK_MACVLAN; k <= NET_LINK_VRF; k++)
+			if (text_is(a.data, a.len, kind_name[k]))
+				l->kind = (enum net_link_kind)k;
 	}
-	return true;
+	return rc == 0;
 }
 
 bool rtnl_link_attr(uint16_t type, const uint8_t *data, size_t len, struct net_link *l)

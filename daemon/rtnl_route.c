@@ -3,6 +3,7 @@
 #include <linux/fib_rules.h>
 #include <linux/rtnetlink.h>
 #include "daemon/netstate.h"
+#include "daemon/rtnl_get.h"
 #include "daemon/rtnl_put.h"
 
 #define KERNEL_AF_V4 2  /* AF_INET */
@@ -213,55 +214,7 @@ size_t rtnl_route_dump(uint8_t *buf, size_t cap, uint8_t af, bool rules, uint32_
 
 /* ---- reading ---- */
 
-struct attr {
-	uint16_t type;
-	const uint8_t *data;
-	size_t len;
-};
-
-/* Next attribute of *p..end. 1: found, 0: end, -1: wrong length. */
-static int attr_next(const uint8_t **p, const uint8_t *end, struct attr *a)
-{
-	struct nlattr h;
-	size_t left = (size_t)(end - *p);
-	if (left < sizeof(h))
-		return 0;
-	memcpy(&h, *p, sizeof(h));
-	if (h.nla_len < sizeof(h) || h.nla_len > left)
-		return -1;
-	*a = (struct attr){ h.nla_type & NLA_TYPE_MASK, *p + NLA_HDRLEN, h.nla_len - (size_t)NLA_HDRLEN };
-	size_t step = NLA_ALIGN((size_t)h.nla_len);
-	*p += step < left ? step : left;
-	return 1;
-}
-
-static bool get(const struct attr *a, void *out, size_t n)
-{
-	if (a->len != n)
-		return false;
-	memcpy(out, a->data, n);
-	return true;
-}
-
-static bool get_addr(const struct attr *a, uint8_t af, struct addr *out)
-{
-	if (a->len != addr_len(af))
-		return false;
-	*out = addr_from_bytes(af, a->data);
-	return true;
-}
-
-static bool get_name(const struct attr *a, char out[IFNAMSIZ])
-{
-	size_t n = strnlen((const char *)a->data, a->len);
-	if (n == a->len || n >= IFNAMSIZ)
-		return false;
-	memset(out, 0, IFNAMSIZ);
-	memcpy(out, a->data, n);
-	return true;
-}
-
-static bool get_via(const struct attr *a, struct addr *out)
+static bool get_via(const struct rtnl_attr *a, struct addr *out)
 {
 	uint16_t family;
 	if (a->len < sizeof(family))
@@ -276,10 +229,10 @@ static bool get_via(const struct attr *a, struct addr *out)
 
 static bool read_hop(const uint8_t *p, const uint8_t *end, uint8_t af, struct route_hop *h)
 {
-	struct attr a;
+	struct rtnl_attr a;
 	int rc;
-	while ((rc = attr_next(&p, end, &a)) > 0) {
-		if (a.type == RTA_GATEWAY && !get_addr(&a, af, &h->via))
+	while ((rc = rtnl_attr_next(&p, end, &a)) > 0) {
+		if (a.type == RTA_GATEWAY && !rtnl_get_addr(&a, af, &h->via))
 			return false;
 		if (a.type == RTA_VIA && !get_via(&a, &h->via))
 			return false;
@@ -288,7 +241,7 @@ static bool read_hop(const uint8_t *p, const uint8_t *end, uint8_t af, struct ro
 }
 
 /* More ways than fit are counted only: such a route is none of ours. */
-static bool read_hops(const struct attr *a, struct rtnl_route *out)
+static bool read_hops(const struct rtnl_attr *a, struct rtnl_route *out)
 {
 	const uint8_t *p = a->data, *end = a->data + a->len;
 	out->r.n_hops = 0;
@@ -311,24 +264,24 @@ static bool read_hops(const struct attr *a, struct rtnl_route *out)
 	return p == end;
 }
 
-static bool route_attr(const struct attr *a, struct rtnl_route *out)
+static bool route_attr(const struct rtnl_attr *a, struct rtnl_route *out)
 {
 	uint32_t oif;
 	switch (a->type) {
 	case RTA_DST:
-		return get_addr(a, out->r.af, &out->r.dst);
+		return rtnl_get_addr(a, out->r.af, &out->r.dst);
 	case RTA_TABLE:
-		return get(a, &out->r.table, sizeof(out->r.table));
+		return rtnl_get(a, &out->r.table, sizeof(out->r.table));
 	case RTA_PRIORITY:
-		return get(a, &out->r.metric, sizeof(out->r.metric));
+		return rtnl_get(a, &out->r.metric, sizeof(out->r.metric));
 	case RTA_PREFSRC:
-		return get_addr(a, out->r.af, &out->r.src);
+		return rtnl_get_addr(a, out->r.af, &out->r.src);
 	case RTA_GATEWAY:
-		return get_addr(a, out->r.af, &out->r.hop[0].via);
+		return rtnl_get_addr(a, out->r.af, &out->r.hop[0].via);
 	case RTA_VIA:
 		return get_via(a, &out->r.hop[0].via);
 	case RTA_OIF:
-		if (!get(a, &oif, sizeof(oif)))
+		if (!rtnl_get(a, &oif, sizeof(oif)))
 			return false;
 		out->oif[0] = oif <= INT32_MAX ? (int)oif : 0;
 		return true;
@@ -362,9 +315,9 @@ int rtnl_route_read(const uint8_t *p, size_t len, struct rtnl_route *out)
 	if (r->plen > addr_len(r->af) * 8)
 		return 1;
 	p += NLMSG_ALIGN(sizeof(h));
-	struct attr a;
+	struct rtnl_attr a;
 	int rc;
-	while ((rc = attr_next(&p, end, &a)) > 0)
+	while ((rc = rtnl_attr_next(&p, end, &a)) > 0)
 		if (!route_attr(&a, out))
 			return 1;
 	if (rc < 0)
@@ -374,30 +327,30 @@ int rtnl_route_read(const uint8_t *p, size_t len, struct rtnl_route *out)
 	return 0;
 }
 
-static bool rule_range(const struct attr *a, uint16_t port[2])
+static bool rule_range(const struct rtnl_attr *a, uint16_t port[2])
 {
 	struct fib_rule_port_range p;
-	if (!get(a, &p, sizeof(p)))
+	if (!rtnl_get(a, &p, sizeof(p)))
 		return false;
 	port[0] = p.start;
 	port[1] = p.end;
 	return true;
 }
 
-static bool rule_flag(const struct attr *a, struct rule *r)
+static bool rule_flag(const struct rtnl_attr *a, struct rule *r)
 {
 	struct fib_rule_uid_range uid;
 	uint32_t v = 0;
 	switch (a->type) {
 	case FRA_SUPPRESS_PREFIXLEN:
 	case FRA_SUPPRESS_IFGROUP:
-		if (!get(a, &v, sizeof(v)))
+		if (!rtnl_get(a, &v, sizeof(v)))
 			return false;
 		*(a->type == FRA_SUPPRESS_PREFIXLEN ? &r->suppress_plen : &r->suppress_group) =
 		    v <= INT32_MAX ? (int)v : -1;
 		return true;
 	case FRA_UID_RANGE:
-		if (!get(a, &uid, sizeof(uid)))
+		if (!rtnl_get(a, &uid, sizeof(uid)))
 			return false;
 		r->has_uid = true;
 		r->uid[0] = uid.start;
@@ -415,33 +368,33 @@ static bool rule_flag(const struct attr *a, struct rule *r)
 	}
 }
 
-static bool rule_attr(const struct attr *a, struct rtnl_rule *out)
+static bool rule_attr(const struct rtnl_attr *a, struct rtnl_rule *out)
 {
 	struct rule *r = &out->r;
 	switch (a->type) {
 	case FRA_SRC:
-		return get_addr(a, r->af, &r->from);
+		return rtnl_get_addr(a, r->af, &r->from);
 	case FRA_DST:
-		return get_addr(a, r->af, &r->to);
+		return rtnl_get_addr(a, r->af, &r->to);
 	case FRA_IIFNAME:
-		return get_name(a, r->iif);
+		return rtnl_get_name(a, r->iif);
 	case FRA_OIFNAME:
-		return get_name(a, r->oif);
+		return rtnl_get_name(a, r->oif);
 	case FRA_PRIORITY:
-		return get(a, &r->priority, sizeof(r->priority));
+		return rtnl_get(a, &r->priority, sizeof(r->priority));
 	case FRA_TABLE:
-		return get(a, &r->table, sizeof(r->table));
+		return rtnl_get(a, &r->table, sizeof(r->table));
 	case FRA_GOTO:
-		return get(a, &r->target, sizeof(r->target));
+		return rtnl_get(a, &r->target, sizeof(r->target));
 	case FRA_FWMARK:
-		return get(a, &r->mark, sizeof(r->mark));
+		return rtnl_get(a, &r->mark, sizeof(r->mark));
 	case FRA_FWMASK:
 		r->has_mark = true;
-		return get(a, &r->mask, sizeof(r->mask));
+		return rtnl_get(a, &r->mask, sizeof(r->mask));
 	case FRA_IP_PROTO:
-		return get(a, &r->ipproto, sizeof(r->ipproto));
+		return rtnl_get(a, &r->ipproto, sizeof(r->ipproto));
 	case FRA_PROTOCOL:
-		return get(a, &out->proto, sizeof(out->proto));
+		return rtnl_get(a, &out->proto, sizeof(out->proto));
 	default:
 		return rule_flag(a, r);
 	}
@@ -468,9 +421,9 @@ int rtnl_rule_read(const uint8_t *p, size_t len, struct rtnl_rule *out)
 	if (r->from_plen > addr_len(r->af) * 8 || r->to_plen > addr_len(r->af) * 8)
 		return 1;
 	p += NLMSG_ALIGN(sizeof(h));
-	struct attr a;
+	struct rtnl_attr a;
 	int rc;
-	while ((rc = attr_next(&p, end, &a)) > 0)
+	while ((rc = rtnl_attr_next(&p, end, &a)) > 0)
 		if (!rule_attr(&a, out))
 			return 1;
 	return rc < 0;

@@ -8,7 +8,9 @@
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
+#include "daemon/rtnl_get.h"
 #include "daemon/rtnl_link.h"
+#include "daemon/rtnl_put.h"
 #include "daemon/rtnl_wire.h"
 
 _Static_assert(NET_A_SECONDARY == IFA_F_SECONDARY && NET_A_NODAD == IFA_F_NODAD && NET_A_DADFAILED == IFA_F_DADFAILED &&
@@ -36,66 +38,18 @@ const char *rtnl_drop_text(enum rtnl_drop d)
 
 /* ---- reading ---- */
 
-struct attr {
-	uint16_t type;
-	const uint8_t *data;
-	size_t len;
-};
-
-/* Next attribute of *p..end. 1: found, 0: end, -1: wrong length. */
-static int attr_next(const uint8_t **p, const uint8_t *end, struct attr *a)
-{
-	struct nlattr h;
-	size_t left = (size_t)(end - *p);
-	if (left < sizeof(h))
-		return 0; /* padding of the last attribute */
-	memcpy(&h, *p, sizeof(h));
-	if (h.nla_len < sizeof(h) || h.nla_len > left)
-		return -1;
-	*a = (struct attr){ h.nla_type & NLA_TYPE_MASK, *p + NLA_HDRLEN, h.nla_len - (size_t)NLA_HDRLEN };
-	size_t step = NLA_ALIGN((size_t)h.nla_len);
-	*p += step < left ? step : left;
-	return 1;
-}
-
-static bool attr_u32(const struct attr *a, uint32_t *out)
-{
-	if (a->len != sizeof(*out))
-		return false;
-	memcpy(out, a->data, sizeof(*out));
-	return true;
-}
-
-static bool attr_addr(const struct attr *a, uint8_t af, struct addr *out)
-{
-	if (a->len != addr_len(af))
-		return false;
-	*out = addr_from_bytes(af, a->data);
-	return true;
-}
-
-static bool attr_text(const struct attr *a, char out[IFNAMSIZ])
-{
-	size_t n = strnlen((const char *)a->data, a->len);
-	if (n == a->len || n >= IFNAMSIZ)
-		return false;
-	memset(out, 0, IFNAMSIZ);
-	memcpy(out, a->data, n);
-	return true;
-}
-
-static bool link_attr(const struct attr *a, struct net_link *l)
+static bool link_attr(const struct rtnl_attr *a, struct net_link *l)
 {
 	switch (a->type) {
 	case IFLA_IFNAME:
-		return attr_text(a, l->name);
+		return rtnl_get_name(a, l->name);
 	case IFLA_ADDRESS:
 		l->mac_len = a->len == sizeof(l->mac) ? (uint8_t)a->len : 0;
 		if (l->mac_len)
 			memcpy(l->mac, a->data, a->len);
 		return true;
 	case IFLA_MTU:
-		return attr_u32(a, &l->mtu);
+		return rtnl_get(a, &l->mtu, sizeof(uint32_t));
 	default:
 		return rtnl_link_attr(a->type, a->data, a->len, l);
 	}
@@ -120,9 +74,9 @@ static enum rtnl_drop read_link(const uint8_t *p, const uint8_t *end, bool gone,
 	l->carrier = (ifi.ifi_flags & LINK_LOWER_UP) != 0;
 	l->type = ifi.ifi_type;
 	p += NLMSG_ALIGN(sizeof(ifi));
-	struct attr a;
+	struct rtnl_attr a;
 	int rc;
-	while ((rc = attr_next(&p, end, &a)) > 0)
+	while ((rc = rtnl_attr_next(&p, end, &a)) > 0)
 		if (!link_attr(&a, l))
 			return RTNL_D_ATTR;
 	if (rc < 0)
@@ -131,18 +85,18 @@ static enum rtnl_drop read_link(const uint8_t *p, const uint8_t *end, bool gone,
 }
 
 /* IFA_LOCAL is the address of this box; IFA_ADDRESS the other end of a point-to-point link, or the same. */
-static bool addr_attr(const struct attr *a, struct net_addr *n, struct addr *local, struct addr *other)
+static bool addr_attr(const struct rtnl_attr *a, struct net_addr *n, struct addr *local, struct addr *other)
 {
 	struct ifa_cacheinfo ci;
 	switch (a->type) {
 	case IFA_LOCAL:
-		return attr_addr(a, n->addr.af, local);
+		return rtnl_get_addr(a, n->addr.af, local);
 	case IFA_ADDRESS:
-		return attr_addr(a, n->addr.af, other);
+		return rtnl_get_addr(a, n->addr.af, other);
 	case IFA_BROADCAST:
-		return attr_addr(a, n->addr.af, &n->opt.broadcast);
+		return rtnl_get_addr(a, n->addr.af, &n->opt.broadcast);
 	case IFA_LABEL:
-		return attr_text(a, n->opt.label);
+		return rtnl_get_name(a, n->opt.label);
 	case IFA_CACHEINFO:
 		if (a->len != sizeof(ci))
 			return false;
@@ -151,7 +105,7 @@ static bool addr_attr(const struct attr *a, struct net_addr *n, struct addr *loc
 		n->opt.preferred_lft = n->opt.limited ? ci.ifa_prefered : 0;
 		return true;
 	case IFA_FLAGS:
-		return attr_u32(a, &n->flags);
+		return rtnl_get(a, &n->flags, sizeof(uint32_t));
 	case IFA_PROTO:
 		if (a->len != 1)
 			return false;
@@ -181,9 +135,9 @@ static enum rtnl_drop read_addr(const uint8_t *p, const uint8_t *end, bool gone,
 	n->ifindex = (int)ifa.ifa_index;
 	p += NLMSG_ALIGN(sizeof(ifa));
 	struct addr local = { 0 }, other = { 0 };
-	struct attr a;
+	struct rtnl_attr a;
 	int rc;
-	while ((rc = attr_next(&p, end, &a)) > 0)
+	while ((rc = rtnl_attr_next(&p, end, &a)) > 0)
 		if (!addr_attr(&a, n, &local, &other))
 			return RTNL_D_ATTR;
 	if (rc < 0)
@@ -272,68 +226,29 @@ enum rtnl_drop rtnl_wire_parse(const uint8_t *buf, size_t len, struct rtnl_event
 
 /* ---- writing ---- */
 
-struct msg {
-	uint8_t *buf;
-	size_t len, cap;
-	bool full;
-};
-
-static void put(struct msg *m, const void *data, size_t n, size_t padded)
-{
-	if (m->full || m->cap - m->len < padded) {
-		m->full = true;
-		return;
-	}
-	memset(m->buf + m->len, 0, padded);
-	memcpy(m->buf + m->len, data, n);
-	m->len += padded;
-}
-
-static void put_attr(struct msg *m, uint16_t type, const void *data, size_t n)
-{
-	struct nlattr a = { .nla_len = (uint16_t)(NLA_HDRLEN + n), .nla_type = type };
-	put(m, &a, sizeof(a), NLA_HDRLEN);
-	put(m, data, n, NLA_ALIGN(n));
-}
-
-static void put_header(struct msg *m, uint16_t type, uint16_t flags, uint32_t seq)
-{
-	struct nlmsghdr h = { .nlmsg_type = type, .nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags), .nlmsg_seq = seq };
-	put(m, &h, sizeof(h), NLMSG_HDRLEN);
-}
-
-static size_t finish(struct msg *m)
-{
-	if (m->full)
-		return 0;
-	uint32_t len = (uint32_t)m->len;
-	memcpy(m->buf + offsetof(struct nlmsghdr, nlmsg_len), &len, sizeof(len));
-	return m->len;
-}
-
 /* What an address is beyond itself. Valid for good: only the preferred lifetime can be an operator's choice. */
-static void put_addr_options(struct msg *m, const struct net_addr_opt *o)
+static void put_addr_options(struct rtnl_msg *m, const struct net_addr_opt *o)
 {
 	if (o->broadcast.af)
-		put_attr(m, IFA_BROADCAST, o->broadcast.b, addr_len(o->broadcast.af));
+		rtnl_put_attr(m, IFA_BROADCAST, o->broadcast.b, addr_len(o->broadcast.af));
 	if (o->label[0])
-		put_attr(m, IFA_LABEL, o->label, strnlen(o->label, IFNAMSIZ - 1) + 1);
+		rtnl_put_attr(m, IFA_LABEL, o->label, strnlen(o->label, IFNAMSIZ - 1) + 1);
 	if (o->flags) {
 		uint32_t flags = o->flags & (NET_A_OPTIONS | NET_A_NODAD);
-		put_attr(m, IFA_FLAGS, &flags, sizeof(flags));
+		rtnl_put_attr(m, IFA_FLAGS, &flags, sizeof(flags));
 	}
 	if (o->limited) {
 		struct ifa_cacheinfo ci = { .ifa_prefered = o->preferred_lft, .ifa_valid = UINT32_MAX };
-		put_attr(m, IFA_CACHEINFO, &ci, sizeof(ci));
+		rtnl_put_attr(m, IFA_CACHEINFO, &ci, sizeof(ci));
 	}
 }
 
 size_t rtnl_wire_addr(uint8_t *buf, size_t cap, const struct net_op *op, uint32_t seq, bool mark, bool ack)
 {
 	bool add = op->kind == NET_OP_ADD;
-	struct msg m = { .buf = buf, .cap = cap };
+	struct rtnl_msg m = { .buf = buf, .cap = cap };
 	uint16_t flags = (uint16_t)((add ? NLM_F_CREATE | NLM_F_EXCL : 0) | (ack ? NLM_F_ACK : 0));
-	put_header(&m, add ? RTM_NEWADDR : RTM_DELADDR, flags, seq);
+	rtnl_begin(&m, add ? RTM_NEWADDR : RTM_DELADDR, flags, seq);
 	bool v6 = op->addr.af == ADDR_V6;
 	struct ifaddrmsg ifa = { .ifa_family = v6 ? KERNEL_AF_V6 : KERNEL_AF_V4,
 				 .ifa_prefixlen = op->plen,
@@ -341,39 +256,39 @@ size_t rtnl_wire_addr(uint8_t *buf, size_t cap, const struct net_op *op, uint32_
 				 .ifa_scope = add ? op->opt.scope : 0,
 				 .ifa_index = (uint32_t)op->ifindex };
 	const struct addr *other = op->opt.peer.af ? &op->opt.peer : &op->addr;
-	put(&m, &ifa, sizeof(ifa), NLMSG_ALIGN(sizeof(ifa)));
-	put_attr(&m, IFA_LOCAL, op->addr.b, addr_len(op->addr.af));
-	put_attr(&m, IFA_ADDRESS, other->b, addr_len(op->addr.af));
+	rtnl_put(&m, &ifa, sizeof(ifa), NLMSG_ALIGN(sizeof(ifa)));
+	rtnl_put_attr(&m, IFA_LOCAL, op->addr.b, addr_len(op->addr.af));
+	rtnl_put_attr(&m, IFA_ADDRESS, other->b, addr_len(op->addr.af));
 	if (add)
 		put_addr_options(&m, &op->opt);
 	if (add && mark) {
 		uint8_t proto = NET_MARK;
-		put_attr(&m, IFA_PROTO, &proto, sizeof(proto));
+		rtnl_put_attr(&m, IFA_PROTO, &proto, sizeof(proto));
 	}
-	return finish(&m);
+	return rtnl_finish(&m);
 }
 
 size_t rtnl_wire_link_up(uint8_t *buf, size_t cap, int ifindex, bool up, uint32_t seq, bool ack)
 {
-	struct msg m = { .buf = buf, .cap = cap };
-	put_header(&m, RTM_NEWLINK, ack ? NLM_F_ACK : 0, seq);
+	struct rtnl_msg m = { .buf = buf, .cap = cap };
+	rtnl_begin(&m, RTM_NEWLINK, ack ? NLM_F_ACK : 0, seq);
 	struct ifinfomsg ifi = { .ifi_index = ifindex, .ifi_flags = up ? LINK_UP : 0, .ifi_change = LINK_UP };
-	put(&m, &ifi, sizeof(ifi), NLMSG_ALIGN(sizeof(ifi)));
-	return finish(&m);
+	rtnl_put(&m, &ifi, sizeof(ifi), NLMSG_ALIGN(sizeof(ifi)));
+	return rtnl_finish(&m);
 }
 
 size_t rtnl_wire_dump(uint8_t *buf, size_t cap, bool addresses, uint32_t seq)
 {
-	struct msg m = { .buf = buf, .cap = cap };
-	put_header(&m, addresses ? RTM_GETADDR : RTM_GETLINK, NLM_F_DUMP, seq);
+	struct rtnl_msg m = { .buf = buf, .cap = cap };
+	rtnl_begin(&m, addresses ? RTM_GETADDR : RTM_GETLINK, NLM_F_DUMP, seq);
 	if (addresses) {
 		struct ifaddrmsg ifa = { 0 };
-		put(&m, &ifa, sizeof(ifa), NLMSG_ALIGN(sizeof(ifa)));
+		rtnl_put(&m, &ifa, sizeof(ifa), NLMSG_ALIGN(sizeof(ifa)));
 	} else {
 		struct ifinfomsg ifi = { 0 };
-		put(&m, &ifi, sizeof(ifi), NLMSG_ALIGN(sizeof(ifi)));
+		rtnl_put(&m, &ifi, sizeof(ifi), NLMSG_ALIGN(sizeof(ifi)));
 		uint32_t mask = RTEXT_FILTER_SKIP_STATS;
-		put_attr(&m, IFLA_EXT_MASK, &mask, sizeof(mask));
+		rtnl_put_attr(&m, IFLA_EXT_MASK, &mask, sizeof(mask));
 	}
-	return finish(&m);
+	return rtnl_finish(&m);
 }
