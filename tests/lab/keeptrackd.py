@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 
+import control
 from lab import LabError, PEER, ROUTERS, VIP_LAN, VIP_WAN, now_ns, wait_for
 
 CONF = """# %(name)s of the lab
@@ -133,20 +134,7 @@ class Daemon:
 
     def ask(self, command, **args):
         """The same answer over the control socket itself (docs/control-protocol.md); cheaper than a process."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
-            s.settimeout(3)
-            s.connect("/proc/%d/root%s" % (self.machine.holder.pid, SOCKET))
-            s.sendall(json.dumps({"v": 1, "id": 1, "cmd": command, "args": args}).encode() + b"\n")
-            data = None
-            for line in s.makefile(encoding="utf-8"):
-                answer = json.loads(line)
-                if not answer.get("end"):
-                    data = answer["data"]
-                elif answer["status"] == "ok":
-                    return data
-                else:
-                    raise LabError("%s: %s" % (command, answer.get("message")))
-        raise LabError("%s: the answer has no end" % command)
+        return control.ask(self.machine.holder.pid, SOCKET, command, args, 3)
 
     def has_vips(self):
         return self.machine.has_ip4(VIP_LAN, VIP_WAN)

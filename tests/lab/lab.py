@@ -188,25 +188,14 @@ class Machine:
         self.holder.stdout.close()
 
 
-class Lab:
-    """The topology. Use it as a context manager, or call close()."""
+class Machines:
+    """Machines by name in a directory of their own. Use it as a context manager, or call close()."""
 
-    def __init__(self, build, rules=ROUTER_RULES):
+    def __init__(self, build, prefix):
         self.build = os.path.abspath(build)
-        self.dir = tempfile.mkdtemp(prefix="keeptrackd-lab-")
+        self.dir = tempfile.mkdtemp(prefix=prefix)
         os.chmod(self.dir, 0o755)
         self.machines = {}
-        self.captures = {}
-        self.clock = time.monotonic()
-        try:
-            for name in ("switch",) + tuple(MACHINES):
-                self.machines[name] = Machine(self, name)
-            self._wire()
-            for name in ROUTERS:
-                self._make_router(self[name], rules)
-        except BaseException:
-            self.close()
-            raise
 
     def __getitem__(self, name):
         return self.machines[name]
@@ -222,6 +211,30 @@ class Lab:
         if not os.access(path, os.X_OK):
             raise LabError("%s is missing: ./dev build makes it" % path)
         return path
+
+    def close(self, keep_files=False):
+        for machine in self.machines.values():
+            machine.close()
+        if not keep_files:
+            shutil.rmtree(self.dir, ignore_errors=True)
+
+
+class Lab(Machines):
+    """The topology. Use it as a context manager, or call close()."""
+
+    def __init__(self, build, rules=ROUTER_RULES):
+        super().__init__(build, "keeptrackd-lab-")
+        self.captures = {}
+        self.clock = time.monotonic()
+        try:
+            for name in ("switch",) + tuple(MACHINES):
+                self.machines[name] = Machine(self, name)
+            self._wire()
+            for name in ROUTERS:
+                self._make_router(self[name], rules)
+        except BaseException:
+            self.close()
+            raise
 
     def _wire(self):
         switch = self["switch"]
@@ -304,12 +317,6 @@ class Lab:
 
     def mac(self, router, interface):
         return MACHINES[router][interface][1]
-
-    def close(self, keep_files=False):
-        for machine in self.machines.values():
-            machine.close()
-        if not keep_files:
-            shutil.rmtree(self.dir, ignore_errors=True)
 
 
 class Capture:

@@ -8,14 +8,13 @@ can be played with either. Machines are those of lab.py: nothing is named on the
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 
+import control
 from conf import text
-from lab import LabError, Machine, wait_for
+from lab import Machine, Machines, wait_for
 from wire import Tap
 
 ROUTER_NAMES = ("a", "b", "c")
@@ -43,14 +42,12 @@ class Vr:
         return other
 
 
-class Rig:
+class Rig(Machines):
     """The machines. Use it as a context manager."""
 
     def __init__(self, build, segments=1, routers=("a", "b"), ipv6=True):
-        self.build, self.segments, self.routers = os.path.abspath(build), segments, tuple(routers)
-        self.dir = tempfile.mkdtemp(prefix="keeptrackd-rig-")
-        os.chmod(self.dir, 0o755)
-        self.machines = {}
+        super().__init__(build, "keeptrackd-rig-")
+        self.segments, self.routers = segments, tuple(routers)
         try:
             for name in ("switch", "client") + self.routers:
                 self.machines[name] = Machine(self, name)
@@ -58,21 +55,6 @@ class Rig:
         except BaseException:
             self.close()
             raise
-
-    def __getitem__(self, name):
-        return self.machines[name]
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-    def tool(self, name):
-        path = os.path.join(self.build, name)
-        if not os.access(path, os.X_OK):
-            raise LabError("%s is missing: ./dev build makes it" % path)
-        return path
 
     @staticmethod
     def mac(machine, segment):
@@ -133,11 +115,6 @@ class Rig:
             machine.run("ip", "-4", "addr", "flush", "dev", "eth%d" % s)
             machine.ip("addr add %s/16 dev eth%d" % (self.address(name, s), s))
         machine.run("sh", "-c", "rm -rf /run/keeptrackd /run/*.pid /run/keepalived*")
-
-    def close(self):
-        for machine in self.machines.values():
-            machine.close()
-        shutil.rmtree(self.dir, ignore_errors=True)
 
 
 class Router:
@@ -280,20 +257,7 @@ class Ours(Router):
         return True
 
     def ask(self, command, **args):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
-            s.settimeout(5)
-            s.connect("/proc/%d/root%s" % (self.machine.holder.pid, SOCKET))
-            s.sendall(json.dumps({"v": 1, "id": 1, "cmd": command, "args": args}).encode() + b"\n")
-            data = None
-            for line in s.makefile(encoding="utf-8"):
-                answer = json.loads(line)
-                if not answer.get("end"):
-                    data = answer["data"]
-                elif answer["status"] == "ok":
-                    return data
-                else:
-                    raise LabError("%s: %s" % (command, answer.get("message")))
-        raise LabError("%s: the answer has no end" % command)
+        return control.ask(self.machine.holder.pid, SOCKET, command, args, 5)
 
     def reload(self, instances):
         """SIGHUP with other instances; returns when the daemon has judged the file."""
