@@ -5,8 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 #include "daemon/base/log.h"
+#include "daemon/base/mono.h"
 #include "daemon/base/require.h"
 #include "daemon/cfg_tree.h"
+#include "sync/ct.h"
 
 static void *room(size_t n, size_t size)
 {
@@ -323,6 +325,27 @@ static void build_ignore(struct sync_ignore *g, const struct cfg_rec *r)
 	g->port_high = last->given ? (uint16_t)last->num : port->given ? (uint16_t)port->num : UINT16_MAX;
 	g->any_zone = !zone->given;
 	g->zone = (uint16_t)zone->num;
+	text(r, "interface", g->ifname, sizeof(g->ifname));
+}
+
+/* Whole seconds, no less than asked for. */
+static uint32_t seconds(const struct cfg_rec *r, const char *name)
+{
+	return (uint32_t)((num(r, name) + NS_PER_SEC - 1) / NS_PER_SEC);
+}
+
+static void build_ages(struct sync_conf *s, const struct cfg_rec *r)
+{
+	const struct cfg_val *ages = cfg_rec_val(r, "min_ages");
+
+	for (unsigned p = 0; p < SYNC_PROTO_N; p++)
+		s->min_age_s[p] = seconds(r, "min_age");
+	for (unsigned i = 0; i < ages->n; i++) {
+		const struct cfg_rec *a = &ages->recs[i];
+		for (unsigned p = 0; p < SYNC_PROTO_N; p++)
+			if (num(a, "protocols") >> p & 1)
+				s->min_age_s[p] = seconds(a, "min_age");
+	}
 }
 
 static void build_sync(struct cfg *c, const struct cfg_tree *t)
@@ -337,6 +360,9 @@ static void build_sync(struct cfg *c, const struct cfg_tree *t)
 	const struct cfg_val *ignore = cfg_rec_val(r, "ignore");
 	for (unsigned i = 0; i < ignore->n; i++)
 		build_ignore(&s->ignore[s->n_ignore++], &ignore->recs[i]);
+	build_ages(s, r);
+	s->tcp_states = (uint16_t)(num(r, "tcp_states") << CT_TCP_SYN_SENT);
+	s->strict_after_s = seconds(r, "strict_window_after");
 	s->lease_ns = num(r, "lease");
 	s->entries_max = (uint32_t)num(r, "sessions_max");
 	s->rcvbuf_bytes = (uint32_t)num(r, "receive_buffer");

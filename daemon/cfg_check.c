@@ -627,28 +627,6 @@ static void check_hooks(struct checker *c)
 	}
 }
 
-/* A rule that can match nothing, or everything, is a mistake. */
-static void check_ignore(struct checker *c)
-{
-	const struct cfg_val *list = section_val(c->t, "sync", "ignore");
-
-	for (unsigned i = 0; list && i < list->n; i++) {
-		const struct cfg_rec *r = &list->recs[i];
-		const struct cfg_val *port = cfg_rec_val(r, "port"), *last = cfg_rec_val(r, "last_port");
-		if (last->given && !port->given)
-			cfg_complain(c->errs, CFG_ERROR, c->t, r, "last_port",
-				     "needs port, the first one of the range");
-		else if (last->given && !last->bad && !port->bad && last->num < port->num)
-			cfg_complain(c->errs, CFG_ERROR, c->t, r, "last_port",
-				     "lies before port (%lld); no port is in such a range", (long long)port->num);
-		if (!cfg_rec_val(r, "address")->given && !port->given && !cfg_rec_val(r, "zone")->given &&
-		    !cfg_rec_val(r, "protocols")->given)
-			cfg_complain(c->errs, CFG_ERROR, c->t, r, "address",
-				     "the rule is empty and would leave out every session; to replicate nothing set "
-				     "sync.replicate = false");
-	}
-}
-
 unsigned cfg_check(const struct cfg_tree *t, struct cfg_errors *errs)
 {
 	struct checker c = { .t = t, .errs = errs };
@@ -679,7 +657,7 @@ unsigned cfg_check(const struct cfg_tree *t, struct cfg_errors *errs)
 	for (unsigned i = 0; i < c.tunnels->n; i++)
 		check_tunnel(&c, &c.tunnels->recs[i], vips, n_vips);
 	check_hooks(&c);
-	check_ignore(&c);
+	cfg_check_sync(t, errs);
 	cfg_check_vmac(t, errs);
 	cfg_check_routes(t, errs);
 	free(vips);

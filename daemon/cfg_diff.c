@@ -212,7 +212,7 @@ static bool ignore_equal(const struct sync_conf *a, const struct sync_conf *b)
 		const struct sync_ignore *x = &a->ignore[i], *y = &b->ignore[i];
 		if (!addr_eq(&x->net, &y->net) || x->plen != y->plen || x->protocols != y->protocols ||
 		    x->port_low != y->port_low || x->port_high != y->port_high || x->any_zone != y->any_zone ||
-		    x->zone != y->zone)
+		    x->zone != y->zone || !same(x->ifname, y->ifname))
 			return false;
 	}
 	return true;
@@ -220,6 +220,12 @@ static bool ignore_equal(const struct sync_conf *a, const struct sync_conf *b)
 
 static bool sync_equal(const struct sync_conf *a, const struct sync_conf *b)
 {
+	if (a->tcp_states != b->tcp_states || a->strict_after_s != b->strict_after_s)
+		return false;
+	for (unsigned p = 0; p < SYNC_PROTO_N; p++) {
+		if (a->min_age_s[p] != b->min_age_s[p])
+			return false;
+	}
 	if (a->replicate != b->replicate || a->store != b->store || a->quick != b->quick ||
 	    a->protocols != b->protocols || !ignore_equal(a, b) || a->lease_ns != b->lease_ns ||
 	    a->entries_max != b->entries_max || a->rcvbuf_bytes != b->rcvbuf_bytes || a->bulk_rate != b->bulk_rate ||

@@ -17,6 +17,10 @@ static const char *const words_fault[] = { "yield", "degrade", NULL };
 static const char *const words_store[] = { "hot", "warm", NULL };
 /* in the order of enum sync_proto */
 static const char *const words_proto[] = { "tcp", "udp", "icmp", "udplite", "sctp", "dccp", "gre", "other", NULL };
+/* in the order of CT_TCP_SYN_SENT and the following */
+static const char *const words_tcp[] = { "syn_sent", "syn_recv",  "established", "fin_wait", "close_wait",
+					 "last_ack", "time_wait", "close",       NULL };
+static const char *const words_expect[] = { "all", "ftp", "h323", "nfs", "sip", "sqlnet", NULL };
 static const char *const words_backend[] = { "vici", "none", NULL };
 static const char *const words_action[] = { "reset", "rekey", "notify", NULL };
 static const char *const words_event[] = { "role", "dpd-dead", "tunnel-up", "tunnel-down", "reset-failed", NULL };
@@ -246,6 +250,26 @@ static const struct cfg_key table[] = {
 	{ "sync.ignore[].port", CFG_T_INT, OPT, 1, 65535, NULL, NULL, NULL, "Destination port, or the first of a range" },
 	{ "sync.ignore[].last_port", CFG_T_INT, OPT, 1, 65535, NULL, NULL, NULL, "Last port of the range" },
 	{ "sync.ignore[].zone", CFG_T_INT, OPT, 0, 65535, NULL, NULL, NULL, "Conntrack zone of the original direction" },
+	{ "sync.ignore[].interface", CFG_T_IFNAME, OPT, 1, IFNAMSIZ - 1, NULL, NULL, NULL,
+	  "One end of the session, before or after translation, lies in a network that this interface of the node is "
+	  "connected to. The kernel's entry names no interface: what only passes through it to networks behind another "
+	  "router is not recognised; name those with address" },
+	{ "sync.min_age", CFG_T_TIME, 0, 0, SEC(3600), "0", "seconds", NULL,
+	  "A session is replicated when it is this old, counted from its first packet; short ones then cost the peer "
+	  "nothing, and a crash loses sessions that are younger. A planned switch tells them all" },
+	{ "sync.min_ages", CFG_T_RECORDS, 0, 0, SYNC_PROTO_N, NULL, NULL, NULL,
+	  "Other ages for some protocols; of several records for one protocol the last one counts" },
+	{ "sync.min_ages[].protocols", CFG_T_WORDS, REQ, 1, SYNC_PROTO_N, NULL, NULL, words_proto, "These protocols" },
+	{ "sync.min_ages[].min_age", CFG_T_TIME, REQ, 0, SEC(3600), NULL, "seconds", NULL,
+	  "Least age of their sessions, in place of sync.min_age" },
+	{ "sync.tcp_states", CFG_T_WORDS, 0, 0, 8, "", NULL, words_tcp,
+	  "A TCP session is replicated once it is in one of these states, and from then on in all others. Without it: "
+	  "established, fin_wait and close_wait, and sessions with NAT or a helper from the first packet" },
+	{ "sync.expectations", CFG_T_WORDS, 0, 0, 6, "", NULL, words_expect,
+	  "Helpers whose expectations are replicated. This comes in a later version and is refused until then" },
+	{ "sync.strict_window_after", CFG_T_TIME, 0, 0, SEC(86400), "0", "seconds", NULL,
+	  "This long after a takeover the kernel checks the sequence numbers of taken-over TCP flows strictly again, if "
+	  "they have moved since; 0: never, they stay liberal. At the next walk over the table after that" },
 	{ "sync.lease", CFG_T_TIME, 0, SEC(300), SEC(600), "400", "seconds", NULL,
 	  "Life of a copy between two renewals by the standby" },
 	{ "sync.sessions_max", CFG_T_INT, 0, 1000, 50000000, "1000000", "sessions", NULL,

@@ -89,6 +89,8 @@ void cfg_complain_item(struct cfg_errors *errs, const struct cfg_rec *r, const c
 unsigned cfg_check(const struct cfg_tree *t, struct cfg_errors *errs);
 /* Its part about virtual_mac and accept. */
 void cfg_check_vmac(const struct cfg_tree *t, struct cfg_errors *errs);
+/* The policy of `sync`: what contradicts itself. */
+void cfg_check_sync(const struct cfg_tree *t, struct cfg_errors *errs);
 /* Its part about routes and rules, and the building of these. */
 void cfg_check_routes(const struct cfg_tree *t, struct cfg_errors *errs);
 void cfg_build_routes(struct cfg *c, const struct cfg_tree *t);

@@ -52,7 +52,8 @@ enum {
 	CT_ST_DST_NAT_DONE = 1 << 8,
 	CT_ST_DYING = 1 << 9,
 	CT_ST_FIXED_TIMEOUT = 1 << 10,
-	CT_ST_OFFLOAD = 1 << 14,
+	CT_ST_OFFLOAD = 1 << 14,    /* in a flowtable: no event, no TCP state, an artificial timer */
+	CT_ST_HW_OFFLOAD = 1 << 15, /* and in the network card besides */
 };
 
 /* TCP flag bits that may travel (nf_conntrack_tcp.h): never 0x10 or 0x20. */
@@ -134,7 +135,7 @@ struct ct_event {
 /* What the injector is asked to write. */
 enum ct_op_type {
 	CT_OP_CREATE = 0, /* NLM_F_CREATE | NLM_F_EXCL */
-	CT_OP_UPDATE,     /* state of an entry that exists */
+	CT_OP_UPDATE,     /* state of an entry that exists; TCP_WIN without TCP: its BE_LIBERAL bits, nothing else */
 	CT_OP_RENEW,      /* original tuple and timeout only */
 	CT_OP_DELETE,     /* by original tuple */
 	CT_OP_GET,        /* ask for one entry: answered by a CT_EV_DUMP event or by -ENOENT */

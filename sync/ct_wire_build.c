@@ -171,6 +171,19 @@ static void put_tcp(struct wire_wr *w, const struct ct_entry *e)
 	nest_end(w, outer);
 }
 
+/* The kernel takes flags without a state, and the mask keeps all others: what it knows better is not touched. */
+static void put_liberal(struct wire_wr *w, const struct ct_entry *e)
+{
+	size_t outer = nest_begin(w, CTA_PROTOINFO);
+	size_t in = nest_begin(w, CTA_PROTOINFO_TCP);
+	for (unsigned i = 0; i < 2; i++) {
+		const uint8_t f[2] = { e->tcp_flags[i] & CT_TCP_BE_LIBERAL, CT_TCP_BE_LIBERAL };
+		put_attr(w, (uint16_t)(CTA_PROTOINFO_TCP_FLAGS_ORIGINAL + i), f, 2);
+	}
+	nest_end(w, in);
+	nest_end(w, outer);
+}
+
 /* nf_conntrack_proto_sctp.c: all three or EINVAL. */
 static void put_sctp(struct wire_wr *w, const struct ct_entry *e)
 {
@@ -200,6 +213,8 @@ static void put_state(struct wire_wr *w, const struct ct_entry *e)
 {
 	if (e->has & CT_HAS_TCP)
 		put_tcp(w, e);
+	else if (e->has & CT_HAS_TCP_WIN && e->orig.l4 == IPPROTO_TCP)
+		put_liberal(w, e);
 	else if (e->has & CT_HAS_SCTP)
 		put_sctp(w, e);
 	if (e->has & CT_HAS_MARK)

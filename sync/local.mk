@@ -39,6 +39,7 @@ SYNC_LIBS = libsync_io.a libsync_core.a $(SSL_LIBS) $(JANSSON_LIBS)
 # replication core
 libsync_core_a_SOURCES += \
 	sync/rec.h sync/sess_tbl.c sync/sess_tbl.h sync/sync_owner.c sync/sync_owner.h sync/sync_policy.c sync/sync_policy.h \
+	sync/sync_locals.c sync/sync_filter.c sync/sync_age.c \
 	sync/sync_digest.c sync/sync_digest.h sync/sync_fsm.c sync/sync_fsm.h sync/sync_int.h sync/sync_flow.c sync/sync_kern.c \
 	sync/sync_ops.c sync/sync_rx.c sync/sync_tx.c sync/sync_view.c
 SYNC_CORE_LIBS = libsync_core.a libbase_core.a $(SODIUM_LIBS)

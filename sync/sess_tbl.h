@@ -49,10 +49,15 @@ enum sess_flag {
 };
 
 /* Which list the queue links belong to. */
-enum sess_list { SESS_LIST_NONE = 0, SESS_LIST_DIRTY, SESS_LIST_EXPIRY };
+enum sess_list {
+	SESS_LIST_NONE = 0,
+	SESS_LIST_DIRTY,
+	SESS_LIST_EXPIRY,
+	SESS_LIST_YOUNG, /* not told before it is old enough; one list per protocol of the configuration */
+};
 
 /* What the injector should do next for a session, and what it is doing. */
-enum sess_op { SESS_OP_NONE = 0, SESS_OP_RENEW, SESS_OP_GET, SESS_OP_PUT, SESS_OP_DELETE };
+enum sess_op { SESS_OP_NONE = 0, SESS_OP_STRICT, SESS_OP_RENEW, SESS_OP_GET, SESS_OP_PUT, SESS_OP_DELETE };
 
 enum sess_queue { SESS_QUEUE_NONE = 0, SESS_QUEUE_LIVE, SESS_QUEUE_BULK, SESS_QUEUE_RENEW };
 #define SESS_QUEUES 4
@@ -67,7 +72,7 @@ struct sess {
 	uint32_t mark;
 	uint32_t expire_s;   /* seconds of the table's clock at which the kernel's entry should end; in the expiry list:
 				when it ended */
-	uint32_t evidence_s; /* when traffic was last seen here, 0: never */
+	uint32_t evidence_s; /* when traffic was last seen here, 0: never; in the list of the young: its birth */
 	uint16_t sport[2], dport[2]; /* original, reply */
 	uint32_t flags : 22;         /* enum sess_flag */
 	uint32_t list : 2;           /* enum sess_list */

@@ -1,5 +1,5 @@
 /*
- * This node's addresses, for "local" decisions: rtnetlink dump and events, non-blocking. An event starts a dump a few
+ * This node's addresses, for "local" decisions, and the networks of interfaces that sync.ignore names: rtnetlink dump and events, non-blocking. An event starts a dump a few
  * milliseconds later, so that a burst (a role change moves many addresses) costs one walk. Losses are told at once: the
  * kernel removes masqueraded entries with the address or the link, and their ends must not be taken for expiry.
  */
@@ -27,8 +27,12 @@ struct addr_watch {
 	struct loop_fd *ev, *dump;
 	struct loop_timer *timer;
 	bool dumping, dirty, broken;
-	uint32_t seq, n;
+	uint32_t seq, n, n_nets;
 	struct addr addrs[SYNC_LOCAL_MAX];
+	unsigned rule_index[SYNC_IGNORE_MAX]; /* interfaces of rules as the dump began; 0: none, or not there */
+	bool nets_full;
+	uint64_t idle_rules; /* rules whose interface has no network: said once */
+	struct sync_net nets[SYNC_NETS_MAX];
 	char buf[READ_BYTES] __attribute__((aligned(8)));
 };
 
@@ -37,6 +41,15 @@ static void dump_later(struct addr_watch *w, int64_t ns)
 	w->dirty = true;
 	if (!w->dumping)
 		loop_timer_set(w->timer, mono_add(clock_mono(), ns));
+}
+
+static void find_interfaces(struct addr_watch *w)
+{
+	const struct sync_conf *c = w->run->conf;
+	w->n_nets = 0;
+	w->nets_full = false;
+	for (unsigned i = 0; i < SYNC_IGNORE_MAX; i++)
+		w->rule_index[i] = i < c->n_ignore && c->ignore[i].ifname[0] ? if_nametoindex(c->ignore[i].ifname) : 0;
 }
 
 static void dump_start(struct addr_watch *w)
@@ -51,6 +64,7 @@ static void dump_start(struct addr_watch *w)
 	w->dirty = false;
 	w->n = 0;
 	w->broken = false;
+	find_interfaces(w);
 	if (send(w->dump_fd, &req, sizeof(req), MSG_DONTWAIT) == (ssize_t)sizeof(req)) {
 		w->dumping = true;
 		w->run->st.addr_dumps++;
@@ -67,6 +81,23 @@ static void on_timer(void *arg, mono_t deadline)
 		dump_start(w);
 }
 
+/* A rule whose interface has no network matches nothing: that is said when it begins. */
+static void warn_idle(struct addr_watch *w)
+{
+	const struct sync_conf *c = w->run->conf;
+	uint64_t idle = 0;
+	for (unsigned i = 0; i < c->n_ignore; i++) {
+		uint64_t bit = UINT64_C(1) << i;
+		if (c->ignore[i].ifname[0] == '\0' || sync_filter_nets(w->run->core, i) > 0)
+			continue;
+		idle |= bit;
+		if (!(w->idle_rules & bit))
+			log_notice(LOG_SYNC, "interface %s has no address: rule %u of sync.ignore matches nothing",
+				   c->ignore[i].ifname, i + 1);
+	}
+	w->idle_rules = idle;
+}
+
 static void dump_end(struct addr_watch *w, bool good)
 {
 	w->dumping = false;
@@ -77,9 +108,36 @@ static void dump_end(struct addr_watch *w, bool good)
 	int rc = sync_local_addrs(w->run->core, w->addrs, w->n, clock_mono());
 	if (rc != 0)
 		log_warn(LOG_SYNC, "own addresses are not taken over: %s", err_text(rc));
+	rc = w->nets_full ? ERR_FULL : sync_local_nets(w->run->core, w->nets, w->n_nets);
+	if (rc != 0)
+		log_warn(LOG_SYNC, "networks of interfaces in sync.ignore are not taken over, %d are possible: %s",
+			 SYNC_NETS_MAX, err_text(rc));
+	warn_idle(w);
 	drive_kick(w->run);
 	if (w->dirty)
 		dump_later(w, SETTLE_NS);
+}
+
+/* IFA_ADDRESS is the other end of a point-to-point address: that is what the interface leads to. */
+static void take_net(struct addr_watch *w, unsigned index, const struct addr *a, uint8_t plen)
+{
+	const struct sync_conf *c = w->run->conf;
+	if (addr_is_link_local(a) && a->af == ADDR_V6) /* of every interface, and never forwarded */
+		return;
+	for (unsigned i = 0; i < c->n_ignore; i++) {
+		struct sync_net net = { .net = *a, .plen = plen };
+		bool known = w->rule_index[i] != index || index == 0;
+		memcpy(net.ifname, c->ignore[i].ifname, sizeof(net.ifname));
+		for (uint32_t k = 0; !known && k < w->n_nets; k++)
+			known = w->nets[k].plen == plen && addr_in_prefix(a, &w->nets[k].net, plen) &&
+				strcmp(w->nets[k].ifname, net.ifname) == 0;
+		if (known)
+			continue;
+		if (w->n_nets < SYNC_NETS_MAX)
+			w->nets[w->n_nets++] = net;
+		else
+			w->nets_full = true;
+	}
 }
 
 /* IFA_LOCAL is the own end of a point-to-point address; IPv6 has IFA_ADDRESS only. */
@@ -98,6 +156,10 @@ static void take_addr(struct addr_watch *w, const struct nlmsghdr *h)
 			local = RTA_DATA(t);
 		else if (t->rta_type == IFA_ADDRESS)
 			addr = RTA_DATA(t);
+	}
+	if (addr) {
+		struct addr to = addr_from_bytes(af, addr);
+		take_net(w, a->ifa_index, &to, a->ifa_prefixlen);
 	}
 	const void *own = local ? local : addr;
 	if (own && w->n < SYNC_LOCAL_MAX)
@@ -209,6 +271,12 @@ struct addr_watch *addr_watch_new(struct sync_run *r)
 	}
 	dump_start(w);
 	return w;
+}
+
+void addr_watch_again(struct addr_watch *w)
+{
+	if (w)
+		dump_later(w, 0);
 }
 
 void addr_watch_free(struct addr_watch *w)

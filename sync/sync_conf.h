@@ -17,6 +17,7 @@
 #define SYNC_NAME_MAX   32
 #define SYNC_PATH_MAX   108
 #define SYNC_LOCALS_MAX 8192
+#define SYNC_IFNAME_MAX 16
 
 enum sync_store { SYNC_STORE_HOT = 0, SYNC_STORE_WARM = 1 };
 
@@ -44,6 +45,8 @@ struct sync_ignore {
 	uint16_t port_low, port_high; /* destination of the original direction; 0 and 65535: any */
 	bool any_zone;
 	uint16_t zone;
+	/* Not empty: one end lies in a network that this interface is connected to (an entry names no interface). */
+	char ifname[SYNC_IFNAME_MAX];
 };
 
 /* One member of the cluster; addrs[i] is its address on channel link i (all nodes list links in the same order). */
@@ -69,11 +72,15 @@ struct sync_conf {
 	bool quick; /* replicate from the first packet on */
 	struct sync_ignore ignore[SYNC_IGNORE_MAX];
 	uint8_t n_ignore;
-	uint32_t protocols;    /* bit per enum sync_proto: what is replicated */
-	int64_t lease_ns;      /* life of a copy between renewals, 300..600 s */
-	uint32_t entries_max;  /* sessions kept in our table */
-	uint32_t rcvbuf_bytes; /* of the event socket, SO_RCVBUFFORCE */
-	uint32_t bulk_rate;    /* copies per second written in bulk */
+	uint16_t tcp_states; /* bit per CT_TCP_*: a TCP session is told first in one of these, translated or
+					     not; 0: in established, fin_wait, close_wait, or at once as its class asks */
+	uint32_t min_age_s[SYNC_PROTO_N]; /* seconds from first sight until a session is told; 0: none */
+	uint32_t strict_after_s;          /* strict TCP windows for flows taken over, this long after it; 0: never */
+	uint32_t protocols;               /* bit per enum sync_proto: what is replicated */
+	int64_t lease_ns;                 /* life of a copy between renewals, 300..600 s */
+	uint32_t entries_max;             /* sessions kept in our table */
+	uint32_t rcvbuf_bytes;            /* of the event socket, SO_RCVBUFFORCE */
+	uint32_t bulk_rate;               /* copies per second written in bulk */
 	/* Virtual addresses of every instance: count as own on every node (local sessions are never sent). */
 	struct addr vips[SYNC_LOCALS_MAX];
 	uint16_t n_vips;

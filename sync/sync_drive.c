@@ -3,15 +3,19 @@
  * drive_pump, does everything that is due; it runs after each batch of input and at the core's deadline.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include "daemon/base/addr.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 #include "daemon/base/log.h"
 #include "sync/sync_run.h"
 
 enum { PUMP_BATCHES = 8 };
-#define PUMP_NS (2 * NS_PER_MS)
+#define PUMP_NS     (2 * NS_PER_MS)
+#define TIMEOUTS_NS (60 * NS_PER_SEC)
+#define HINT_NS     (600 * NS_PER_SEC)
 
 static void on_events(void *arg, const struct ct_event *ev, unsigned n)
 {
@@ -58,11 +62,29 @@ static void on_dump_end(void *arg, int result)
 static void set_timeouts(struct sync_run *r)
 {
 	struct sync_timeouts t;
+	bool first = r->timeouts_at.ns == 0;
 	int rc = ct_io_timeouts(&t);
-	if (rc != 0)
+	r->timeouts_at = mono_add(clock_mono(), TIMEOUTS_NS);
+	if (rc != 0 && first)
 		log_warn(LOG_SYNC, "a conntrack timeout cannot be read, the kernel's default is assumed: %s",
 			 err_text(rc));
 	sync_set_timeouts(r->core, &t);
+}
+
+/* Masquerade on a router without a virtual address is the most frequent reason why nothing survives: say it. */
+static void hint_node_address(struct sync_run *r, mono_t now)
+{
+	uint64_t n = r->core->stats.node_address - r->node_told;
+	char a[ADDR_TEXT_MAX];
+	if (n == 0 || !mono_due(r->node_told_at, now))
+		return;
+	r->node_told += n;
+	r->node_told_at = mono_add(now, HINT_NS);
+	log_warn(
+	    LOG_SYNC,
+	    "%" PRIu64 " session%s left out, translated to %s, an address of this node alone; the kernel drops such "
+	    "entries with the interface, and after a switch no answer would come back. Use SNAT to a virtual address",
+	    n, n == 1 ? "" : "s", addr_text(&r->core->node_address, a));
 }
 
 static void on_tick(void *arg, mono_t deadline)
@@ -179,6 +201,10 @@ static void sweep_as_wanted(struct sync_run *r)
 	}
 	if (!sync_sweep_wanted(r->core, now))
 		return;
+	/* An idle flow that was taken over gets today's timers; an operator may have changed them. */
+	if (mono_due(r->timeouts_at, now))
+		set_timeouts(r);
+	hint_node_address(r, now);
 	sync_sweep_begin(r->core, now);
 	int rc = ct_io_dump_start(r->ct, rate);
 	if (rc != 0) {

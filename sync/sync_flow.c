@@ -261,6 +261,8 @@ bool flow_merge(struct sync *s, struct flow f, const struct ct_entry *e, bool de
 	}
 	if (e->has & CT_HAS_STATUS) {
 		uint16_t status = e->status & STATUS_KEEP;
+		if (e->status & CT_ST_HW_OFFLOAD)
+			status |= CT_ST_OFFLOAD;
 		changed |= f.x->status != status;
 		f.x->status = status;
 		/* A mark that is not zero comes with every message. */
@@ -288,16 +290,33 @@ bool flow_same_nat(const struct sync *s, struct flow f, const struct ct_entry *e
 	return !(e->has & CT_HAS_STATUS) || (f.x->status & nat) == (e->status & nat);
 }
 
+/* A session that is left out anew. */
+static void count_why(struct sync *s, enum sync_why why, const struct ct_entry *e)
+{
+	if (why == SYNC_WHY_IGNORED) {
+		s->filter_hits[sync_filter_rule(s->conf, &s->locals, e)]++;
+	} else if (why == SYNC_WHY_NODE_ADDR) {
+		s->stats.node_address++;
+		s->node_address = addr_from_bytes(e->reply.l3, e->reply.dst);
+	}
+}
+
 void flow_judge(struct sync *s, struct flow f)
 {
 	struct ct_entry e;
 
-	bool before = f.x->why == SYNC_WHY_NONE && (f.x->told != 0 || f.x->flags & SESS_FOREIGN);
-	if (f.x->why == SYNC_WHY_PEER_LOCAL)
+	enum sync_why was = f.x->why;
+	bool before = was == SYNC_WHY_NONE && (f.x->told != 0 || f.x->flags & SESS_FOREIGN);
+	if (was == SYNC_WHY_PEER_LOCAL)
 		return;
 	flow_uncount(s, f);
 	sess_entry(&s->tbl, f.id, &e);
-	f.x->why = (uint8_t)sync_policy_judge(s->conf, &s->locals, &e, before);
+	enum sync_why why = sync_policy_judge(s->conf, &s->locals, &e, before);
+	if (why == SYNC_WHY_NONE && f.x->list == SESS_LIST_YOUNG)
+		why = SYNC_WHY_YOUNG;
+	f.x->why = (uint8_t)why;
+	if (why != was)
+		count_why(s, why, &e);
 	/* Found, not told: a peer's floor does not make it that peer's copy. */
 	if (f.x->why == SYNC_WHY_NONE && f.x->node == 0 && !flow_mine(s, f))
 		f.x->why = SYNC_WHY_ORPHAN;
@@ -320,10 +339,21 @@ bool flow_closing(struct flow f, const struct ct_entry *e)
 	       state <= CT_TCP_CLOSE;
 }
 
-static void list_append(struct sync *s, struct flow f, enum sess_list which)
+static uint32_t *list_head(struct sync *s, struct flow f, enum sess_list which, uint32_t **tail)
 {
-	uint32_t *head = which == SESS_LIST_DIRTY ? &s->dirty_head : &s->expiry_head;
-	uint32_t *tail = which == SESS_LIST_DIRTY ? &s->dirty_tail : &s->expiry_tail;
+	enum sync_proto p = sync_proto_of(f.x->l4);
+
+	*tail = which == SESS_LIST_DIRTY   ? &s->dirty_tail
+		: which == SESS_LIST_YOUNG ? &s->young_tail[p]
+					   : &s->expiry_tail;
+	return which == SESS_LIST_DIRTY   ? &s->dirty_head
+	       : which == SESS_LIST_YOUNG ? &s->young_head[p]
+					  : &s->expiry_head;
+}
+
+void flow_append(struct sync *s, struct flow f, enum sess_list which)
+{
+	uint32_t *tail, *head = list_head(s, f, which, &tail);
 
 	f.x->list = which & 3;
 	f.x->q_next = 0;
@@ -333,6 +363,7 @@ static void list_append(struct sync *s, struct flow f, enum sess_list which)
 	else
 		*head = f.id;
 	*tail = f.id;
+	s->n_young += which == SESS_LIST_YOUNG;
 	if (which != SESS_LIST_DIRTY)
 		return;
 	s->n_dirty++;
@@ -344,11 +375,11 @@ static void list_append(struct sync *s, struct flow f, enum sess_list which)
 void flow_unlist(struct sync *s, struct flow f)
 {
 	bool dirty = f.x->list == SESS_LIST_DIRTY;
-	uint32_t *head = dirty ? &s->dirty_head : &s->expiry_head;
-	uint32_t *tail = dirty ? &s->dirty_tail : &s->expiry_tail;
+	uint32_t *tail, *head = list_head(s, f, f.x->list, &tail);
 
 	if (f.x->list == SESS_LIST_NONE)
 		return;
+	s->n_young -= f.x->list == SESS_LIST_YOUNG;
 	if (f.x->q_prev)
 		sess_at(&s->tbl, f.x->q_prev)->q_next = f.x->q_next;
 	else
@@ -373,14 +404,17 @@ void flow_dirty(struct sync *s, struct flow f, unsigned mask)
 {
 	unsigned bits = mask & up_mask(s);
 
-	if (f.x->list == SESS_LIST_EXPIRY)
+	/* What is too young has nothing to say. */
+	if (f.x->list == SESS_LIST_YOUNG && !(f.x->flags & (SESS_TELL | SESS_CURRENT)))
+		return;
+	if (f.x->list != SESS_LIST_DIRTY)
 		flow_unlist(s, f);
 	if (bits == 0 || (f.x->list == SESS_LIST_DIRTY && (f.x->dirty | bits) == f.x->dirty))
 		return;
 	bits |= f.x->dirty;
 	flow_unlist(s, f);
 	f.x->dirty = bits & 0xf;
-	list_append(s, f, SESS_LIST_DIRTY);
+	flow_append(s, f, SESS_LIST_DIRTY);
 }
 
 void flow_clean(struct sync *s, struct flow f, unsigned slot)
@@ -398,7 +432,7 @@ void flow_to_expiry(struct sync *s, struct flow f, mono_t now)
 {
 	flow_unlist(s, f);
 	f.x->expire_s = sync_sec(s, now);
-	list_append(s, f, SESS_LIST_EXPIRY);
+	flow_append(s, f, SESS_LIST_EXPIRY);
 }
 
 void flow_in_kernel(struct sync *s, struct flow f)
@@ -416,6 +450,7 @@ void flow_born(struct sync *s, struct flow f)
 	if (!sess_set_version(&s->tbl, f.x, sync_owner_born(&s->owner)))
 		s->stats.refused_range++;
 	f.x->flags &= ~(SESS_LEASED | SESS_FRESH | SESS_WANT | SESS_ASK | SESS_ONLY_NEW);
+	flow_young(s, f);
 	flow_judge(s, f);
 	if (f.x->why == SYNC_WHY_NONE)
 		flow_dirty(s, f, ALL_PEERS);
@@ -423,7 +458,7 @@ void flow_born(struct sync *s, struct flow f)
 
 bool flow_claim(struct sync *s, struct flow f, mono_t now)
 {
-	f.x->evidence_s = sync_sec(s, now);
+	flow_traffic(s, f, now);
 	if (flow_mine(s, f))
 		return true;
 	if (s->owner.muted)
@@ -445,7 +480,8 @@ bool flow_claim(struct sync *s, struct flow f, mono_t now)
 	f.x->flags |= SESS_CLAIM;
 	s->join_until = mono_max(s->join_until, mono_add(now, SYNC_JOIN_NS));
 	flow_judge(s, f);
-	if (f.x->why == SYNC_WHY_HALF_OPEN || f.x->why == SYNC_WHY_CLOSING || f.x->why == SYNC_WHY_UNREPLIED)
+	if (f.x->why == SYNC_WHY_HALF_OPEN || f.x->why == SYNC_WHY_CLOSING || f.x->why == SYNC_WHY_UNREPLIED ||
+	    f.x->why == SYNC_WHY_STATE)
 		f.x->why = SYNC_WHY_NONE; /* it was replicated already */
 	flow_count(s, f);
 	flow_dirty(s, f, ALL_PEERS);
@@ -461,7 +497,7 @@ static bool untold(struct flow f)
 void flow_end(struct sync *s, struct flow f, uint32_t flag)
 {
 	if (untold(f)) {
-		s->stats.cancelled += f.x->why == SYNC_WHY_NONE;
+		s->stats.cancelled += f.x->why == SYNC_WHY_NONE || f.x->why == SYNC_WHY_YOUNG;
 		flow_drop(s, f, false);
 		return;
 	}

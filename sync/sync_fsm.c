@@ -49,7 +49,7 @@ int sync_init(struct sync *s, const struct sync_conf *conf, uint64_t boot_nonce,
 		digest_init(&s->sets[i], key);
 	sync_owner_init(&s->owner, conf->self);
 	sync_timeouts_default(&s->timeouts);
-	sync_locals_vips(&s->locals, conf);
+	sync_locals_conf(&s->locals, conf);
 	return 0;
 }
 
@@ -63,6 +63,7 @@ void sync_free(struct sync *s)
 
 static void rejudge(struct sync *s)
 {
+	s->stats.rejudgings++;
 	s->policy_walking = true;
 	sess_walk_start(&s->policy_walk);
 }
@@ -85,8 +86,10 @@ int sync_reconf(struct sync *s, const struct sync_conf *conf, mono_t now)
 		if (s->peers[i].node != 0 && s->peers[i].up && !listed)
 			sync_peer_down(s, s->peers[i].node, now);
 	}
+	if (conf->n_ignore != s->conf->n_ignore || memcmp(conf->ignore, s->conf->ignore, sizeof(conf->ignore)) != 0)
+		memset(s->filter_hits, 0, sizeof(s->filter_hits));
 	s->conf = conf;
-	sync_locals_vips(&s->locals, conf);
+	sync_locals_conf(&s->locals, conf);
 	rejudge(s);
 	return 0;
 }
@@ -192,9 +195,11 @@ void sync_join(struct sync *s, mono_t now)
 
 void sync_authority(struct sync *s, const struct sync_authority *a, mono_t now)
 {
-	bool had = s->owner.auth.any;
+	bool had = s->owner.auth.any, floor = sync_owner_authority(&s->owner, a);
 
-	if (sync_owner_authority(&s->owner, a)) {
+	if (a->any && (!had || (floor && a->all)))
+		s->role_at = now;
+	if (floor) {
 		for (unsigned i = 0; i < SESS_NODES; i++)
 			s->peers[i].floor_due = true;
 		sync_recount(s);
@@ -218,7 +223,7 @@ bool sync_flushed(const struct sync *s, uint32_t node, uint64_t *seq)
 	const struct sync_peer *p = sync_peer_get(s, node);
 
 	*seq = p ? p->tx_seq : 0;
-	return !p || !p->up || p->cursor == 0;
+	return !p || !p->up || (p->cursor == 0 && s->n_young == 0);
 }
 
 bool sync_applied(struct sync *s, uint32_t node, uint64_t seq, mono_t now)
@@ -265,13 +270,62 @@ int sync_local_addrs(struct sync *s, const struct addr *addrs, uint32_t n, mono_
 		return rc;
 	if (sync_locals_vanished(&s->locals))
 		sync_net_lost(s, now);
-	rejudge(s);
+	/* A role change moves virtual addresses only: those counted before, and count after. */
+	if (sync_locals_changed(&s->locals))
+		rejudge(s);
 	return 0;
+}
+
+int sync_local_nets(struct sync *s, const struct sync_net *nets, uint32_t n)
+{
+	int rc = sync_locals_nets(&s->locals, s->conf, nets, n);
+
+	if (rc > 0)
+		rejudge(s);
+	return rc < 0 ? rc : 0;
+}
+
+uint64_t sync_filter_hits(const struct sync *s, unsigned rule)
+{
+	return rule < SYNC_IGNORE_MAX ? s->filter_hits[rule] : 0;
+}
+
+unsigned sync_filter_nets(const struct sync *s, unsigned rule)
+{
+	unsigned n = 0;
+
+	for (uint32_t i = 0; rule < SYNC_IGNORE_MAX && i < s->locals.n_nets; i++)
+		n += s->locals.net_rules[i] >> rule & 1;
+	return n;
 }
 
 void sync_net_lost(struct sync *s, mono_t now)
 {
 	s->lost_at = now;
+}
+
+/* A copy whose end is this very box now: an injected entry must never open the box itself. Its owner is told. */
+static void drop_local(struct sync *s, struct flow f)
+{
+	unsigned owner = flow_owner(s, f);
+	struct ct_entry e;
+
+	sess_entry(&s->tbl, f.id, &e);
+	enum sync_why why = sync_policy_judge(s->conf, &s->locals, &e, true);
+	if (owner == 0 || (why != SYNC_WHY_LOCAL_ORIGIN && why != SYNC_WHY_LOCAL_DEST))
+		return;
+	s->stats.judged_local++;
+	flow_uncount(s, f);
+	flow_refused(s, f, 0);
+	flow_unlist(s, f);
+	f.x->why = (uint8_t)why;
+	f.x->flags &= ~(SESS_WANT | SESS_ASK | SESS_CURRENT | SESS_CLAIM | SESS_REPLACE);
+	f.x->flags |= SESS_TELL;
+	f.x->err = EADDRNOTAVAIL;
+	f.x->want = SESS_OP_NONE;
+	flow_dirty(s, f, 1u << (owner - 1));
+	if (f.x->flags & SESS_KERN || f.x->fly == SESS_OP_PUT)
+		flow_want(s, f, SESS_OP_DELETE, SESS_QUEUE_LIVE);
 }
 
 /* Own sessions by today's addresses and configuration; entries nobody owned may have become ours. */
@@ -283,12 +337,20 @@ void sync_policy_step(struct sync *s, unsigned budget)
 		return;
 	while ((f.id = sess_walk_next(&s->tbl, &s->policy_walk, &budget)) != 0) {
 		f.x = sess_at(&s->tbl, f.id);
-		if (f.x->flags & (SESS_GONE | SESS_DEAD_DEL | SESS_DEAD_EXP) || f.x->list == SESS_LIST_EXPIRY ||
-		    (f.x->why == SYNC_WHY_NONE && !flow_mine(s, f)))
+		if (f.x->flags & (SESS_GONE | SESS_DEAD_DEL | SESS_DEAD_EXP) || f.x->list == SESS_LIST_EXPIRY)
 			continue;
 		bool was = f.x->why == SYNC_WHY_NONE;
+		if (was && !flow_mine(s, f)) {
+			drop_local(s, f);
+			continue;
+		}
 		flow_judge(s, f);
-		if (was != (f.x->why == SYNC_WHY_NONE) && flow_mine(s, f))
+		bool is = f.x->why == SYNC_WHY_NONE;
+		if (was == is)
+			continue;
+		s->stats.judged_in += is;
+		s->stats.judged_out += was;
+		if (flow_mine(s, f))
 			flow_dirty(s, f, ALL_PEERS);
 	}
 	s->policy_walking = s->policy_walk.active;
@@ -323,6 +385,7 @@ void sync_tick(struct sync *s, mono_t now)
 {
 	sync_recount_step(s, SYNC_WALK_BUDGET);
 	sync_expiry_step(s, SYNC_WALK_BUDGET, now);
+	sync_young_step(s, SYNC_WALK_BUDGET, now);
 	sync_policy_step(s, SYNC_WALK_BUDGET);
 	sync_missing_step(s, SYNC_WALK_BUDGET);
 	sync_retry_step(s, SYNC_WALK_BUDGET, now);
@@ -367,6 +430,7 @@ mono_t sync_deadline(const struct sync *s, mono_t now)
 		t = mono_add(now, POLL_NS);
 	if (s->expiry_head != 0)
 		t = mono_min(t, expiry_due(s, sess_at(&s->tbl, s->expiry_head)->expire_s));
+	t = mono_min(t, sync_young_deadline(s, now));
 	t = mono_min(t, s->retry_at);
 	if (!s->sweeping)
 		t = mono_min(t, s->sweep_at);

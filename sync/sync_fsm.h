@@ -86,6 +86,8 @@
 	X(op_updated, "copies updated in the kernel")                                                            \
 	X(op_renewed, "leases renewed")                                                                          \
 	X(op_restored, "own flows set to their full timeout after a takeover")                                   \
+	X(op_strict, "flows taken over that got strict TCP windows again")                                       \
+	X(op_strict_failed, "flows whose TCP windows the kernel would not make strict")                          \
 	X(op_deleted, "copies deleted from the kernel")                                                          \
 	X(op_asked, "entries read from the kernel")                                                              \
 	X(op_exist, "creates that found an entry")                                                               \
@@ -106,6 +108,12 @@
 	X(repaired, "copies whose kernel entry differed and was set right")                                      \
 	X(offered, "flows told to their owner, who did not know them")                                           \
 	X(extra, "copies that their owner did not name")                                                         \
+	X(rejudgings, "walks over the sessions after a change of addresses, networks, role or configuration")    \
+	X(judged_in, "sessions that such a walk took into replication")                                          \
+	X(judged_out, "sessions that such a walk took out of replication")                                       \
+	X(judged_local, "copies removed: an address of this box has become their end")                           \
+	X(node_address, "sessions left out: translated to this node's own address")                              \
+	X(grown, "sessions told after their least age")                                                          \
 	X(sweeps, "sweeps ended")                                                                                \
 	X(digests_equal, "DIGESTs compared equal")                                                               \
 	X(digests_differ, "DIGESTs that differed")                                                               \
@@ -215,6 +223,10 @@ struct sync {
 	uint32_t own_before, copies_before; /* shown while counting anew */
 	uint32_t dirty_head, dirty_tail, n_dirty;
 	uint32_t expiry_head, expiry_tail;
+	uint32_t young_head[SYNC_PROTO_N], young_tail[SYNC_PROTO_N], n_young;
+	uint64_t filter_hits[SYNC_IGNORE_MAX];
+	struct addr node_address;              /* the last one that a session was left out for */
+	mono_t role_at;                        /* this node took a role, or all roles */
 	struct sync_queue queues[SESS_QUEUES]; /* by enum sess_queue */
 	struct ct_tuple raw[SYNC_RAW_MAX];
 	unsigned n_raw;
@@ -294,6 +306,12 @@ void sync_stable(struct sync *s, mono_t now);
 int sync_delete_ct(struct sync *s, const struct ct_tuple *orig, mono_t now);
 /* This node's interface addresses. 0 or ERR_FULL. A vanished address counts as a loss. */
 int sync_local_addrs(struct sync *s, const struct addr *addrs, uint32_t n, mono_t now);
+/* The networks of the interfaces that sync.ignore names. 0 or ERR_FULL: the old ones stay. */
+int sync_local_nets(struct sync *s, const struct sync_net *nets, uint32_t n);
+/* Sessions that a rule of sync.ignore has left out since the rules last changed; each one counts once. */
+uint64_t sync_filter_hits(const struct sync *s, unsigned rule);
+/* Networks that the interface of a rule stands for at present. */
+unsigned sync_filter_nets(const struct sync *s, unsigned rule);
 /* An interface or an address was lost: expiries of these seconds may be the kernel's clean-up. */
 void sync_net_lost(struct sync *s, mono_t now);
 

@@ -5,7 +5,7 @@
  * In/Out:  struct sync, record ids with their records.
  * Errors:  none.
  *
- * sync_flow.c: one flow's life (lists, counting, ownership, its end); sync_kern.c: the kernel's side in;
+ * sync_flow.c: one flow's life (lists, counting, ownership, its end); sync_age.c: what time does to it; sync_kern.c: the kernel's side in;
  * sync_ops.c: operations out and their results; sync_rx.c, sync_tx.c: records in and out; sync_fsm.c: commands, peers,
  * time; sync_view.c: for `show`.
  */
@@ -59,6 +59,18 @@ void flow_dirty(struct sync *s, struct flow f, unsigned mask);
 void flow_clean(struct sync *s, struct flow f, unsigned slot);
 void flow_unlist(struct sync *s, struct flow f);
 void flow_to_expiry(struct sync *s, struct flow f, mono_t now);
+
+/* At the end of a list; the flow is in none. */
+void flow_append(struct sync *s, struct flow f, enum sess_list which);
+
+/* Traffic of an own flow was seen. */
+void flow_traffic(const struct sync *s, struct flow f, mono_t now);
+/* A flow begins here: it waits for its age, if its class has one. */
+void flow_young(struct sync *s, struct flow f);
+void sync_young_step(struct sync *s, unsigned budget, mono_t now);
+mono_t sync_young_deadline(const struct sync *s, mono_t now);
+/* e: what the kernel shows. True: BE_LIBERAL is to be taken off. */
+bool sync_strict_due(const struct sync *s, struct flow f, const struct ct_entry *e, mono_t now);
 
 /* Traffic was seen: the flow becomes ours (unless muted: then it is remembered only). True when it is ours now. */
 bool flow_claim(struct sync *s, struct flow f, mono_t now);

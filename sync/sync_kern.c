@@ -65,6 +65,8 @@ static void on_new(struct sync *s, const struct ct_event *ev, mono_t now)
 		return;
 	}
 	flow_in_kernel(s, f);
+	if (f.x->list == SESS_LIST_YOUNG)
+		flow_unlist(s, f); /* it is born again */
 	if (flow_mine(s, f) || f.x->why != SYNC_WHY_NONE || ev->portid == 0) {
 		bool mine = flow_mine(s, f) || f.x->why != SYNC_WHY_NONE;
 		/* The end of its predecessor went unseen. */
@@ -101,7 +103,7 @@ static void update_own(struct sync *s, struct flow f, const struct ct_event *ev,
 	flow_in_kernel(s, f);
 	if (ev->portid == 0) {
 		f.x->flags &= ~(SESS_LEASED | SESS_FRESH);
-		f.x->evidence_s = sync_sec(s, now);
+		flow_traffic(s, f, now);
 	}
 	bool changed = flow_merge(s, f, &ev->e, true);
 	set_timer(s, f, &ev->e, now);
@@ -132,7 +134,7 @@ static void on_update(struct sync *s, const struct ct_event *ev, mono_t now)
 		flow_in_kernel(s, f);
 		flow_merge(s, f, &ev->e, true);
 		set_timer(s, f, &ev->e, now);
-		f.x->evidence_s = sync_sec(s, now);
+		flow_traffic(s, f, now);
 		flow_born(s, f);
 	} else if (ev->portid == 0) {
 		flow_in_kernel(s, f);
@@ -172,6 +174,17 @@ static bool sctp_differs(const struct sync *s, struct flow f, const struct ct_en
 	return sd && sd->has & CT_HAS_SCTP && sd->sctp_state != e->sctp_state;
 }
 
+/*
+ * In the fast path: packets pass here, or did a moment ago. The kernel shows no timer then and no TCP state; the entry
+ * stays there for up to 30 s after the last packet (nf_flow_table_core.c), also when the flow has moved to another node.
+ */
+#define OFFLOAD_IDLE_S 30
+
+static bool offloaded(const struct ct_entry *e)
+{
+	return e->has & CT_HAS_STATUS && e->status & (CT_ST_OFFLOAD | CT_ST_HW_OFFLOAD);
+}
+
 /* What a copy's kernel entry lacks, or has otherwise. Bits that only traffic sets may be more than we know of. */
 static bool differs(const struct sync *s, struct flow f, const struct ct_entry *e)
 {
@@ -179,6 +192,8 @@ static bool differs(const struct sync *s, struct flow f, const struct ct_entry *
 
 	if (!flow_same_nat(s, f, e))
 		return true;
+	if (offloaded(e))
+		return false;
 	return (f.x->status & both & ~e->status) != 0 || f.x->mark != (e->has & CT_HAS_MARK ? e->mark : 0) ||
 	       (e->has & CT_HAS_TCP && f.x->flags & SESS_TCP && e->tcp_state != f.x->tcp_state) ||
 	       sctp_differs(s, f, e);
@@ -202,13 +217,21 @@ static bool renew_due(const struct sync *s, struct flow f, uint32_t left)
 
 static bool has_evidence(const struct sync *s, struct flow f, const struct ct_entry *e, mono_t now)
 {
+	if (offloaded(e))
+		return f.x->evidence_s == 0 || sync_sec(s, now) - f.x->evidence_s > OFFLOAD_IDLE_S;
 	return e->has & CT_HAS_TIMEOUT && sync_owner_evidence(left_of(s, f, now), e->timeout_s);
+}
+
+/* In the fast path the kernel shows no TCP state: what was known stands, and nothing is invented. */
+static bool merge_read(struct sync *s, struct flow f, const struct ct_entry *e)
+{
+	return flow_merge(s, f, e, offloaded(e) && !(e->has & CT_HAS_TCP));
 }
 
 static void read_own(struct sync *s, struct flow f, const struct ct_entry *e, mono_t now)
 {
 	uint32_t sec = sync_sec(s, now);
-	bool traffic = has_evidence(s, f, e, now), asked = f.x->flags & SESS_ASK;
+	bool fast = offloaded(e), traffic = fast || has_evidence(s, f, e, now), asked = f.x->flags & SESS_ASK;
 
 	/* Its end was seen, and here it is: what waited to be told before, a claim even, is told now. */
 	bool revived = f.x->list == SESS_LIST_EXPIRY;
@@ -217,21 +240,23 @@ static void read_own(struct sync *s, struct flow f, const struct ct_entry *e, mo
 		return;
 	if (revived)
 		flow_unlist(s, f);
-	if (f.x->flags & SESS_LEASED && traffic && f.x->flags & SESS_FRESH) {
+	if (f.x->flags & SESS_LEASED && traffic && f.x->flags & SESS_FRESH && !fast) {
 		f.x->flags &= ~SESS_FRESH;
 	} else if (traffic) {
 		f.x->flags &= ~(SESS_LEASED | SESS_FRESH);
-		f.x->evidence_s = sec;
+		flow_traffic(s, f, now);
 	}
 	if (f.x->flags & SESS_LEASED) {
-		/* Taken over and idle since: it lives on by what its state gives, not by our lease. */
-		if (!flow_is_short(s, f) && renew_due(s, f, e->timeout_s))
+		/* Taken over and idle since: once, at the pace of the sweep, it gets what its state gives. */
+		if (!flow_is_short(s, f))
 			flow_want(s, f, SESS_OP_RENEW, SESS_QUEUE_RENEW);
 	} else {
 		set_timer(s, f, e, now);
+		if (sync_strict_due(s, f, e, now))
+			flow_want(s, f, SESS_OP_STRICT, SESS_QUEUE_RENEW);
 	}
 	/* A dump read ahead is older than the events of the last seconds. */
-	bool changed = asked || f.x->evidence_s + 2 < sec || traffic ? flow_merge(s, f, e, false) : false;
+	bool changed = asked || f.x->evidence_s + 2 < sec || traffic ? merge_read(s, f, e) : false;
 	bool was = f.x->why == SYNC_WHY_NONE;
 	f.x->flags &= ~SESS_ASK;
 	flow_judge(s, f);
@@ -260,10 +285,10 @@ static void read_orphan(struct sync *s, struct flow f, const struct ct_entry *e,
 {
 	bool traffic = has_evidence(s, f, e, now);
 
-	flow_merge(s, f, e, false);
+	merge_read(s, f, e);
 	set_timer(s, f, e, now);
 	if (traffic)
-		f.x->evidence_s = sync_sec(s, now);
+		flow_traffic(s, f, now);
 	flow_judge(s, f);
 	if (f.x->why != SYNC_WHY_ORPHAN)
 		return;
@@ -290,7 +315,7 @@ static void answer(struct sync *s, struct flow f, const struct ct_entry *e, mono
 	sess_entry(&s->tbl, f.id, &full);
 	if (traffic ||
 	    (f.x->evidence_s != 0 && sec - f.x->evidence_s < sync_policy_full_timeout(&s->timeouts, &full))) {
-		flow_merge(s, f, e, false);
+		merge_read(s, f, e);
 		set_timer(s, f, e, now);
 		uint32_t evidence = f.x->evidence_s;
 		if (flow_claim(s, f, now)) {
@@ -309,7 +334,7 @@ static void claim_read(struct sync *s, struct flow f, const struct ct_entry *e, 
 		flow_claim(s, f, now);
 		return;
 	}
-	flow_merge(s, f, e, false);
+	merge_read(s, f, e);
 	set_timer(s, f, e, now);
 	flow_claim(s, f, now);
 }
@@ -332,7 +357,7 @@ static void read_copy(struct sync *s, struct flow f, const struct ct_entry *e, b
 			f.x->evidence_s = sync_sec(s, now);
 			set_timer(s, f, e, now);
 		}
-		if (!sync_owner_lives(s, owner, now))
+		if (!sync_owner_lives(s, owner, now) || offloaded(e))
 			return;
 		if (differs(s, f, e) || strict_tcp(e)) {
 			if (!flow_same_nat(s, f, e))
@@ -351,7 +376,7 @@ static void read_copy(struct sync *s, struct flow f, const struct ct_entry *e, b
 		claim_read(s, f, e, now);
 		return;
 	}
-	if (traffic)
+	if (traffic || offloaded(e))
 		return;
 	if (differs(s, f, e)) {
 		if (!flow_same_nat(s, f, e))

@@ -5,6 +5,7 @@
  * counts as done only at its end: what is acknowledged as stored is stored.
  */
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 #include "sync/sync_int.h"
 
@@ -84,6 +85,14 @@ static void chain(struct sync *s, struct flow f, enum sess_op op)
 static void copy_entry(const struct sync *s, struct flow f, struct ct_entry *e, bool update)
 {
 	sess_entry(&s->tbl, f.id, e);
+	/* In its owner's fast path: only an established flow gets there, whatever state was last shown. */
+	if (e->status & CT_ST_OFFLOAD) {
+		e->status |= CT_ST_SEEN_REPLY | CT_ST_ASSURED;
+		if (e->orig.l4 == IPPROTO_TCP) {
+			e->has |= CT_HAS_TCP;
+			e->tcp_state = CT_TCP_ESTABLISHED;
+		}
+	}
 	e->status = (e->status & SYNC_STATUS_STABLE) | CT_ST_CONFIRMED;
 	/* Clearing EXPECTED is refused, setting it on a create too (the kernel sets it for a master). */
 	if (update && e->has & CT_HAS_MASTER)
@@ -154,6 +163,11 @@ static bool make_op(struct sync *s, struct flow f, struct ct_op *op, mono_t now)
 			return false;
 		op->type = CT_OP_RENEW;
 		break;
+	case SESS_OP_STRICT:
+		if (!(f.x->flags & SESS_KERN) || !flow_mine(s, f))
+			return false;
+		op->type = CT_OP_UPDATE;
+		break;
 	case SESS_OP_GET:
 		op->type = CT_OP_GET;
 		break;
@@ -165,10 +179,9 @@ static bool make_op(struct sync *s, struct flow f, struct ct_op *op, mono_t now)
 		grant(s, f, &op->e, sync_policy_full_timeout(&s->timeouts, &op->e), now);
 	else if (want == SESS_OP_RENEW)
 		grant(s, f, &op->e, sync_lease_s(s), now);
-	if (want == SESS_OP_RENEW)
-		op->e.has = CT_HAS_TIMEOUT;
-	else
-		op->e.has = 0;
+	op->e.has = want == SESS_OP_RENEW ? CT_HAS_TIMEOUT : want == SESS_OP_STRICT ? CT_HAS_TCP_WIN : 0;
+	if (want == SESS_OP_STRICT)
+		op->e.tcp_flags[0] = op->e.tcp_flags[1] = 0;
 	return true;
 }
 
@@ -341,6 +354,14 @@ static void renew_result(struct sync *s, struct flow f, int err, mono_t now)
 		flow_kernel_end(s, f, flow_closing(f, NULL), 0, now);
 }
 
+static void strict_result(struct sync *s, struct flow f, int err)
+{
+	/* An entry that is gone is told by its event, or missed by the sweep. */
+	s->stats.op_strict += err == 0;
+	s->stats.op_strict_failed += err != 0 && err != -ENOENT;
+	done(s, f);
+}
+
 static void get_result(struct sync *s, struct flow f, int err, mono_t now)
 {
 	/* The kernel finds an entry by either of its tuples: what was read was another flow's, if this one stays unseen. */
@@ -404,6 +425,9 @@ void sync_on_op_result(struct sync *s, uint32_t cookie, int err, mono_t now)
 		break;
 	case SESS_OP_RENEW:
 		renew_result(s, f, err, now);
+		break;
+	case SESS_OP_STRICT:
+		strict_result(s, f, err);
 		break;
 	case SESS_OP_GET:
 		get_result(s, f, err, now);

@@ -1,7 +1,5 @@
 #include <netinet/in.h>
-#include <stdlib.h>
 #include <string.h>
-#include "daemon/base/err.h"
 #include "sync/sync_policy.h"
 
 static const struct {
@@ -67,65 +65,6 @@ const char *sync_proto_word(enum sync_proto p)
 	return (unsigned)p < SYNC_PROTO_N ? words[p] : "?";
 }
 
-static int by_addr(const void *a, const void *b)
-{
-	return addr_cmp(a, b);
-}
-
-int sync_locals_set(struct sync_locals *l, const struct addr *addrs, uint32_t n)
-{
-	if (n > SYNC_LOCAL_MAX)
-		return ERR_FULL;
-	memcpy(l->before, l->own, l->n_own * sizeof(*l->own));
-	l->n_before = l->n_own;
-	if (n > 0)
-		memcpy(l->own, addrs, n * sizeof(*addrs));
-	l->n_own = n;
-	qsort(l->own, n, sizeof(*l->own), by_addr);
-	return 0;
-}
-
-void sync_locals_vips(struct sync_locals *l, const struct sync_conf *conf)
-{
-	l->n_vips = conf->n_vips < SYNC_LOCALS_MAX ? conf->n_vips : SYNC_LOCALS_MAX;
-	memcpy(l->vips, conf->vips, l->n_vips * sizeof(*l->vips));
-	qsort(l->vips, l->n_vips, sizeof(*l->vips), by_addr);
-}
-
-static bool found(const struct addr *sorted, uint32_t n, const struct addr *a)
-{
-	return n > 0 && bsearch(a, sorted, n, sizeof(*sorted), by_addr) != NULL;
-}
-
-bool sync_locals_vanished(const struct sync_locals *l)
-{
-	for (uint32_t i = 0; i < l->n_before; i++)
-		if (!found(l->own, l->n_own, &l->before[i]))
-			return true;
-	return false;
-}
-
-bool sync_local_is_vip(const struct sync_locals *l, uint8_t l3, const uint8_t addr[16])
-{
-	struct addr a = addr_from_bytes(l3, addr);
-
-	return found(l->vips, l->n_vips, &a);
-}
-
-static bool is_loopback(uint8_t l3, const uint8_t addr[16])
-{
-	static const uint8_t one[16] = { [15] = 1 };
-
-	return l3 == ADDR_V4 ? addr[0] == 127 : memcmp(addr, one, 16) == 0;
-}
-
-bool sync_local_is_own(const struct sync_locals *l, uint8_t l3, const uint8_t addr[16])
-{
-	struct addr a = addr_from_bytes(l3, addr);
-
-	return is_loopback(l3, addr) || found(l->vips, l->n_vips, &a) || found(l->own, l->n_own, &a);
-}
-
 /* Delivered here, and to others besides: never forwarded as a session. */
 static bool is_group(uint8_t l3, const uint8_t addr[16])
 {
@@ -136,51 +75,22 @@ static bool is_group(uint8_t l3, const uint8_t addr[16])
 	return (addr[0] & 0xf0) == 0xe0 || memcmp(addr, all, 4) == 0;
 }
 
-static bool touches(const struct sync_ignore *g, const struct ct_entry *e)
+#define TCP_OPEN (1u << CT_TCP_ESTABLISHED | 1u << CT_TCP_FIN_WAIT | 1u << CT_TCP_CLOSE_WAIT)
+
+static enum sync_why judge_tcp(const struct sync_conf *conf, const struct ct_entry *e)
 {
-	const uint8_t *const ends[] = { e->orig.src, e->orig.dst, e->reply.src, e->reply.dst };
-	unsigned n = e->has & CT_HAS_REPLY ? 4 : 2;
+	unsigned state = e->has & CT_HAS_TCP ? e->tcp_state : CT_TCP_NONE;
 
-	if (g->net.af == ADDR_NONE)
-		return true;
-	for (unsigned i = 0; i < n; i++) {
-		struct addr a = addr_from_bytes(e->orig.l3, ends[i]);
-		if (addr_in_prefix(&a, &g->net, g->plen))
-			return true;
-	}
-	return false;
-}
-
-/* Ports are those of protocols that have any; a rule with ports matches no other. */
-static bool in_ports(const struct sync_ignore *g, const struct ct_tuple *t)
-{
-	enum sync_proto p = sync_proto_of(t->l4);
-	bool ports = p != SYNC_PROTO_ICMP && p != SYNC_PROTO_GRE && p != SYNC_PROTO_OTHER;
-
-	if (g->port_low == 0 && g->port_high == UINT16_MAX)
-		return true;
-	return ports && t->dport >= g->port_low && t->dport <= g->port_high;
-}
-
-static bool ignored(const struct sync_conf *conf, const struct ct_entry *e)
-{
-	for (unsigned i = 0; i < conf->n_ignore; i++) {
-		const struct sync_ignore *g = &conf->ignore[i];
-		if (g->protocols >> sync_proto_of(e->orig.l4) & 1 && in_ports(g, &e->orig) &&
-		    (g->any_zone || g->zone == e->orig.zone) && touches(g, e))
-			return true;
-	}
-	return false;
-}
-
-static enum sync_why judge_tcp(const struct ct_entry *e)
-{
-	/* A flow in the kernel's fast path shows no TCP state. */
+	/* A flow in the kernel's fast path shows no TCP state; only an established one gets there. */
 	if (e->status & CT_ST_OFFLOAD)
+		state = CT_TCP_ESTABLISHED;
+	else if (state == CT_TCP_SYN_SENT2)
+		state = CT_TCP_SYN_SENT;
+	if ((conf->tcp_states ? conf->tcp_states : TCP_OPEN) >> state & 1)
 		return SYNC_WHY_NONE;
-	if (!(e->has & CT_HAS_TCP) || e->tcp_state < CT_TCP_ESTABLISHED || e->tcp_state == CT_TCP_SYN_SENT2)
+	if (state < CT_TCP_ESTABLISHED)
 		return SYNC_WHY_HALF_OPEN;
-	return e->tcp_state >= CT_TCP_LAST_ACK ? SYNC_WHY_CLOSING : SYNC_WHY_NONE;
+	return state >= CT_TCP_LAST_ACK ? SYNC_WHY_CLOSING : SYNC_WHY_STATE;
 }
 
 static enum sync_why judge_sctp(const struct ct_entry *e)
@@ -209,16 +119,18 @@ enum sync_why sync_policy_judge(const struct sync_conf *conf, const struct sync_
 		return SYNC_WHY_LOCAL_DEST;
 	if (!(conf->protocols >> sync_proto_of(l4) & 1))
 		return SYNC_WHY_PROTO_OFF;
-	if (conf->n_ignore && ignored(conf, e))
+	if (sync_filter_rule(conf, l, e) >= 0)
 		return SYNC_WHY_IGNORED;
 	/* After a takeover the answers would still go to this node's own address. */
 	if (e->has & CT_HAS_REPLY && e->status & CT_ST_SRC_NAT && sync_local_is_own(l, l3, e->reply.dst) &&
 	    !sync_local_is_vip(l, l3, e->reply.dst))
 		return SYNC_WHY_NODE_ADDR;
-	if (before || at_once(conf, e))
+	/* States that the operator names hold for every TCP session, else some classes are told at once. */
+	bool named = l4 == IPPROTO_TCP && conf->tcp_states != 0;
+	if (before || (!named && at_once(conf, e)))
 		return SYNC_WHY_NONE;
 	if (l4 == IPPROTO_TCP)
-		return judge_tcp(e);
+		return judge_tcp(conf, e);
 	if (l4 == IPPROTO_SCTP)
 		return judge_sctp(e);
 	return e->status & CT_ST_SEEN_REPLY ? SYNC_WHY_NONE : SYNC_WHY_UNREPLIED;
@@ -259,8 +171,12 @@ void sync_timeouts_default(struct sync_timeouts *t)
 
 uint32_t sync_policy_full_timeout(const struct sync_timeouts *t, const struct ct_entry *e)
 {
+	bool offload = e->status & CT_ST_OFFLOAD;
+
 	switch (e->orig.l4) {
 	case IPPROTO_TCP:
+		if (offload)
+			return t->tcp[CT_TCP_ESTABLISHED];
 		return t
 		    ->tcp[e->has & CT_HAS_TCP && e->tcp_state <= CT_TCP_SYN_SENT2 ? e->tcp_state : CT_TCP_ESTABLISHED];
 	case IPPROTO_SCTP:
@@ -271,7 +187,7 @@ uint32_t sync_policy_full_timeout(const struct sync_timeouts *t, const struct ct
 	case IPPROTO_UDP:
 	case IPPROTO_UDPLITE:
 		/* nf_conntrack_proto_udp.c: a stream once it is assured. */
-		return e->status & CT_ST_ASSURED ? t->udp_stream : t->udp;
+		return offload || e->status & CT_ST_ASSURED ? t->udp_stream : t->udp;
 	case IPPROTO_ICMP:
 		return t->icmp;
 	case IPPROTO_ICMPV6:
@@ -283,6 +199,8 @@ uint32_t sync_policy_full_timeout(const struct sync_timeouts *t, const struct ct
 
 bool sync_policy_short(const struct ct_entry *e)
 {
+	if (e->status & CT_ST_OFFLOAD)
+		return false;
 	switch (e->orig.l4) {
 	case IPPROTO_TCP:
 		return e->has & CT_HAS_TCP && e->tcp_state != CT_TCP_ESTABLISHED && e->tcp_state != CT_TCP_FIN_WAIT &&

@@ -1,9 +1,11 @@
 /*
  * Purpose: which sessions are replicated, and why the others are not; how long a state lives in the kernel.
- * Owns:    the sorted set of addresses that count as this box's own.
+ * Owns:    the sorted set of addresses that count as this box's own, and the networks of interfaces that rules name.
  * Thread:  SYNC only.
  * In:      configuration, own addresses, an entry.   Out: a reason (SYNC_WHY_NONE = replicate), seconds.
- * Errors:  more addresses than fit: ERR_FULL, the old set stays.
+ * Errors:  more addresses or networks than fit: ERR_FULL, the old set stays.
+ *
+ * sync_locals.c: addresses and networks; sync_filter.c: sync.ignore; sync_policy.c: classes and timers.
  */
 #ifndef KT_SYNC_SYNC_POLICY_H
 #define KT_SYNC_SYNC_POLICY_H
@@ -24,11 +26,14 @@ enum sync_disposition { SYNC_DISP_SYNCED = 0, SYNC_DISP_PENDING, SYNC_DISP_SKIPP
 	X(SYNC_WHY_LOCAL_DEST, SYNC_DISP_SKIPPED, "local-destination", "this box itself answers it")                 \
 	X(SYNC_WHY_PROTO_OFF, SYNC_DISP_SKIPPED, "protocol-off", "the configuration excludes its protocol")          \
 	X(SYNC_WHY_IGNORED, SYNC_DISP_SKIPPED, "ignored", "a rule of sync.ignore leaves it out")                     \
-	X(SYNC_WHY_NODE_ADDR, SYNC_DISP_SKIPPED, "node-address", "translated to an address that does not move")      \
+	X(SYNC_WHY_NODE_ADDR, SYNC_DISP_SKIPPED, "node-address",                                                     \
+	  "translated to this node's own address, which does not move: SNAT to a virtual address instead")           \
 	X(SYNC_WHY_OFF, SYNC_DISP_SKIPPED, "replication-off", "replicate = false")                                   \
 	X(SYNC_WHY_PEER_LOCAL, SYNC_DISP_SKIPPED, "peer-local", "the peer itself opens or answers it")               \
 	X(SYNC_WHY_HALF_OPEN, SYNC_DISP_PENDING, "half-open", "TCP is not established yet")                          \
 	X(SYNC_WHY_CLOSING, SYNC_DISP_PENDING, "closing", "TCP was closing when it was first seen")                  \
+	X(SYNC_WHY_STATE, SYNC_DISP_PENDING, "state-off", "sync.tcp_states does not name its TCP state")             \
+	X(SYNC_WHY_YOUNG, SYNC_DISP_PENDING, "too-young", "younger than sync.min_age")                               \
 	X(SYNC_WHY_UNREPLIED, SYNC_DISP_PENDING, "unreplied", "no answer was seen yet")                              \
 	X(SYNC_WHY_ORPHAN, SYNC_DISP_PENDING, "unowned", "found in the kernel, nobody has said whose it is")         \
 	X(SYNC_WHY_QUEUED, SYNC_DISP_PENDING, "queued", "waits to be sent")                                          \
@@ -55,6 +60,14 @@ const char *sync_why_text(enum sync_why w);
 const char *sync_disposition_word(enum sync_disposition d);
 
 #define SYNC_LOCAL_MAX 4096
+#define SYNC_NETS_MAX  256
+
+/* A network that an interface named in sync.ignore is connected to. */
+struct sync_net {
+	struct addr net;
+	uint8_t plen;
+	char ifname[SYNC_IFNAME_MAX];
+};
 
 struct sync_locals {
 	struct addr own[SYNC_LOCAL_MAX]; /* interface addresses, sorted */
@@ -63,16 +76,30 @@ struct sync_locals {
 	uint32_t n_before;
 	struct addr vips[SYNC_LOCALS_MAX]; /* sorted */
 	uint32_t n_vips;
+	struct sync_net nets[SYNC_NETS_MAX];
+	uint64_t net_rules[SYNC_NETS_MAX]; /* bit per rule of sync.ignore that names the network's interface */
+	uint32_t n_nets;
 };
 
 /* n interface addresses of this node (VIPs among them do no harm). 0 or ERR_FULL. */
 int sync_locals_set(struct sync_locals *l, const struct addr *addrs, uint32_t n);
 /* Did the last sync_locals_set take an address away? */
 bool sync_locals_vanished(const struct sync_locals *l);
-void sync_locals_vips(struct sync_locals *l, const struct sync_conf *conf);
+/* Did it change what counts as own? A virtual address that comes or goes does not. */
+bool sync_locals_changed(const struct sync_locals *l);
+/* Virtual addresses and rules of a new configuration. */
+void sync_locals_conf(struct sync_locals *l, const struct sync_conf *conf);
+/*
+ * The networks of all interfaces that rules of conf name; others are kept and match nothing. Returns 1 when they differ
+ * from what was known, else 0, or ERR_FULL.
+ */
+int sync_locals_nets(struct sync_locals *l, const struct sync_conf *conf, const struct sync_net *nets, uint32_t n);
 bool sync_local_is_vip(const struct sync_locals *l, uint8_t l3, const uint8_t addr[16]);
 /* Own, VIP or loopback. */
 bool sync_local_is_own(const struct sync_locals *l, uint8_t l3, const uint8_t addr[16]);
+
+/* The first rule of sync.ignore that leaves e out, or -1. */
+int sync_filter_rule(const struct sync_conf *conf, const struct sync_locals *l, const struct ct_entry *e);
 
 /*
  * SYNC_WHY_NONE: replicate e. before: it was replicated already (then its state does not stop it any more, while the

@@ -107,6 +107,9 @@ struct sync_run {
 	struct sync_wait flush, apply;
 	struct sync_state told;
 	mono_t counts_at;
+	mono_t timeouts_at; /* the kernel's timers are read again then */
+	uint64_t node_told; /* sessions left out for a node address, when that was last said */
+	mono_t node_told_at;
 	bool state_unsent;
 	struct sync_client *clients[SYNC_CLIENTS_MAX];
 	struct sync_wire_stats wire;
@@ -161,6 +164,8 @@ bool data_drain(struct sync_run *r, mono_t until);
 
 /* sync_addr.c: this node's addresses */
 struct addr_watch *addr_watch_new(struct sync_run *r);
+/* The configuration may name other interfaces now. */
+void addr_watch_again(struct addr_watch *w);
 void addr_watch_free(struct addr_watch *w);
 
 /* sync_client.c: answers to session commands */

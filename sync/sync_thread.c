@@ -114,6 +114,7 @@ static void take_conf(struct sync_run *r, const struct sync_conf *conf)
 		log_err(LOG_SYNC, "no memory for a connection of the new configuration");
 	peer_tls_free(old_tls);
 	free(old_owned);
+	addr_watch_again(r->addrs);
 	drive_kick(r);
 }
 

@@ -2,6 +2,7 @@
  * Records out. What a record says is made from the flow when it leaves the dirty set: the newest state, under the
  * newest epoch known, by handle when this stream has named the flow before.
  */
+#include <errno.h>
 #include <string.h>
 #include "sync/sync_int.h"
 
@@ -43,8 +44,8 @@ static uint32_t left_at_owner(const struct sync *s, struct flow f, const struct 
 {
 	uint32_t sec = sync_sec(s, now);
 
-	/* Idle since a takeover: what is left is our lease, not the flow's. */
-	if (f.x->flags & SESS_LEASED)
+	/* Idle since a takeover: what is left is our lease, not the flow's. In the fast path the timer is artificial. */
+	if (f.x->flags & SESS_LEASED || e->status & CT_ST_OFFLOAD)
 		return sync_policy_full_timeout(&s->timeouts, e);
 	return f.x->expire_s > sec ? f.x->expire_s - sec : 0;
 }
@@ -141,7 +142,9 @@ static bool tell_foreign(struct sync *s, struct sync_peer *p, struct flow f, str
 	if (f.x->flags & SESS_TELL) {
 		head(s, p, out, SYNC_REC_REFUSED);
 		fill_key(s, f, out);
-		out->err = f.x->err;
+		/* What was removed since, or not, changes nothing for a flow that ends at this box. */
+		bool local = f.x->why == SYNC_WHY_LOCAL_ORIGIN || f.x->why == SYNC_WHY_LOCAL_DEST;
+		out->err = local ? EADDRNOTAVAIL : f.x->err;
 		s->stats.tx_refused++;
 		return true;
 	}

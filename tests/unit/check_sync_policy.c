@@ -17,7 +17,7 @@ static void setup(void)
 	rig_conf(&conf, 1);
 	conf.n_vips = 2;
 	addr_parse("2001:db8::1", &conf.vips[1]);
-	sync_locals_vips(loc, &conf);
+	sync_locals_conf(loc, &conf);
 	ck_assert_int_eq(sync_locals_set(loc, own, 3), 0);
 }
 

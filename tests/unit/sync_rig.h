@@ -207,8 +207,13 @@ static inline int rig_op(struct rig *r, unsigned i, const struct ct_op *op)
 		struct ct_event ev = { CT_EV_DUMP, 0, e };
 		sync_on_ct_event(n->s, &ev, r->now);
 	} else {
-		k->end = mono_add(r->now, op->e.timeout_s * NS_PER_SEC);
-		if (op->type == CT_OP_UPDATE) {
+		if (op->e.has & CT_HAS_TIMEOUT)
+			k->end = mono_add(r->now, op->e.timeout_s * NS_PER_SEC);
+		if (op->type == CT_OP_UPDATE && op->e.has == CT_HAS_TCP_WIN) {
+			for (unsigned d = 0; d < 2; d++)
+				k->e.tcp_flags[d] = (uint8_t)((k->e.tcp_flags[d] & ~CT_TCP_BE_LIBERAL) |
+							      (op->e.tcp_flags[d] & CT_TCP_BE_LIBERAL));
+		} else if (op->type == CT_OP_UPDATE) {
 			ck_assert((op->e.status & CT_ST_DYING) == 0);
 			k->e.status |= op->e.status & (CT_ST_SEEN_REPLY | CT_ST_ASSURED);
 			k->e.mark = op->e.mark;
