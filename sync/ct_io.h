@@ -96,6 +96,8 @@ void ct_io_dump_stop(struct ct_io *io);
 bool ct_io_dump_running(const struct ct_io *io);
 
 const struct ct_io_stats *ct_io_stats(const struct ct_io *io);
+/* Counters to zero; what is no counter (buffer, port id, groups) stays. */
+void ct_io_stats_clear(struct ct_io *io);
 
 /* net.netfilter.nf_conntrack_events = 1 in this namespace (2 leaves flows born unobserved mute for life). *was gets
  * the old value if not NULL. 0 or -errno. */

@@ -479,6 +479,11 @@ const struct peer_conn_stats *peer_conn_stats(const struct peer_conn *c)
 	return &c->st;
 }
 
+void peer_conn_stats_clear(struct peer_conn *c)
+{
+	c->st = (struct peer_conn_stats){ .heard = c->st.heard };
+}
+
 static int queue(struct peer_conn *c, const uint8_t *p, size_t len)
 {
 	if (c->tx_off > 0) {

@@ -73,6 +73,8 @@ struct peer_conn_stats {
 	mono_t heard; /* newest complete record */
 };
 const struct peer_conn_stats *peer_conn_stats(const struct peer_conn *c);
+/* Counts from zero again; when it was heard stays. */
+void peer_conn_stats_clear(struct peer_conn *c);
 
 /* Socket helpers shared with the listener and the probe. */
 unsigned peer_sockaddr(const struct addr *a, uint16_t port, void *out /* struct sockaddr_storage */);

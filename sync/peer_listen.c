@@ -416,3 +416,8 @@ const struct peer_listen_stats *peer_listen_stats(const struct peer_listen *p)
 {
 	return &p->st;
 }
+
+void peer_listen_stats_clear(struct peer_listen *p)
+{
+	p->st = (struct peer_listen_stats){ .strangers = p->st.strangers };
+}

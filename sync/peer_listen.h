@@ -45,5 +45,6 @@ int peer_listen_conf(struct peer_listen *p, const struct sync_conf *conf, const 
 		     size_t err_len);
 void peer_listen_free(struct peer_listen *p);
 const struct peer_listen_stats *peer_listen_stats(const struct peer_listen *p);
+void peer_listen_stats_clear(struct peer_listen *p);
 
 #endif

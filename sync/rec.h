@@ -45,7 +45,54 @@ enum sync_rec_type {
 	SYNC_REC_FLOOR =
 	    12, /* version: flows below it are version.node's; first record of every stream (may be zero) */
 	SYNC_REC_REFUSED =
-	    13, /* full: e.orig, version, err: the kernel here refuses your session; err 0: not any more */
+	    13,            /* full: e.orig, version, err: the kernel here refuses your session; err 0: not any more */
+	SYNC_REC_ASK = 14, /* ask_id, e.orig (either direction, translated or not): what do you know of it? */
+	SYNC_REC_ANSWER = 15, /* ask_id, facts */
+	SYNC_REC_RESYNC = 16, /* send all that is yours again (a full bulk) */
+};
+
+/* What a node knows of one session: the answer to ASK, and its half of `explain session`. */
+enum {
+	SYNC_FACT_KERNEL = 1 << 0, /* its kernel has it: status, left_s, tcp_state are the kernel's own */
+	SYNC_FACT_TABLE = 1 << 1,  /* its session table has it: word, err, version, table_left_s */
+	SYNC_FACT_TUPLES = 1 << 2, /* orig and reply are known */
+	SYNC_FACT_MINE = 1 << 3,   /* the flow is this node's */
+	SYNC_FACT_UNREAD = 1 << 4, /* the kernel could not be asked: kernel_err */
+	SYNC_FACT_JUDGED = 1 << 5, /* in the kernel only: word says what the policy makes of it */
+	SYNC_FACT_LEASED = 1 << 6, /* its timer is a lease that this node gave */
+	SYNC_FACT_OFF = 1 << 7,    /* this node replicates nothing */
+	SYNC_FACT_SERVES = 1 << 8, /* this node is master of a group */
+	SYNC_FACT_ALL = (1 << 9) - 1,
+};
+
+/* Why an address is no stranger's. */
+enum sync_fact_addr {
+	SYNC_ADDR_NONE = 0,
+	SYNC_ADDR_OWN = 1,
+	SYNC_ADDR_VIP = 2,
+	SYNC_ADDR_LOOPBACK = 3,
+	SYNC_ADDR_GROUP = 4, /* multicast or broadcast */
+};
+
+#define SYNC_FACT_WORD 24 /* bytes of a reason's word, with NUL */
+
+struct sync_facts {
+	uint32_t flags;
+	struct ct_tuple orig, reply;
+	uint16_t status;
+	uint32_t left_s;
+	uint8_t tcp_state;
+	uint8_t kernel_err;
+	char word[SYNC_FACT_WORD]; /* of enum sync_why: words outlive the numbers of an enum */
+	uint8_t err;               /* errno of the refused injection */
+	struct flow_version version;
+	uint32_t table_left_s;
+	uint32_t quiet_s;                  /* seconds since traffic was last seen, UINT32_MAX: never */
+	uint16_t rule;                     /* entry of sync.ignore that leaves it out, from 1 on */
+	uint8_t cause;                     /* enum sync_fact_addr: the address that made it local */
+	uint8_t cause_l3;                  /* 4, 6, or 0: none */
+	uint8_t cause_ip[16];              /* network order */
+	uint32_t kernel_count, kernel_max; /* entries in its kernel's table; 0: not known */
 };
 
 struct sync_bucket {
@@ -86,6 +133,9 @@ struct sync_rec {
 	/* DIGEST_BUCKETS */
 	uint16_t first, n;
 	struct sync_bucket buckets[SYNC_BUCKETS_PER_REC];
+	/* ASK, ANSWER: ask_id is the asking node's own number */
+	uint32_t ask_id;
+	struct sync_facts facts;
 };
 
 /* <0, 0, >0 */

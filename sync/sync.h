@@ -38,6 +38,7 @@ enum sync_cmd_type {
 	SYNC_CMD_DELETE_CT,  /* delete one entry by exact original tuple (IKE and ESP of a VIP) */
 	SYNC_CMD_PEER_ALIVE, /* the owner of the copies was heard by adverts (only the channel may be cut) */
 	SYNC_CMD_CLIENT,     /* a control-socket connection handed over for a session command: fd passes to SYNC */
+	SYNC_CMD_CLEAR,      /* all counters to zero */
 	SYNC_CMD_STALL,      /* `debug sync stall SECONDS`: stop answering for that long */
 	SYNC_CMD_CONF,       /* new configuration; the pointed-to struct passes to SYNC */
 	SYNC_CMD_STOP,       /* end the thread */
@@ -49,7 +50,16 @@ struct sync_authority {
 	bool all; /* MASTER of all groups: raises the floor, every flow below it is ours */
 };
 
-enum sync_client_kind { SYNC_CLIENT_STATISTICS = 0, SYNC_CLIENT_STATUS, SYNC_CLIENT_SESSIONS };
+enum sync_client_kind {
+	SYNC_CLIENT_STATISTICS = 0,
+	SYNC_CLIENT_STATUS,
+	SYNC_CLIENT_SESSIONS,
+	SYNC_CLIENT_EXPLAIN, /* tuple. From here on: answered by client_act.c */
+	SYNC_CLIENT_RESET_INTERNAL,
+	SYNC_CLIENT_RESET_EXTERNAL,
+	SYNC_CLIENT_RESTART,
+	SYNC_CLIENT_RESYNC,
+};
 
 struct sync_cmd {
 	enum sync_cmd_type type;
@@ -63,6 +73,8 @@ struct sync_cmd {
 	enum sync_client_kind client;
 	uint32_t client_id; /* "id" of the request, echoed in its answer */
 	bool client_json_lines;
+	uint32_t uid; /* CLIENT, CLEAR: who asked, for the log */
+	int32_t pid;
 	int64_t stall_ns;
 	const struct sync_conf *conf;
 };

@@ -316,12 +316,12 @@ static void say_status(struct sync_client *c)
 	}
 	for (unsigned i = 0; i < r->n_peers; i++)
 		json_array_append_new(peers, peer_json(r, r->peers[i]));
-	say_data(c, json_pack("{s:b,s:b,s:s,s:b,s:o,s:I,s:s,s:s,s:s,s:I,s:I,s:I,s:o}", "enabled", r->conf->enabled,
+	say_data(c, json_pack("{s:b,s:b,s:s,s:b,s:o,s:I,s:s,s:s,s:s,s:I,s:I,s:I,s:o,s:o}", "enabled", r->conf->enabled,
 			      "replicate", r->conf->replicate, "store",
 			      r->conf->store == SYNC_STORE_HOT ? "hot" : "warm", "quick", r->conf->quick, "protocols",
 			      protocols, "lease_us", (json_int_t)(r->conf->lease_ns / NS_PER_US), "failover_mechanism",
 			      "vrrp", "expectation_sync", "disabled", "authority", authority, "own", u(s.own), "copies",
-			      u(s.copies), "dirty", u(s.dirty), "peers", peers));
+			      u(s.copies), "dirty", u(s.dirty), "peers", peers, "order", act_json(r)));
 	say_end(c);
 }
 
@@ -435,7 +435,7 @@ static void on_idle(void *arg, mono_t deadline)
 	client_free(c);
 }
 
-static void refuse(int fd, uint32_t id, const char *text)
+void client_refuse(int fd, uint32_t id, const char *text)
 {
 	char line[256];
 	int n = snprintf(
@@ -454,12 +454,12 @@ void client_new(struct sync_run *r, const struct sync_cmd *cmd)
 	struct sync_client *c = slot < SYNC_CLIENTS_MAX ? calloc(1, sizeof(*c)) : NULL;
 	if (!c) {
 		r->st.clients_refused++;
-		refuse(cmd->fd, cmd->client_id, "too many session commands are running; try again");
+		client_refuse(cmd->fd, cmd->client_id, "too many session commands are running; try again");
 		return;
 	}
 	if (!r->core && cmd->client != SYNC_CLIENT_STATUS) {
 		free(c);
-		refuse(cmd->fd, cmd->client_id, "session replication is off (sync.replicate = false)");
+		client_refuse(cmd->fd, cmd->client_id, "session replication is off (sync.replicate = false)");
 		return;
 	}
 	*c = (struct sync_client){ .run = r, .slot = slot, .fd = cmd->fd, .kind = cmd->client, .id = cmd->client_id };
@@ -481,6 +481,12 @@ void client_new(struct sync_run *r, const struct sync_cmd *cmd)
 	case SYNC_CLIENT_SESSIONS:
 		c->walking = true;
 		sess_walk_start(&c->walk);
+		break;
+	case SYNC_CLIENT_EXPLAIN: /* client_act.c */
+	case SYNC_CLIENT_RESET_INTERNAL:
+	case SYNC_CLIENT_RESET_EXTERNAL:
+	case SYNC_CLIENT_RESTART:
+	case SYNC_CLIENT_RESYNC:
 		break;
 	}
 	client_step(c);

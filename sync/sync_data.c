@@ -375,6 +375,29 @@ bool data_drain(struct sync_run *r, mono_t until)
 	return all;
 }
 
+unsigned data_restart(struct sync_run *r, const char *text)
+{
+	struct peer_msg m;
+	unsigned n = 0;
+	peer_close_make(&m, PEER_WHY_CLOSED, text);
+	for (unsigned i = 0; i < r->n_peers; i++) {
+		struct data_peer *p = r->peers[i];
+		for (unsigned j = 0; j < p->n_links; j++) {
+			struct data_link *k = &p->links[j];
+			if (k->greeted)
+				(void)link_write_msg(k, &m);
+			k->retry.delay_ns = 0;
+			if (k->conn) {
+				n++;
+				link_down(k, PEER_WHY_LOCAL, "restarted by an operator of this node");
+			}
+			if (k->dials)
+				loop_timer_set(k->retry_timer, clock_mono());
+		}
+	}
+	return n;
+}
+
 static void peer_free(struct data_peer *p)
 {
 	if (!p)

@@ -21,6 +21,12 @@ static void on_events(void *arg, const struct ct_event *ev, unsigned n)
 {
 	struct sync_run *r = arg;
 	mono_t now = clock_mono();
+	if (r->peek) { /* any of several names finds the same entry */
+		if (!r->peeked)
+			*r->peek = ev[0].e;
+		r->peeked = true;
+		return;
+	}
 	if (!r->core)
 		return; /* replication is off; the socket is there to delete single entries */
 	for (unsigned i = 0; i < n; i++) {
@@ -288,6 +294,8 @@ void drive_pump(struct sync_run *r)
 	if (mono_due(sync_deadline(r->core, now), now))
 		sync_tick(r->core, now);
 	bool more = inject_some(r, PUMP_BATCHES, mono_add(now, PUMP_NS));
+	explain_pump(r);
+	act_pump(r);
 	for (unsigned i = 0; i < r->n_peers; i++)
 		data_flush(r, r->peers[i]);
 	listen_as_wanted(r);

@@ -133,6 +133,7 @@ int sync_peer_up(struct sync *s, uint32_t node, uint64_t boot_nonce, const uint8
 	p->n_unknown = 0;
 	p->rx_bulk.marks_clean &= !p->rx_bulk.open && !p->rx_bulk.walking;
 	p->rx_bulk.open = p->rx_bulk.walking = false;
+	p->again.in_due = p->again.out_due = false; /* a stream begins with all of it */
 	handles_free(&p->handles);
 	if (memcmp(s->sets[p->slot - 1].key, digest_key, 16) != 0) {
 		memcpy(s->sets[p->slot - 1].key, digest_key, 16);
@@ -158,6 +159,7 @@ void sync_peer_down(struct sync *s, uint32_t node, mono_t now)
 	if (p->rx_bulk.open || p->rx_bulk.walking)
 		p->rx_bulk.marks_clean = false;
 	p->rx_bulk.open = p->rx_bulk.walking = false;
+	sync_asks_down(p);
 }
 
 void sync_peer_alive(struct sync *s, uint32_t node, mono_t now)
@@ -389,6 +391,7 @@ void sync_tick(struct sync *s, mono_t now)
 	sync_policy_step(s, SYNC_WALK_BUDGET);
 	sync_missing_step(s, SYNC_WALK_BUDGET);
 	sync_retry_step(s, SYNC_WALK_BUDGET, now);
+	sync_reset_step(s, SYNC_WALK_BUDGET, now);
 	for (unsigned slot = 1; slot <= SESS_NODES; slot++) {
 		struct sync_peer *p = sync_peer_slot(s, slot);
 		if (!p)
@@ -410,7 +413,7 @@ static mono_t peer_deadline(const struct sync *s, const struct sync_peer *p, mon
 		return t;
 	if (p->ack_due)
 		t = mono_min(t, p->ack_at);
-	bool bulk = p->bulk.running || (p->bulk.wanted && p->floor_heard && !s->owner.muted);
+	bool bulk = p->bulk.running || ((p->bulk.wanted || p->again.out_due) && p->floor_heard && !s->owner.muted);
 
 	if (bulk || p->barrier || p->buckets_next < SYNC_BUCKETS)
 		t = mono_min(t, mono_add(now, POLL_NS));
@@ -423,7 +426,7 @@ mono_t sync_deadline(const struct sync *s, mono_t now)
 {
 	mono_t t = mono_add(now, NS_PER_SEC);
 
-	if (s->recounting || s->policy_walking || s->missing_walking || s->retry_walking || s->n_raw > 0 ||
+	if (s->recounting || s->policy_walking || s->reset.walking || s->missing_walking || s->retry_walking || s->n_raw > 0 ||
 	    s->queues[SESS_QUEUE_LIVE].head != 0 || s->queues[SESS_QUEUE_RENEW].head != 0)
 		return now;
 	if (s->queues[SESS_QUEUE_BULK].head != 0)

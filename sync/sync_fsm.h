@@ -25,6 +25,7 @@
 #include "sync/rec.h"
 #include "sync/sess_tbl.h"
 #include "sync/sync.h"
+#include "sync/sync_ask.h"
 #include "sync/sync_conf.h"
 #include "sync/sync_digest.h"
 #include "sync/sync_owner.h"
@@ -118,7 +119,14 @@
 	X(digests_equal, "DIGESTs compared equal")                                                               \
 	X(digests_differ, "DIGESTs that differed")                                                               \
 	X(buckets_resent, "buckets sent again after a difference")                                               \
-	X(bulks, "bulks begun")
+	X(bulks, "bulks begun")                                                                                  \
+	X(rx_asks, "questions of a peer about a session")                                                        \
+	X(rx_asks_refused, "questions of a peer that were too many, not answered")                               \
+	X(rx_answers_late, "answers of a peer that nobody waits for any more")                                   \
+	X(rx_resyncs, "full bulks that a peer asked for")                                                        \
+	X(resyncs, "resets and full comparisons begun by an operator")                                           \
+	X(reset_forgotten, "copies that a reset forgot: they were not in the kernel")                            \
+	X(reset_judged, "own flows judged anew by a reset")
 
 struct sync_stats {
 #define SYNC_STATS_FIELD(name, text) uint64_t name;
@@ -197,6 +205,8 @@ struct sync_peer {
 	unsigned n_unknown;
 	struct sync_bulk_rx rx_bulk;
 	struct sync_handles handles;
+	struct sync_asks asks;
+	struct sync_again again;
 };
 
 struct sync_queue {
@@ -245,6 +255,8 @@ struct sync {
 	bool sweeping, sweep_parity, sweep_hurry, sweep_again;
 	bool sweep_marks; /* marks of this parity are being set since the last complete sweep */
 	mono_t sweep_at;
+	uint64_t sweeps_done; /* complete ones; no counter: nothing sets it to zero */
+	struct sync_reset reset;
 	struct sync_stats stats;
 };
 

@@ -107,6 +107,16 @@ void sync_extra_step(struct sync *s, struct sync_peer *p, unsigned budget, mono_
 void sync_expiry_step(struct sync *s, unsigned budget, mono_t now);
 void sync_purge_step(struct sync *s, struct sync_peer *p, unsigned budget);
 
+/* Questions about sessions (sync_ask.c). */
+bool sync_ask_waits(const struct sync_peer *p);
+void sync_ask_fill(struct sync_peer *p, struct sync_rec *out);
+void sync_on_ask(struct sync *s, struct sync_peer *p, const struct sync_rec *rec, mono_t now);
+void sync_asks_down(struct sync_peer *p);
+/* Resets and full comparisons (sync_reset.c). */
+void sync_on_resync(struct sync *s, struct sync_peer *p, mono_t now);
+void sync_again_step(struct sync_peer *p, mono_t now);
+void sync_reset_step(struct sync *s, unsigned budget, mono_t now);
+
 /* A reply to a NEW or unexplained entry: whose is it? */
 void flow_born(struct sync *s, struct flow f);
 

@@ -475,7 +475,7 @@ uint32_t sync_sweep_rate(const struct sync *s)
 	uint32_t need = sess_count(&s->tbl) / (sync_lease_s(s) / 4 > 0 ? sync_lease_s(s) / 4 : 1);
 	uint32_t rate = need > SYNC_SWEEP_RATE ? need : SYNC_SWEEP_RATE;
 
-	if (s->stats.sweeps == 0)
+	if (s->sweeps_done == 0)
 		return 0;
 	return s->sweep_hurry && rate < SWEEP_HURRY_RATE ? SWEEP_HURRY_RATE : rate;
 }
@@ -503,6 +503,7 @@ void sync_sweep_end(struct sync *s, bool complete, mono_t now)
 	if (!complete)
 		return;
 	s->stats.sweeps++;
+	s->sweeps_done++;
 	s->sweep_hurry = s->sweep_again;
 	if (s->sweep_again)
 		s->sweep_at = now;

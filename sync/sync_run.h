@@ -34,6 +34,8 @@
 struct sync_run;
 struct data_peer;
 struct sync_client;
+struct explain_job;
+struct json_t;
 struct addr_watch;
 
 /* One data connection: this peer, this link. */
@@ -86,6 +88,7 @@ struct sync_run_stats {
 	uint64_t clients, clients_refused, clients_cut;
 	uint64_t addr_dumps;
 	uint64_t stalls;
+	uint64_t peeks, restarts;
 };
 
 struct sync_run {
@@ -112,6 +115,11 @@ struct sync_run {
 	mono_t node_told_at;
 	bool state_unsent;
 	struct sync_client *clients[SYNC_CLIENTS_MAX];
+	struct explain_job *explains[SYNC_CLIENTS_MAX];
+	struct ct_entry *peek; /* not NULL: the entry of the running GET goes there, past the core */
+	bool peeked;
+	char order_by[64]; /* who gave the newest order */
+	bool order_told;   /* its end is in the log */
 	struct sync_wire_stats wire;
 	struct sync_run_stats st;
 	uint8_t buf[SYNC_DATA_MAX];
@@ -159,6 +167,8 @@ void data_adopt(struct sync_run *r, int fd, struct ssl_st *ssl, uint32_t node, u
 struct data_peer *data_peer_find(struct sync_run *r, uint32_t node);
 /* Sends what the core has for this peer as far as the socket takes it. */
 void data_flush(struct sync_run *r, struct data_peer *p);
+/* Ends all data connections and dials anew; how many there were. text: for the other end. */
+unsigned data_restart(struct sync_run *r, const char *text);
 /* Reads all streams until empty, at most until the deadline. False: time ran out. */
 bool data_drain(struct sync_run *r, mono_t until);
 
@@ -171,5 +181,21 @@ void addr_watch_free(struct addr_watch *w);
 /* sync_client.c: answers to session commands */
 void client_new(struct sync_run *r, const struct sync_cmd *cmd);
 void client_free_all(struct sync_run *r);
+/* Refuses, or answers with one object (reference taken), and closes. */
+void client_refuse(int fd, uint32_t id, const char *text);
+void client_send(struct sync_run *r, int fd, uint32_t id, struct json_t *data);
+
+/* client_act.c: commands that act. False: the command is another's. */
+bool client_other(struct sync_run *r, const struct sync_cmd *cmd);
+void act_new(struct sync_run *r, const struct sync_cmd *cmd);
+void act_clear(struct sync_run *r, const struct sync_cmd *cmd);
+/* The newest order and how far it is, for `show conntrack-sync status`; and its end, for the log. */
+struct json_t *act_json(const struct sync_run *r);
+void act_pump(struct sync_run *r);
+
+/* client_explain.c: `explain session`, and peers' questions */
+void explain_new(struct sync_run *r, const struct sync_cmd *cmd);
+void explain_pump(struct sync_run *r);
+void explain_free_all(struct sync_run *r);
 
 #endif

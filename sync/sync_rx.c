@@ -357,8 +357,10 @@ static void on_bulk(struct sync *s, struct sync_peer *p, const struct sync_rec *
 		b->walking = true;
 		sess_walk_start(&b->walk);
 		p->have_all |= full_mask(b->mask);
-		if (full_mask(b->mask))
+		if (full_mask(b->mask)) {
 			p->reborn = false;
+			p->again.n_in++;
+		}
 	}
 }
 
@@ -544,6 +546,13 @@ void sync_on_record(struct sync *s, uint32_t node, const struct sync_rec *rec, m
 		break;
 	case SYNC_REC_REFUSED:
 		on_refused(s, rec);
+		break;
+	case SYNC_REC_ASK:
+	case SYNC_REC_ANSWER:
+		sync_on_ask(s, p, rec, now);
+		break;
+	case SYNC_REC_RESYNC:
+		sync_on_resync(s, p, now);
 		break;
 	}
 	sync_settle_peer(s, p, now);

@@ -184,7 +184,11 @@ static void command(struct sync_run *r, const struct sync_cmd *c)
 		drive_delete(r, &c->tuple);
 		break;
 	case SYNC_CMD_CLIENT:
-		client_new(r, c);
+		if (!client_other(r, c))
+			client_new(r, c);
+		break;
+	case SYNC_CMD_CLEAR:
+		act_clear(r, c);
 		break;
 	case SYNC_CMD_STALL:
 		stall(r, c->stall_ns);
@@ -219,6 +223,7 @@ static void run_free(struct sync_run *r)
 	if (!r)
 		return;
 	client_free_all(r);
+	explain_free_all(r);
 	data_done(r, "the node stops replication");
 	peer_listen_free(r->listen);
 	addr_watch_free(r->addrs);

@@ -212,6 +212,16 @@ static bool pull_floor(struct sync *s, struct sync_peer *p, struct sync_rec *out
 	return true;
 }
 
+/* Somebody waits for it: before the rest. Neither speaks of a flow's order. */
+static bool pull_ask(struct sync *s, struct sync_peer *p, struct sync_rec *out)
+{
+	if (!sync_ask_waits(p))
+		return false;
+	head(s, p, out, SYNC_REC_ASK);
+	sync_ask_fill(p, out);
+	return true;
+}
+
 static bool pull_unknown(struct sync *s, struct sync_peer *p, struct sync_rec *out)
 {
 	if (p->n_unknown == 0)
@@ -234,7 +244,7 @@ static bool pull_buckets(struct sync *s, struct sync_peer *p, struct sync_rec *o
 /* Only when everything is told and nothing is in doubt: the digest then describes what was sent before it. */
 static bool digest_possible(const struct sync *s, const struct sync_peer *p, mono_t now)
 {
-	return p->cursor == 0 && !p->bulk.running && !p->bulk.wanted && p->bulk.end_seq != 0 && !s->recounting &&
+	return p->cursor == 0 && !p->bulk.running && !p->bulk.wanted && !p->again.out_due && p->bulk.end_seq != 0 && !s->recounting &&
 	       !s->owner.muted && (s->lost_at.ns == 0 || mono_due(mono_add(s->lost_at, SYNC_LOSS_NS), now));
 }
 
@@ -286,8 +296,10 @@ static bool bulk_next(struct sync *s, struct sync_peer *p, struct sync_rec *out,
 		return false;
 	p->bulk.running = false;
 	head(s, p, out, SYNC_REC_BULK_END);
-	if (p->bulk.full)
+	if (p->bulk.full) {
 		p->bulk.end_seq = out->seq;
+		p->again.n_out++;
+	}
 	return true;
 }
 
@@ -295,6 +307,7 @@ static bool pull_bulk(struct sync *s, struct sync_peer *p, struct sync_rec *out,
 {
 	if (p->bulk.running)
 		return bulk_next(s, p, out, now);
+	sync_again_step(p, now);
 	/* Before its floor is known we cannot say what is ours; while we hand over, nothing is named missing. */
 	if (!p->bulk.wanted || !p->floor_heard || s->recounting || s->owner.muted)
 		return false;
@@ -315,7 +328,7 @@ bool sync_pull_rec(struct sync *s, uint32_t node, struct sync_rec *out, mono_t n
 
 	if (!p || !p->up)
 		return false;
-	return pull_floor(s, p, out) || pull_ack(s, p, out, now) || pull_dirty(s, p, out, now) ||
+	return pull_floor(s, p, out) || pull_ack(s, p, out, now) || pull_ask(s, p, out) || pull_dirty(s, p, out, now) ||
 	       pull_unknown(s, p, out) || pull_buckets(s, p, out) || pull_digest(s, p, out, now) ||
 	       pull_bulk(s, p, out, now);
 }

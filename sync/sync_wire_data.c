@@ -5,12 +5,14 @@
  * Session object: flags u8, handle u32, check u32, [version 20], has u16, [tuple orig], [tuple reply], [status u16],
  * [timeout u32], [tcp state u8], [tcp flags 2, scales 2], [mark u32], TLVs (helper, master, errno, SCTP, labels, sequence adjustment, SYNPROXY).
  * Tuple: l3 u8, l4 u8, zone u16, sport u16, dport u16, src, dst (4 or 16 bytes each).
+ * Questions about one session (ASK, ANSWER): sync_wire_ask.c.
  */
 #include "daemon/base/addr.h"
 #include "daemon/base/err.h"
 #include "daemon/base/require.h"
 #include "sync/ct_wire.h"
 #include "sync/sync_wire.h"
+#include "sync/sync_wire_ask.h"
 #include "sync/sync_wire_tlv.h"
 
 enum { OBJ_FULL = 1, OBJ_BULK = 2, OBJ_SAME_VERSION = 4, OBJ_PLAIN_REPLY = 8, OBJ_FLAGS = 15 };
@@ -36,48 +38,6 @@ static bool carries_entry(enum sync_rec_type t)
 static bool is_session(enum sync_rec_type t)
 {
 	return (t >= SYNC_REC_SESSION && t <= SYNC_REC_WANT) || t == SYNC_REC_REFUSED;
-}
-
-static void put_version(struct wire_wr *w, struct flow_version v)
-{
-	wire_put_u64(w, v.epoch.counter);
-	wire_put_u32(w, v.epoch.node);
-	wire_put_u32(w, v.claim);
-	wire_put_u32(w, v.node);
-}
-
-/* Field by field: what was read compares with memcmp, padding included. */
-static void get_version(struct wire_rd *r, struct flow_version *v)
-{
-	v->epoch.counter = wire_u64(r);
-	v->epoch.node = wire_u32(r);
-	v->claim = wire_u32(r);
-	v->node = wire_u32(r);
-}
-
-static void put_tuple(struct wire_wr *w, const struct ct_tuple *t)
-{
-	size_t n = addr_len(t->l3);
-	wire_put_u8(w, t->l3);
-	wire_put_u8(w, t->l4);
-	wire_put_u16(w, t->zone);
-	wire_put_u16(w, t->sport);
-	wire_put_u16(w, t->dport);
-	wire_put_bytes(w, t->src, n);
-	wire_put_bytes(w, t->dst, n);
-}
-
-static bool get_tuple(struct wire_rd *r, struct ct_tuple *t)
-{
-	t->l3 = wire_u8(r);
-	t->l4 = wire_u8(r);
-	t->zone = wire_u16(r);
-	t->sport = wire_u16(r);
-	t->dport = wire_u16(r);
-	size_t n = addr_len(t->l3);
-	wire_bytes(r, t->src, n);
-	wire_bytes(r, t->dst, n);
-	return n > 0;
 }
 
 static void put_words(struct wire_wr *w, uint16_t type, const uint32_t *words, unsigned n)
@@ -211,6 +171,16 @@ static void put_object(struct wire_wr *w, const struct sync_rec *rec, const stru
 		break;
 	case SYNC_REC_FLOOR:
 		put_version(w, rec->version);
+		break;
+	case SYNC_REC_ASK:
+		wire_put_u32(w, rec->ask_id);
+		put_tuple(w, &rec->e.orig);
+		break;
+	case SYNC_REC_ANSWER:
+		wire_put_u32(w, rec->ask_id);
+		sync_facts_put(w, &rec->facts);
+		break;
+	case SYNC_REC_RESYNC:
 		break;
 	}
 }
@@ -456,6 +426,16 @@ static enum sync_drop get_stream(struct wire_rd *r, struct sync_rec *out)
 	case SYNC_REC_FLOOR:
 		get_version(r, &out->version);
 		break;
+	case SYNC_REC_ASK:
+		out->ask_id = wire_u32(r);
+		if (!get_tuple(r, &out->e.orig))
+			return r->bad ? SYNC_DROP_TLV_LENGTH : SYNC_DROP_TLV_VALUE;
+		break;
+	case SYNC_REC_ANSWER:
+		out->ask_id = wire_u32(r);
+		return sync_facts_get(r, &out->facts);
+	case SYNC_REC_RESYNC:
+		break;
 	case SYNC_REC_SESSION:
 	case SYNC_REC_DELETE:
 	case SYNC_REC_EXPIRED:
@@ -486,7 +466,7 @@ enum sync_drop sync_unpack_next(struct sync_unpack *u, struct sync_rec *out, str
 		out->epoch.node = u->env.epoch.node;
 		out->seq = u->seq++;
 		uint16_t type = raw & (uint16_t)~SYNC_TLV_CRITICAL;
-		bool known = type >= SYNC_REC_SESSION && type <= SYNC_REC_REFUSED;
+		bool known = type >= SYNC_REC_SESSION && type <= SYNC_REC_RESYNC;
 		if (known) {
 			out->type = (enum sync_rec_type)type;
 			if (is_session(out->type) != (u->env.type == SYNC_OBJ_SESSION))

@@ -109,6 +109,28 @@ static void rare(struct ct_entry *e)
 	e->synproxy = (struct ct_synproxy){ 1, 2, 3 };
 }
 
+static void facts(struct sync_facts *f)
+{
+	f->flags = SYNC_FACT_KERNEL | SYNC_FACT_TABLE | SYNC_FACT_TUPLES | SYNC_FACT_MINE;
+	f->orig = entry(4, 6, true).orig;
+	f->reply = entry(4, 6, true).reply;
+	f->status = CT_ST_SEEN_REPLY | CT_ST_SRC_NAT;
+	f->left_s = 431999;
+	f->tcp_state = CT_TCP_ESTABLISHED;
+	f->kernel_err = 1;
+	strcpy(f->word, "local-destination");
+	f->err = 12;
+	f->version = version;
+	f->table_left_s = 300;
+	f->quiet_s = 7;
+	f->rule = 513;
+	f->cause = SYNC_ADDR_VIP;
+	f->cause_l3 = 6;
+	memset(f->cause_ip, 0xfd, sizeof(f->cause_ip));
+	f->kernel_count = 262143;
+	f->kernel_max = 262144;
+}
+
 /* A stream with every record type and every shape of entry. */
 static unsigned samples(struct sync_rec *r)
 {
@@ -170,6 +192,12 @@ static unsigned samples(struct sync_rec *r)
 	r[n - 1].e.sctp_vtag[1] = 1;
 	r[n++] = (struct sync_rec){ .type = SYNC_REC_SESSION, .version = version, .handle = 4, .check = 8 };
 	rare(&r[n - 1].e);
+	r[n++] = (struct sync_rec){ .type = SYNC_REC_ASK, .ask_id = 77 };
+	r[n - 1].e.orig = entry(6, 6, false).orig;
+	r[n++] = (struct sync_rec){ .type = SYNC_REC_ANSWER, .ask_id = 78 };
+	facts(&r[n - 1].facts);
+	r[n++] = (struct sync_rec){ .type = SYNC_REC_ANSWER, .ask_id = 79 };
+	r[n++] = (struct sync_rec){ .type = SYNC_REC_RESYNC };
 	return n;
 }
 
@@ -817,6 +845,45 @@ START_TEST(texts)
 }
 END_TEST
 
+/* An answer with one byte changed: what is out of range is a named drop, and nothing is shown that is no word. */
+START_TEST(answer_values)
+{
+	static const struct {
+		size_t from_end; /* of the object */
+		uint8_t byte;
+		enum sync_drop want;
+	} t[] = {
+		{ 1, 'z', SYNC_OK },
+		{ 1, ' ', SYNC_DROP_TEXT },
+		{ 1, 'A', SYNC_DROP_TEXT },
+		{ 1, 0x1b, SYNC_DROP_TEXT },
+		{ 18, 18, SYNC_DROP_TLV_LENGTH }, /* the word's length */
+		{ 18, 255, SYNC_DROP_TLV_LENGTH },
+		{ 18, 0, SYNC_OK },                          /* what follows belongs to a later version */
+		{ 18 + 8 + 16 + 1, 5, SYNC_DROP_TLV_VALUE }, /* family of the address */
+		{ 18 + 8 + 16 + 1, 0, SYNC_DROP_TLV_VALUE },
+		{ 18 + 8 + 16 + 2, 5, SYNC_DROP_TLV_VALUE }, /* why it counts as own */
+		{ 18 + 8 + 16 + 2, 0, SYNC_DROP_TLV_VALUE },
+	};
+	uint8_t buf[1024];
+	struct sync_rec in = { .type = SYNC_REC_ANSWER, .owner = 1, .seq = 1, .ask_id = 5 }, out;
+	facts(&in.facts);
+	for (unsigned i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct sync_pack p;
+		struct sync_unpack u;
+		struct sync_env env;
+		size_t used;
+		sync_pack_begin(&p, buf, sizeof(buf));
+		ck_assert_int_eq(sync_pack_add(&p, &in), 0);
+		size_t len = sync_pack_end(&p);
+		buf[len - t[i].from_end] = t[i].byte;
+		ck_assert_int_eq(sync_env_read(buf, len, SYNC_DATA_MAX, SYNC_CHAN_DATA, &env, &used), SYNC_OK);
+		sync_unpack_begin(&u, &env);
+		ck_assert_msg(sync_unpack_next(&u, &out, NULL) == t[i].want, "case %u", i);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("sync_wire");
@@ -830,6 +897,7 @@ int main(void)
 	tcase_add_test(t, too_many_groups);
 	tcase_add_test(t, longer_values_are_read);
 	tcase_add_test(t, records_round_trip);
+	tcase_add_test(t, answer_values);
 	tcase_add_test(t, pack_at_every_room);
 	tcase_add_test(t, largest_object_fits);
 	tcase_add_test(t, objects_cut);

@@ -34,8 +34,8 @@ struct rig_node {
 	bool no_ops;      /* the injector stands still */
 	bool no_sweep;
 	bool cut; /* records this node sends wait */
-	struct sync_rec last[16];
-	unsigned sent[16]; /* by record type */
+	struct sync_rec last[32];
+	unsigned sent[32]; /* by record type */
 };
 
 struct rig {

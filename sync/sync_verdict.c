@@ -1,0 +1,442 @@
+/*
+ * From facts to words. The tables name every reason, what it means here, and the command or configuration line that would
+ * change it; %s in them is the node, the address or the rule that the reason is about (subject_of).
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include "daemon/base/addr.h"
+#include "daemon/base/err.h"
+#include "sync/sync_explain.h"
+
+/* reason, what it means for this session ({}: its subject), what would change it */
+#define EXPLAIN_WHY_TABLE(X)                                                                                        \
+	X(SYNC_WHY_NONE, "every node that should have it has it", "nothing has to be changed")                      \
+	X(SYNC_WHY_LOCAL_ORIGIN, "{} (rule: local sessions stay)",                                                  \
+	  "nothing: the other router opens its own; only a session of a host behind the router can move")           \
+	X(SYNC_WHY_LOCAL_DEST, "{} (rule: local sessions stay)",                                                    \
+	  "nothing: the service on this box does not move; let it run on a host behind the router")                 \
+	X(SYNC_WHY_PROTO_OFF, "sync.protocols leaves its protocol out", "add the protocol to sync.protocols")       \
+	X(SYNC_WHY_IGNORED, "entry {} of sync.ignore leaves it out", "remove or narrow entry {} of sync.ignore")    \
+	X(SYNC_WHY_NODE_ADDR, "it is translated to an address that does not move with the role: {}",                \
+	  "translate to a virtual address: 'snat to VIP' in place of 'masquerade'")                                 \
+	X(SYNC_WHY_OFF, "sync.replicate is false", "sync.replicate = true")                                         \
+	X(SYNC_WHY_PEER_LOCAL, "one end of it is an address of the peer itself",                                    \
+	  "take that address off the peer, then 'reset conntrack-sync internal-cache' judges it anew")              \
+	X(SYNC_WHY_HALF_OPEN, "its connection is not established yet; it is told when it is",                       \
+	  "sync.quick = true replicates from the first packet")                                                     \
+	X(SYNC_WHY_CLOSING, "it was closing already when it was first seen", "nothing: it ends by itself")          \
+	X(SYNC_WHY_STATE, "sync.tcp_states does not name the state of its connection",                              \
+	  "add the state to sync.tcp_states")                                                                       \
+	X(SYNC_WHY_YOUNG, "it is younger than sync.min_age", "a lower sync.min_age")                                \
+	X(SYNC_WHY_UNREPLIED, "no answer to it was seen yet", "sync.quick = true replicates from the first packet") \
+	X(SYNC_WHY_ORPHAN, "no node has said that it is its own",                                                   \
+	  "its next packet settles it, or a master role on this node ('force failover')")                           \
+	X(SYNC_WHY_QUEUED, "it waits to be sent",                                                                   \
+	  "nothing, if it is gone in a second; else 'show conntrack-sync status', 'restart conntrack-sync'")        \
+	X(SYNC_WHY_PEER_DOWN, "no peer is connected",                                                               \
+	  "'show conntrack-sync status' says why; 'restart conntrack-sync' dials at once")                          \
+	X(SYNC_WHY_INJECTING, "it waits to be written into the kernel", "nothing, or a higher sync.bulk_rate")      \
+	X(SYNC_WHY_LOST, "the copy vanished from the kernel and was asked for again",                               \
+	  "'reset conntrack-sync external-cache' asks for all of them again")                                       \
+	X(SYNC_WHY_EXPIRING, "its timer ran out; the peer is being asked whether it lives",                         \
+	  "nothing: a packet of it keeps it")                                                                       \
+	X(SYNC_WHY_FAILED, "the kernel refused it", "'show conntrack-sync statistics' counts the reasons")
+
+static const struct {
+	const char *text, *change;
+} why_table[SYNC_WHY_N] = {
+#define EXPLAIN_WHY_ROW(why, text, change) [why] = { text, change },
+	EXPLAIN_WHY_TABLE(EXPLAIN_WHY_ROW)
+#undef EXPLAIN_WHY_ROW
+};
+
+/* errno of a refused create or update, word, what it means on the node {}, what would change it (nf_conntrack_core.c). */
+#define EXPLAIN_ERR_TABLE(X)                                                                                           \
+	X(ENOMEM, "table-full", "the conntrack table of {} is full", "raise net.netfilter.nf_conntrack_max on {}")     \
+	X(ENOSPC, "chain-too-long", "a hash chain of {} is too long",                                                  \
+	  "raise net.netfilter.nf_conntrack_buckets on {}")                                                            \
+	X(EEXIST, "collision", "another session of {} holds its (translated) address and port",                        \
+	  "give the nodes disjoint ranges of NAT ports, or remove the other one on {} with 'conntrack -D'")            \
+	X(EOPNOTSUPP, "helper-missing", "{} lacks the conntrack helper that it needs",                                 \
+	  "load the helper's module on {} (modprobe nf_conntrack_NAME)")                                               \
+	X(ENOENT, "master-missing", "the session that it belongs to is not on {} yet",                                 \
+	  "it is tried again by itself; 'force resync' sends both again")                                              \
+	X(EINVAL, "not-understood", "the kernel of {} does not take an entry of this form",                            \
+	  "run the same kernel on both nodes ('keeptrackd check-pair' names the differences)")                         \
+	X(EPERM, "not-permitted", "keeptrackd on {} may not write the conntrack table", "give it CAP_NET_ADMIN on {}") \
+	X(EBUSY, "in-the-way", "an entry of {} cannot be changed as it would have to be",                              \
+	  "remove it on {} with 'conntrack -D'; the copy follows")
+
+static const struct {
+	int err;
+	const char *word, *text, *change;
+} err_table[] = {
+#define EXPLAIN_ERR_ROW(err, word, text, change) { err, word, text, change },
+	EXPLAIN_ERR_TABLE(EXPLAIN_ERR_ROW)
+#undef EXPLAIN_ERR_ROW
+};
+
+const char *explain_why_text(enum sync_why w)
+{
+	return w < SYNC_WHY_N ? why_table[w].text : NULL;
+}
+
+const char *explain_why_change(enum sync_why w)
+{
+	return w < SYNC_WHY_N ? why_table[w].change : NULL;
+}
+
+enum sync_why explain_why_of(const char *word)
+{
+	for (unsigned w = 0; w < SYNC_WHY_N; w++)
+		if (strcmp(word, sync_why_word((enum sync_why)w)) == 0)
+			return (enum sync_why)w;
+	return SYNC_WHY_N;
+}
+
+/* Text with each {} replaced. */
+static void fill(char *out, size_t size, const char *text, const char *subject)
+{
+	size_t n = 0, len = strlen(subject);
+
+	for (; *text && n + 1 < size; text++) {
+		if (text[0] == '{' && text[1] == '}') {
+			size_t take = len < size - 1 - n ? len : size - 1 - n;
+			memcpy(out + n, subject, take);
+			n += take;
+			text++;
+		} else {
+			out[n++] = *text;
+		}
+	}
+	out[n] = '\0';
+}
+
+/* "10.0.1.2 is an address of fw-a"; the number of a rule. */
+static const char *subject_of(const struct explain_node *n, char *buf, size_t size)
+{
+	static const char *const is[] = { "", "is an address of", "is a virtual address of", "is the loopback of",
+					  "is a multicast or broadcast address, heard by" };
+	const struct sync_facts *f = &n->f;
+	char ip[ADDR_TEXT_MAX];
+	struct addr a = addr_from_bytes(f->cause_l3, f->cause_ip);
+
+	if (f->rule != 0)
+		snprintf(buf, size, "%u", f->rule);
+	else if (f->cause != SYNC_ADDR_NONE && f->cause <= SYNC_ADDR_GROUP)
+		snprintf(buf, size, "%s %s %s", addr_text(&a, ip), is[f->cause], n->name);
+	else
+		snprintf(buf, size, "an end of it lies on %s", n->name);
+	return buf;
+}
+
+static void step(struct explain_out *o, unsigned node, const char *what, const char *text)
+{
+	if (o->n == EXPLAIN_STEPS)
+		return;
+	struct explain_step *s = &o->step[o->n++];
+	s->node = node;
+	s->what = what;
+	snprintf(s->text, sizeof(s->text), "%s", text);
+}
+
+static void kernel_step(struct explain_out *o, unsigned i, const struct explain_node *n)
+{
+	static const char *const tcp[] = { "NONE",       "SYN_SENT", "SYN_RECV",  "ESTABLISHED", "FIN_WAIT",
+					   "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE",       "SYN_SENT2" };
+	const struct sync_facts *f = &n->f;
+	char text[EXPLAIN_TEXT];
+
+	if (f->flags & SYNC_FACT_UNREAD) {
+		snprintf(text, sizeof(text), "could not be asked: %s", err_text(-(int)f->kernel_err));
+	} else if (!(f->flags & SYNC_FACT_KERNEL)) {
+		snprintf(text, sizeof(text), "not there");
+	} else {
+		bool state = f->tcp_state != 0 && f->tcp_state <= CT_TCP_SYN_SENT2;
+		snprintf(text, sizeof(text), "there%s%s, %" PRIu32 " s left%s%s%s%s", state ? ", " : "",
+			 state ? tcp[f->tcp_state] : "", f->left_s,
+			 f->status & CT_ST_SEEN_REPLY ? "" : ", no answer yet",
+			 f->status & CT_ST_SRC_NAT ? ", source translated" : "",
+			 f->status & CT_ST_DST_NAT ? ", destination translated" : "",
+			 f->status & CT_ST_OFFLOAD ? ", offloaded to a flowtable" : "");
+	}
+	step(o, i, "kernel", text);
+}
+
+static const char *name_of(const struct explain_in *in, uint32_t id)
+{
+	for (unsigned i = 0; i < in->n; i++)
+		if (in->nodes[i].id == id)
+			return in->nodes[i].name;
+	return id == 0 ? "nobody" : "another node";
+}
+
+static void table_step(const struct explain_in *in, struct explain_out *o, unsigned i)
+{
+	const struct sync_facts *f = &in->nodes[i].f;
+	enum sync_why why = explain_why_of(f->word);
+	char text[EXPLAIN_TEXT], lease[48] = "", quiet[48] = "";
+	const char *disp = why == SYNC_WHY_N ? "of a kind that this version does not know"
+					     : sync_disposition_word(sync_why_disposition(why));
+
+	if (f->flags & SYNC_FACT_OFF) {
+		step(o, i, "table", "none: this node replicates nothing");
+		return;
+	}
+	if (!(f->flags & SYNC_FACT_TABLE)) {
+		step(o, i, "table",
+		     f->flags & SYNC_FACT_JUDGED ? "not there; the next sweep over the kernel finds it" : "not there");
+		return;
+	}
+	if (f->flags & SYNC_FACT_LEASED)
+		snprintf(lease, sizeof(lease), ", lease of %" PRIu32 " s left", f->table_left_s);
+	if (f->quiet_s != UINT32_MAX)
+		snprintf(quiet, sizeof(quiet), ", traffic seen %" PRIu32 " s ago", f->quiet_s);
+	snprintf(text, sizeof(text), "%s %s, version %" PRIu64 ".%" PRIu32 "/%" PRIu32 ".%" PRIu32 ", %s%s%s%s%s",
+		 f->flags & SYNC_FACT_MINE ? "own session of" : "session of", name_of(in, f->version.node),
+		 f->version.epoch.counter, f->version.epoch.node, f->version.claim, f->version.node, disp,
+		 why == SYNC_WHY_NONE ? "" : ": ", why == SYNC_WHY_NONE ? "" : f->word, lease, quiet);
+	step(o, i, "table", text);
+}
+
+static void reason_step(const struct explain_in *in, struct explain_out *o, unsigned i)
+{
+	const struct sync_facts *f = &in->nodes[i].f;
+	enum sync_why why = explain_why_of(f->word);
+	char subject[EXPLAIN_TEXT], text[EXPLAIN_TEXT];
+
+	if (why == SYNC_WHY_NONE || f->word[0] == '\0')
+		return;
+	if (why == SYNC_WHY_N || !why_table[why].text) {
+		snprintf(text, sizeof(text), "%s", f->word);
+	} else if (why == SYNC_WHY_FAILED && f->err != 0) {
+		snprintf(text, sizeof(text), "refused: %s", err_text(-(int)f->err));
+	} else {
+		fill(text, sizeof(text), why_table[why].text, subject_of(&in->nodes[i], subject, sizeof(subject)));
+	}
+	step(o, i, "reason", text);
+}
+
+static const char *answer_text(const struct explain_node *n)
+{
+	switch (n->state) {
+	case EXPLAIN_ANSWERED:
+		return "";
+	case EXPLAIN_DOWN:
+		return n->text;
+	case EXPLAIN_LOST:
+		return "the data connection ended";
+	case EXPLAIN_SILENT:
+		return "no answer within a second; it is busy, or of a version that knows no questions";
+	case EXPLAIN_BUSY:
+		return "too many questions wait for it already";
+	}
+	return "";
+}
+
+static void steps(const struct explain_in *in, struct explain_out *o)
+{
+	char text[EXPLAIN_TEXT];
+
+	for (unsigned i = 0; i < in->n; i++) {
+		if (in->nodes[i].state != EXPLAIN_ANSWERED) {
+			snprintf(text, sizeof(text), "the peer did not answer: %s", answer_text(&in->nodes[i]));
+			step(o, i, "answer", text);
+			continue;
+		}
+		kernel_step(o, i, &in->nodes[i]);
+		table_step(in, o, i);
+		reason_step(in, o, i);
+	}
+}
+
+static bool has(const struct explain_node *n, uint32_t flag)
+{
+	return n->state == EXPLAIN_ANSWERED && n->f.flags & flag;
+}
+
+static void say(struct explain_out *o, const char *code, const char *verdict, const char *change)
+{
+	o->code = code;
+	snprintf(o->verdict, sizeof(o->verdict), "%s", verdict);
+	snprintf(o->change, sizeof(o->change), "%s", change);
+}
+
+/* n's kernel refuses it. */
+static void say_refused(const struct explain_in *in, struct explain_out *o, const struct explain_node *n, int err)
+{
+	char text[EXPLAIN_CHANGE], what[EXPLAIN_TEXT], change[EXPLAIN_CHANGE], full[64] = "";
+
+	if (n->f.kernel_max != 0)
+		snprintf(full, sizeof(full), " (%" PRIu32 " of %" PRIu32 " entries)", n->f.kernel_count,
+			 n->f.kernel_max);
+	if (err == EOPNOTSUPP && in->asked.zone != 0) {
+		snprintf(text, sizeof(text), "not replicated: the kernel of %s refused it: it knows no zones", n->name);
+		snprintf(change, sizeof(change), "a kernel with CONFIG_NF_CONNTRACK_ZONES on %s", n->name);
+		say(o, "zone-missing", text, change);
+		return;
+	}
+	for (size_t i = 0; i < sizeof(err_table) / sizeof(err_table[0]); i++) {
+		if (err_table[i].err != err)
+			continue;
+		fill(what, sizeof(what), err_table[i].text, n->name);
+		snprintf(text, sizeof(text), "not replicated: the kernel of %s refused it: %s%s", n->name, what,
+			 err == ENOMEM ? full : "");
+		fill(change, sizeof(change), err_table[i].change, n->name);
+		say(o, err_table[i].word, text, change);
+		return;
+	}
+	snprintf(text, sizeof(text), "not replicated: the kernel of %s refused it: %s", n->name,
+		 err != 0 ? err_text(-err) : "it did not say why");
+	say(o, sync_why_word(SYNC_WHY_FAILED), text, "'show log' on that node; 'force resync' tries again");
+}
+
+/* Node n has a reason not to have it, or to have it only in part. */
+static void say_why(struct explain_out *o, const struct explain_node *n, bool elsewhere)
+{
+	enum sync_why why = explain_why_of(n->f.word);
+	char subject[EXPLAIN_TEXT], what[EXPLAIN_TEXT], text[EXPLAIN_CHANGE], change[EXPLAIN_CHANGE];
+
+	if (why == SYNC_WHY_N || !why_table[why].text || !why_table[why].change) {
+		snprintf(text, sizeof(text), "not replicated: %s%s%s", n->f.word, elsewhere ? ", says " : "",
+			 elsewhere ? n->name : "");
+		say(o, why == SYNC_WHY_N ? "unknown-reason" : sync_why_word(why), text,
+		    why == SYNC_WHY_N ? "run the same version on both nodes" : sync_why_text(why));
+		return;
+	}
+	subject_of(n, subject, sizeof(subject));
+	fill(what, sizeof(what), why_table[why].text, subject);
+	fill(change, sizeof(change), why_table[why].change, subject);
+	snprintf(text, sizeof(text), "%s%s%s: %s, %s",
+		 sync_why_disposition(why) == SYNC_DISP_PENDING ? "not replicated yet" : "not replicated",
+		 elsewhere ? " by " : "", elsewhere ? n->name : "", n->f.word, what);
+	say(o, sync_why_word(why), text, change);
+}
+
+/* The names of the peers without an answer, with the reason of the first. */
+static bool unheard(const struct explain_in *in, char *buf, size_t size)
+{
+	for (unsigned i = 1; i < in->n; i++) {
+		if (in->nodes[i].state == EXPLAIN_ANSWERED)
+			continue;
+		snprintf(buf, size, "%s did not answer: %s", in->nodes[i].name, answer_text(&in->nodes[i]));
+		return true;
+	}
+	return false;
+}
+
+/* Nobody who was heard has it in his kernel or his table. */
+static void say_nowhere(const struct explain_in *in, struct explain_out *o)
+{
+	static const char change[] = "check addresses, ports, protocol and zone; 'conntrack -L' lists what there is";
+	char who[EXPLAIN_TEXT] = "", text[EXPLAIN_CHANGE], why[EXPLAIN_TEXT];
+	size_t n = 0;
+
+	if (unheard(in, why, sizeof(why))) {
+		snprintf(text, sizeof(text), "unknown here: not in the kernel of %s; %s", in->nodes[0].name, why);
+		say(o, "not-here", text, "ask again on the other node, or when it is connected");
+		return;
+	}
+	for (unsigned i = 0; i < in->n && n < sizeof(who); i++)
+		n += (size_t)snprintf(who + n, sizeof(who) - n, "%s%s", i == 0 ? "" : " or ", in->nodes[i].name);
+	snprintf(text, sizeof(text), "no such session: not in the kernel of %s", who);
+	say(o, "nowhere", text, change);
+}
+
+/* The node whose kernel refuses what another one holds for its own, NULL: none. */
+static const struct explain_node *refusing(const struct explain_in *in)
+{
+	for (unsigned i = 0; i < in->n; i++) {
+		const struct explain_node *n = &in->nodes[i];
+		if (has(n, SYNC_FACT_TABLE) && !(n->f.flags & SYNC_FACT_MINE) &&
+		    explain_why_of(n->f.word) == SYNC_WHY_FAILED)
+			return n;
+	}
+	return NULL;
+}
+
+/* Whose word counts: the node that holds it for its own, else one that has it in its kernel, else in its table. */
+static unsigned speaker(const struct explain_in *in)
+{
+	static const uint32_t order[] = { SYNC_FACT_MINE, SYNC_FACT_KERNEL, SYNC_FACT_TABLE };
+
+	for (unsigned k = 0; k < sizeof(order) / sizeof(order[0]); k++)
+		for (unsigned i = 0; i < in->n; i++)
+			if (has(&in->nodes[i], order[k]))
+				return i;
+	return in->n;
+}
+
+/* The speaker holds it for replicated: is it? */
+static void say_synced(const struct explain_in *in, struct explain_out *o, unsigned who)
+{
+	char text[EXPLAIN_CHANGE], why[EXPLAIN_TEXT];
+	bool offloaded = false;
+
+	for (unsigned i = 0; i < in->n; i++) {
+		const struct explain_node *n = &in->nodes[i];
+		if (n->state != EXPLAIN_ANSWERED)
+			continue;
+		offloaded |= (n->f.status & CT_ST_OFFLOAD) != 0;
+		if (has(n, SYNC_FACT_KERNEL))
+			continue;
+		if (has(n, SYNC_FACT_TABLE) && explain_why_of(n->f.word) != SYNC_WHY_NONE) {
+			say_why(o, n, true);
+			return;
+		}
+		if (i == 0)
+			snprintf(text, sizeof(text), "only on the peer: %s has it, %s does not", in->nodes[who].name,
+				 n->name);
+		else
+			snprintf(text, sizeof(text), "not replicated: %s does not have it, though %s told it", n->name,
+				 in->nodes[who].name);
+		say(o, i == 0 ? "only-on-peer" : "missing-on-peer", text,
+		    "a sweep and the digests repair it in seconds; 'force resync' does so now");
+		return;
+	}
+	if (unheard(in, why, sizeof(why))) {
+		snprintf(text, sizeof(text), "told by %s, but not confirmed: %s", in->nodes[who].name, why);
+		say(o, "unconfirmed", text,
+		    "'show conntrack-sync status' says why; 'restart conntrack-sync' dials at once");
+		return;
+	}
+	o->replicated = true;
+	snprintf(text, sizeof(text), "replicated: a session of %s, in the kernel of every node%s", in->nodes[who].name,
+		 offloaded ? "; offloaded: its packets pass by conntrack, its state and timer stand still" : "");
+	say(o, offloaded ? "offloaded" : "replicated", text, why_table[SYNC_WHY_NONE].change);
+}
+
+void explain_build(const struct explain_in *in, struct explain_out *o)
+{
+	memset(o, 0, sizeof(*o));
+	steps(in, o);
+	unsigned who = speaker(in);
+	const struct explain_node *bad = refusing(in);
+	if (who == in->n) {
+		if (has(&in->nodes[0], SYNC_FACT_UNREAD))
+			say(o, "kernel-unread", "unknown: the kernel could not be asked",
+			    "keeptrackd needs CAP_NET_ADMIN and nf_conntrack_netlink");
+		else
+			say_nowhere(in, o);
+		return;
+	}
+	if (bad) {
+		say_refused(in, o, bad, bad->f.err);
+		return;
+	}
+	const struct explain_node *n = &in->nodes[who];
+	enum sync_why why = explain_why_of(n->f.word);
+	if (why == SYNC_WHY_FAILED) { /* the peer said so; which one, its own facts would have told */
+		for (unsigned i = 0; i < in->n; i++)
+			if (i != who && (i > 0 || who > 0)) {
+				say_refused(in, o, &in->nodes[i], n->f.err);
+				return;
+			}
+	}
+	if (why == SYNC_WHY_NONE)
+		say_synced(in, o, who);
+	else
+		say_why(o, n, who != 0);
+}
