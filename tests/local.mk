@@ -31,10 +31,13 @@ print-core-sources:
 print-core-libraries:
 	@echo $(filter %_core.a,$(noinst_LIBRARIES))
 
-# The lab's own tools (tests/lab): traffic that measures itself, and a capture that understands what matters.
-noinst_PROGRAMS += labtraffic labcapture
+# The lab's own tools (tests/lab): traffic that measures itself, a capture that understands what matters, sessions for
+# the kernel's table and their comparison, packets of many flows.
+noinst_PROGRAMS += labtraffic labcapture labct labflow
 labtraffic_SOURCES = tests/lab/traffic.c
 labcapture_SOURCES = tests/lab/capture.c
+labct_SOURCES = tests/lab/ct_tool.h tests/lab/ct_load.c tests/lab/ct_compare.c
+labflow_SOURCES = tests/lab/flow.c
 
 # The simulation: the pure cores once more, with the named bugs built in (SIM_CPPFLAGS), and one program around them.
 noinst_LIBRARIES += libsim_mutants.a

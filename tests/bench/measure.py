@@ -2,10 +2,12 @@
 
 import os
 import platform
+import signal
 import statistics
 import subprocess
 import sys
 import time
+import traceback
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, "tests", "lab"))
@@ -30,13 +32,47 @@ class Context:
 class Row:
     """One line of the table. ours and theirs are texts, met is True, False or None (nothing was promised)."""
 
+    other = "keepalived"  # whose column theirs is
+
     def __init__(self, part, what, goal, ours, theirs, met, samples=None):
         self.part, self.what, self.goal, self.ours, self.theirs, self.met = part, what, goal, ours, theirs, met
         self.samples = samples or {}
 
     def as_json(self):
         return {"part": self.part, "what": self.what, "goal": self.goal, "keeptrackd": self.ours,
-                "keepalived": self.theirs, "met": self.met, "samples": self.samples}
+                self.other: self.theirs, "met": self.met, "samples": self.samples}
+
+
+class TooLong(Exception):
+    """A part did not end within its time."""
+
+
+def too_long(*_):
+    raise TooLong()
+
+
+def run_part(name, parts, ctx):
+    """The rows of a part; one that says why, if it did not come to its end. parts: {name: (function, seconds)}."""
+    work, seconds = parts[name]
+    signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(seconds)
+    try:
+        return work(ctx)
+    except TooLong:
+        return [Row(name, "part %s" % name, "", "did not end within %d s" % seconds, "", False)]
+    except Exception as e:  # pylint: disable=broad-except
+        traceback.print_exc()
+        return [Row(name, "part %s" % name, "", "failed: %s" % str(e)[:200], "", False)]
+    finally:
+        signal.alarm(0)
+
+
+def table(rows):
+    lines = ["| | what | goal | keeptrackd | %s | met |" % Row.other, "|---|---|---|---|---|---|"]
+    for r in rows:
+        lines.append("| %s | %s | %s | %s | %s | %s |" % (r.part, r.what.strip(), r.goal, r.ours, r.theirs,
+                                                        {True: "yes", False: "NO", None: ""}[r.met]))
+    return "\n".join(lines)
 
 
 def percentile(values, p):

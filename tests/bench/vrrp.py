@@ -16,9 +16,8 @@ import os
 import signal
 import sys
 import time
-import traceback
 
-from measure import Context, Row, STACKS, TOP, conditions
+from measure import Context, STACKS, TOP, conditions, run_part, table
 from part_channel import part_c, part_d
 from part_load import part_h
 from part_scale import part_f, part_g
@@ -27,37 +26,6 @@ from part_takeover import part_a, part_b, part_e, part_i
 # What each part may take at most, in seconds.
 PARTS = {"a": (part_a, 420), "b": (part_b, 300), "c": (part_c, 480), "d": (part_d, 360), "e": (part_e, 420),
          "f": (part_f, 300), "g": (part_g, 240), "h": (part_h, 600), "i": (part_i, 300)}
-
-
-class TooLong(Exception):
-    """A part did not end within its time."""
-
-
-def too_long(*_):
-    raise TooLong()
-
-
-def run_part(name, ctx):
-    """The rows of a part; one that says why, if it did not come to its end."""
-    work, seconds = PARTS[name]
-    signal.alarm(seconds)
-    try:
-        return work(ctx)
-    except TooLong:
-        return [Row(name, "part %s" % name, "", "did not end within %d s" % seconds, "", False)]
-    except Exception as e:  # pylint: disable=broad-except
-        traceback.print_exc()
-        return [Row(name, "part %s" % name, "", "failed: %s" % str(e)[:200], "", False)]
-    finally:
-        signal.alarm(0)
-
-
-def table(rows):
-    lines = ["| | what | goal | keeptrackd | keepalived | met |", "|---|---|---|---|---|---|"]
-    for r in rows:
-        lines.append("| %s | %s | %s | %s | %s | %s |" % (r.part, r.what.strip(), r.goal, r.ours, r.theirs,
-                                                        {True: "yes", False: "NO", None: ""}[r.met]))
-    return "\n".join(lines)
 
 
 def arguments():
@@ -81,7 +49,6 @@ def main():
     args = arguments()
     if os.getuid() != 0:
         sys.exit("Network namespaces are needed: run it as root.")
-    signal.signal(signal.SIGALRM, too_long)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     before = conditions(args.build)
     ctx = Context(args.build, args.quick, [s for s in STACKS if args.stack in (None, s.label)])
@@ -89,7 +56,7 @@ def main():
     for name in args.only:
         begin = time.monotonic()
         print("part %s: %s" % (name, PARTS[name][0].__module__), file=sys.stderr, flush=True)
-        rows += run_part(name, ctx)
+        rows += run_part(name, PARTS, ctx)
         seconds[name] = round(time.monotonic() - begin, 1)
     after = os.getloadavg()
     print("%(keeptrackd)s; %(keepalived)s" % before)

@@ -51,7 +51,7 @@ vrrp_instance wan {
 CONNTRACKD_CONF = """
 Sync {
     Mode FTFW {
-    }
+%(mode)s    }
     UDP {
         IPv4_address %(own)s
         IPv4_Destination_Address %(other)s
@@ -63,8 +63,8 @@ Sync {
     }
 }
 General {
-    HashSize 32768
-    HashLimit 131072
+    HashSize %(buckets)d
+    HashLimit %(limit)d
     LogFile %(log)s
     Syslog off
     LockFile /run/lock/conntrack.lock
@@ -120,14 +120,20 @@ echo "$1" >> %(dir)s/notify.log
 """
 
 
+def conntrackd_conf(own, other, log, sessions=131072, external_cache=True):
+    """For two nodes on sync0. sessions: the most it may hold; without external cache it writes into the kernel at once."""
+    return CONNTRACKD_CONF % {"own": own, "other": other, "log": log, "limit": sessions, "buckets": sessions // 4,
+                              "mode": "" if external_cache else "        DisableExternalCache On\n"}
+
+
 class Incumbent:
     """keepalived + conntrackd on both routers of a lab, with the same interface as Keeptrackd."""
 
     journal = False
 
-    def __init__(self, lab, charons, sync=True):
+    def __init__(self, lab, charons, sync=True, sessions=131072):
         self.name = "keepalived + conntrackd" if sync else "keepalived alone"
-        self.lab, self.charons, self.with_sync = lab, charons, sync
+        self.lab, self.charons, self.with_sync, self.sessions = lab, charons, sync, sessions
         self.vrrp, self.sync = {}, {}
         for i, name in enumerate(ROUTERS):
             self._write(name, 150 if i == 0 else 100, "10.9.0.%d" % (i + 1), "10.9.0.%d" % (2 - i))
@@ -141,8 +147,8 @@ class Incumbent:
         return path
 
     def _write(self, name, priority, own, other):
-        conf = self._file(name, "conntrackd.conf", CONNTRACKD_CONF % {
-            "own": own, "other": other, "log": os.path.join(self.lab[name].dir, "conntrackd-events.log")})
+        conf = self._file(name, "conntrackd.conf", conntrackd_conf(
+            own, other, os.path.join(self.lab[name].dir, "conntrackd-events.log"), self.sessions))
         text = SCRIPT % {"conf": conf, "strongswan": self.charons[name].env["STRONGSWAN_CONF"],
                          "dir": self.lab[name].dir}
         script = self._file(name, "primary-backup.sh", text if self.with_sync else "#!/bin/sh\nexit 0\n", 0o755)
