@@ -16,6 +16,8 @@
 enum {
 	RX_SLOT = 2048, /* one event or answer: below 700 bytes in practice, a longer one is counted as cut */
 	INJECT_RCVBUF = 1 << 20,
+	EV_STREAM = 4,          /* events in one pass from which on the socket is looked at again without being asked */
+	EV_BUSY = 16,           /* events in one pass from which on the wait is the longer one */
 	DUMP_READ_PACED = 8192, /* about 30 entries: little waits in the kernel while the pace makes us wait */
 	DUMP_READ_MAX = 32768,  /* the most the kernel puts into one answer */
 	DUMP_TRIES = 3,
@@ -40,7 +42,7 @@ struct ct_io {
 	int ev_fd;
 	struct loop_fd *ev;
 	struct loop_timer *ev_timer;
-	bool busy;    /* the last read was a full batch */
+	bool busy;    /* the last pass brought many events */
 	bool reading; /* inside a callback of the event socket */
 	struct rx ev_rx;
 	struct ct_event ev_batch[CT_IO_BATCH];
@@ -192,28 +194,37 @@ static enum ev_read ev_read(struct ct_io *io, unsigned *got)
 }
 
 /* True when the socket was read empty, false when the budget ended first. */
-static bool ev_read_all(struct ct_io *io, unsigned msgs, int64_t max_ns)
+static bool ev_read_all(struct ct_io *io, unsigned msgs, int64_t max_ns, unsigned *total)
 {
 	mono_t until = mono_add(clock_mono(), max_ns);
-	unsigned total = 0, got;
-	io->busy = false;
-	while (ev_read(io, &got) == EV_MORE) {
-		io->busy = true;
-		total += got;
-		if (total >= msgs || mono_due(until, clock_mono()))
+	enum ev_read more;
+	unsigned got;
+	*total = 0;
+	do {
+		more = ev_read(io, &got);
+		*total += got;
+		if (more == EV_MORE && (*total >= msgs || mono_due(until, clock_mono())))
 			return false;
-	}
+	} while (more == EV_MORE);
 	return true;
 }
 
 static void ev_timer(void *arg, mono_t deadline)
 {
 	struct ct_io *io = arg;
+	unsigned n;
 	(void)deadline;
-	if (ev_read_all(io, CT_IO_BUDGET, CT_IO_BUDGET_NS))
+	bool empty = ev_read_all(io, CT_IO_BUDGET, CT_IO_BUDGET_NS, &n);
+	io->busy = n >= EV_BUSY;
+	/* A stream of events is read by the clock: that saves a wake-up and two calls on the descriptor each time. */
+	if (empty && n >= EV_STREAM)
+		loop_timer_set(io->ev_timer, mono_add(clock_mono(), io->busy ? io->wait_busy_ns : io->wait_ns));
+	else if (empty)
 		loop_fd_set(io->ev, LOOP_READ);
 	else
 		loop_timer_set(io->ev_timer, loop_now(io->loop)); /* others first, then on */
+	if (n > 0 && io->cb.pass)
+		io->cb.pass(io->arg);
 }
 
 /* The first event of a batch waits a little, so that one wake-up serves many (sync-prototype 1). */
@@ -230,7 +241,8 @@ bool ct_io_drain(struct ct_io *io, int64_t max_ns)
 {
 	if (io->reading)
 		return false; /* the caller is itself serving a batch: what follows has not been read */
-	return ev_read_all(io, UINT32_MAX, max_ns);
+	unsigned n;
+	return ev_read_all(io, UINT32_MAX, max_ns, &n);
 }
 
 int ct_io_listen(struct ct_io *io, bool new_update)
@@ -494,6 +506,8 @@ static void dump_timer(void *arg, mono_t deadline)
 	}
 	unsigned gen = io->dump_gen;
 	dump_flush(io);
+	if (total > 0 && io->cb.pass)
+		io->cb.pass(io->arg);
 	if (io->dump_gen != gen)
 		return;
 	mono_t next = now;

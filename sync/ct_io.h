@@ -31,6 +31,8 @@ struct ct_io_cb {
 	/* 1..CT_IO_BATCH entries, in the kernel's order. Types NEW, UPDATE, DESTROY from the event socket, DUMP from
 	 * the dump and from CT_OP_GET (then during ct_io_inject). The array is valid during the call only. */
 	void (*events)(void *arg, const struct ct_event *ev, unsigned n);
+	/* What waited was delivered: the moment to pass things on, in one piece. May be NULL. */
+	void (*pass)(void *arg);
 	/* Events were lost: the receive buffer was full. Called once per loss, before the events that follow it. */
 	void (*overrun)(void *arg);
 	/* The dump ended: 0 complete; -EINTR the table changed its shape each time it was tried; else -errno. A new
@@ -43,7 +45,7 @@ struct ct_io_cb {
 struct ct_io_conf {
 	uint32_t rcvbuf;      /* bytes asked for the event socket, 0: CT_IO_RCVBUF */
 	int64_t wait_ns;      /* between first readiness and reading, 0: CT_IO_WAIT_NS */
-	int64_t wait_busy_ns; /* the same after a full batch, 0: CT_IO_WAIT_BUSY_NS */
+	int64_t wait_busy_ns; /* the same while many come, 0: CT_IO_WAIT_BUSY_NS */
 };
 
 struct ct_io_stats {

@@ -36,8 +36,11 @@ static void on_events(void *arg, const struct ct_event *ev, unsigned n)
 		else
 			sync_on_ct_event(r->core, &ev[i], now);
 	}
-	if (!r->injecting)
-		drive_pump(r);
+}
+
+static void on_pass(void *arg)
+{
+	drive_pump(arg);
 }
 
 static void on_overrun(void *arg)
@@ -102,7 +105,11 @@ static void on_tick(void *arg, mono_t deadline)
 int drive_init(struct sync_run *r, const uint8_t key[16])
 {
 	static const struct ct_io_cb cb = {
-		.events = on_events, .overrun = on_overrun, .dump_end = on_dump_end, .dump_restart = on_dump_restart
+		.events = on_events,
+		.pass = on_pass,
+		.overrun = on_overrun,
+		.dump_end = on_dump_end,
+		.dump_restart = on_dump_restart,
 	};
 	struct ct_io_conf cc = { .rcvbuf = r->conf->rcvbuf_bytes };
 	r->tick = loop_timer_new(r->loop, LOOP_NORMAL, on_tick, r);
