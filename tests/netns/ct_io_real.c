@@ -63,7 +63,9 @@ static void on_restart(void *arg)
 	((struct seen *)arg)->restarts++;
 }
 
-static const struct ct_io_cb cb = { on_events, on_overrun, on_end, on_restart };
+static const struct ct_io_cb cb = {
+	.events = on_events, .overrun = on_overrun, .dump_end = on_end, .dump_restart = on_restart
+};
 
 static struct ct_op make_op(enum ct_op_type type, uint32_t i, uint32_t timeout)
 {
