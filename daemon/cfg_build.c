@@ -365,6 +365,9 @@ static void build_sync(struct cfg *c, const struct cfg_tree *t)
 	s->strict_after_s = seconds(r, "strict_window_after");
 	s->lease_ns = num(r, "lease");
 	s->entries_max = (uint32_t)num(r, "sessions_max");
+	s->peer_max = (uint32_t)num(r, "peer_sessions_max");
+	s->high_water = (uint32_t)num(r, "high_water");
+	s->peer_rate = (uint32_t)num(r, "peer_rate");
 	s->rcvbuf_bytes = (uint32_t)num(r, "receive_buffer");
 	s->bulk_rate = (uint32_t)num(r, "bulk_rate");
 	for (unsigned i = 0; s->enabled && i < c->n_instances; i++) {

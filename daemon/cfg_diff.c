@@ -229,6 +229,7 @@ static bool sync_equal(const struct sync_conf *a, const struct sync_conf *b)
 	if (a->replicate != b->replicate || a->store != b->store || a->quick != b->quick ||
 	    a->protocols != b->protocols || !ignore_equal(a, b) || a->lease_ns != b->lease_ns ||
 	    a->entries_max != b->entries_max || a->rcvbuf_bytes != b->rcvbuf_bytes || a->bulk_rate != b->bulk_rate ||
+	    a->peer_max != b->peer_max || a->high_water != b->high_water || a->peer_rate != b->peer_rate ||
 	    a->n_vips != b->n_vips)
 		return false;
 	for (unsigned i = 0; i < a->n_vips; i++) {

@@ -236,7 +236,9 @@ static const struct cfg_key table[] = {
 	{ "sync.replicate", CFG_T_BOOL, 0, 0, 1, "true", NULL, NULL,
 	  "Replicate sessions; false keeps only the control channel between the nodes" },
 	{ "sync.store", CFG_T_WORD, 0, 0, 0, "hot", NULL, words_store,
-	  "Where a standby keeps its copies: hot in its kernel table, warm in the daemon until the takeover" },
+	  "Where a node that is master of nothing keeps its copies: hot in its kernel table, so that a takeover loads "
+	  "nothing; warm in the daemon, for a standby with a small table: a takeover then writes them first, in the order of "
+	  "their worth, and waits for that for at most 50 ms" },
 	{ "sync.quick", CFG_T_BOOL, 0, 0, 1, "false", NULL, NULL,
 	  "Replicate a session from its first packet, not only once it is established or answered" },
 	{ "sync.protocols", CFG_T_WORDS, 0, 0, SYNC_PROTO_N, "tcp udp icmp udplite sctp dccp gre other", NULL, words_proto,
@@ -273,7 +275,14 @@ static const struct cfg_key table[] = {
 	{ "sync.lease", CFG_T_TIME, 0, SEC(300), SEC(600), "400", "seconds", NULL,
 	  "Life of a copy between two renewals by the standby" },
 	{ "sync.sessions_max", CFG_T_INT, 0, 1000, 50000000, "1000000", "sessions", NULL,
-	  "Most sessions kept in the daemon's table" },
+	  "Most sessions kept in the daemon's table; a sixteenth of it is for the node's own alone" },
+	{ "sync.peer_sessions_max", CFG_T_INT, 0, 0, 50000000, "0", "sessions", NULL,
+	  "Most copies that are kept for one peer; 0: as many as there is room for" },
+	{ "sync.high_water", CFG_T_INT, 0, 10, 99, "85", "percent of nf_conntrack_max", NULL,
+	  "Up to here copies are written into the kernel's table. Further ones wait in the daemon until there is room, or "
+	  "until a takeover needs them: copies never push out the node's own sessions" },
+	{ "sync.peer_rate", CFG_T_INT, 0, 1000, 100000000, "1000000", "records per second", NULL,
+	  "A peer that sends faster is read slower; nothing is dropped" },
 	{ "sync.receive_buffer", CFG_T_INT, 0, 65536, 1 << 30, "134217728", "bytes", NULL,
 	  "Receive buffer of the conntrack event socket" },
 	{ "sync.bulk_rate", CFG_T_INT, 0, 1000, 10000000, "200000", "sessions per second", NULL,

@@ -309,7 +309,8 @@ static void on_stop(struct node_run *r)
 static void on_sync(struct node_run *r, const struct sync_report *rep)
 {
 	struct node *n = r->n;
-	struct role_ev ev = { .type = ROLE_EV_FENCED, .epoch = rep->epoch, .seq = rep->seq, .degraded = rep->degraded };
+	struct role_ev ev = { .type = ROLE_EV_FENCED, .epoch = rep->epoch, .seq = rep->seq, .degraded = rep->degraded,
+			      .storing = rep->storing };
 	switch (rep->type) {
 	case SYNC_REP_PONG:
 		n->pong_at = r->now;
@@ -336,6 +337,9 @@ static void on_sync(struct node_run *r, const struct sync_report *rep)
 	case SYNC_REP_APPLIED:
 		ev.type = ROLE_EV_APPLIED;
 		break;
+	case SYNC_REP_COMMITTED:
+		node_committed(r, &ev);
+		return;
 	case SYNC_REP_CTL_CONN:
 	case SYNC_REP_STOPPED:
 		return;

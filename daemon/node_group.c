@@ -180,6 +180,7 @@ void node_wish(struct node_run *r, uint16_t group, enum role_is target, enum rol
 		.peer_ready = node_ready_peer(n, group, r->now) != NULL,
 		.has_sync = n->has_sync,
 		.sync_late = node_sync_late(n, r->now),
+		.stored = n->sync.stored > 0,
 		.leftovers = node_ike_leftovers(n, group),
 		.has_channel = channel,
 		.seen = n->seen,
@@ -398,6 +399,20 @@ void node_fenced(struct node_run *r, const struct role_ev *ev)
 		struct role_ev own = *ev;
 		own.epoch = grp->role.epoch;
 		grp->fence_waits = false;
+		node_role(r, g, &own);
+	}
+}
+
+/* So does the commit of the store: there is one store for all groups. */
+void node_committed(struct node_run *r, const struct role_ev *ev)
+{
+	struct node *n = r->n;
+	for (uint16_t g = 0; g < n->n_groups; g++) {
+		if (epoch_cmp(n->group[g].role.epoch, ev->epoch) > 0)
+			continue;
+		struct role_ev own = *ev;
+		own.type = ROLE_EV_STORED;
+		own.epoch = n->group[g].role.epoch;
 		node_role(r, g, &own);
 	}
 }

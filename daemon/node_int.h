@@ -61,6 +61,7 @@ mono_t node_last_sign(const struct node *n, uint16_t group, mono_t now);
 
 /* SYNC has fenced at this epoch. */
 void node_fenced(struct node_run *r, const struct role_ev *ev);
+void node_committed(struct node_run *r, const struct role_ev *ev);
 
 /* The operator takes this node out of elections, or lets it in again. */
 void node_maintenance(struct node_run *r, bool on);

@@ -488,6 +488,7 @@ void node_on_peer_msg(struct node_run *r, const struct node_ev *ev)
 			      .peer_ready = p->groups[m->group].ready,
 			      .has_sync = n->has_sync,
 			      .sync_late = node_sync_late(n, r->now),
+			      .stored = n->sync.stored > 0,
 			      .has_channel = true,
 			      .seen = n->seen };
 	switch (m->type) {

@@ -1,7 +1,7 @@
 /*
  * The role transaction. Stages of a promotion:
  *
- *   crash    PREPARING: fence, purge (parallel) -> authority -> COMMITTING: advert, addresses, announcements -> STABLE
+ *   crash    PREPARING: fence, purge (parallel), store -> authority -> COMMITTING: advert, addresses, announcements -> STABLE
  *   planned  PREPARING: join, purge -> PREPARED .. GO -> apply (and fence) -> authority -> COMMITTING -> UP -> STABLE
  *
  * and of a demotion:
@@ -28,6 +28,7 @@ enum {
 	WAIT_FLUSH = 1 << 7,
 	WAIT_UP = 1 << 8,
 	WAIT_NET_DOWN = 1 << 9,
+	WAIT_STORE = 1 << 10,
 };
 
 #define RETRY_MIN_NS (100 * NS_PER_MS)
@@ -113,6 +114,8 @@ static void begin(struct role *r, const struct role_ev *wish, bool new_epoch, mo
 	r->retries = 0;
 	r->has_sync = wish->has_sync;
 	r->sync_late = wish->sync_late;
+	r->stored = wish->stored;
+	r->storing = false;
 	r->has_channel = wish->has_channel;
 	r->peer_ready = wish->peer_ready;
 	r->rival_heard = false;
@@ -172,6 +175,15 @@ static void commit(struct role *r, mono_t now, struct role_acts *out)
 	emit(r, out, ROLE_ACT_ADVERT);
 	mark(r, ROLE_PH_ADVERT, now, ROLE_RES_OK);
 	emit(r, out, ROLE_ACT_NET_UP);
+}
+
+/* What the store holds has its own time, after the fence. */
+static void wait_store(struct role *r, mono_t now)
+{
+	if (MUTANT(M_VIP_BEFORE_STORE))
+		return;
+	r->waiting |= WAIT_STORE;
+	r->deadline = mono_add(now, ROLE_STORE_NS);
 }
 
 static void prepare_crash(struct role *r, bool leftovers, mono_t now, struct role_acts *out)
@@ -547,19 +559,33 @@ static void on_net(struct role *r, const struct role_ev *ev, mono_t now, struct 
 }
 
 /* An answer of a PREPARE step; with the last one the next stage begins. */
-static void prepared_step(struct role *r, unsigned step, enum role_phase ph, bool degraded, mono_t now,
+static void prepared_step(struct role *r, unsigned step, enum role_phase ph, const struct role_ev *ev, mono_t now,
 			  struct role_acts *out)
 {
 	if (r->state != ROLE_PREPARING || !(r->waiting & step))
 		return;
 	r->waiting &= ~step;
-	mark(r, ph, now, degraded ? ROLE_RES_DEGRADED : ROLE_RES_OK);
+	mark(r, ph, now, ev->degraded ? ROLE_RES_DEGRADED : ROLE_RES_OK);
+	if (ev->storing)
+		wait_store(r, now);
 	if (r->waiting || r->target != ROLE_MASTER)
 		return;
 	if (r->kind == ROLE_K_PLANNED && step == WAIT_PURGE)
 		say_prepared(r, now, out);
 	else
 		commit(r, now, out);
+}
+
+/* In time, or behind a role that could not wait for it: then the journal hears of it again. */
+static void on_stored(struct role *r, const struct role_ev *ev, mono_t now, struct role_acts *out)
+{
+	prepared_step(r, WAIT_STORE, ROLE_PH_STORE, ev, now, out);
+	if (!r->storing)
+		return;
+	r->storing = false;
+	mark(r, ROLE_PH_STORE, now, ROLE_RES_DEGRADED);
+	if (r->state == ROLE_STABLE && r->is == ROLE_MASTER)
+		emit_journal(r, out);
 }
 
 static void on_peer(struct role *r, const struct role_ev *ev, mono_t now, struct role_acts *out)
@@ -674,6 +700,16 @@ static void on_deadline(struct role *r, mono_t now, struct role_acts *out)
 			mark(r, ROLE_PH_APPLY, now, ROLE_RES_TIMEOUT);
 		if (r->waiting & WAIT_PURGE)
 			mark(r, ROLE_PH_PURGE, now, ROLE_RES_TIMEOUT);
+		if (r->waiting & (WAIT_FENCE | WAIT_APPLY) && r->stored) {
+			r->waiting = 0;
+			wait_store(r, now);
+			if (r->waiting)
+				return;
+		}
+		if (r->waiting & WAIT_STORE) {
+			r->storing = true;
+			mark(r, ROLE_PH_STORE, now, ROLE_RES_TIMEOUT);
+		}
 		if (r->kind == ROLE_K_PLANNED && r->waiting == WAIT_PURGE)
 			say_prepared(r, now, out);
 		else
@@ -731,15 +767,19 @@ void role_step(struct role *r, const struct role_ev *ev, mono_t now, struct role
 		return;
 	case ROLE_EV_FENCED:
 		if (mine)
-			prepared_step(r, WAIT_FENCE, ROLE_PH_FENCE, ev->degraded, now, out);
+			prepared_step(r, WAIT_FENCE, ROLE_PH_FENCE, ev, now, out);
 		return;
 	case ROLE_EV_PURGED:
 		if (mine)
-			prepared_step(r, WAIT_PURGE, ROLE_PH_PURGE, ev->degraded, now, out);
+			prepared_step(r, WAIT_PURGE, ROLE_PH_PURGE, ev, now, out);
 		return;
 	case ROLE_EV_APPLIED:
 		if (mine)
-			prepared_step(r, WAIT_APPLY, ROLE_PH_APPLY, ev->degraded, now, out);
+			prepared_step(r, WAIT_APPLY, ROLE_PH_APPLY, ev, now, out);
+		return;
+	case ROLE_EV_STORED:
+		if (mine)
+			on_stored(r, ev, now, out);
 		return;
 	case ROLE_EV_AUTHORITY:
 		return;

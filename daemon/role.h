@@ -89,13 +89,14 @@ enum role_state { ROLE_STABLE = 0, ROLE_PREPARING, ROLE_COMMITTING, ROLE_DEMOTIN
 	X(ROLE_PH_UP, 15, "up") /* UP sent or heard */                                             \
 	X(ROLE_PH_VIP_DOWN, 16, "vip-down")                                                        \
 	X(ROLE_PH_DONE, 17, "done")                                                                \
-	X(ROLE_PH_ABORT, 18, "abort")
+	X(ROLE_PH_ABORT, 18, "abort")                                                              \
+	X(ROLE_PH_STORE, 19, "store-commit") /* copies of the store are in the kernel */
 
 enum role_phase {
 #define ROLE_PHASE_ENUM(name, num, text) name = num,
 	ROLE_PHASE_TABLE(ROLE_PHASE_ENUM)
 #undef ROLE_PHASE_ENUM
-	    ROLE_PH_N = 19
+	    ROLE_PH_N = 20
 };
 const char *role_phase_text(uint8_t phase);
 
@@ -114,11 +115,12 @@ struct role_record {
 
 enum role_ev_type {
 	ROLE_EV_WISH = 0,  /* target, kind, reason; detect = instant of the cause */
-	ROLE_EV_FENCED,    /* epoch, degraded */
+	ROLE_EV_FENCED,    /* epoch, degraded, storing */
 	ROLE_EV_PURGED,    /* epoch */
 	ROLE_EV_AUTHORITY, /* epoch: stored by SYNC */
 	ROLE_EV_FLUSHED,   /* epoch, seq */
-	ROLE_EV_APPLIED,   /* epoch, degraded */
+	ROLE_EV_APPLIED,   /* epoch, degraded, storing */
+	ROLE_EV_STORED,    /* epoch, degraded: the store is committed */
 	ROLE_EV_VIP_UP,    /* epoch: first chunk acknowledged by the kernel */
 	ROLE_EV_GARP,      /* epoch: first announcement sent */
 	ROLE_EV_NET,       /* net, err: state of the desired set */
@@ -142,11 +144,13 @@ struct role_ev {
 	bool peer_ready;   /* WISH, NET: a peer's heartbeat of the last second said ready */
 	bool has_sync;     /* WISH: a SYNC thread answers; without it its steps are skipped */
 	bool sync_late;    /* WISH: SYNC is silent; it is told, its steps count as timed out at once (degraded) */
+	bool stored;       /* WISH: SYNC has copies that are not in the kernel yet */
 	bool leftovers;    /* WISH: IPsec leftovers are known, so promotion purges first */
 	bool has_channel;  /* WISH: the peer can be told */
 	struct epoch seen; /* highest epoch seen anywhere */
 	/* answers */
 	bool degraded;
+	bool storing; /* STORED follows */
 	uint64_t seq;
 	enum role_net net;
 	int err;
@@ -221,6 +225,8 @@ struct role {
 	struct epoch seen; /* highest epoch that any event knew of */
 	bool has_sync, has_channel, peer_ready;
 	bool sync_late;     /* SYNC is silent: it is told everything, and nothing is waited for */
+	bool stored;        /* copies wait for this promotion */
+	bool storing;       /* their commit took too long and goes on behind the role */
 	bool net_up;        /* desired set is on */
 	bool partial;       /* MASTER with part of the desired set missing */
 	bool whole;         /* nothing was missing when this promotion ended, or at some time since then */
@@ -239,6 +245,7 @@ mono_t role_deadline(const struct role *r);
 /* Step policy (design: "Step policy"): how long a step may take and what its failure means. */
 #define ROLE_FENCE_NS  (20 * NS_PER_MS)
 #define ROLE_PURGE_NS  (5 * NS_PER_MS)
+#define ROLE_STORE_NS  (50 * NS_PER_MS) /* commit of a store, after the fence */
 #define ROLE_APPLY_NS  (20 * NS_PER_MS)
 #define ROLE_GO_NS     (200 * NS_PER_MS) /* waiting for GO */
 #define ROLE_UP_NS     (200 * NS_PER_MS) /* waiting for UP */

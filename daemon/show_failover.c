@@ -3,6 +3,7 @@
  */
 #include "daemon/show.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,6 +111,9 @@ static json_t *group_json(struct app *a, uint16_t g, mono_t now)
 	else if (grp->role.partial && st->state == NET_LINK_DOWN)
 		snprintf(detail, sizeof(detail), "addresses on %s are missing: the interface is absent or down",
 			 st->ifname);
+	else if (grp->role.storing)
+		snprintf(detail, sizeof(detail),
+			 "%" PRIu32 " sessions of the store are still to be written into the kernel", a->node.sync.stored);
 	mono_t done = grp->role.rec.at[ROLE_PH_DONE];
 	json_t *j = json_pack(
 	    "{s:s, s:s, s:s, s:o, s:o, s:s, s:o, s:b, s:o, s:s, s:b, s:s}", "name", a->cfg->groups[g].name, "role",
@@ -117,7 +121,7 @@ static json_t *group_json(struct app *a, uint16_t g, mono_t now)
 	    show_epoch(grp->role.epoch), "reason", role_reason_text(grp->role.rec.reason), "since_us",
 	    done.ns ? show_age(done, now) : json_integer(0), "ready", node_group_ready(&a->node, g, now),
 	    "not_ready_because", why_not_ready(a, g, now), "gate", node_gate_open(&a->node, now) ? "open" : "closed",
-	    "degraded", grp->role.partial, "detail", detail);
+	    "degraded", grp->role.partial || grp->role.storing, "detail", detail);
 	json_object_set_new(j, "split_brain", split_json(a, g, now));
 	json_object_set_new(j, "deaf", deaf_json(a, g, now));
 	json_object_set_new(j, "arbitrate", json_boolean(grp->arbitrate));

@@ -43,6 +43,7 @@ libsync_core_a_SOURCES += \
 	sync/sync_digest.c sync/sync_digest.h sync/sync_fsm.c sync/sync_fsm.h sync/sync_int.h sync/sync_flow.c sync/sync_kern.c \
 	sync/sync_ops.c sync/sync_rx.c sync/sync_tx.c sync/sync_view.c sync/sync_ask.h sync/sync_ask.c sync/sync_reset.c \
 	sync/sync_explain.h sync/sync_explain.c sync/sync_verdict.c
+libsync_core_a_SOURCES += sync/sync_store.h sync/sync_store.c sync/sync_reject.h sync/sync_reject.c
 SYNC_CORE_LIBS = libsync_core.a libbase_core.a $(SODIUM_LIBS)
 check_PROGRAMS += check_sync_wire check_key_file fuzz_sync_wire
 check_sync_wire_SOURCES = tests/unit/check_sync_wire.c

@@ -118,7 +118,10 @@ struct sync_rec {
 	bool bulk; /* part of a bulk: the receiver may pace it */
 	struct ct_entry e;
 
-	/* REFUSED: errno; EADDRNOTAVAIL: the flow is local to the sender of this record */
+	/*
+	 * REFUSED: errno of the kernel (sync_reject.h); EADDRNOTAVAIL: the flow is local to the sender of this record;
+	 * EDQUOT: it waits in its store, above the high-water mark; ENFILE: there was no room for a record of it
+	 */
 	uint8_t err;
 	/* DIGEST */
 	uint64_t count, digest;

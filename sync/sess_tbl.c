@@ -249,9 +249,9 @@ bool sess_set_version(struct sess_tbl *t, struct sess *x, struct flow_version v)
 		return false;
 	x->epoch_lo = (uint32_t)v.epoch.counter;
 	x->epoch_hi = (uint32_t)(v.epoch.counter >> EPOCH_HI) & 0xff;
-	x->epoch_node = enode & 0xf;
+	x->epoch_node = enode & 7;
 	x->claim = v.claim & SYNC_CLAIM_MAX;
-	x->node = node & 0xf;
+	x->node = node & 7;
 	return true;
 }
 

@@ -54,6 +54,7 @@ enum sess_list {
 	SESS_LIST_DIRTY,
 	SESS_LIST_EXPIRY,
 	SESS_LIST_YOUNG, /* not told before it is old enough; one list per protocol of the configuration */
+	SESS_LIST_STORE, /* a copy that waits outside of the kernel; one list per class */
 };
 
 /* What the injector should do next for a session, and what it is doing. */
@@ -64,7 +65,7 @@ enum sess_queue { SESS_QUEUE_NONE = 0, SESS_QUEUE_LIVE, SESS_QUEUE_BULK, SESS_QU
 
 /* Common part of a record; addresses follow (16 bytes for IPv4, 64 for IPv6). First word: free list of the slab. */
 struct sess {
-	uint32_t q_next, q_prev; /* dirty or expiry list */
+	uint32_t q_next, q_prev; /* the list that it is in */
 	uint32_t op_next;        /* injector queue */
 	uint32_t side;           /* side record or 0 */
 	uint32_t epoch_lo;
@@ -74,15 +75,16 @@ struct sess {
 				when it ended */
 	uint32_t evidence_s; /* when traffic was last seen here, 0: never; in the list of the young: its birth */
 	uint16_t sport[2], dport[2]; /* original, reply */
-	uint32_t flags : 22;         /* enum sess_flag */
-	uint32_t list : 2;           /* enum sess_list */
-	uint32_t queue : 2;          /* enum sess_queue: waits there, or was taken from there and is in flight */
+	uint32_t flags : 23;         /* enum sess_flag */
+	uint32_t list : 3;           /* enum sess_list */
 	uint32_t want : 3, fly : 3;  /* enum sess_op: still to be done; in flight */
 	uint16_t zone;
 	uint16_t status;
 	uint8_t l4;
-	uint8_t epoch_node : 4, node : 4; /* slots */
-	uint8_t tcp_state : 4, dirty : 4; /* dirty: bit slot-1 = still to be told to that node */
+	uint8_t epoch_node : 3, node : 3; /* slots */
+	uint8_t queue : 2;                /* enum sess_queue: waits there, or was taken from there and is in flight */
+	uint8_t tcp_state : 4, dirty : 4; /* dirty: bit slot-1 = still to be told to that node; in the
+					     store: enum sync_class */
 	uint8_t tcp_flags;                /* original in the low, reply in the high four bits */
 	uint8_t tcp_scale;
 	uint8_t told; /* two bits per slot: stream generation in which that node learnt the handle, 0 never */
@@ -114,6 +116,7 @@ struct sess_side {
 	struct ct_synproxy synproxy;
 };
 
+_Static_assert(SESS_NODES < 8, "slots fit three bits");
 _Static_assert(sizeof(struct sess4) <= 76, "IPv4 record");
 _Static_assert(sizeof(struct sess6) <= 124, "IPv6 record");
 

@@ -26,6 +26,7 @@ enum sync_cmd_type {
 	SYNC_CMD_PING = 0, /* -> PONG{seq} */
 	SYNC_CMD_FENCE, /* join the event groups; read the peer's stream until EAGAIN, EOF or 5 ms; finish the batch in
 			   the kernel; from now on records below `epoch` are applied create-only -> FENCED{epoch}.
+			   What waits in the store is then committed -> COMMITTED{epoch}.
 			   Seen too late (the role has gone on without the answer): fenced before anything is read */
 	SYNC_CMD_AUTHORITY, /* store who this node is (struct sync_authority) -> AUTHORITY{epoch} */
 	SYNC_CMD_FLUSH,    /* planned switch, old master: send the dirty set, send no destroy any more -> FLUSHED{epoch,
@@ -88,6 +89,8 @@ enum sync_report_type {
 	SYNC_REP_CTL_CONN, /* an authenticated ctl connection: fd and SSL pass to CONTROL before any application byte */
 	SYNC_REP_STATE,    /* struct sync_state changed */
 	SYNC_REP_STOPPED,
+	SYNC_REP_COMMITTED, /* epoch: what waited in the store at FENCED or APPLIED is in the kernel; degraded: it is
+			       full, a part still waits */
 };
 
 /* What CONTROL needs to know of replication for readiness, the gate and `show`. */
@@ -99,6 +102,8 @@ struct sync_state {
 	bool equal;                       /* last digest comparison */
 	mono_t equal_at;
 	uint32_t own, copies, dirty;
+	uint32_t stored;    /* of the copies: wait in the store, not in the kernel */
+	bool committing;    /* a promotion takes them out of it */
 };
 
 struct sync_report {
@@ -110,6 +115,7 @@ struct sync_report {
 	struct ssl_st *ssl;
 	uint32_t peer_node;
 	bool degraded; /* FENCED: the 5 ms ran out before the stream was empty */
+	bool storing;  /* FENCED, APPLIED: the store is being committed, COMMITTED follows */
 	struct sync_state state;
 };
 

@@ -79,6 +79,9 @@ struct sync_conf {
 	uint32_t protocols;               /* bit per enum sync_proto: what is replicated */
 	int64_t lease_ns;                 /* life of a copy between renewals, 300..600 s */
 	uint32_t entries_max;             /* sessions kept in our table */
+	uint32_t peer_max;                /* of them copies of one peer; 0: no limit of its own */
+	uint32_t high_water;              /* percent of nf_conntrack_max up to which copies are written; 0: no mark */
+	uint32_t peer_rate;               /* records per second read from one peer; 0: no limit */
 	uint32_t rcvbuf_bytes;            /* of the event socket, SO_RCVBUFFORCE */
 	uint32_t bulk_rate;               /* copies per second written in bulk */
 	/* Virtual addresses of every instance: count as own on every node (local sessions are never sent). */

@@ -162,11 +162,31 @@ void drive_kick(struct sync_run *r)
 		loop_timer_set(r->tick, clock_mono());
 }
 
+/* How full the kernel's table is: copies must not fill it. */
+static void read_level(struct sync_run *r)
+{
+	mono_t now = clock_mono();
+	uint32_t max, count;
+	if (!sync_table_wanted(r->core, now))
+		return;
+	int rc = ct_io_table_size(&max, &count);
+	if (rc == 0) {
+		sync_table(r->core, max, count, now);
+		return;
+	}
+	static struct log_rate rate;
+	unsigned held;
+	sync_table(r->core, 0, 0, now);
+	if (log_rate_ok(&rate, 1, &held))
+		log_warn(LOG_SYNC, "nf_conntrack_max cannot be read, the high-water mark is off: %s", err_text(rc));
+}
+
 /* One batch into the kernel. False: there was nothing to do. */
 static bool inject(struct sync_run *r)
 {
 	struct ct_op ops[CT_IO_BATCH];
 	int results[CT_IO_BATCH];
+	read_level(r);
 	unsigned n = sync_pull_ops(r->core, ops, CT_IO_BATCH, clock_mono());
 	if (n == 0)
 		return false;
@@ -233,7 +253,7 @@ static void tell_state(struct sync_run *r)
 	mono_t now = clock_mono();
 	sync_state_get(r->core, &rep.state);
 	const struct sync_state *a = &rep.state, *b = &r->told;
-	bool flags = a->data_up != b->data_up || a->peer_has_all != b->peer_has_all || a->have_all != b->have_all ||
+	bool flags = a->committing != b->committing || a->data_up != b->data_up || a->peer_has_all != b->peer_has_all || a->have_all != b->have_all ||
 		     a->equal != b->equal || memcmp(a->has_all, b->has_all, sizeof(a->has_all)) != 0;
 	bool counts =
 	    a->own != b->own || a->copies != b->copies || a->dirty != b->dirty || a->equal_at.ns != b->equal_at.ns;
@@ -257,7 +277,24 @@ static bool fence(struct sync_run *r, struct epoch epoch)
 	while (inject(r) && r->core->queues[SESS_QUEUE_LIVE].head != 0 && !mono_due(until, clock_mono()))
 		;
 	sync_fence(r->core, epoch, clock_mono());
+	r->commit = (struct sync_wait){ .on = true, .epoch = epoch, .until = clock_mono() };
 	return all;
+}
+
+/* What came with the role is in the kernel; until then it goes there as fast as it takes it. */
+static void answer_commit(struct sync_run *r)
+{
+	struct sync_report rep = { .type = SYNC_REP_COMMITTED, .epoch = r->commit.epoch };
+	if (!r->commit.on || !sync_committed(r->core))
+		return;
+	r->commit.on = false;
+	rep.degraded = sync_stored(r->core) > 0;
+	if (r->st.committed < r->core->stats.store_out)
+		log_notice(LOG_SYNC, "%" PRIu64 " copies of the store are in the kernel after %" PRId64 " ms, %" PRIu32 " wait",
+			   r->core->stats.store_out - r->st.committed,
+			   mono_sub(clock_mono(), r->commit.until) / NS_PER_MS, sync_stored(r->core));
+	r->st.committed = r->core->stats.store_out;
+	sync_run_report(r, &rep);
 }
 
 static uint32_t peer_or_only(const struct sync_run *r, uint32_t node)
@@ -284,6 +321,7 @@ static void answer_waits(struct sync_run *r, bool drained)
 			r->apply.on = false;
 			bool empty = fence(r, rep.epoch);
 			rep.degraded = !done || !empty;
+			rep.storing = sync_stored(r->core) > 0;
 			rep.applied_late = (uint32_t)r->core->stats.refused_epoch;
 			sync_run_report(r, &rep);
 		}
@@ -308,6 +346,7 @@ void drive_pump(struct sync_run *r)
 	listen_as_wanted(r);
 	sweep_as_wanted(r);
 	answer_waits(r, drained);
+	answer_commit(r);
 	tell_state(r);
 	now = clock_mono();
 	mono_t next = more ? now : mono_max(sync_deadline(r->core, now), mono_add(now, 100 * NS_PER_US));
@@ -337,6 +376,7 @@ void drive_fence(struct sync_run *r, struct epoch epoch, mono_t at)
 		rep.degraded = !fence(r, epoch) || late;
 		r->pumping = outer;
 		rep.applied_late = (uint32_t)r->core->stats.refused_epoch;
+		rep.storing = sync_stored(r->core) > 0;
 	}
 	if (rep.degraded)
 		r->st.fences_degraded++;

@@ -355,7 +355,7 @@ void flow_append(struct sync *s, struct flow f, enum sess_list which)
 {
 	uint32_t *tail, *head = list_head(s, f, which, &tail);
 
-	f.x->list = which & 3;
+	f.x->list = which & 7;
 	f.x->q_next = 0;
 	f.x->q_prev = *tail;
 	if (*tail)
@@ -374,6 +374,10 @@ void flow_append(struct sync *s, struct flow f, enum sess_list which)
 
 void flow_unlist(struct sync *s, struct flow f)
 {
+	if (f.x->list == SESS_LIST_STORE) {
+		store_remove(s, f);
+		return;
+	}
 	bool dirty = f.x->list == SESS_LIST_DIRTY;
 	uint32_t *tail, *head = list_head(s, f, f.x->list, &tail);
 
@@ -407,11 +411,12 @@ void flow_dirty(struct sync *s, struct flow f, unsigned mask)
 	/* What is too young has nothing to say. */
 	if (f.x->list == SESS_LIST_YOUNG && !(f.x->flags & (SESS_TELL | SESS_CURRENT)))
 		return;
-	if (f.x->list != SESS_LIST_DIRTY)
+	if (f.x->list == SESS_LIST_YOUNG || f.x->list == SESS_LIST_EXPIRY)
 		flow_unlist(s, f);
 	if (bits == 0 || (f.x->list == SESS_LIST_DIRTY && (f.x->dirty | bits) == f.x->dirty))
 		return;
-	bits |= f.x->dirty;
+	if (f.x->list == SESS_LIST_DIRTY)
+		bits |= f.x->dirty;
 	flow_unlist(s, f);
 	f.x->dirty = bits & 0xf;
 	flow_append(s, f, SESS_LIST_DIRTY);
@@ -438,6 +443,8 @@ void flow_to_expiry(struct sync *s, struct flow f, mono_t now)
 void flow_in_kernel(struct sync *s, struct flow f)
 {
 	f.x->flags |= SESS_KERN;
+	if (f.x->list == SESS_LIST_STORE)
+		store_remove(s, f);
 	if (s->sweep_parity)
 		f.x->flags |= SESS_SWEPT;
 	else
@@ -534,6 +541,8 @@ void flow_settle(struct sync *s, struct flow f)
 	}
 	if (f.x->flags & SESS_KERN || f.x->want != SESS_OP_NONE || f.x->fly != SESS_OP_NONE)
 		return;
+	if (store_keep(s, f))
+		return;
 	/* Not in our kernel and nothing to be done: a refused copy stays, its owner counts it; so does one asked for.
 	 */
 	unsigned owner = flow_owner(s, f);
@@ -554,6 +563,11 @@ static void lost(struct sync *s, struct flow f)
 	if (f.x->want == SESS_OP_PUT || f.x->fly == SESS_OP_PUT)
 		return;
 	f.x->want = SESS_OP_NONE;
+	/* What its owner told of it is all that is needed. */
+	if (f.x->why == SYNC_WHY_NONE && sync_store_warm(s)) {
+		flow_settle(s, f);
+		return;
+	}
 	if (f.x->why != SYNC_WHY_NONE || !s->peers[owner - 1].up) {
 		flow_drop(s, f, false);
 		return;

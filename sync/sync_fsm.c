@@ -187,6 +187,7 @@ void sync_purge_step(struct sync *s, struct sync_peer *p, unsigned budget)
 void sync_fence(struct sync *s, struct epoch epoch, mono_t now)
 {
 	sync_owner_fence(&s->owner, epoch);
+	store_commit(s, now);
 	sync_join(s, now);
 }
 
@@ -210,6 +211,7 @@ void sync_authority(struct sync *s, const struct sync_authority *a, mono_t now)
 		s->lost_at = now;
 		s->join_until = mono_add(now, SYNC_LEAVE_NS);
 	}
+	store_rest(s);
 	if (a->any != had || a->all)
 		rejudge(s);
 }
@@ -253,6 +255,7 @@ void sync_stable(struct sync *s, mono_t now)
 {
 	(void)now;
 	s->owner.muted = false;
+	store_rest(s);
 }
 
 int sync_delete_ct(struct sync *s, const struct ct_tuple *orig, mono_t now)
@@ -389,7 +392,8 @@ void sync_tick(struct sync *s, mono_t now)
 	sync_expiry_step(s, SYNC_WALK_BUDGET, now);
 	sync_young_step(s, SYNC_WALK_BUDGET, now);
 	sync_policy_step(s, SYNC_WALK_BUDGET);
-	sync_missing_step(s, SYNC_WALK_BUDGET);
+	sync_missing_step(s, SYNC_WALK_BUDGET, now);
+	store_step(s, now);
 	sync_retry_step(s, SYNC_WALK_BUDGET, now);
 	sync_reset_step(s, SYNC_WALK_BUDGET, now);
 	for (unsigned slot = 1; slot <= SESS_NODES; slot++) {
@@ -435,6 +439,7 @@ mono_t sync_deadline(const struct sync *s, mono_t now)
 		t = mono_min(t, expiry_due(s, sess_at(&s->tbl, s->expiry_head)->expire_s));
 	t = mono_min(t, sync_young_deadline(s, now));
 	t = mono_min(t, s->retry_at);
+	t = mono_min(t, store_deadline(s, now));
 	if (!s->sweeping)
 		t = mono_min(t, s->sweep_at);
 	if (mono_before(now, s->join_until))
@@ -469,6 +474,8 @@ void sync_state_get(const struct sync *s, struct sync_state *out)
 	out->have_all = up > 0 && had;
 	out->equal = up > 0 && equal;
 	out->dirty = s->n_dirty;
+	out->stored = s->store.n;
+	out->committing = s->store.committing && s->store.n > 0;
 	out->own = s->own_before;
 	out->copies = s->copies_before;
 	if (s->recounting)

@@ -30,6 +30,8 @@
 #include "sync/sync_digest.h"
 #include "sync/sync_owner.h"
 #include "sync/sync_policy.h"
+#include "sync/sync_reject.h"
+#include "sync/sync_store.h"
 
 #define SYNC_EXPIRE_DELAY_NS (2 * NS_PER_SEC)  /* from a destroy that looks like expiry to EXPIRED */
 #define SYNC_DIGEST_NS       NS_PER_SEC        /* between two DIGESTs in a stream */
@@ -101,6 +103,11 @@
 	X(op_collision, "creates refused since another flow holds the translated address")                       \
 	X(op_retried, "failed copies tried again")                                                               \
 	X(op_dropped, "operations dropped: the flow had become ours")                                            \
+	X(store_warm, "copies kept in the store by configuration")                                               \
+	X(store_full, "copies kept in the store: no room below the high-water mark")                             \
+	X(store_out, "flows taken out of the store")                                                             \
+	X(store_back, "copies taken back from the kernel into the store")                                        \
+	X(store_commits, "commits of a store that held something")                                               \
 	X(lost, "copies that vanished here")                                                                     \
 	X(vanished, "own entries that vanished unseen")                                                          \
 	X(found, "entries of the kernel that no record explained")                                               \
@@ -240,6 +247,7 @@ struct sync {
 	struct sync_queue queues[SESS_QUEUES]; /* by enum sess_queue */
 	struct ct_tuple raw[SYNC_RAW_MAX];
 	unsigned n_raw;
+	struct sync_store_state store;
 	mono_t bulk_at;
 	int64_t bulk_credit; /* milli-operations */
 	mono_t join_until;
@@ -258,6 +266,7 @@ struct sync {
 	uint64_t sweeps_done; /* complete ones; no counter: nothing sets it to zero */
 	struct sync_reset reset;
 	struct sync_stats stats;
+	uint64_t rejected[SYNC_REJ_N], peer_rejected[SYNC_REJ_N]; /* copies refused here; sessions of ours, by a peer */
 };
 
 /*
@@ -344,7 +353,8 @@ struct sync_view {
 	bool mine;
 	enum sync_disposition disp;
 	enum sync_why why;
-	int err;       /* failed: errno */
+	int err;       /* failed, standby-full, table-full: errno ... */
+	enum sync_reject reject; /* ... and what it means */
 	uint32_t peer; /* failed, pending: the node concerned, 0: none */
 	bool in_kernel;
 };

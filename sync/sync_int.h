@@ -6,7 +6,8 @@
  * Errors:  none.
  *
  * sync_flow.c: one flow's life (lists, counting, ownership, its end); sync_age.c: what time does to it; sync_kern.c: the kernel's side in;
- * sync_ops.c: operations out and their results; sync_rx.c, sync_tx.c: records in and out; sync_fsm.c: commands, peers,
+ * sync_ops.c: operations out and their results; sync_rx.c, sync_tx.c: records in and out; sync_store.c: copies outside of the kernel;
+ * sync_fsm.c: commands, peers,
  * time; sync_view.c: for `show`.
  */
 #ifndef KT_SYNC_SYNC_INT_H
@@ -92,6 +93,26 @@ void flow_in_kernel(struct sync *s, struct flow f);
 /* Asks the injector; q is the queue if it is in none yet. */
 void flow_want(struct sync *s, struct flow f, enum sess_op op, enum sess_queue q);
 
+/* The store (sync_store.c). A flow is at rest, outside of the kernel: does it wait in the store, or go on to it? */
+bool store_keep(struct sync *s, struct flow f);
+void store_remove(struct sync *s, struct flow f);
+/* It is about to be created: true when it has to wait instead (it is marked then). */
+bool store_holds(struct sync *s, struct flow f);
+bool store_has_room(const struct sync *s, struct flow f);
+/* Our own change of the number of entries. */
+void store_entries(struct sync *s, int change);
+/* Puts up to max flows into the live queue, the best first. */
+void store_release(struct sync *s, unsigned max);
+void store_commit(struct sync *s, mono_t now);
+/* No role was taken, or it is given up: the commit ends. */
+void store_rest(struct sync *s);
+void store_step(struct sync *s, mono_t now);
+mono_t store_deadline(const struct sync *s, mono_t now);
+bool store_outlived(const struct sync *s, struct flow f, mono_t now);
+bool store_takes_back(const struct sync *s, struct flow f, bool renew_due);
+void store_taken_back(struct sync *s, struct flow f);
+enum sync_class sync_class_of(const struct ct_entry *e, bool is_master);
+
 /* Handles of a peer. */
 uint32_t handle_get(const struct sync_handles *h, uint32_t handle);
 bool handle_set(struct sync_handles *h, uint32_t handle, uint32_t id);
@@ -102,7 +123,7 @@ void sync_settle_peer(struct sync *s, struct sync_peer *p, mono_t now);
 /* Walks in sync_tick. */
 void sync_policy_step(struct sync *s, unsigned budget);
 void sync_retry_step(struct sync *s, unsigned budget, mono_t now);
-void sync_missing_step(struct sync *s, unsigned budget);
+void sync_missing_step(struct sync *s, unsigned budget, mono_t now);
 void sync_extra_step(struct sync *s, struct sync_peer *p, unsigned budget, mono_t now);
 void sync_expiry_step(struct sync *s, unsigned budget, mono_t now);
 void sync_purge_step(struct sync *s, struct sync_peer *p, unsigned budget);

@@ -378,6 +378,10 @@ static void read_copy(struct sync *s, struct flow f, const struct ct_entry *e, b
 	}
 	if (traffic || offloaded(e))
 		return;
+	if (store_takes_back(s, f, renew_due(s, f, e->timeout_s))) {
+		flow_want(s, f, SESS_OP_DELETE, SESS_QUEUE_RENEW);
+		return;
+	}
 	if (differs(s, f, e)) {
 		if (!flow_same_nat(s, f, e))
 			f.x->flags |= SESS_REPLACE;
@@ -535,7 +539,7 @@ static void want_again(struct sync *s, struct flow f)
 }
 
 /* Entries that the sweep did not show are asked for one by one: a dump may miss what moves. */
-void sync_missing_step(struct sync *s, unsigned budget)
+void sync_missing_step(struct sync *s, unsigned budget, mono_t now)
 {
 	struct flow f;
 
@@ -543,6 +547,10 @@ void sync_missing_step(struct sync *s, unsigned budget)
 		return;
 	while ((f.id = sess_walk_next(&s->tbl, &s->missing_walk, &budget)) != 0) {
 		f.x = sess_at(&s->tbl, f.id);
+		if (store_outlived(s, f, now)) {
+			flow_drop(s, f, false);
+			continue;
+		}
 		if (is_missing(s, f)) {
 			s->stats.repaired++;
 			flow_want(s, f, SESS_OP_PUT, SESS_QUEUE_RENEW);

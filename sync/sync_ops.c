@@ -132,8 +132,15 @@ static bool make_put(struct sync *s, struct flow f, struct ct_op *op, mono_t now
 		f.x->fly = SESS_OP_DELETE;
 		return true;
 	}
+	if (!kern && store_holds(s, f))
+		return false;
 	op->type = kern ? CT_OP_UPDATE : CT_OP_CREATE;
 	copy_entry(s, f, &op->e, kern);
+	if (!kern)
+		store_entries(s, 1);
+	/* It waited here while its owner's timer went on: what its state would give is a better guess than nothing. */
+	if (!kern && left == 0 && s->store.committing && sync_policy_short(&op->e))
+		left = sync_policy_full_timeout(&s->timeouts, &op->e);
 	grant(s, f, &op->e, sync_policy_grant(&op->e, left, sync_lease_s(s)), now);
 	f.x->flags &= ~SESS_REPLACE;
 	f.x->fly = SESS_OP_PUT;
@@ -245,6 +252,10 @@ unsigned sync_pull_ops(struct sync *s, struct ct_op *out, unsigned max, mono_t n
 	unsigned n = pull_raw(s, out, max, now);
 
 	n += pull_queue(s, SESS_QUEUE_LIVE, out + n, max - n, now);
+	if (n < max && s->store.n > 0) {
+		store_release(s, max - n);
+		n += pull_queue(s, SESS_QUEUE_LIVE, out + n, max - n, now);
+	}
 	/* Renewals are few and cheap; behind a long bulk they would come too late. */
 	n += pull_queue(s, SESS_QUEUE_RENEW, out + n, max - n, now);
 	if (s->queues[SESS_QUEUE_BULK].head != 0 && refill(s, now))
@@ -252,14 +263,12 @@ unsigned sync_pull_ops(struct sync *s, struct ct_op *out, unsigned max, mono_t n
 	return n;
 }
 
-/* Worth another try later: space may come, a master may arrive, a colliding flow may end. */
-static bool may_retry(int err)
-{
-	return err == ENOMEM || err == ENOSPC || err == ENOENT || err == EEXIST || err == ENOBUFS || err == EAGAIN;
-}
-
 static void failed(struct sync *s, struct flow f, int err, mono_t now)
 {
+	struct ct_entry e;
+
+	sess_entry(&s->tbl, f.id, &e);
+	s->rejected[sync_reject_of(err, &e)]++;
 	s->stats.op_full += err == -ENOMEM || err == -ENOSPC;
 	flow_refused(s, f, err);
 	if (!s->retry_walking && mono_is_never(s->retry_at)) {
@@ -305,6 +314,11 @@ static void put_result(struct sync *s, struct flow f, int err, mono_t now)
 {
 	bool created = !(f.x->flags & SESS_KERN);
 
+	if (created && err != 0)
+		store_entries(s, -1);
+	/* The level that we knew of is not true any more. */
+	if (err == -ENOMEM && s->store.level < s->store.max)
+		s->store.level = s->store.max;
 	/* What comes next is decided already; only the kernel's state matters. */
 	if (f.x->want == SESS_OP_DELETE || f.x->want == SESS_OP_PUT) {
 		if (err == 0 || (created && err == -EEXIST))
@@ -386,6 +400,7 @@ static void delete_result(struct sync *s, struct flow f, int err)
 {
 	if (err == 0) {
 		s->stats.op_deleted++;
+		store_entries(s, -1);
 		f.x->err = 0;
 	} else if (err == -ENOENT) {
 		/* It ran out by itself before: what was wanted is so. */
@@ -402,6 +417,7 @@ static void delete_result(struct sync *s, struct flow f, int err)
 		}
 	}
 	f.x->flags &= ~(SESS_KERN | SESS_LEASED | SESS_FRESH | SESS_REPLACE);
+	store_taken_back(s, f);
 	done(s, f);
 }
 
@@ -452,7 +468,7 @@ void sync_retry_step(struct sync *s, unsigned budget, mono_t now)
 	}
 	while ((f.id = sess_walk_next(&s->tbl, w, &budget)) != 0) {
 		f.x = sess_at(&s->tbl, f.id);
-		if (!(f.x->flags & SESS_REFUSED) || f.x->queue != SESS_QUEUE_NONE || !may_retry(f.x->err))
+		if (!(f.x->flags & SESS_REFUSED) || f.x->queue != SESS_QUEUE_NONE || !sync_reject_retries(f.x->err))
 			continue;
 		s->stats.op_retried++;
 		flow_want(s, f, SESS_OP_PUT, SESS_QUEUE_BULK);

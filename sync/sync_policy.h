@@ -41,6 +41,11 @@ enum sync_disposition { SYNC_DISP_SYNCED = 0, SYNC_DISP_PENDING, SYNC_DISP_SKIPP
 	X(SYNC_WHY_INJECTING, SYNC_DISP_PENDING, "injecting", "waits to be written into the kernel")                 \
 	X(SYNC_WHY_LOST, SYNC_DISP_PENDING, "lost", "the copy vanished here and was asked for again")                \
 	X(SYNC_WHY_EXPIRING, SYNC_DISP_PENDING, "expiring", "its timer ran out; the peer is asked whether it lives") \
+	X(SYNC_WHY_WARM, SYNC_DISP_SYNCED, "warm", "kept in this node's store until it takes over")                  \
+	X(SYNC_WHY_STANDBY_FULL, SYNC_DISP_PENDING, "standby-full",                                                  \
+	  "kept in the standby's store: its kernel table is filled up to the high-water mark")                       \
+	X(SYNC_WHY_TABLE_FULL, SYNC_DISP_PENDING, "table-full",                                                      \
+	  "taken over, but this node's kernel table has no room: see nf_conntrack_max")                              \
 	X(SYNC_WHY_FAILED, SYNC_DISP_FAILED, "failed", "the kernel refused it")
 
 enum sync_why {

@@ -84,6 +84,7 @@ struct sync_run_stats {
 	uint64_t injected, inject_calls, inject_errors;
 	uint64_t reports_lost;
 	uint64_t fences, fences_degraded;
+	uint64_t committed; /* store_out when a commit was last said to be over */
 	uint64_t held; /* sends held until the newest role epoch was known */
 	uint64_t clients, clients_refused, clients_cut;
 	uint64_t addr_dumps;
@@ -107,7 +108,7 @@ struct sync_run {
 	struct loop_fd *cmd_fd;
 	struct loop_timer *tick;
 	bool injecting, pumping;
-	struct sync_wait flush, apply;
+	struct sync_wait flush, apply, commit;
 	struct sync_state told;
 	mono_t counts_at;
 	mono_t timeouts_at; /* the kernel's timers are read again then */

@@ -165,6 +165,9 @@ static void copy_update(struct sync *s, struct sync_peer *p, const struct sync_r
 		f.x->evidence_s = sec;
 
 	uint8_t err = was_mine ? 0 : f.x->err;
+	/* A whole record: its sender may not remember that this one waits here. */
+	if (rec->full && err == EDQUOT)
+		err = 0;
 	flow_uncount(s, f);
 	flow_refused(s, f, 0);
 	flow_unlist(s, f);
@@ -319,7 +322,12 @@ static void on_refused(struct sync *s, const struct sync_rec *rec)
 
 	if (!f.x || !flow_mine(s, f) || f.x->why != SYNC_WHY_NONE)
 		return;
-	s->stats.rx_refused += rec->err != 0;
+	if (rec->err != 0) {
+		struct ct_entry e;
+		sess_entry(&s->tbl, f.id, &e);
+		s->stats.rx_refused++;
+		s->peer_rejected[sync_reject_of(rec->err, &e)]++;
+	}
 	if (rec->err != EADDRNOTAVAIL) {
 		f.x->err = rec->err;
 		return;

@@ -153,7 +153,7 @@ static void command_role(struct sync_run *r, const struct sync_cmd *c)
 	} else if (r->core && c->type == SYNC_CMD_DEMOTING) {
 		sync_demoting(r->core, now);
 	} else if (r->core && c->type == SYNC_CMD_STABLE) {
-		r->flush.on = r->apply.on = false;
+		r->flush.on = r->apply.on = false; /* a commit goes on, and is told when it is over */
 		sync_stable(r->core, now);
 	} else if (r->core && c->type == SYNC_CMD_PEER_ALIVE) {
 		sync_peer_alive(r->core, c->peer_node, now);

@@ -1,4 +1,5 @@
 /* What `show` prints: names of counters, and the one disposition of each session. */
+#include <errno.h>
 #include <string.h>
 #include "sync/sync_int.h"
 
@@ -40,6 +41,8 @@ static enum sync_why why_own(const struct sync *s, struct flow f, uint32_t *peer
 {
 	if (f.x->list == SESS_LIST_EXPIRY || f.x->flags & (SESS_DEAD_DEL | SESS_DEAD_EXP))
 		return SYNC_WHY_EXPIRING;
+	if (f.x->list == SESS_LIST_STORE)
+		return f.x->flags & SESS_REFUSED ? SYNC_WHY_TABLE_FULL : SYNC_WHY_INJECTING;
 	if (!sync_any_up(s))
 		return SYNC_WHY_PEER_DOWN;
 	*peer = not_told(s, f);
@@ -50,11 +53,15 @@ static enum sync_why why_own(const struct sync *s, struct flow f, uint32_t *peer
 	for (unsigned i = 0; i < SESS_NODES && *peer == 0; i++)
 		if (s->peers[i].up)
 			*peer = s->peers[i].node;
-	return SYNC_WHY_FAILED;
+	return f.x->err == EDQUOT ? SYNC_WHY_STANDBY_FULL : SYNC_WHY_FAILED;
 }
 
 static enum sync_why why_copy(struct flow f)
 {
+	if (f.x->flags & SESS_REFUSED && f.x->err == EDQUOT)
+		return SYNC_WHY_STANDBY_FULL;
+	if (f.x->list == SESS_LIST_STORE)
+		return SYNC_WHY_WARM;
 	if (f.x->flags & SESS_REFUSED)
 		return SYNC_WHY_FAILED;
 	if (f.x->flags & SESS_WANT)
@@ -85,8 +92,10 @@ static void view(const struct sync *s, struct flow f, struct sync_view *out, mon
 		out->peer = out->why == SYNC_WHY_NONE ? 0 : out->version.node;
 	}
 	out->disp = sync_why_disposition(out->why);
-	if (out->disp == SYNC_DISP_FAILED)
-		out->err = f.x->err;
+	if (out->disp != SYNC_DISP_FAILED && out->why != SYNC_WHY_STANDBY_FULL && out->why != SYNC_WHY_TABLE_FULL)
+		return;
+	out->err = f.x->err;
+	out->reject = sync_reject_of(f.x->err, &out->e);
 }
 
 unsigned sync_view(const struct sync *s, struct sess_walk *w, struct sync_view *out, unsigned max, mono_t now)

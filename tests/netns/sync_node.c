@@ -69,7 +69,7 @@ static void on_beat(void *arg, mono_t deadline)
 static void on_report(void *arg, const struct sync_report *r)
 {
 	static const char *const names[] = { "pong",    "fenced",   "authority", "flushed",
-					     "applied", "ctl-conn", "state",     "stopped" };
+					     "applied", "ctl-conn", "state",     "stopped", "committed" };
 	(void)arg;
 	if (r->type == SYNC_REP_CTL_CONN) {
 		peer_ctl_adopt(ctl, r->fd, r->ssl, r->peer_node);
@@ -276,7 +276,9 @@ int main(int argc, char **argv)
 				   .protocols = SYNC_PROTO_ALL,
 				   .entries_max = 1 << 20,
 				   .rcvbuf_bytes = 16 << 20,
-				   .bulk_rate = 200000 };
+				   .bulk_rate = 200000,
+				   .high_water = 85,
+				   .peer_rate = 1000000 };
 	conf.lease_ns = (argc > 5 ? atoll(argv[5]) : 300) * NS_PER_SEC;
 	conf.replicate = argc <= 6 || strcmp(argv[6], "ctl-only") != 0;
 	if (argc > 6 && strcmp(argv[6], "tcp") == 0)

@@ -406,7 +406,7 @@ static inline bool rig_known(struct rig *r, unsigned i, const struct ct_entry *e
 static inline void rig_check(struct sync *s)
 {
 	struct digest_set *before = malloc(sizeof(s->sets));
-	unsigned dirty = 0, expiry = 0, n_dirty = 0, n_expiry = 0, refused = 0, queued = 0, waiting = 0;
+	unsigned dirty = 0, expiry = 0, n_dirty = 0, n_expiry = 0, refused = 0, queued = 0, waiting = 0, stored = 0;
 	uint32_t id, prev = 0;
 	struct sess_walk w;
 	unsigned all = UINT32_MAX;
@@ -421,7 +421,9 @@ static inline void rig_check(struct sync *s)
 		n_expiry += x->list == SESS_LIST_EXPIRY;
 		refused += (x->flags & SESS_REFUSED) != 0;
 		queued += x->queue != SESS_QUEUE_NONE && x->fly == SESS_OP_NONE;
-		ck_assert((x->list == SESS_LIST_DIRTY) == (x->dirty != 0));
+		ck_assert(x->list == SESS_LIST_STORE || (x->list == SESS_LIST_DIRTY) == (x->dirty != 0));
+		stored += x->list == SESS_LIST_STORE;
+		ck_assert(x->list != SESS_LIST_STORE || !(x->flags & SESS_KERN));
 		ck_assert(!(x->flags & SESS_GONE) || x->queue != SESS_QUEUE_NONE);
 		ck_assert(x->fly == SESS_OP_NONE || x->queue != SESS_QUEUE_NONE);
 	}
@@ -437,6 +439,14 @@ static inline void rig_check(struct sync *s)
 		ck_assert_uint_eq(n, s->queues[q].waiting);
 		waiting += n;
 	}
+	for (unsigned c = 0; c < SYNC_CLASS_N; c++) {
+		for (prev = 0, id = s->store.head[c]; id != 0; prev = id, id = sess_at(&s->tbl, id)->q_next, stored--) {
+			ck_assert_uint_eq(sess_at(&s->tbl, id)->q_prev, prev);
+			ck_assert_uint_eq(sess_at(&s->tbl, id)->dirty, c);
+		}
+		ck_assert_uint_eq(prev, s->store.tail[c]);
+	}
+	ck_assert_uint_eq(stored, 0);
 	ck_assert_uint_eq(dirty, n_dirty);
 	ck_assert_uint_eq(dirty, s->n_dirty);
 	ck_assert_uint_eq(expiry, n_expiry);
