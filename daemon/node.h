@@ -22,6 +22,7 @@
 
 #define NODE_HEARTBEAT_NS  (100 * NS_PER_MS)
 #define NODE_CHANNEL_NS    (300 * NS_PER_MS)  /* channel up = a record heard within this */
+#define NODE_UNHEARD_NS    (2 * NS_PER_SEC)   /* MASTER, and FAULT within this: its LEAVING was missed */
 #define NODE_READY_NS      (1000 * NS_PER_MS) /* a ready bit counts for this long */
 #define NODE_SYNC_LATE_NS  (1000 * NS_PER_MS) /* SYNC silent: not ready */
 #define NODE_SYNC_HUNG_NS  (10 * NS_PER_SEC)  /* SYNC silent on a MASTER: forced switch */

@@ -402,6 +402,16 @@ static void note_survived(struct node_run *r, const struct node_peer *p, const s
 		node_emit(r, NODE_ACT_ANNOUNCE)->inst = grp->members[m];
 }
 
+/* A MASTER that says FAULT left in between: its LEAVING was not heard, as when the channel paused just then. After a
+ * longer silence somebody else may have followed it, and the wire tells. */
+static bool left_unheard(const struct node_run *r, const struct node_peer *p, const struct peer_group_state *s)
+{
+	mono_t said = p->groups[s->group].at;
+	bool served = p->groups[s->group].role == PEER_ROLE_MASTER || p->groups[s->group].role == PEER_ROLE_MOVING;
+	return s->role == PEER_ROLE_FAULT && served && !p->groups[s->group].leaving && !r->n->woke &&
+	       !mono_is_never(said) && mono_sub(r->now, said) <= NODE_UNHEARD_NS;
+}
+
 static void on_heartbeat(struct node_run *r, struct node_peer *p, const struct peer_msg *m, bool was_up)
 {
 	struct node *n = r->n;
@@ -416,8 +426,12 @@ static void on_heartbeat(struct node_run *r, struct node_peer *p, const struct p
 			n->stale++;
 			continue;
 		}
-		if (s->role != PEER_ROLE_MASTER && s->role != PEER_ROLE_MOVING)
+		if (left_unheard(r, p, s)) {
+			p->groups[s->group].leaving = true;
+			p->groups[s->group].successor = 0;
+		} else if (s->role != PEER_ROLE_MASTER && s->role != PEER_ROLE_MOVING) {
 			p->groups[s->group].leaving = false;
+		}
 		note_survived(r, p, s);
 		p->groups[s->group].role = s->role;
 		p->groups[s->group].priority = s->priority;

@@ -6,6 +6,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import threading
 import time
 import traceback
 
@@ -109,6 +110,49 @@ class Load:
         for child in self.children:
             child.kill()
             child.wait()
+
+
+class Steal:
+    """When the hypervisor took the processors away, from /proc/stat: nothing inside the machine can be on time then.
+
+    The kernel tells it in hundredths of a second, so that single thefts below 10 ms may stay unseen.
+    """
+
+    EVERY_S = 0.05
+
+    def __init__(self):
+        self.samples, self.ending, self.thread = [], threading.Event(), threading.Thread(target=self._watch, daemon=True)
+
+    @staticmethod
+    def _ticks():
+        with open("/proc/stat", encoding="ascii") as f:
+            return int(f.readline().split()[8])
+
+    def _watch(self):
+        while True:
+            self.samples.append((time.monotonic_ns(), self._ticks()))
+            if self.ending.wait(self.EVERY_S):
+                return
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ending.set()
+        self.thread.join()
+
+    def stolen(self):
+        """[(begin, end)] in ns of CLOCK_MONOTONIC: between two looks in which time was stolen. Ask after the block."""
+        return [(a[0], b[0]) for a, b in zip(self.samples, self.samples[1:]) if b[1] > a[1]]
+
+    def total_ms(self):
+        return 10 * (self.samples[-1][1] - self.samples[0][1])
+
+
+def outside(windows, begin, end):
+    """Does [begin, end] touch none of the windows?"""
+    return all(end < a or begin > b for a, b in windows)
 
 
 def version_of(*argv):

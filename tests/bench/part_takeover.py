@@ -6,7 +6,7 @@ import subprocess
 import time
 
 from lab import now_ns, wait_for
-from measure import Ours, Row, cell, median
+from measure import Ours, Row, Steal, cell, median, outside
 from rig import Rig, Vr
 
 LOW = 100  # priority of the successor
@@ -43,7 +43,8 @@ def vip_lists(count):
 # ---------------------------------------------------------------- a: many addresses
 
 def announce_once(stack, rig, count):
-    """(ms from the first advert to the last address's first announcement, worst lateness of another instance)."""
+    """(ms from the first advert to the last address's first announcement, worst lateness of another instance), or None:
+    the processors were stolen meanwhile."""
     vips, excluded = vip_lists(count)
     main = Vr("main", 1, 10, vips, excluded=excluded)
     other = Vr("other", 2, 20, ["10.2.0.1/16"], advert=0.01)
@@ -55,14 +56,15 @@ def announce_once(stack, rig, count):
         heard(tap2, b.mac(2), 20, 5, vrid=20)
         time.sleep(0.3)
         begin = now_ns()
-        a.crash()
-        time.sleep(0.9)  # the cores belong to the routers meanwhile
+        with Steal() as steal:
+            a.crash()
+            time.sleep(0.9)  # the cores belong to the routers meanwhile
         wait_for("announcements of b", lambda: len(first_announcements(tap, b.mac(), begin)) >= count, 10, 0.2)
         time.sleep(0.1)
         advert = tap.vrrp(begin, mac=b.mac(), vrid=10)[0].t_ns
         last = max(first_announcements(tap, b.mac(), begin).values())
         late = worst_lateness(tap2.vrrp(advert - 100000000, last + 100000000, mac=b.mac(2), vrid=20), 10)
-        return (last - advert) / 1e6, late
+        return ((last - advert) / 1e6, late) if outside(steal.stolen(), advert - 100000000, last) else None
     finally:
         for router in (a, b):
             if router.alive():
@@ -80,11 +82,16 @@ def part_a(ctx):
         for count, factor in ((1, 1.0), (100, 0.5), (1000, 0.65)):
             took = {s.label: [] for s in ctx.stacks}
             late = {s.label: [] for s in ctx.stacks}
-            for _ in range(ctx.choose(6, 2)):
+            runs, aside = ctx.choose(10, 2), 0
+            for _ in range(runs):
                 for stack in ctx.stacks:
-                    ms, worst = announce_once(stack, rig, count)
-                    took[stack.label].append(ms)
-                    late[stack.label].append(worst)
+                    found = announce_once(stack, rig, count)
+                    while not found and aside < runs:
+                        aside += 1
+                        found = announce_once(stack, rig, count)
+                    if found:
+                        took[stack.label].append(found[0])
+                        late[stack.label].append(found[1])
             ours, theirs = took.get("keeptrackd", []), took.get("keepalived", [])
             met = median(ours) <= factor * median(theirs) if ours and theirs else None
             rows.append(Row("a", "first advert -> all of %d VIPs announced" % count,
@@ -92,7 +99,7 @@ def part_a(ctx):
             ours = late.get("keeptrackd", [])
             rows.append(Row("a", "  worst lateness of another instance's 10 ms adverts meanwhile", "<= 3 ms",
                             cell(ours, 2), cell(late.get("keepalived", []), 2), max(ours) <= 3 if ours else None, late))
-            ctx.say("%d addresses: %s" % (count, took))
+            ctx.say("%d addresses: %s; %d runs set aside, the processors were stolen" % (count, took, aside))
     return rows
 
 

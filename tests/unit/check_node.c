@@ -490,7 +490,7 @@ START_TEST(one_member_deaf_and_the_peer_is_no_master)
 	segment[1] = false;
 	pass(NS_PER_SEC);
 	struct peer_msg m = { .type = PEER_HEARTBEAT, .n_groups = 1, .you_have_all = true };
-	m.groups[0].role = PEER_ROLE_FAULT;
+	m.groups[0].role = PEER_ROLE_BACKUP;
 	box[0].alive = false;
 	give(1, (struct node_ev){ .type = NODE_EV_PEER_MSG, .peer = 1, .msg = &m });
 	pass(10 * NS_PER_MS);
@@ -516,6 +516,34 @@ START_TEST(priority_zero_and_leaving)
 	pass(NS_PER_MS);
 	ck_assert_int_eq(is(1), ROLE_MASTER);
 	ck_assert_int_eq(last(1)->reason, ROLE_R_PEER_LEAVING);
+}
+END_TEST
+
+/* The word was not heard, but what the peer says of itself shows that it has left. */
+START_TEST(leaving_was_not_heard)
+{
+	struct peer_msg m = { .type = PEER_HEARTBEAT, .n_groups = 1, .groups[0].role = PEER_ROLE_FAULT };
+	box[0].alive = false;
+	pass(NS_PER_MS);
+	give(1, (struct node_ev){ .type = NODE_EV_PEER_MSG, .peer = 1, .msg = &m });
+	pass(NS_PER_MS);
+	ck_assert_int_eq(is(1), ROLE_MASTER);
+	ck_assert_int_eq(last(1)->reason, ROLE_R_PEER_LEAVING);
+}
+END_TEST
+
+/* A peer that was in FAULT all the time has no role to give. */
+START_TEST(fault_after_fault_is_no_leaving)
+{
+	struct peer_msg m = { .type = PEER_HEARTBEAT, .n_groups = 1, .groups[0].role = PEER_ROLE_FAULT };
+	struct node_peer *p = &box[1].node.peer[0];
+	p->groups[0].role = PEER_ROLE_FAULT;
+	give(1, (struct node_ev){ .type = NODE_EV_PEER_MSG, .peer = 1, .msg = &m });
+	ck_assert_int_eq(is(1), ROLE_BACKUP);
+	p->groups[0].role = PEER_ROLE_MASTER; /* said long ago: another one may have followed */
+	p->groups[0].at = mono_add(now, -3 * NS_PER_SEC);
+	give(1, (struct node_ev){ .type = NODE_EV_PEER_MSG, .peer = 1, .msg = &m });
+	ck_assert_int_eq(is(1), ROLE_BACKUP);
 }
 END_TEST
 
@@ -1552,6 +1580,8 @@ int main(void)
 	tcase_add_test(tc, one_member_deaf_and_the_peer_is_no_master);
 	tcase_add_test(tc, priority_zero_and_leaving);
 	tcase_add_test(tc, leaving_said_while_we_slept);
+	tcase_add_test(tc, leaving_was_not_heard);
+	tcase_add_test(tc, fault_after_fault_is_no_leaving);
 	tcase_add_test(tc, priority_zero_on_one_member_only);
 	tcase_add_test(tc, only_the_channel_is_lost);
 	tcase_add_loop_test(tc, own_link_down_with_a_ready_peer, 0, INSTS);
