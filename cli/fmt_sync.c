@@ -119,4 +119,5 @@ void fmt_sync_status(const json_t *data, FILE *out)
 	fprintf(out, "sessions           : %llu own, %llu copies, %llu waiting to be sent\n\n", num(data, "own"),
 		num(data, "copies"), num(data, "dirty"));
 	status_peers(data, out);
+	fmt_order(json_object_get(data, "order"), out);
 }

@@ -205,6 +205,18 @@ void fmt_text(enum ctl_cmd cmd, const json_t *data, bool detail, FILE *out)
 			fmt_bool(data, "persistent") ? ", also after a restart" : "");
 		break;
 	case CTL_CLEAR_COUNTERS:
+		fmt_cleared(data, out);
+		break;
+	case CTL_EXPLAIN_SESSION:
+		fmt_explain(data, out);
+		break;
+	case CTL_RESET_SYNC_INTERNAL:
+	case CTL_RESET_SYNC_EXTERNAL:
+	case CTL_FORCE_RESYNC:
+		fmt_order(json_object_get(data, "order"), out);
+		break;
+	case CTL_RESTART_SYNC:
+		fmt_restart(data, out);
 		break;
 	case CTL_DEBUG_VRRP:
 	case CTL_DEBUG_SYNC:

@@ -25,6 +25,11 @@ void fmt_failover_history(const json_t *data, FILE *out);
 void fmt_failover_timeline(const json_t *data, FILE *out);
 void fmt_sync_statistics(const json_t *data, FILE *out);
 void fmt_sync_status(const json_t *data, FILE *out);
+void fmt_explain(const json_t *data, FILE *out);
+/* Progress of a reset or a full comparison; nothing for null. */
+void fmt_order(const json_t *order, FILE *out);
+void fmt_restart(const json_t *data, FILE *out);
+void fmt_cleared(const json_t *data, FILE *out);
 void fmt_ipsec(const json_t *data, FILE *out);
 
 /* Access with a default. */

@@ -97,7 +97,10 @@ static const char *branch_help(const char *word, size_t len)
 		const char *word, *help;
 	} t[] = {
 		{ "show", "Look at the running system" },
-		{ "force", "Change a role now" },
+		{ "explain", "Say why" },
+		{ "reset", "Conclude anew, without losing what lives" },
+		{ "restart", "Make connections anew" },
+		{ "force", "Change a role now, or compare all sessions" },
 		{ "maintenance", "Take this node out of service, or back" },
 		{ "clear", "Set counters to zero" },
 		{ "debug", "Log more" },
@@ -242,9 +245,12 @@ static void wrong_value(struct gram_match *m, const struct ctl_arg_def *a, unsig
 /* A value without a word before it. True when it was one. */
 static bool bare_value(struct gram_match *m, const char *word)
 {
-	const struct ctl_arg_def *a;
+	const struct ctl_arg_def *a = arg_by_word(m, word);
 	int64_t num = 0;
 
+	/* A name can be any word, but not one that means something here. */
+	if (a && !used(m, a))
+		return false;
 	for (unsigned i = 0; (a = ctl_cmd_arg(m->cmd, i)) != NULL; i++) {
 		if (a->type == CTL_ARG_FLAG || a->word || used(m, a) || ctl_arg_parse(a, word, &num) < 0)
 			continue;

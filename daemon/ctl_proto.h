@@ -37,7 +37,15 @@ enum ctl_class { CTL_VIEW = 0, CTL_ADMIN };
 /* SESSION: answered by SYNC, which takes the connection over; such a command is the last one on its connection. */
 enum ctl_thread { CTL_ON_CONTROL = 0, CTL_ON_SESSION, CTL_ON_CLIENT };
 /* What the command may do to the service. */
-enum ctl_impact { CTL_IMPACT_NONE = 0, CTL_IMPACT_COUNTERS, CTL_IMPACT_LOG, CTL_IMPACT_ROLE, CTL_IMPACT_TEST };
+/* SESSIONS: reads and compares them all again; none that lives is lost, other traffic of the channel may wait. */
+enum ctl_impact {
+	CTL_IMPACT_NONE = 0,
+	CTL_IMPACT_COUNTERS,
+	CTL_IMPACT_LOG,
+	CTL_IMPACT_ROLE,
+	CTL_IMPACT_TEST,
+	CTL_IMPACT_SESSIONS
+};
 
 /* id, path, class, thread, impact, help. CTL_ON_CLIENT commands never reach the daemon. */
 #define CTL_CMD_TABLE(X)                                                                                             \
@@ -63,6 +71,16 @@ enum ctl_impact { CTL_IMPACT_NONE = 0, CTL_IMPACT_COUNTERS, CTL_IMPACT_LOG, CTL_
 	X(CTL_SHOW_VERSION, "show version", CTL_VIEW, CTL_ON_CONTROL, CTL_IMPACT_NONE, "Version, uptime, lateness")  \
 	X(CTL_SHOW_CONFIGURATION, "show configuration", CTL_VIEW, CTL_ON_CONTROL, CTL_IMPACT_NONE,                   \
 	  "The running configuration in canonical form")                                                             \
+	X(CTL_EXPLAIN_SESSION, "explain session", CTL_VIEW, CTL_ON_SESSION, CTL_IMPACT_NONE,                         \
+	  "Why a session is replicated, or not, on all nodes")                                                       \
+	X(CTL_RESET_SYNC_INTERNAL, "reset conntrack-sync internal-cache", CTL_ADMIN, CTL_ON_SESSION,                 \
+	  CTL_IMPACT_SESSIONS, "Judge own sessions anew, read the kernel, tell them all again")                      \
+	X(CTL_RESET_SYNC_EXTERNAL, "reset conntrack-sync external-cache", CTL_ADMIN, CTL_ON_SESSION,                 \
+	  CTL_IMPACT_SESSIONS, "Forget copies that are not in the kernel, ask the peers for all again")              \
+	X(CTL_RESTART_SYNC, "restart conntrack-sync", CTL_ADMIN, CTL_ON_SESSION, CTL_IMPACT_SESSIONS,                \
+	  "Make the data connections anew; nothing that lives is forgotten")                                         \
+	X(CTL_FORCE_RESYNC, "force resync", CTL_ADMIN, CTL_ON_SESSION, CTL_IMPACT_SESSIONS,                          \
+	  "Compare all sessions now: the kernel, and everything in both directions")                                 \
 	X(CTL_FORCE_FAILOVER, "force failover", CTL_ADMIN, CTL_ON_CONTROL, CTL_IMPACT_ROLE,                          \
 	  "Give the master role away, or take it")                                                                   \
 	X(CTL_MAINTENANCE_ENTER, "maintenance enter", CTL_ADMIN, CTL_ON_CONTROL, CTL_IMPACT_ROLE,                    \
@@ -110,6 +128,10 @@ enum ctl_arg_type {
 	X(CTL_FORCE_FAILOVER, "group", "group", CTL_ARG_NAME, 1, 31, 0, "Only this group (all if left out)")        \
 	X(CTL_MAINTENANCE_ENTER, "persistent", NULL, CTL_ARG_FLAG, 0, 0, 0, "Also after a restart or reboot")       \
 	X(CTL_MAINTENANCE_ENTER, "force", NULL, CTL_ARG_FLAG, 0, 0, 0, "Even if no other node can take over")       \
+	X(CTL_EXPLAIN_SESSION, "source", NULL, CTL_ARG_NAME, 1, 60, 1, "ADDR:PORT, [IPV6]:PORT, or ADDR")           \
+	X(CTL_EXPLAIN_SESSION, "destination", NULL, CTL_ARG_NAME, 1, 60, 1, "The other end, in the same form")      \
+	X(CTL_EXPLAIN_SESSION, "protocol", NULL, CTL_ARG_NAME, 1, 16, 1, "tcp, udp, icmp, .. or a number")          \
+	X(CTL_EXPLAIN_SESSION, "zone", "zone", CTL_ARG_INT, 0, 65535, 0, "Conntrack zone (0 if left out)")          \
 	X(CTL_DEBUG_SYNC_STALL, "seconds", NULL, CTL_ARG_INT, 1, 60, 1, "How long")
 
 struct ctl_cmd_def {
@@ -136,7 +158,7 @@ const struct ctl_cmd_def *ctl_cmd_def(enum ctl_cmd c);
 int ctl_cmd_find(const char *path);
 /* Argument n of a command (from 0), or NULL. */
 const struct ctl_arg_def *ctl_cmd_arg(enum ctl_cmd c, unsigned n);
-/* True for commands that begin with "show": they take a trailing `json` in the shell. */
+/* True for commands that begin with "show" or "explain": they take a trailing `json` in the shell. */
 int ctl_cmd_is_show(enum ctl_cmd c);
 /* 0 if text is a valid value of a (not for FLAG); *num receives the number of an INT. -1 otherwise. */
 int ctl_arg_parse(const struct ctl_arg_def *a, const char *text, int64_t *num);

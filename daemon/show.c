@@ -144,7 +144,7 @@ static int maintenance(struct app *a, bool on, struct ctl_request *req, json_t *
 	return CTL_OK;
 }
 
-static int clear_counters(struct app *a, json_t **reply)
+static int clear_counters(struct app *a, const struct ctl_request *req, json_t **reply)
 {
 	for (uint16_t i = 0; i < a->node.n_inst; i++) {
 		memset(&a->node.inst[i].stats, 0, sizeof(a->node.inst[i].stats));
@@ -161,7 +161,7 @@ static int clear_counters(struct app *a, json_t **reply)
 	hist_clear(loop_lateness(a->loop));
 	a->node.stale = a->node.stalls = a->node.rearms = a->node.rivals = 0;
 	a->node.splits = a->node.arbitrated = 0;
-	*reply = json_object();
+	*reply = show_cleared(a, req);
 	return CTL_OK;
 }
 
@@ -262,7 +262,17 @@ int app_ctl(void *app, struct ctl_request *req, json_t **reply)
 	case CTL_MAINTENANCE_LEAVE:
 		return maintenance(a, false, req, reply);
 	case CTL_CLEAR_COUNTERS:
-		return clear_counters(a, reply);
+		return clear_counters(a, req, reply);
+	case CTL_EXPLAIN_SESSION:
+		return show_explain(a, req);
+	case CTL_RESET_SYNC_INTERNAL:
+		return show_act(a, req, SYNC_CLIENT_RESET_INTERNAL);
+	case CTL_RESET_SYNC_EXTERNAL:
+		return show_act(a, req, SYNC_CLIENT_RESET_EXTERNAL);
+	case CTL_RESTART_SYNC:
+		return show_act(a, req, SYNC_CLIENT_RESTART);
+	case CTL_FORCE_RESYNC:
+		return show_act(a, req, SYNC_CLIENT_RESYNC);
 	case CTL_DEBUG_VRRP:
 		return debug(LOG_VRRP, true, reply);
 	case CTL_DEBUG_SYNC:

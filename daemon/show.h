@@ -22,6 +22,11 @@ json_t *show_failover_history(struct app *a, unsigned limit);
 json_t *show_failover_timeline(struct app *a, const char *text, const char **why);
 json_t *show_ipsec(struct app *a);
 
+/* Commands that SYNC answers (the connection passes), and its part of clear counters. 0 or a code of enum ctl_code. */
+int show_explain(struct app *a, struct ctl_request *req);
+int show_act(struct app *a, struct ctl_request *req, enum sync_client_kind kind);
+json_t *show_cleared(struct app *a, const struct ctl_request *req);
+
 /* Small helpers the files share. */
 json_t *show_epoch(struct epoch e);
 /* Age of an instant in microseconds; null for MONO_NEVER. */

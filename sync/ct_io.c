@@ -559,9 +559,8 @@ const struct ct_io_stats *ct_io_stats(const struct ct_io *io)
 
 void ct_io_stats_clear(struct ct_io *io)
 {
-	io->st = (struct ct_io_stats){
-		.rcvbuf = io->st.rcvbuf, .portid = io->st.portid, .new_update = io->st.new_update
-	};
+	io->st =
+	    (struct ct_io_stats){ .rcvbuf = io->st.rcvbuf, .portid = io->st.portid, .new_update = io->st.new_update };
 }
 
 void ct_io_free(struct ct_io *io)

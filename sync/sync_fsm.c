@@ -430,8 +430,8 @@ mono_t sync_deadline(const struct sync *s, mono_t now)
 {
 	mono_t t = mono_add(now, NS_PER_SEC);
 
-	if (s->recounting || s->policy_walking || s->reset.walking || s->missing_walking || s->retry_walking || s->n_raw > 0 ||
-	    s->queues[SESS_QUEUE_LIVE].head != 0 || s->queues[SESS_QUEUE_RENEW].head != 0)
+	if (s->recounting || s->policy_walking || s->reset.walking || s->missing_walking || s->retry_walking ||
+	    s->n_raw > 0 || s->queues[SESS_QUEUE_LIVE].head != 0 || s->queues[SESS_QUEUE_RENEW].head != 0)
 		return now;
 	if (s->queues[SESS_QUEUE_BULK].head != 0)
 		t = mono_add(now, POLL_NS);

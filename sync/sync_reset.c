@@ -147,4 +147,5 @@ void sync_reset_step(struct sync *s, unsigned budget, mono_t now)
 void sync_counters_clear(struct sync *s)
 {
 	memset(&s->stats, 0, sizeof(s->stats));
+	memset(s->filter_hits, 0, sizeof(s->filter_hits));
 }

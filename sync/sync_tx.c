@@ -247,7 +247,7 @@ static bool pull_buckets(struct sync *s, struct sync_peer *p, struct sync_rec *o
 /* Only when everything is told and nothing is in doubt: the digest then describes what was sent before it. */
 static bool digest_possible(const struct sync *s, const struct sync_peer *p, mono_t now)
 {
-	return p->cursor == 0 && !p->bulk.running && !p->bulk.wanted && !p->again.out_due && p->bulk.end_seq != 0 && !s->recounting &&
+	return p->cursor == 0 && !p->bulk.running && !p->bulk.wanted && p->bulk.end_seq != 0 && !s->recounting &&
 	       !s->owner.muted && (s->lost_at.ns == 0 || mono_due(mono_add(s->lost_at, SYNC_LOSS_NS), now));
 }
 

@@ -14,9 +14,9 @@
 #define EXPLAIN_WHY_TABLE(X)                                                                                        \
 	X(SYNC_WHY_NONE, "every node that should have it has it", "nothing has to be changed")                      \
 	X(SYNC_WHY_LOCAL_ORIGIN, "{} (rule: local sessions stay)",                                                  \
-	  "nothing: the other router opens its own; only a session of a host behind the router can move")           \
+	  "nothing; the other router opens its own; only a session of a host behind the router can move")           \
 	X(SYNC_WHY_LOCAL_DEST, "{} (rule: local sessions stay)",                                                    \
-	  "nothing: the service on this box does not move; let it run on a host behind the router")                 \
+	  "nothing; the service on this box does not move; let it run on a host behind the router")                 \
 	X(SYNC_WHY_PROTO_OFF, "sync.protocols leaves its protocol out", "add the protocol to sync.protocols")       \
 	X(SYNC_WHY_IGNORED, "entry {} of sync.ignore leaves it out", "remove or narrow entry {} of sync.ignore")    \
 	X(SYNC_WHY_NODE_ADDR, "it is translated to an address that does not move with the role: {}",                \
@@ -26,7 +26,7 @@
 	  "take that address off the peer, then 'reset conntrack-sync internal-cache' judges it anew")              \
 	X(SYNC_WHY_HALF_OPEN, "its connection is not established yet; it is told when it is",                       \
 	  "sync.quick = true replicates from the first packet")                                                     \
-	X(SYNC_WHY_CLOSING, "it was closing already when it was first seen", "nothing: it ends by itself")          \
+	X(SYNC_WHY_CLOSING, "it was closing already when it was first seen", "nothing; it ends by itself")          \
 	X(SYNC_WHY_STATE, "sync.tcp_states does not name the state of its connection",                              \
 	  "add the state to sync.tcp_states")                                                                       \
 	X(SYNC_WHY_YOUNG, "it is younger than sync.min_age", "a lower sync.min_age")                                \
@@ -34,14 +34,14 @@
 	X(SYNC_WHY_ORPHAN, "no node has said that it is its own",                                                   \
 	  "its next packet settles it, or a master role on this node ('force failover')")                           \
 	X(SYNC_WHY_QUEUED, "it waits to be sent",                                                                   \
-	  "nothing, if it is gone in a second; else 'show conntrack-sync status', 'restart conntrack-sync'")        \
+	  "wait a second; then 'show conntrack-sync status', 'restart conntrack-sync'")                             \
 	X(SYNC_WHY_PEER_DOWN, "no peer is connected",                                                               \
 	  "'show conntrack-sync status' says why; 'restart conntrack-sync' dials at once")                          \
 	X(SYNC_WHY_INJECTING, "it waits to be written into the kernel", "nothing, or a higher sync.bulk_rate")      \
 	X(SYNC_WHY_LOST, "the copy vanished from the kernel and was asked for again",                               \
 	  "'reset conntrack-sync external-cache' asks for all of them again")                                       \
 	X(SYNC_WHY_EXPIRING, "its timer ran out; the peer is being asked whether it lives",                         \
-	  "nothing: a packet of it keeps it")                                                                       \
+	  "nothing; a packet of it keeps it")                                                                       \
 	X(SYNC_WHY_FAILED, "the kernel refused it", "'show conntrack-sync statistics' counts the reasons")
 
 static const struct {

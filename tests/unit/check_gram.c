@@ -60,11 +60,14 @@ START_TEST(whole_commands)
 	for (int c = 0; c < CTL_CMD_N; c++) {
 		const struct ctl_cmd_def *d = ctl_cmd_def((enum ctl_cmd)c);
 		char text[200];
-		snprintf(text, sizeof(text), "%s%s", d->path, c == CTL_DEBUG_SYNC_STALL ? " 2" : "");
+		snprintf(text, sizeof(text), "%s%s", d->path,
+			 c == CTL_DEBUG_SYNC_STALL  ? " 2"
+			 : c == CTL_EXPLAIN_SESSION ? " a b tcp"
+						    : "");
 		struct gram_match m = parse(text);
 		ck_assert_msg(m.status == GRAM_OK && (int)m.cmd == c, "%s", text);
 		ck_assert(!m.json);
-		snprintf(text, sizeof(text), "%s json", d->path);
+		strcat(text, " json");
 		m = parse(text);
 		ck_assert_msg((m.status == GRAM_OK && m.json) == ctl_cmd_is_show((enum ctl_cmd)c), "%s", text);
 	}
@@ -99,7 +102,19 @@ START_TEST(lines)
 		{ "deb sy st 2", GRAM_OK, CTL_DEBUG_SYNC_STALL, 1, false, 0 },
 		{ "no deb ike", GRAM_OK, CTL_NO_DEBUG_IKE, 0, false, 0 },
 		{ "exit", GRAM_OK, CTL_EXIT, 0, false, 0 },
-		{ "e", GRAM_OK, CTL_EXIT, 0, false, 0 },
+		{ "exi", GRAM_OK, CTL_EXIT, 0, false, 0 },
+		{ "exp s 10.0.0.1:80 10.0.0.2:90 tcp", GRAM_OK, CTL_EXPLAIN_SESSION, 3, false, 0 },
+		{ "explain session [2001:db8::1]:80 [::2]:9 udp zone 5 json", GRAM_OK, CTL_EXPLAIN_SESSION, 4, true,
+		  0 },
+		{ "reset conn int", GRAM_OK, CTL_RESET_SYNC_INTERNAL, 0, false, 0 },
+		{ "rest conn", GRAM_OK, CTL_RESTART_SYNC, 0, false, 0 },
+		{ "force res", GRAM_OK, CTL_FORCE_RESYNC, 0, false, 0 },
+		{ "e", GRAM_AMBIGUOUS, 0, 2, false, 0 },
+		{ "res", GRAM_AMBIGUOUS, 0, 2, false, 0 },
+		{ "explain session 10.0.0.1:80 10.0.0.2:90", GRAM_INCOMPLETE, 0, 0, false, 4 },
+		{ "explain session a b tcp zone", GRAM_INCOMPLETE, 0, 0, false, 6 },
+		{ "explain session a b tcp zone 65536", GRAM_UNKNOWN, 0, 0, false, 6 },
+		{ "reset conntrack-sync", GRAM_INCOMPLETE, 0, 0, false, 2 },
 		/* ambiguous: vrrp and version; statistics and status; history and ... */
 		{ "sh v", GRAM_AMBIGUOUS, 0, 2, false, 1 },
 		{ "show conn stat", GRAM_AMBIGUOUS, 0, 2, false, 2 },
@@ -179,7 +194,7 @@ static const char *offered(const char *text)
 START_TEST(completion)
 {
 	static const char *const t[][2] = {
-		{ "", "show force maintenance clear debug no list help exit" },
+		{ "", "show explain reset restart force maintenance clear debug no list help exit" },
 		{ "s", "show" },
 		{ "show", "show" },
 		{ "show ", "vrrp conntrack-sync failover ipsec interfaces log version configuration" },
@@ -203,6 +218,10 @@ START_TEST(completion)
 		{ "foo ", "" },
 		{ "sh v ", "" },
 		{ "maintenance ", "enter leave" },
+		{ "explain session 1.1.1.1 ", "DESTINATION PROTOCOL zone json" },
+		{ "explain session 1.1.1.1 zone 5 2.2.2.2 ", "PROTOCOL json" },
+		{ "explain session 1.1.1.1 2.2.2.2 esp ", "zone json <cr>" },
+		{ "reset conntrack-sync ", "internal-cache external-cache" },
 	};
 
 	for (unsigned i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
