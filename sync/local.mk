@@ -78,3 +78,6 @@ check_sync_join_LDADD = $(SYNC_CORE_LIBS) $(UNIT_LIBS)
 check_PROGRAMS += check_sync_ops
 check_sync_ops_SOURCES = tests/unit/check_sync_ops.c tests/unit/sync_rig.h
 check_sync_ops_LDADD = $(SYNC_CORE_LIBS) $(UNIT_LIBS)
+check_PROGRAMS += check_sync_age
+check_sync_age_SOURCES = tests/unit/check_sync_age.c tests/unit/sync_rig.h
+check_sync_age_LDADD = $(SYNC_CORE_LIBS) $(UNIT_LIBS)

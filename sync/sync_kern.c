@@ -176,9 +176,10 @@ static bool sctp_differs(const struct sync *s, struct flow f, const struct ct_en
 
 /*
  * In the fast path: packets pass here, or did a moment ago. The kernel shows no timer then and no TCP state; the entry
- * stays there for up to 30 s after the last packet (nf_flow_table_core.c), also when the flow has moved to another node.
+ * stays there for up to 30 s after the last packet (nf_flow_table_core.c), also when the flow has moved to another node;
+ * the last look at it while it was ours may be a sweep older.
  */
-#define OFFLOAD_IDLE_S 30
+#define OFFLOAD_IDLE_S 45
 
 static bool offloaded(const struct ct_entry *e)
 {
@@ -192,8 +193,6 @@ static bool differs(const struct sync *s, struct flow f, const struct ct_entry *
 
 	if (!flow_same_nat(s, f, e))
 		return true;
-	if (offloaded(e))
-		return false;
 	return (f.x->status & both & ~e->status) != 0 || f.x->mark != (e->has & CT_HAS_MARK ? e->mark : 0) ||
 	       (e->has & CT_HAS_TCP && f.x->flags & SESS_TCP && e->tcp_state != f.x->tcp_state) ||
 	       sctp_differs(s, f, e);
@@ -350,6 +349,14 @@ static void read_copy(struct sync *s, struct flow f, const struct ct_entry *e, b
 	/* What is about to be written says nothing yet. */
 	if (f.x->want == SESS_OP_PUT || f.x->fly != SESS_OP_NONE)
 		return;
+	/* What sets the timer when it leaves the fast path is no packet: then it has to become a leased copy anew. */
+	if (offloaded(e)) {
+		if (has_evidence(s, f, e, now))
+			claim_read(s, f, e, now);
+		else
+			f.x->flags &= ~(SESS_LEASED | SESS_FRESH);
+		return;
+	}
 	/* Ours until a moment ago, or found: its timer was never set by us. It becomes a leased copy first. */
 	if (!(f.x->flags & SESS_LEASED)) {
 		/* Packets since it was last read, while it was ours: remembered for the day its new owner gives it up. */
@@ -357,7 +364,7 @@ static void read_copy(struct sync *s, struct flow f, const struct ct_entry *e, b
 			f.x->evidence_s = sync_sec(s, now);
 			set_timer(s, f, e, now);
 		}
-		if (!sync_owner_lives(s, owner, now) || offloaded(e))
+		if (!sync_owner_lives(s, owner, now))
 			return;
 		if (differs(s, f, e) || strict_tcp(e)) {
 			if (!flow_same_nat(s, f, e))
@@ -376,7 +383,7 @@ static void read_copy(struct sync *s, struct flow f, const struct ct_entry *e, b
 		claim_read(s, f, e, now);
 		return;
 	}
-	if (traffic || offloaded(e))
+	if (traffic)
 		return;
 	if (store_takes_back(s, f, renew_due(s, f, e->timeout_s))) {
 		flow_want(s, f, SESS_OP_DELETE, SESS_QUEUE_RENEW);

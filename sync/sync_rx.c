@@ -164,6 +164,9 @@ static void copy_update(struct sync *s, struct sync_peer *p, const struct sync_r
 	if (f.x->why == SYNC_WHY_ORPHAN && kern && left > rec->e.timeout_s + SYNC_EVIDENCE_S)
 		f.x->evidence_s = sec;
 
+	/* It may stand in our fast path for a while yet; that says nothing new (sync_kern.c). */
+	if (was_mine && kern && f.x->status & CT_ST_OFFLOAD)
+		f.x->evidence_s = sec;
 	uint8_t err = was_mine ? 0 : f.x->err;
 	/* A whole record: its sender may not remember that this one waits here. */
 	if (rec->full && err == EDQUOT)

@@ -63,6 +63,170 @@ START_TEST(test_tcp_states)
 }
 END_TEST
 
+/* States the operator names hold for every TCP session, whatever its class. */
+START_TEST(test_named_states)
+{
+	static const enum sync_why other[10] = {
+		SYNC_WHY_HALF_OPEN, SYNC_WHY_HALF_OPEN, SYNC_WHY_HALF_OPEN, SYNC_WHY_STATE,   SYNC_WHY_STATE,
+		SYNC_WHY_STATE,     SYNC_WHY_CLOSING,   SYNC_WHY_CLOSING,   SYNC_WHY_CLOSING, SYNC_WHY_HALF_OPEN,
+	};
+	for (unsigned mask = 1; mask < 1u << 9; mask += 1) {
+		conf.tcp_states = (uint16_t)mask;
+		for (uint8_t st = 0; st < 10; st++) {
+			struct ct_entry e = rig_flow(1, IPPROTO_TCP, st % 2);
+			bool in = mask >> (st == CT_TCP_SYN_SENT2 ? CT_TCP_SYN_SENT : st) & 1;
+			e.tcp_state = st;
+			conf.quick = st % 3 == 0;
+			ck_assert_int_eq(judge(&e), in ? SYNC_WHY_NONE : other[st]);
+			ck_assert_int_eq(sync_policy_judge(&conf, loc, &e, true), SYNC_WHY_NONE);
+			e.has &= ~(uint32_t)(CT_HAS_TCP | CT_HAS_TCP_WIN);
+			e.status |= CT_ST_OFFLOAD;
+			bool established = mask >> CT_TCP_ESTABLISHED & 1;
+			ck_assert_int_eq(judge(&e), established ? SYNC_WHY_NONE : SYNC_WHY_STATE);
+		}
+		struct ct_entry e = rig_flow(1, IPPROTO_UDP, false);
+		ck_assert_int_eq(judge(&e), SYNC_WHY_NONE);
+	}
+	conf.tcp_states = 0;
+	conf.quick = false;
+}
+END_TEST
+
+/* DNS: what a rule with protocol and port is for. */
+START_TEST(test_short_services)
+{
+	struct ct_entry e = rig_flow(1, IPPROTO_UDP, true);
+
+	conf.n_ignore = 1;
+	conf.ignore[0] = (struct sync_ignore){ .protocols = 1u << SYNC_PROTO_UDP | 1u << SYNC_PROTO_TCP,
+					       .port_low = 53,
+					       .port_high = 53,
+					       .any_zone = true };
+	ck_assert_int_eq(judge(&e), SYNC_WHY_NONE);
+	e.orig.dport = 53;
+	ck_assert_int_eq(judge(&e), SYNC_WHY_IGNORED);
+	ck_assert_int_eq(sync_filter_rule(&conf, loc, &e), 0);
+	e.orig.l4 = IPPROTO_TCP;
+	ck_assert_int_eq(judge(&e), SYNC_WHY_IGNORED);
+	e.orig.l4 = IPPROTO_SCTP;
+	ck_assert_int_eq(sync_filter_rule(&conf, loc, &e), -1);
+	/* A DNS server that answers from port 53 asks as a client from another one. */
+	e = rig_flow(53, IPPROTO_UDP, false);
+	ck_assert_int_eq(judge(&e), SYNC_WHY_NONE);
+	conf.n_ignore = 0;
+}
+END_TEST
+
+START_TEST(test_interface)
+{
+	struct ct_entry e = rig_flow(1, IPPROTO_TCP, true), six = e;
+	struct sync_net nets[SYNC_NETS_MAX + 1];
+	const struct sync_ignore any = { .protocols = SYNC_PROTO_ALL, .port_high = UINT16_MAX, .any_zone = true };
+
+	memset(nets, 0, sizeof(nets));
+	conf.n_ignore = 2;
+	conf.ignore[0] = conf.ignore[1] = any;
+	strcpy(conf.ignore[0].ifname, "wan0");
+	conf.ignore[0].port_low = conf.ignore[0].port_high = 9999;
+	strcpy(conf.ignore[1].ifname, "lan0");
+	/* No network known: the rules match nothing, least of all everything. */
+	ck_assert_int_eq(judge(&e), SYNC_WHY_NONE);
+	nets[0] = (struct sync_net){ .net = addr_v4(192, 0, 2, 0), .plen = 24, .ifname = "wan0" };
+	nets[1] = (struct sync_net){ .net = addr_v4(172, 16, 0, 0), .plen = 12, .ifname = "lan0" };
+	nets[2] = (struct sync_net){ .plen = 64, .ifname = "lan0" };
+	ck_assert(addr_parse("2001:db8:5::", &nets[2].net));
+	ck_assert_int_eq(sync_locals_nets(loc, &conf, nets, 3), 1);
+	ck_assert_int_eq(sync_locals_nets(loc, &conf, nets, 3), 0);
+	ck_assert_int_eq(judge(&e), SYNC_WHY_NONE);
+	memcpy(e.orig.dst, (uint8_t[]){ 172, 17, 1, 1 }, 4);
+	ck_assert_int_eq(sync_filter_rule(&conf, loc, &e), 1);
+	ck_assert_int_eq(judge(&e), SYNC_WHY_IGNORED);
+	ck_assert_int_eq(sync_policy_judge(&conf, loc, &e, true), SYNC_WHY_IGNORED);
+	/* Every part that is given must hold. */
+	e.orig.dport = 9999;
+	ck_assert_int_eq(sync_filter_rule(&conf, loc, &e), 0);
+	/* After translation, and in IPv6. */
+	e = rig_flow(1, IPPROTO_TCP, true);
+	memcpy(e.reply.dst, (uint8_t[]){ 172, 31, 255, 255 }, 4);
+	ck_assert_int_eq(judge(&e), SYNC_WHY_IGNORED);
+	six.orig.l3 = six.reply.l3 = 6;
+	six.status &= ~(uint32_t)CT_ST_SRC_NAT;
+	memset(six.reply.dst, 7, 16);
+	ck_assert_int_eq(judge(&six), SYNC_WHY_NONE);
+	memcpy(six.orig.src, nets[2].net.b, 16);
+	six.orig.src[15] = 9;
+	ck_assert_int_eq(judge(&six), SYNC_WHY_IGNORED);
+	/* Rules in another order. */
+	struct sync_ignore first = conf.ignore[0];
+	conf.ignore[0] = conf.ignore[1];
+	conf.ignore[1] = first;
+	sync_locals_conf(loc, &conf);
+	ck_assert_int_eq(sync_filter_rule(&conf, loc, &six), 0);
+	/* The networks are gone; too many are refused and the old ones stay. */
+	ck_assert_int_eq(sync_locals_nets(loc, &conf, nets, SYNC_NETS_MAX + 1), ERR_FULL);
+	ck_assert_int_eq(judge(&six), SYNC_WHY_IGNORED);
+	ck_assert_int_eq(sync_locals_nets(loc, &conf, NULL, 0), 1);
+	ck_assert_int_eq(judge(&six), SYNC_WHY_NONE);
+	conf.n_ignore = 0;
+}
+END_TEST
+
+/* Source translation to an address of this node that does not move, and nothing else. */
+START_TEST(test_node_address)
+{
+	struct addr own[3] = { addr_v4(203, 0, 113, 2) };
+	struct ct_entry e;
+
+	ck_assert(addr_parse("2001:db8::2", &own[1]) && addr_parse("2001:db8::1", &own[2]));
+	ck_assert_int_eq(sync_locals_set(loc, own, 3), 0);
+	for (unsigned six = 0; six < 2; six++) {
+		e = rig_flow(1, IPPROTO_UDP, true);
+		if (six) {
+			e.orig.l3 = e.reply.l3 = 6;
+			memset(e.orig.src, 0x20, 16);
+			memset(e.orig.dst, 0x21, 16);
+			memcpy(e.reply.src, e.orig.dst, 16);
+		}
+		memcpy(e.reply.dst, own[six].b, 16);
+		ck_assert_int_eq(judge(&e), SYNC_WHY_NODE_ADDR);
+		ck_assert_int_eq(sync_policy_judge(&conf, loc, &e, true), SYNC_WHY_NODE_ADDR);
+		/* Without translation of the source the answer goes to whoever asked. */
+		e.status &= ~(uint32_t)CT_ST_SRC_NAT;
+		ck_assert_int_eq(judge(&e), SYNC_WHY_NONE);
+		e.status |= CT_ST_DST_NAT;
+		ck_assert_int_eq(judge(&e), SYNC_WHY_NONE);
+		e.status |= CT_ST_SRC_NAT;
+		ck_assert_int_eq(judge(&e), SYNC_WHY_NODE_ADDR);
+		/* The virtual address moves, also when it is up on this node; a foreign one is the network's affair. */
+		memcpy(e.reply.dst, conf.vips[six].b, 16);
+		ck_assert_int_eq(judge(&e), SYNC_WHY_NONE);
+		e.reply.dst[six ? 15 : 3] = 99;
+		ck_assert_int_eq(judge(&e), SYNC_WHY_NONE);
+		/* Nothing is known of the other direction. */
+		memcpy(e.reply.dst, own[six].b, 16);
+		e.has &= ~(uint32_t)CT_HAS_REPLY;
+		ck_assert_int_eq(judge(&e), SYNC_WHY_NONE);
+	}
+}
+END_TEST
+
+START_TEST(test_changed_addresses)
+{
+	struct addr a[3] = { addr_v4(10, 0, 0, 1), addr_v4(203, 0, 113, 2), addr_v4(203, 0, 113, 1) };
+
+	ck_assert_int_eq(sync_locals_set(loc, a, 2), 0);
+	ck_assert(sync_locals_changed(loc)); /* 10.0.0.0 is gone */
+	ck_assert_int_eq(sync_locals_set(loc, a, 3), 0);
+	ck_assert(!sync_locals_changed(loc)); /* the virtual one came */
+	ck_assert_int_eq(sync_locals_set(loc, a, 2), 0);
+	ck_assert(!sync_locals_changed(loc) && sync_locals_vanished(loc));
+	ck_assert_int_eq(sync_locals_set(loc, a, 1), 0);
+	ck_assert(sync_locals_changed(loc));
+	ck_assert_int_eq(sync_locals_set(loc, a, 2), 0);
+	ck_assert(sync_locals_changed(loc) && !sync_locals_vanished(loc));
+}
+END_TEST
+
 START_TEST(test_udp_icmp_others)
 {
 	static const uint8_t protos[] = { IPPROTO_UDP, IPPROTO_ICMP, IPPROTO_ICMPV6 };
@@ -278,6 +442,18 @@ START_TEST(test_grants)
 	e.has |= CT_HAS_SCTP;
 	e.sctp_state = CT_SCTP_COOKIE_WAIT;
 	ck_assert_uint_eq(sync_policy_full_timeout(&t, &e), 3);
+	/* In the fast path: a lasting flow, whatever is known of its state. */
+	e = rig_flow(1, IPPROTO_TCP, false);
+	e.tcp_state = CT_TCP_SYN_RECV;
+	ck_assert(sync_policy_short(&e));
+	e.status |= CT_ST_OFFLOAD;
+	ck_assert(!sync_policy_short(&e));
+	ck_assert_uint_eq(sync_policy_full_timeout(&t, &e), 432000);
+	ck_assert_uint_eq(sync_policy_grant(&e, 10, 300), 300);
+	e = rig_flow(1, IPPROTO_UDP, false);
+	e.status = CT_ST_OFFLOAD;
+	ck_assert(!sync_policy_short(&e));
+	ck_assert_uint_eq(sync_policy_full_timeout(&t, &e), 120);
 }
 END_TEST
 
@@ -299,6 +475,11 @@ static Suite *suite(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, test_tcp_states);
+	tcase_add_test(t, test_named_states);
+	tcase_add_test(t, test_short_services);
+	tcase_add_test(t, test_interface);
+	tcase_add_test(t, test_node_address);
+	tcase_add_test(t, test_changed_addresses);
 	tcase_add_test(t, test_udp_icmp_others);
 	tcase_add_test(t, test_ignore);
 	tcase_add_test(t, test_local);

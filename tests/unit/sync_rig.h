@@ -407,6 +407,7 @@ static inline void rig_check(struct sync *s)
 {
 	struct digest_set *before = malloc(sizeof(s->sets));
 	unsigned dirty = 0, expiry = 0, n_dirty = 0, n_expiry = 0, refused = 0, queued = 0, waiting = 0, stored = 0;
+	unsigned young = 0, n_young = 0;
 	uint32_t id, prev = 0;
 	struct sess_walk w;
 	unsigned all = UINT32_MAX;
@@ -419,6 +420,7 @@ static inline void rig_check(struct sync *s)
 		const struct sess *x = sess_at(&s->tbl, id);
 		n_dirty += x->list == SESS_LIST_DIRTY;
 		n_expiry += x->list == SESS_LIST_EXPIRY;
+		n_young += x->list == SESS_LIST_YOUNG;
 		refused += (x->flags & SESS_REFUSED) != 0;
 		queued += x->queue != SESS_QUEUE_NONE && x->fly == SESS_OP_NONE;
 		ck_assert(x->list == SESS_LIST_STORE || (x->list == SESS_LIST_DIRTY) == (x->dirty != 0));
@@ -432,6 +434,12 @@ static inline void rig_check(struct sync *s)
 	ck_assert_uint_eq(prev, s->dirty_tail);
 	for (id = s->expiry_head; id != 0; id = sess_at(&s->tbl, id)->q_next)
 		expiry++;
+	for (unsigned p = 0; p < SYNC_PROTO_N; p++) {
+		for (id = s->young_head[p]; id != 0; id = sess_at(&s->tbl, id)->q_next, young++)
+			ck_assert_int_eq(sync_proto_of(sess_at(&s->tbl, id)->l4), p);
+	}
+	ck_assert_uint_eq(young, n_young);
+	ck_assert_uint_eq(young, s->n_young);
 	for (unsigned q = 1; q < SESS_QUEUES; q++) {
 		unsigned n = 0;
 		for (id = s->queues[q].head; id != 0; id = sess_at(&s->tbl, id)->op_next)
