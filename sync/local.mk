@@ -81,3 +81,6 @@ check_sync_ops_LDADD = $(SYNC_CORE_LIBS) $(UNIT_LIBS)
 check_PROGRAMS += check_sync_age
 check_sync_age_SOURCES = tests/unit/check_sync_age.c tests/unit/sync_rig.h
 check_sync_age_LDADD = $(SYNC_CORE_LIBS) $(UNIT_LIBS)
+check_PROGRAMS += check_sync_store
+check_sync_store_SOURCES = tests/unit/check_sync_store.c tests/unit/sync_rig.h
+check_sync_store_LDADD = $(SYNC_CORE_LIBS) $(UNIT_LIBS)

@@ -28,7 +28,7 @@ enum sync_class { SYNC_CLASS_MASTER = 0, SYNC_CLASS_MIDDLE, SYNC_CLASS_LIVE, SYN
 
 #define SYNC_TABLE_NS    (100 * NS_PER_MS) /* the fill level is read this often while something is written ... */
 #define SYNC_TABLE_CLOSE 1024              /* ... and before every batch when there is room for less than this */
-#define SYNC_COMMIT_NS   (5 * NS_PER_SEC)  /* a flow that comes to rest this long after a commit began is written, too */
+#define SYNC_COMMIT_NS   (5 * NS_PER_SEC) /* a flow that comes to rest this long after a commit began is written, too */
 
 struct sync_store_state {
 	uint32_t head[SYNC_CLASS_N], tail[SYNC_CLASS_N];

@@ -33,6 +33,9 @@ struct rig_node {
 	bool mute_events; /* events are lost */
 	bool no_ops;      /* the injector stands still */
 	bool no_sweep;
+	bool level; /* the core is told how full the table is */
+	struct ct_tuple made[RIG_KERN]; /* what was created, in order */
+	unsigned n_made;
 	bool cut; /* records this node sends wait */
 	struct sync_rec last[32];
 	unsigned sent[32]; /* by record type */
@@ -186,6 +189,8 @@ static inline int rig_create(struct rig *r, unsigned i, const struct ct_entry *e
 	if (n->n >= n->max)
 		return -ENOMEM;
 	rig_insert(r, i, e);
+	if (n->n_made < RIG_KERN)
+		n->made[n->n_made++] = e->orig;
 	return 0;
 }
 
@@ -235,7 +240,12 @@ static inline void rig_ops(struct rig *r, unsigned i)
 
 	if (r->n[i].no_ops)
 		return;
-	while ((n = sync_pull_ops(r->n[i].s, ops, 64, r->now)) > 0) {
+	for (;;) {
+		if (r->n[i].level && sync_table_wanted(r->n[i].s, r->now))
+			sync_table(r->n[i].s, r->n[i].max, r->n[i].n, r->now);
+		n = sync_pull_ops(r->n[i].s, ops, 64, r->now);
+		if (n == 0)
+			break;
 		for (unsigned k = 0; k < n; k++)
 			res[k] = rig_op(r, i, &ops[k]);
 		for (unsigned k = 0; k < n; k++)
