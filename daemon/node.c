@@ -309,7 +309,10 @@ static void on_stop(struct node_run *r)
 static void on_sync(struct node_run *r, const struct sync_report *rep)
 {
 	struct node *n = r->n;
-	struct role_ev ev = { .type = ROLE_EV_FENCED, .epoch = rep->epoch, .seq = rep->seq, .degraded = rep->degraded,
+	struct role_ev ev = { .type = ROLE_EV_FENCED,
+			      .epoch = rep->epoch,
+			      .seq = rep->seq,
+			      .degraded = rep->degraded,
 			      .storing = rep->storing };
 	switch (rep->type) {
 	case SYNC_REP_PONG:

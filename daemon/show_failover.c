@@ -113,7 +113,8 @@ static json_t *group_json(struct app *a, uint16_t g, mono_t now)
 			 st->ifname);
 	else if (grp->role.storing)
 		snprintf(detail, sizeof(detail),
-			 "%" PRIu32 " sessions of the store are still to be written into the kernel", a->node.sync.stored);
+			 "%" PRIu32 " sessions of the store are still to be written into the kernel",
+			 a->node.sync.stored);
 	mono_t done = grp->role.rec.at[ROLE_PH_DONE];
 	json_t *j = json_pack(
 	    "{s:s, s:s, s:s, s:o, s:o, s:s, s:o, s:b, s:o, s:s, s:b, s:s}", "name", a->cfg->groups[g].name, "role",

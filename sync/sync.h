@@ -102,8 +102,8 @@ struct sync_state {
 	bool equal;                       /* last digest comparison */
 	mono_t equal_at;
 	uint32_t own, copies, dirty;
-	uint32_t stored;    /* of the copies: wait in the store, not in the kernel */
-	bool committing;    /* a promotion takes them out of it */
+	uint32_t stored; /* of the copies: wait in the store, not in the kernel */
+	bool committing; /* a promotion takes them out of it */
 };
 
 struct sync_report {

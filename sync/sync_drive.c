@@ -253,8 +253,9 @@ static void tell_state(struct sync_run *r)
 	mono_t now = clock_mono();
 	sync_state_get(r->core, &rep.state);
 	const struct sync_state *a = &rep.state, *b = &r->told;
-	bool flags = a->committing != b->committing || a->data_up != b->data_up || a->peer_has_all != b->peer_has_all || a->have_all != b->have_all ||
-		     a->equal != b->equal || memcmp(a->has_all, b->has_all, sizeof(a->has_all)) != 0;
+	bool flags = a->committing != b->committing || a->data_up != b->data_up || a->peer_has_all != b->peer_has_all ||
+		     a->have_all != b->have_all || a->equal != b->equal ||
+		     memcmp(a->has_all, b->has_all, sizeof(a->has_all)) != 0;
 	bool counts =
 	    a->own != b->own || a->copies != b->copies || a->dirty != b->dirty || a->equal_at.ns != b->equal_at.ns;
 	if (!flags && !r->state_unsent && !(counts && mono_due(r->counts_at, now)))
@@ -290,7 +291,8 @@ static void answer_commit(struct sync_run *r)
 	r->commit.on = false;
 	rep.degraded = sync_stored(r->core) > 0;
 	if (r->st.committed < r->core->stats.store_out)
-		log_notice(LOG_SYNC, "%" PRIu64 " copies of the store are in the kernel after %" PRId64 " ms, %" PRIu32 " wait",
+		log_notice(LOG_SYNC,
+			   "%" PRIu64 " copies of the store are in the kernel after %" PRId64 " ms, %" PRIu32 " wait",
 			   r->core->stats.store_out - r->st.committed,
 			   mono_sub(clock_mono(), r->commit.until) / NS_PER_MS, sync_stored(r->core));
 	r->st.committed = r->core->stats.store_out;

@@ -353,9 +353,9 @@ struct sync_view {
 	bool mine;
 	enum sync_disposition disp;
 	enum sync_why why;
-	int err;       /* failed, standby-full, table-full: errno ... */
+	int err;                 /* failed, standby-full, table-full: errno ... */
 	enum sync_reject reject; /* ... and what it means */
-	uint32_t peer; /* failed, pending: the node concerned, 0: none */
+	uint32_t peer;           /* failed, pending: the node concerned, 0: none */
 	bool in_kernel;
 };
 /* Fills out[max] from the walk on; returns how many; w->active becomes false at the end. Start with sess_walk_start. */

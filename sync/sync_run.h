@@ -85,7 +85,7 @@ struct sync_run_stats {
 	uint64_t reports_lost;
 	uint64_t fences, fences_degraded;
 	uint64_t committed; /* store_out when a commit was last said to be over */
-	uint64_t held; /* sends held until the newest role epoch was known */
+	uint64_t held;      /* sends held until the newest role epoch was known */
 	uint64_t clients, clients_refused, clients_cut;
 	uint64_t addr_dumps;
 	uint64_t stalls;

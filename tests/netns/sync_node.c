@@ -68,8 +68,8 @@ static void on_beat(void *arg, mono_t deadline)
 
 static void on_report(void *arg, const struct sync_report *r)
 {
-	static const char *const names[] = { "pong",    "fenced",   "authority", "flushed",
-					     "applied", "ctl-conn", "state",     "stopped", "committed" };
+	static const char *const names[] = { "pong",     "fenced", "authority", "flushed",  "applied",
+					     "ctl-conn", "state",  "stopped",   "committed" };
 	(void)arg;
 	if (r->type == SYNC_REP_CTL_CONN) {
 		peer_ctl_adopt(ctl, r->fd, r->ssl, r->peer_node);

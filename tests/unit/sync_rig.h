@@ -33,7 +33,7 @@ struct rig_node {
 	bool mute_events; /* events are lost */
 	bool no_ops;      /* the injector stands still */
 	bool no_sweep;
-	bool level; /* the core is told how full the table is */
+	bool level;                     /* the core is told how full the table is */
 	struct ct_tuple made[RIG_KERN]; /* what was created, in order */
 	unsigned n_made;
 	bool cut; /* records this node sends wait */
