@@ -4,6 +4,7 @@
 #include <unistd.h>
 #include "daemon/base/log.h"
 #include "daemon/base/mono.h"
+#include "sync/ct.h"
 #include "tests/unit/cfg_util.h"
 
 static char dir[64];
@@ -147,6 +148,34 @@ START_TEST(everything)
 }
 END_TEST
 
+START_TEST(policy)
+{
+	struct cfg *c =
+	    good("sync = { min_age = 2.5; min_ages = ( { protocols = ( \"udp\", \"icmp\" ); min_age = 7; }, "
+		 "{ protocols = ( \"icmp\" ); min_age = 0; } ); tcp_states = ( \"established\", \"syn_sent\" );\n"
+		 "strict_window_after = 30; expectations = ( ); ignore = ( { interface = \"lan0\"; port = 53; }, "
+		 "\"10.0.0.0/8\" ); };");
+	const struct sync_conf *s = &c->sync;
+
+	ck_assert_uint_eq(s->min_age_s[SYNC_PROTO_TCP], 3); /* whole seconds, no less than asked for */
+	ck_assert_uint_eq(s->min_age_s[SYNC_PROTO_UDP], 7);
+	ck_assert_uint_eq(s->min_age_s[SYNC_PROTO_ICMP], 0);
+	ck_assert_uint_eq(s->min_age_s[SYNC_PROTO_OTHER], 3);
+	ck_assert_uint_eq(s->tcp_states, 1u << CT_TCP_ESTABLISHED | 1u << CT_TCP_SYN_SENT);
+	ck_assert_uint_eq(s->strict_after_s, 30);
+	ck_assert_uint_eq(s->n_ignore, 2);
+	ck_assert_str_eq(s->ignore[0].ifname, "lan0");
+	ck_assert_uint_eq(s->ignore[0].port_low, 53);
+	ck_assert_str_eq(s->ignore[1].ifname, "");
+	cfg_free(c);
+	c = good("vrrp = { instances = ( " LAN " ); }; sync = { quick = true; tcp_states = ( \"syn_sent\" ); };");
+	ck_assert(c->sync.quick && c->sync.tcp_states == 1u << CT_TCP_SYN_SENT);
+	ck_assert_uint_eq(c->sync.min_age_s[SYNC_PROTO_TCP], 0);
+	ck_assert_uint_eq(c->sync.strict_after_s, 0);
+	cfg_free(c);
+}
+END_TEST
+
 START_TEST(one_and_one_point_zero_are_the_same_time)
 {
 	const char *base = "vrrp = { instances = ( { name = \"l\"; interface = \"e\"; vrid = 1; advert_interval = 1; "
@@ -232,6 +261,27 @@ START_TEST(wrong_values)
 		  "test.conf:4: sync.ignore[0].last_port = 9", "needs port" },
 		{ "#end", "sync = { ignore = ( { port = 10; last_port = 9; } ); };",
 		  "test.conf:4: sync.ignore[0].last_port = 9", "lies before port" },
+		{ "#end", "sync = { ignore = ( { interface = \"a/b\"; } ); };",
+		  "test.conf:4: sync.ignore[0].interface = \"a/b\"", "interface" },
+		{ "#end", "sync = { expectations = ( \"ftp\" ); };", "test.conf:4: sync.expectations",
+		  "expect-sync comes in a later version and is refused until then" },
+		{ "#end", "sync = { expectations = ( \"all\", \"sip\" ); };", "test.conf:4: sync.expectations",
+		  "remove the key" },
+		{ "#end", "sync = { min_age = 3601; };", "test.conf:4: sync.min_age = 3601", "0 to 3600" },
+		{ "#end", "sync = { min_ages = ( { protocols = ( \"udp\" ); } ); };",
+		  "test.conf:4: sync.min_ages[0].min_age: is missing", "seconds" },
+		{ "#end", "sync = { min_ages = ( { min_age = 1; } ); };",
+		  "test.conf:4: sync.min_ages[0].protocols: is missing", "udplite" },
+		{ "#end", "sync = { quick = true; min_age = 5; };", "test.conf:4: sync.min_age = 5",
+		  "set one of them" },
+		{ "#end", "sync = { quick = true; min_ages = ( { protocols = ( \"udp\" ); min_age = 5; } ); };",
+		  "test.conf:4: sync.min_ages[0].min_age = 5", "set one of them" },
+		{ "#end", "sync = { quick = true; tcp_states = ( \"established\" ); };", "test.conf:4: sync.tcp_states",
+		  "lacks syn_sent" },
+		{ "#end", "sync = { tcp_states = ( \"listen\" ); };", "test.conf:4: sync.tcp_states = \"listen\"",
+		  "close_wait" },
+		{ "#end", "sync = { strict_window_after = -1; };", "test.conf:4: sync.strict_window_after = -1",
+		  "0 to 86400" },
 		{ "#end", "node = { log = { level = \"warn\"; }; };", "test.conf:4: node.log.level = \"warn\"",
 		  "\"warning\"" },
 		{ "#end", "node = { run_dir = \"run\"; };", "test.conf:4: node.run_dir = \"run\"", "absolute path" },
@@ -423,6 +473,7 @@ int main(void)
 	tcase_set_timeout(t, 30);
 	tcase_add_test(t, defaults);
 	tcase_add_test(t, everything);
+	tcase_add_test(t, policy);
 	tcase_add_test(t, one_and_one_point_zero_are_the_same_time);
 	tcase_add_test(t, wrong_values);
 	tcase_add_test(t, syntax);
