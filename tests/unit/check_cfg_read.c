@@ -151,7 +151,8 @@ END_TEST
 START_TEST(policy)
 {
 	struct cfg *c =
-	    good("sync = { min_age = 2.5; min_ages = ( { protocols = ( \"udp\", \"icmp\" ); min_age = 7; }, "
+	    good("vrrp = { instances = ( " LAN
+		 " ); }; sync = { min_age = 2.5; min_ages = ( { protocols = ( \"udp\", \"icmp\" ); min_age = 7; }, "
 		 "{ protocols = ( \"icmp\" ); min_age = 0; } ); tcp_states = ( \"established\", \"syn_sent\" );\n"
 		 "strict_window_after = 30; expectations = ( ); ignore = ( { interface = \"lan0\"; port = 53; }, "
 		 "\"10.0.0.0/8\" ); };");
