@@ -136,7 +136,7 @@ static json_t *next_line(struct client *c, char *message, size_t size)
 }
 
 /* Reads until the end record of this id (or one without id: a refused connection). */
-static int read_answer(struct client *c, uint32_t id, json_t **data, char *message, size_t size)
+static int read_answer(struct client *c, uint32_t id, client_piece_fn fn, void *arg, char *message, size_t size)
 {
 	for (;;) {
 		json_t *j = next_line(c, message, size);
@@ -153,19 +153,17 @@ static int read_answer(struct client *c, uint32_t id, json_t **data, char *messa
 			return code;
 		}
 		json_t *d = json_object_get(j, "data");
-		if (d && got == id) {
-			json_decref(*data);
-			*data = json_incref(d);
-		}
+		if (d && got == id)
+			fn(arg, d);
 		json_decref(j);
 	}
 }
 
-int client_ask(struct client *c, enum ctl_cmd cmd, json_t *args, json_t **data, char *message, size_t size)
+int client_ask_each(struct client *c, enum ctl_cmd cmd, json_t *args, client_piece_fn fn, void *arg, char *message,
+		    size_t size)
 {
 	uint32_t id = c->next_id++;
 
-	*data = NULL;
 	message[0] = '\0';
 	if (c->fd >= 0 && stale(c))
 		hang_up(c);
@@ -177,13 +175,28 @@ int client_ask(struct client *c, enum ctl_cmd cmd, json_t *args, json_t **data, 
 		hang_up(c);
 		return CTL_UNREACHABLE;
 	}
-	rc = read_answer(c, id, data, message, size);
+	rc = read_answer(c, id, fn, arg, message, size);
+	/* such a connection was passed on and ends with its answer */
+	if (ctl_cmd_def(cmd)->thread == CTL_ON_SESSION)
+		hang_up(c);
+	return rc;
+}
+
+static void keep_last(void *arg, json_t *piece)
+{
+	json_t **data = arg;
+
+	json_decref(*data);
+	*data = json_incref(piece);
+}
+
+int client_ask(struct client *c, enum ctl_cmd cmd, json_t *args, json_t **data, char *message, size_t size)
+{
+	*data = NULL;
+	int rc = client_ask_each(c, cmd, args, keep_last, data, message, size);
 	if (rc != CTL_OK) {
 		json_decref(*data);
 		*data = NULL;
 	}
-	/* such a connection was passed on and ends with its answer */
-	if (ctl_cmd_def(cmd)->thread == CTL_ON_SESSION)
-		hang_up(c);
 	return rc;
 }

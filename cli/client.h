@@ -27,6 +27,14 @@ struct client {
 /* Does not connect yet. path must outlive the client. */
 void client_init(struct client *c, const char *path);
 void client_close(struct client *c);
+/* One data object, as it comes; borrowed. */
+typedef void (*client_piece_fn)(void *arg, json_t *piece);
+/*
+ * Sends cmd with args (borrowed, may be NULL); hands over each data object of the answer. Returns the code of the answer,
+ * message what went wrong, perhaps after pieces.
+ */
+int client_ask_each(struct client *c, enum ctl_cmd cmd, json_t *args, client_piece_fn fn, void *arg, char *message,
+		    size_t size);
 /*
  * Sends cmd with args (borrowed, may be NULL). Returns the code of the answer; *data is the last data object (NULL if
  * none; the caller's to json_decref), message what went wrong.

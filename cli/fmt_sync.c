@@ -116,8 +116,10 @@ void fmt_sync_status(const json_t *data, FILE *out)
 		fmt_bool(data, "quick") ? ", from the first packet" : "");
 	fprintf(out, "lease              : %s\n", fmt_us(fmt_int(data, "lease_us"), lease, sizeof(lease)));
 	fprintf(out, "ExpectationSync    : %s\n", fmt_str(data, "expectation_sync"));
-	fprintf(out, "sessions           : %llu own, %llu copies, %llu waiting to be sent\n\n", num(data, "own"),
+	fprintf(out, "sessions           : %llu own, %llu copies, %llu waiting to be sent\n", num(data, "own"),
 		num(data, "copies"), num(data, "dirty"));
+	fmt_sync_insync(json_object_get(data, "sync"), out);
+	fputc('\n', out);
 	status_peers(data, out);
 	fmt_order(json_object_get(data, "order"), out);
 }

@@ -157,6 +157,7 @@ static void fmt_force(const json_t *data, FILE *out)
 
 void fmt_text(enum ctl_cmd cmd, const json_t *data, bool detail, FILE *out)
 {
+	struct fmt_rows rows = { 0 };
 	char buf[40];
 
 	switch (cmd) {
@@ -171,6 +172,30 @@ void fmt_text(enum ctl_cmd cmd, const json_t *data, bool detail, FILE *out)
 		break;
 	case CTL_SHOW_SYNC_STATUS:
 		fmt_sync_status(data, out);
+		break;
+	case CTL_SHOW_SYNC_PEERS:
+		fmt_sync_peers(data, out);
+		break;
+	case CTL_SHOW_SYNC_QUEUE:
+		fmt_sync_queue(data, out);
+		break;
+	case CTL_SHOW_SYNC_LAG:
+		fmt_sync_lag(data, out);
+		break;
+	case CTL_SHOW_SYNC_FILTERS:
+		fmt_sync_filters(data, out);
+		break;
+	case CTL_SHOW_SYNC_INTERNAL:
+	case CTL_SHOW_SYNC_EXTERNAL:
+	case CTL_SHOW_CONNTRACK_IPV4:
+	case CTL_SHOW_CONNTRACK_IPV6:
+		fmt_rows_piece(&rows, data, out);
+		break;
+	case CTL_SHOW_SESSION_STATISTICS:
+		fmt_session_statistics(data, out);
+		break;
+	case CTL_SHOW_SESSION_POLICY:
+		fmt_session_policy(data, out);
 		break;
 	case CTL_SHOW_FAILOVER_HISTORY:
 		fmt_failover_history(data, out);

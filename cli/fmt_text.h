@@ -31,6 +31,27 @@ void fmt_order(const json_t *order, FILE *out);
 void fmt_restart(const json_t *data, FILE *out);
 void fmt_cleared(const json_t *data, FILE *out);
 void fmt_ipsec(const json_t *data, FILE *out);
+void fmt_session_statistics(const json_t *data, FILE *out);
+void fmt_session_policy(const json_t *data, FILE *out);
+void fmt_sync_peers(const json_t *data, FILE *out);
+void fmt_sync_queue(const json_t *data, FILE *out);
+void fmt_sync_lag(const json_t *data, FILE *out);
+void fmt_sync_filters(const json_t *data, FILE *out);
+/* "in sync as of 0.8 s ago", or what is missing. */
+void fmt_sync_insync(const json_t *sync, FILE *out);
+
+/*
+ * A list of sessions comes in pieces, and each is printed as it comes: column widths are those of the first sessions, and
+ * grow when they must.
+ */
+#define FMT_ROWS_COLS 8
+struct fmt_rows {
+	bool legend, head;
+	int width[FMT_ROWS_COLS];
+};
+/* Is the answer of this command such a list? */
+bool fmt_is_rows(enum ctl_cmd cmd);
+void fmt_rows_piece(struct fmt_rows *st, const json_t *piece, FILE *out);
 
 /* Access with a default. */
 json_int_t fmt_int(const json_t *o, const char *key);

@@ -106,6 +106,10 @@ static const char *branch_help(const char *word, size_t len)
 		{ "debug", "Log more" },
 		{ "no", "Undo" },
 		{ "conntrack-sync", "Session replication" },
+		{ "conntrack", "Sessions" },
+		{ "session", "Sessions by kind" },
+		{ "table", "One by one" },
+		{ "cache", "Replicated sessions one by one" },
 		{ "failover", "Role changes" },
 	};
 

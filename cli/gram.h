@@ -17,9 +17,9 @@
 #include <stdint.h>
 #include "daemon/ctl_proto.h"
 
-#define GRAM_WORDS_MAX 24
+#define GRAM_WORDS_MAX 32
 #define GRAM_WORD_MAX  128 /* with NUL */
-#define GRAM_ARGS_MAX  4
+#define GRAM_ARGS_MAX  12
 #define GRAM_CANDS_MAX 32
 
 struct gram_line {

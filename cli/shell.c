@@ -97,11 +97,15 @@ static json_t *args_of(const struct gram_match *m)
 
 static void print_list(FILE *out)
 {
-	char syntax[160];
+	char syntax[400];
 
-	for (int c = 0; c < CTL_CMD_N; c++)
-		fprintf(out, "  %-44s %s\n", gram_syntax((enum ctl_cmd)c, syntax, sizeof(syntax)),
-			ctl_cmd_def((enum ctl_cmd)c)->help);
+	for (int c = 0; c < CTL_CMD_N; c++) {
+		gram_syntax((enum ctl_cmd)c, syntax, sizeof(syntax));
+		if (strlen(syntax) <= 44)
+			fprintf(out, "  %-44s %s\n", syntax, ctl_cmd_def((enum ctl_cmd)c)->help);
+		else
+			fprintf(out, "  %s\n%47s%s\n", syntax, "", ctl_cmd_def((enum ctl_cmd)c)->help);
+	}
 }
 
 static void print_help(FILE *out)
@@ -124,6 +128,69 @@ static int run_local(struct shell *sh, enum ctl_cmd cmd)
 	else
 		sh->leave = true;
 	return CTL_OK;
+}
+
+/* A list that comes in pieces, printed as they come: a million sessions need no memory here. */
+struct rows_out {
+	FILE *out;
+	bool json;
+	size_t n;
+	struct fmt_rows rows;
+	json_t *rest; /* what is no session */
+};
+
+static void rows_piece(void *arg, json_t *piece)
+{
+	struct rows_out *r = arg;
+	json_t *s;
+	size_t i;
+
+	if (!r->json) {
+		fmt_rows_piece(&r->rows, piece, r->out);
+		return;
+	}
+	json_array_foreach(json_object_get(piece, "sessions"), i, s)
+	{
+		fputs(r->n++ ? ",\n" : "{\n\"sessions\": [\n", r->out);
+		json_dumpf(s, r->out, JSON_COMPACT);
+	}
+	json_object_update(r->rest, piece);
+	json_object_del(r->rest, "sessions");
+}
+
+/* The other members follow the list; an error in its midst is one of them. */
+static void rows_json_end(struct rows_out *r, int code, const char *message)
+{
+	const char *key;
+	json_t *v;
+
+	fputs(r->n ? "\n]" : "{\n\"sessions\": []", r->out);
+	if (code != CTL_OK)
+		json_object_set_new(r->rest, "error", json_pack("{s:i,s:s}", "code", code, "message", message));
+	json_object_foreach(r->rest, key, v)
+	{
+		fprintf(r->out, ",\n\"%s\": ", key);
+		json_dumpf(v, r->out, JSON_COMPACT | JSON_ENCODE_ANY);
+	}
+	fputs("\n}\n", r->out);
+}
+
+static int run_rows(struct shell *sh, const struct gram_match *m, const char *text)
+{
+	char message[400];
+	struct rows_out r = { .out = sh->out, .json = m->json, .rest = json_object() };
+	json_t *args = args_of(m);
+	int code = client_ask_each(&sh->client, m->cmd, args, rows_piece, &r, message, sizeof(message));
+
+	json_decref(args);
+	if (code != CTL_OK && m->json && r.n == 0)
+		error_json(sh, code, message, text);
+	else if (m->json)
+		rows_json_end(&r, code, message);
+	else if (code != CTL_OK)
+		fprintf(sh->out, "%% %s\n", message);
+	json_decref(r.rest);
+	return code;
 }
 
 static int run_remote(struct shell *sh, const struct gram_match *m, const char *text)
@@ -183,6 +250,8 @@ int shell_line(struct shell *sh, const char *text)
 		return bad_line(sh, &m, text, strcmp(line.word[line.n - 1], "json") == 0);
 	if (ctl_cmd_def(m.cmd)->thread == CTL_ON_CLIENT)
 		return run_local(sh, m.cmd);
+	if (fmt_is_rows(m.cmd))
+		return run_rows(sh, &m, text);
 	return run_remote(sh, &m, text);
 }
 

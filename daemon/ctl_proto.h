@@ -57,6 +57,26 @@ enum ctl_impact {
 	  "Counters of session replication")                                                                         \
 	X(CTL_SHOW_SYNC_STATUS, "show conntrack-sync status", CTL_VIEW, CTL_ON_SESSION, CTL_IMPACT_NONE,             \
 	  "State of session replication and of its peers")                                                           \
+	X(CTL_SHOW_SYNC_PEERS, "show conntrack-sync peers", CTL_VIEW, CTL_ON_SESSION, CTL_IMPACT_NONE,               \
+	  "Data connections to the peers, what went through them")                                                   \
+	X(CTL_SHOW_SYNC_QUEUE, "show conntrack-sync queue", CTL_VIEW, CTL_ON_SESSION, CTL_IMPACT_NONE,               \
+	  "What waits, how much may wait, what happens then")                                                        \
+	X(CTL_SHOW_SYNC_LAG, "show conntrack-sync lag", CTL_VIEW, CTL_ON_SESSION, CTL_IMPACT_NONE,                   \
+	  "How far the peers are behind")                                                                            \
+	X(CTL_SHOW_SYNC_FILTERS, "show conntrack-sync filters", CTL_VIEW, CTL_ON_SESSION, CTL_IMPACT_NONE,           \
+	  "Rules that leave sessions out, and how many they do")                                                     \
+	X(CTL_SHOW_SYNC_INTERNAL, "show conntrack-sync cache internal", CTL_VIEW, CTL_ON_SESSION, CTL_IMPACT_NONE,   \
+	  "Own sessions that are replicated or will be")                                                             \
+	X(CTL_SHOW_SYNC_EXTERNAL, "show conntrack-sync cache external", CTL_VIEW, CTL_ON_SESSION, CTL_IMPACT_NONE,   \
+	  "Copies of the peers' sessions")                                                                           \
+	X(CTL_SHOW_CONNTRACK_IPV4, "show conntrack table ipv4", CTL_VIEW, CTL_ON_SESSION, CTL_IMPACT_NONE,           \
+	  "IPv4 sessions, each with its disposition")                                                                \
+	X(CTL_SHOW_CONNTRACK_IPV6, "show conntrack table ipv6", CTL_VIEW, CTL_ON_SESSION, CTL_IMPACT_NONE,           \
+	  "IPv6 sessions, each with its disposition")                                                                \
+	X(CTL_SHOW_SESSION_STATISTICS, "show session statistics", CTL_VIEW, CTL_ON_SESSION, CTL_IMPACT_NONE,         \
+	  "Sessions here and at the peers, every difference explained")                                              \
+	X(CTL_SHOW_SESSION_POLICY, "show session policy", CTL_VIEW, CTL_ON_SESSION, CTL_IMPACT_NONE,                 \
+	  "Which kinds of sessions are replicated, when, and why not")                                               \
 	X(CTL_SHOW_FAILOVER_HISTORY, "show failover history", CTL_VIEW, CTL_ON_CONTROL, CTL_IMPACT_NONE,             \
 	  "Role changes, the newest first")                                                                          \
 	X(CTL_SHOW_FAILOVER_TIMELINE, "show failover timeline", CTL_VIEW, CTL_ON_CONTROL, CTL_IMPACT_NONE,           \
@@ -119,12 +139,33 @@ enum ctl_arg_type {
 	CTL_ARG_EPOCH,    /* COUNTER.NODE, a text in JSON */
 };
 
+/* What a list of sessions is limited to. */
+#define CTL_FILTER_ARGS(X, cmd)                                                                                       \
+	X(cmd, "source", "source", CTL_ARG_NAME, 1, 49, 0, "Address or prefix of the original source")                \
+	X(cmd, "destination", "destination", CTL_ARG_NAME, 1, 49, 0, "Address or prefix of the original destination") \
+	X(cmd, "port", "port", CTL_ARG_INT, 0, 65535, 0, "Port of any of its ends")                                   \
+	X(cmd, "protocol", "protocol", CTL_ARG_NAME, 1, 15, 0, "tcp, udp, icmp, ... or a number")                     \
+	X(cmd, "zone", "zone", CTL_ARG_INT, 0, 65535, 0, "Conntrack zone")                                            \
+	X(cmd, "mark", "mark", CTL_ARG_INT, 0, 4294967295, 0, "Connection mark")                                      \
+	X(cmd, "state", "state", CTL_ARG_NAME, 1, 15, 0, "TCP state or its code: established, es")                    \
+	X(cmd, "limit", "limit", CTL_ARG_INT, 1, 100000000, 0, "At most so many (all if left out)")
+
+#define CTL_SIDE_ARGS(X, cmd)                                                            \
+	X(cmd, "synced", NULL, CTL_ARG_FLAG, 0, 0, 0, "Only those that both nodes have") \
+	X(cmd, "unsynced", NULL, CTL_ARG_FLAG, 0, 0, 0, "Only those that wait, are skipped or failed")
+
 /* cmd, key in JSON, word typed before the value (NULL: none), type, min, max, required, help */
 #define CTL_ARG_TABLE(X)                                                                                            \
 	X(CTL_SHOW_VRRP, "detail", NULL, CTL_ARG_FLAG, 0, 0, 0, "Timers, peers and counters")                       \
 	X(CTL_SHOW_FAILOVER_HISTORY, "limit", NULL, CTL_ARG_INT, 1, 1000, 0, "How many (20 if left out)")           \
 	X(CTL_SHOW_FAILOVER_TIMELINE, "epoch", NULL, CTL_ARG_EPOCH, 0, 0, 0, "Which change (the last if left out)") \
 	X(CTL_SHOW_LOG, "limit", NULL, CTL_ARG_INT, 1, 4096, 0, "How many lines (50 if left out)")                  \
+	CTL_FILTER_ARGS(X, CTL_SHOW_CONNTRACK_IPV4)                                                                 \
+	CTL_SIDE_ARGS(X, CTL_SHOW_CONNTRACK_IPV4)                                                                   \
+	CTL_FILTER_ARGS(X, CTL_SHOW_CONNTRACK_IPV6)                                                                 \
+	CTL_SIDE_ARGS(X, CTL_SHOW_CONNTRACK_IPV6)                                                                   \
+	CTL_FILTER_ARGS(X, CTL_SHOW_SYNC_INTERNAL)                                                                  \
+	CTL_FILTER_ARGS(X, CTL_SHOW_SYNC_EXTERNAL)                                                                  \
 	X(CTL_FORCE_FAILOVER, "group", "group", CTL_ARG_NAME, 1, 31, 0, "Only this group (all if left out)")        \
 	X(CTL_MAINTENANCE_ENTER, "persistent", NULL, CTL_ARG_FLAG, 0, 0, 0, "Also after a restart or reboot")       \
 	X(CTL_MAINTENANCE_ENTER, "force", NULL, CTL_ARG_FLAG, 0, 0, 0, "Even if no other node can take over")       \

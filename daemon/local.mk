@@ -74,7 +74,7 @@ fuzz_ctl_LDADD = libdaemon_io.a libdaemon_core.a $(BASE_LIBS) $(JANSSON_LIBS) $(
 libdaemon_io_a_SOURCES += daemon/app.h daemon/app.c daemon/app_node.c daemon/app_garp.c daemon/app_net.c daemon/app_vrrp.c daemon/app_vmac.c daemon/app_accept.c daemon/app_peer.c daemon/app_ike.c \
 	daemon/app_tell.c daemon/reload.c daemon/reload_map.h daemon/reload_map.c daemon/show.h daemon/show.c daemon/show_vrrp.c daemon/show_failover.c \
 	daemon/show_ipsec.c daemon/show_act.c
-libdaemon_io_a_SOURCES += daemon/app_maint.c daemon/show_peer.c
+libdaemon_io_a_SOURCES += daemon/app_maint.c daemon/show_peer.c daemon/show_query.c
 sbin_PROGRAMS += keeptrackd
 keeptrackd_SOURCES = daemon/main.c
 keeptrackd_LDADD = libdaemon_io.a libdaemon_core.a libike_io.a libike_core.a libsync_io.a libsync_core.a libvrrp_io.a \

@@ -187,6 +187,10 @@ static int stall(struct app *a, struct ctl_request *req, json_t **reply)
 /* The connection passes to SYNC, which answers and closes it. */
 static int session(struct app *a, struct ctl_request *req, enum sync_client_kind kind, json_t **reply)
 {
+	struct sync_query query = { 0 };
+	if (kind == SYNC_CLIENT_TABLE &&
+	    show_query(req->cmd, req->args, &query, req->message, sizeof(req->message)) < 0)
+		return CTL_FAILED;
 	if (!a->sync) {
 		if (kind != SYNC_CLIENT_STATUS)
 			return fail(req, CTL_FAILED, "this node replicates nothing (no cluster is configured)");
@@ -199,7 +203,7 @@ static int session(struct app *a, struct ctl_request *req, enum sync_client_kind
 	int fd = ctl_detach(req);
 	if (fd < 0)
 		return CTL_FAILED;
-	struct sync_cmd cmd = { .type = SYNC_CMD_CLIENT, .fd = fd, .client = kind, .client_id = id };
+	struct sync_cmd cmd = { .type = SYNC_CMD_CLIENT, .fd = fd, .client = kind, .client_id = id, .query = query };
 	if (sync_thread_send(a->sync, &cmd) < 0)
 		ctl_refuse(fd, id, CTL_FAILED, "the replication thread takes no commands");
 	return CTL_OK;
@@ -232,6 +236,23 @@ int app_ctl(void *app, struct ctl_request *req, json_t **reply)
 		return session(a, req, SYNC_CLIENT_STATISTICS, reply);
 	case CTL_SHOW_SYNC_STATUS:
 		return session(a, req, SYNC_CLIENT_STATUS, reply);
+	case CTL_SHOW_SYNC_PEERS:
+		return session(a, req, SYNC_CLIENT_PEERS, reply);
+	case CTL_SHOW_SYNC_QUEUE:
+		return session(a, req, SYNC_CLIENT_QUEUE, reply);
+	case CTL_SHOW_SYNC_LAG:
+		return session(a, req, SYNC_CLIENT_LAG, reply);
+	case CTL_SHOW_SYNC_FILTERS:
+		return session(a, req, SYNC_CLIENT_FILTERS, reply);
+	case CTL_SHOW_SYNC_INTERNAL:
+	case CTL_SHOW_SYNC_EXTERNAL:
+	case CTL_SHOW_CONNTRACK_IPV4:
+	case CTL_SHOW_CONNTRACK_IPV6:
+		return session(a, req, SYNC_CLIENT_TABLE, reply);
+	case CTL_SHOW_SESSION_STATISTICS:
+		return session(a, req, SYNC_CLIENT_SESSION_STATISTICS, reply);
+	case CTL_SHOW_SESSION_POLICY:
+		return session(a, req, SYNC_CLIENT_POLICY, reply);
 	case CTL_SHOW_FAILOVER_HISTORY:
 		*reply = show_failover_history(a, limit_of(req, 20));
 		return CTL_OK;

@@ -106,6 +106,13 @@ void act_new(struct sync_run *r, const struct sync_cmd *c)
 	case SYNC_CLIENT_STATISTICS:
 	case SYNC_CLIENT_STATUS:
 	case SYNC_CLIENT_SESSIONS:
+	case SYNC_CLIENT_TABLE:
+	case SYNC_CLIENT_SESSION_STATISTICS:
+	case SYNC_CLIENT_POLICY:
+	case SYNC_CLIENT_PEERS:
+	case SYNC_CLIENT_QUEUE:
+	case SYNC_CLIENT_LAG:
+	case SYNC_CLIENT_FILTERS:
 	case SYNC_CLIENT_EXPLAIN:
 		break;
 	}

@@ -5,6 +5,7 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_compat.h>
 #include <linux/netlink.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -561,6 +562,15 @@ void ct_io_stats_clear(struct ct_io *io)
 {
 	io->st =
 	    (struct ct_io_stats){ .rcvbuf = io->st.rcvbuf, .portid = io->st.portid, .new_update = io->st.new_update };
+}
+
+uint32_t ct_io_rcv_used(const struct ct_io *io)
+{
+	uint32_t mem[SK_MEMINFO_VARS] = { 0 };
+	socklen_t len = sizeof(mem);
+	if (getsockopt(io->ev_fd, SOL_SOCKET, SO_MEMINFO, mem, &len) < 0)
+		return 0;
+	return mem[SK_MEMINFO_RMEM_ALLOC];
 }
 
 void ct_io_free(struct ct_io *io)

@@ -104,6 +104,17 @@ void ct_io_stats_clear(struct ct_io *io);
 /* net.netfilter.nf_conntrack_events = 1 in this namespace (2 leaves flows born unobserved mute for life). *was gets
  * the old value if not NULL. 0 or -errno. */
 int ct_io_events_on(int *was);
+/*
+ * The kernel's own counters of this namespace since boot, over all processors; each turns over at 2^32. Expectations that
+ * exist now: created minus deleted. -ENOENT: this kernel has no such file (CONFIG_NF_CONNTRACK_PROCFS).
+ */
+struct ct_kernel_stats {
+	uint32_t invalid, insert_failed, drop, early_drop; /* packets, all protocols together */
+	uint32_t expect_created, expect_deleted;
+};
+int ct_io_kernel_stats(struct ct_kernel_stats *out);
+/* Bytes of the event socket's receive buffer in use now; 0 when that cannot be said. */
+uint32_t ct_io_rcv_used(const struct ct_io *io);
 /* nf_conntrack_max and nf_conntrack_count of this namespace. 0 or -errno. */
 int ct_io_table_size(uint32_t *max, uint32_t *count);
 

@@ -47,8 +47,10 @@ enum sync_rec_type {
 	SYNC_REC_REFUSED =
 	    13,            /* full: e.orig, version, err: the kernel here refuses your session; err 0: not any more */
 	SYNC_REC_ASK = 14, /* ask_id, e.orig (either direction, translated or not): what do you know of it? */
-	SYNC_REC_ANSWER = 15, /* ask_id, facts */
-	SYNC_REC_RESYNC = 16, /* send all that is yours again (a full bulk) */
+	SYNC_REC_ANSWER = 15,     /* ask_id, facts */
+	SYNC_REC_RESYNC = 16,     /* send all that is yours again (a full bulk) */
+	SYNC_REC_COUNTS_ASK = 17, /* somebody looks: how many sessions do you have, of which kind and why? */
+	SYNC_REC_COUNTS = 18,     /* counts: one protocol of the answer */
 };
 
 /* What a node knows of one session: the answer to ASK, and its half of `explain session`. */
@@ -95,6 +97,25 @@ struct sync_facts {
 	uint32_t kernel_count, kernel_max; /* entries in its kernel's table; 0: not known */
 };
 
+/* How many sessions of one protocol share a reason. The word travels, not a number: versions may differ in reasons. */
+#define SYNC_COUNT_ROWS 24
+#define SYNC_COUNT_WORD 24
+struct sync_count_row {
+	uint32_t count;
+	uint8_t disp; /* enum sync_disposition */
+	bool absent;  /* on record, but not in the kernel's table */
+	char word[SYNC_COUNT_WORD];
+};
+
+struct sync_count_set {
+	uint8_t proto; /* enum sync_proto */
+	uint8_t left;  /* sets of the same answer that follow */
+	uint8_t n_rows;
+	uint32_t age_ms;                /* of the figures when they left */
+	uint32_t half_open, half_close; /* TCP */
+	struct sync_count_row rows[SYNC_COUNT_ROWS];
+};
+
 struct sync_bucket {
 	uint32_t count;
 	uint64_t digest;
@@ -131,14 +152,20 @@ struct sync_rec {
 	uint32_t refused;
 	uint64_t digest_seq; /* seq of the judged DIGEST, 0: none yet */
 	bool equal;
-	/* BULK_BEGIN: bit b of byte b / 8 = bucket b takes part */
-	uint8_t mask[SYNC_BUCKETS / 8];
 	/* DIGEST_BUCKETS */
 	uint16_t first, n;
-	struct sync_bucket buckets[SYNC_BUCKETS_PER_REC];
-	/* ASK, ANSWER: ask_id is the asking node's own number */
+	/* ASK, ANSWER: the asking node's own number */
 	uint32_t ask_id;
-	struct sync_facts facts;
+	union {
+		/* BULK_BEGIN: bit b of byte b / 8 = bucket b takes part */
+		uint8_t mask[SYNC_BUCKETS / 8];
+		/* DIGEST_BUCKETS */
+		struct sync_bucket buckets[SYNC_BUCKETS_PER_REC];
+		/* ANSWER */
+		struct sync_facts facts;
+		/* COUNTS */
+		struct sync_count_set counts;
+	};
 };
 
 /* <0, 0, >0 */

@@ -17,6 +17,7 @@
 #include "daemon/base/mono.h"
 #include "sync/ct.h"
 #include "sync/sync_conf.h"
+#include "sync/sync_query.h"
 
 struct loop;
 struct sync_thread;
@@ -54,7 +55,14 @@ struct sync_authority {
 enum sync_client_kind {
 	SYNC_CLIENT_STATISTICS = 0,
 	SYNC_CLIENT_STATUS,
-	SYNC_CLIENT_SESSIONS,
+	SYNC_CLIENT_SESSIONS, /* every record, for tests */
+	SYNC_CLIENT_TABLE,    /* those that `query` matches */
+	SYNC_CLIENT_SESSION_STATISTICS,
+	SYNC_CLIENT_POLICY,
+	SYNC_CLIENT_PEERS,
+	SYNC_CLIENT_QUEUE,
+	SYNC_CLIENT_LAG,
+	SYNC_CLIENT_FILTERS,
 	SYNC_CLIENT_EXPLAIN, /* tuple. From here on: answered by client_act.c */
 	SYNC_CLIENT_RESET_INTERNAL,
 	SYNC_CLIENT_RESET_EXTERNAL,
@@ -72,7 +80,8 @@ struct sync_cmd {
 	struct ct_tuple tuple;
 	int fd;
 	enum sync_client_kind client;
-	uint32_t client_id; /* "id" of the request, echoed in its answer */
+	struct sync_query query; /* TABLE */
+	uint32_t client_id;      /* "id" of the request, echoed in its answer */
 	bool client_json_lines;
 	uint32_t uid; /* CLIENT, CLEAR: who asked, for the log */
 	int32_t pid;

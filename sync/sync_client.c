@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,24 +15,9 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 #include "daemon/base/log.h"
-#include "sync/sync_run.h"
+#include "sync/sync_client.h"
 
-enum { VIEW_CHUNK = 64, VIEW_PASSES = 8, OUT_ENOUGH = 64 << 10 };
-
-struct sync_client {
-	struct sync_run *run;
-	unsigned slot;
-	int fd;
-	enum sync_client_kind kind;
-	uint32_t id;
-	struct loop_fd *lfd;
-	struct loop_timer *idle, *again;
-	char *out;
-	size_t out_off, out_len, out_cap;
-	bool walking, ended;
-	struct sess_walk walk;
-	uint64_t by_why[SYNC_WHY_N];
-};
+enum { VIEW_PASSES = 8, OUT_ENOUGH = 64 << 10 };
 
 static void client_free(struct sync_client *c)
 {
@@ -87,28 +71,23 @@ static void say(struct sync_client *c, json_t *extra)
 	free(text);
 }
 
-static void say_data(struct sync_client *c, json_t *data)
+void client_say_data(struct sync_client *c, json_t *data)
 {
 	say(c, json_pack("{s:o}", "data", data));
 }
 
-static void say_end(struct sync_client *c)
+void client_say_end(struct sync_client *c)
 {
 	say(c, json_pack("{s:b,s:s,s:i}", "end", 1, "status", "ok", "code", 0));
 	c->ended = true;
 }
 
-static json_int_t u(uint64_t v)
-{
-	return (json_int_t)v;
-}
-
 static json_t *cache(uint32_t active, uint64_t created, uint64_t cfail, uint64_t updated, uint64_t ufail,
 		     uint64_t destroyed, uint64_t dfail)
 {
-	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "active", u(active), "created", u(created), "created_failed",
-			 u(cfail), "updated", u(updated), "updated_failed", u(ufail), "destroyed", u(destroyed),
-			 "destroyed_failed", u(dfail));
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "active", client_u(active), "created", client_u(created),
+			 "created_failed", client_u(cfail), "updated", client_u(updated), "updated_failed",
+			 client_u(ufail), "destroyed", client_u(destroyed), "destroyed_failed", client_u(dfail));
 }
 
 struct totals {
@@ -141,7 +120,7 @@ static uint64_t wire_drops(const struct sync_run *r)
 static void drop_row(json_t *list, const char *reason, uint64_t count)
 {
 	if (count > 0)
-		json_array_append_new(list, json_pack("{s:s,s:I}", "reason", reason, "count", u(count)));
+		json_array_append_new(list, json_pack("{s:s,s:I}", "reason", reason, "count", client_u(count)));
 }
 
 /* Everything that was not taken in, with its reason: the wire, the kernel's messages, the core, connections. */
@@ -170,7 +149,8 @@ static json_t *core_counters(const struct sync_run *r)
 {
 	json_t *o = json_object();
 	for (unsigned i = 0; i < SYNC_STATS_N; i++)
-		json_object_set_new(o, sync_stats_name(i), json_integer(u(((const uint64_t *)&r->core->stats)[i])));
+		json_object_set_new(o, sync_stats_name(i),
+				    json_integer(client_u(((const uint64_t *)&r->core->stats)[i])));
 	return o;
 }
 
@@ -179,13 +159,14 @@ static json_t *io_counters(const struct sync_run *r)
 	const struct ct_io_stats *ct = ct_io_stats(r->ct);
 	const struct sync_run_stats *s = &r->st;
 	const struct peer_listen_stats *li = peer_listen_stats(r->listen);
-	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "flushes", u(s->flushes),
-			 "injected", u(s->injected), "inject_calls", u(s->inject_calls), "inject_errors",
-			 u(s->inject_errors), "fences", u(s->fences), "fences_degraded", u(s->fences_degraded), "held",
-			 u(s->held), "stalls", u(s->stalls), "address_dumps", u(s->addr_dumps), "tlvs_skipped",
-			 u(r->wire.tlvs_skipped), "event_reads", u(ct->reads), "dump_restarts", u(ct->dump_restarts),
-			 "accepted", u(li->accepted), "authenticated", u(li->authenticated), "clients", u(s->clients),
-			 "clients_cut", u(s->clients_cut));
+	return json_pack(
+	    "{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "flushes", client_u(s->flushes),
+	    "injected", client_u(s->injected), "inject_calls", client_u(s->inject_calls), "inject_errors",
+	    client_u(s->inject_errors), "fences", client_u(s->fences), "fences_degraded", client_u(s->fences_degraded),
+	    "held", client_u(s->held), "stalls", client_u(s->stalls), "address_dumps", client_u(s->addr_dumps),
+	    "tlvs_skipped", client_u(r->wire.tlvs_skipped), "event_reads", client_u(ct->reads), "dump_restarts",
+	    client_u(ct->dump_restarts), "accepted", client_u(li->accepted), "authenticated",
+	    client_u(li->authenticated), "clients", client_u(s->clients), "clients_cut", client_u(s->clients_cut));
 }
 
 static json_t *sessions_by_reason(const struct sync_client *c)
@@ -196,7 +177,7 @@ static json_t *sessions_by_reason(const struct sync_client *c)
 		if (c->by_why[w] > 0)
 			json_array_append_new(list, json_pack("{s:s,s:s,s:I}", "disposition", sync_disposition_word(d),
 							      "reason", w == 0 ? "" : sync_why_word((enum sync_why)w),
-							      "count", u(c->by_why[w])));
+							      "count", client_u(c->by_why[w])));
 	}
 	return list;
 }
@@ -204,7 +185,8 @@ static json_t *sessions_by_reason(const struct sync_client *c)
 static json_t *digest_json(const struct sync_state *s, uint64_t differ)
 {
 	int64_t age = s->equal_at.ns == 0 ? 0 : mono_sub(clock_mono(), s->equal_at) / NS_PER_US;
-	return json_pack("{s:b,s:I,s:I}", "equal", s->equal, "age_us", (json_int_t)age, "buckets_differ", u(differ));
+	return json_pack("{s:b,s:I,s:I}", "equal", s->equal, "age_us", (json_int_t)age, "buckets_differ",
+			 client_u(differ));
 }
 
 static const char *own_address(const struct sync_run *r, unsigned link, char *buf)
@@ -220,11 +202,12 @@ static json_t *ours(struct sync_client *c, const struct sync_state *s)
 	const struct sync_stats *k = &r->core->stats;
 	uint64_t seen = ct->events[CT_EV_NEW] + ct->events[CT_EV_UPDATE] + ct->events[CT_EV_DESTROY];
 	return json_pack("{s:o,s:{s:I,s:I,s:I},s:I,s:{s:I,s:I,s:I,s:I},s:I,s:I,s:I,s:I,s:o,s:o,s:o,s:o}", "sessions",
-			 sessions_by_reason(c), "table", "entries", u(sess_count(&r->core->tbl)), "limit",
-			 u(r->core->tbl.limit), "used_bytes", u(sess_bytes(&r->core->tbl)), "dirty", u(s->dirty),
-			 "events", "received", u(seen), "own", u(k->events_own), "overruns", u(ct->overruns), "dumps",
-			 u(ct->dumps), "renewals", u(k->op_renewed), "expired", u(k->rx_expired), "claims",
-			 u(k->claims), "refused_old", u(k->refused_epoch + k->refused_version), "digest",
+			 sessions_by_reason(c), "table", "entries", client_u(sess_count(&r->core->tbl)), "limit",
+			 client_u(r->core->tbl.limit), "used_bytes", client_u(sess_bytes(&r->core->tbl)), "dirty",
+			 client_u(s->dirty), "events", "received", client_u(seen), "own", client_u(k->events_own),
+			 "overruns", client_u(ct->overruns), "dumps", client_u(ct->dumps), "renewals",
+			 client_u(k->op_renewed), "expired", client_u(k->rx_expired), "claims", client_u(k->claims),
+			 "refused_old", client_u(k->refused_epoch + k->refused_version), "digest",
 			 digest_json(s, k->buckets_resent), "drops", drops(r), "counters", core_counters(r), "thread",
 			 io_counters(r));
 }
@@ -238,21 +221,23 @@ static void say_statistics(struct sync_client *c)
 	char device[ADDR_TEXT_MAX];
 	sync_state_get(r->core, &s);
 	unsigned link = r->n_peers > 0 && r->peers[0]->active ? r->peers[0]->active->index : 0;
-	json_t *channel = json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I}", "device", own_address(r, link, device),
-				    "bytes_sent", u(t.tx_bytes), "bytes_received", u(t.rx_bytes), "packets_sent",
-				    u(t.tx_records), "packets_received", u(t.rx_records), "errors_sent",
-				    u(t.failed_links), "errors_received", u(wire_drops(r)));
-	say_data(c, json_pack("{s:o,s:o,s:{s:i,s:i},s:o,s:{s:I,s:I},s:o}", "internal",
-			      cache(s.own, k->events_new, k->table_full, k->events_update, 0, k->events_destroy, 0),
-			      "external",
-			      cache(s.copies, k->op_created, k->op_create_failed, k->op_updated, k->op_update_failed,
-				    k->op_deleted, k->op_delete_failed),
-			      "traffic", "bytes", 0, "packets", 0, "channel", channel, "messages", "malformed",
-			      u(wire_drops(r)), "lost", u(ct_io_stats(r->ct)->overruns), "ours", ours(c, &s)));
-	say_end(c);
+	json_t *channel =
+	    json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I}", "device", own_address(r, link, device), "bytes_sent",
+		      client_u(t.tx_bytes), "bytes_received", client_u(t.rx_bytes), "packets_sent",
+		      client_u(t.tx_records), "packets_received", client_u(t.rx_records), "errors_sent",
+		      client_u(t.failed_links), "errors_received", client_u(wire_drops(r)));
+	client_say_data(
+	    c,
+	    json_pack("{s:o,s:o,s:{s:i,s:i},s:o,s:{s:I,s:I},s:o}", "internal",
+		      cache(s.own, k->events_new, k->table_full, k->events_update, 0, k->events_destroy, 0), "external",
+		      cache(s.copies, k->op_created, k->op_create_failed, k->op_updated, k->op_update_failed,
+			    k->op_deleted, k->op_delete_failed),
+		      "traffic", "bytes", 0, "packets", 0, "channel", channel, "messages", "malformed",
+		      client_u(wire_drops(r)), "lost", client_u(ct_io_stats(r->ct)->overruns), "ours", ours(c, &s)));
+	client_say_end(c);
 }
 
-static const char *node_name(const struct sync_run *r, uint32_t node)
+const char *client_node_name(const struct sync_run *r, uint32_t node)
 {
 	const struct sync_node_conf *n = sync_conf_node(r->conf, node);
 	return n ? n->name : "";
@@ -276,12 +261,12 @@ static json_t *links_json(const struct sync_run *r, const struct data_peer *p)
 						: k->text[0]          ? k->text
 								      : peer_why_text(k->why),
 						"since_us", (json_int_t)(mono_sub(clock_mono(), k->since) / NS_PER_US),
-						"attempts", u(k->attempts), "connects", u(k->connects)));
+						"attempts", client_u(k->attempts), "connects", client_u(k->connects)));
 	}
 	return list;
 }
 
-static json_t *peer_json(const struct sync_run *r, const struct data_peer *p)
+json_t *client_peer_json(const struct sync_run *r, const struct data_peer *p)
 {
 	const struct sync_node_conf *n = sync_conf_node(r->conf, p->node);
 	const struct sync_peer *sp = sync_peer_get(r->core, p->node);
@@ -291,8 +276,8 @@ static json_t *peer_json(const struct sync_run *r, const struct data_peer *p)
 	if (n && p->n_links > 0)
 		addr_text(&n->addrs[k->index], a);
 	json_int_t age = sp && sp->equal_at.ns != 0 ? mono_sub(now, sp->equal_at) / NS_PER_US : 0;
-	return json_pack("{s:s,s:I,s:s,s:s,s:I,s:b,s:b,s:b,s:I,s:s,s:o}", "node", node_name(r, p->node), "node_id",
-			 u(p->node), "address", a, "data", p->active ? "up" : "down", "since_us",
+	return json_pack("{s:s,s:I,s:s,s:s,s:I,s:b,s:b,s:b,s:I,s:s,s:o}", "node", client_node_name(r, p->node),
+			 "node_id", client_u(p->node), "address", a, "data", p->active ? "up" : "down", "since_us",
 			 (json_int_t)(mono_sub(now, k->since) / NS_PER_US), "peer_has_all", sp && sp->has_all,
 			 "have_all", sp && sp->have_all, "equal", sp && sp->equal, "equal_us", age, "error",
 			 p->active            ? ""
@@ -315,17 +300,19 @@ static void say_status(struct sync_client *c)
 		authority = r->core->owner.auth.all ? "all" : r->core->owner.auth.any ? "some" : "none";
 	}
 	for (unsigned i = 0; i < r->n_peers; i++)
-		json_array_append_new(peers, peer_json(r, r->peers[i]));
-	say_data(c, json_pack("{s:b,s:b,s:s,s:b,s:o,s:I,s:s,s:s,s:s,s:I,s:I,s:I,s:o,s:o}", "enabled", r->conf->enabled,
-			      "replicate", r->conf->replicate, "store",
-			      r->conf->store == SYNC_STORE_HOT ? "hot" : "warm", "quick", r->conf->quick, "protocols",
-			      protocols, "lease_us", (json_int_t)(r->conf->lease_ns / NS_PER_US), "failover_mechanism",
-			      "vrrp", "expectation_sync", "disabled", "authority", authority, "own", u(s.own), "copies",
-			      u(s.copies), "dirty", u(s.dirty), "peers", peers, "order", act_json(r)));
-	say_end(c);
+		json_array_append_new(peers, client_peer_json(r, r->peers[i]));
+	client_say_data(c, json_pack("{s:b,s:b,s:s,s:b,s:o,s:I,s:s,s:s,s:s,s:I,s:I,s:I,s:o,s:o,s:o*}", "enabled",
+				     r->conf->enabled, "replicate", r->conf->replicate, "store",
+				     r->conf->store == SYNC_STORE_HOT ? "hot" : "warm", "quick", r->conf->quick,
+				     "protocols", protocols, "lease_us", (json_int_t)(r->conf->lease_ns / NS_PER_US),
+				     "failover_mechanism", "vrrp", "expectation_sync", "disabled", "authority",
+				     authority, "own", client_u(s.own), "copies", client_u(s.copies), "dirty",
+				     client_u(s.dirty), "peers", peers, "order", act_json(r), "sync",
+				     r->core ? client_insync_json(r) : NULL));
+	client_say_end(c);
 }
 
-static json_t *tuple_json(const struct ct_tuple *t)
+json_t *client_tuple_json(const struct ct_tuple *t)
 {
 	char src[ADDR_TEXT_MAX], dst[ADDR_TEXT_MAX];
 	struct addr a = addr_from_bytes(t->l3, t->src), b = addr_from_bytes(t->l3, t->dst);
@@ -350,47 +337,69 @@ static const char *protocol_name(uint8_t l4, char buf[8])
 	}
 }
 
+json_t *client_version_json(struct flow_version v)
+{
+	char text[64];
+	snprintf(text, sizeof(text), "%" PRIu64 ".%" PRIu32 "/%" PRIu32 ".%" PRIu32, v.epoch.counter, v.epoch.node,
+		 v.claim, v.node);
+	return json_string(text);
+}
+
 static void say_session(struct sync_client *c, const struct sync_view *v)
 {
-	char l4[8], version[64];
-	snprintf(version, sizeof(version), "%" PRIu64 ".%" PRIu32 "/%" PRIu32 ".%" PRIu32, v->version.epoch.counter,
-		 v->version.epoch.node, v->version.claim, v->version.node);
-	say_data(c, json_pack("{s:s,s:i,s:o,s:o,s:s,s:I,s:b,s:s,s:s,s:s,s:s,s:I,s:b,s:I}", "protocol",
-			      protocol_name(v->e.orig.l4, l4), "zone", (int)v->e.orig.zone, "original",
-			      tuple_json(&v->e.orig), "reply", tuple_json(&v->e.reply), "owner",
-			      node_name(c->run, v->version.node), "owner_id", u(v->version.node), "mine", v->mine,
-			      "version", version, "disposition", sync_disposition_word(v->disp), "reason",
-			      v->why == SYNC_WHY_NONE ? "" : sync_why_word(v->why), "error",
-			      v->err ? err_text(-v->err) : "", "timeout_us", (json_int_t)v->remaining_s * 1000000,
-			      "in_kernel", v->in_kernel, "peer_id", u(v->peer)));
+	char l4[8];
+	client_say_data(
+	    c, json_pack("{s:s,s:i,s:o,s:o,s:s,s:I,s:b,s:o,s:s,s:s,s:s,s:I,s:b,s:I}", "protocol",
+			 protocol_name(v->e.orig.l4, l4), "zone", (int)v->e.orig.zone, "original",
+			 client_tuple_json(&v->e.orig), "reply", client_tuple_json(&v->e.reply), "owner",
+			 client_node_name(c->run, v->version.node), "owner_id", client_u(v->version.node), "mine",
+			 v->mine, "version", client_version_json(v->version), "disposition",
+			 sync_disposition_word(v->disp), "reason", v->why == SYNC_WHY_NONE ? "" : sync_why_word(v->why),
+			 "error", v->err ? err_text(-v->err) : "", "timeout_us", (json_int_t)v->remaining_s * 1000000,
+			 "in_kernel", v->in_kernel, "peer_id", client_u(v->peer)));
+}
+
+static void take_view(struct sync_client *c, const struct sync_view *v)
+{
+	if (c->kind == SYNC_CLIENT_SESSIONS)
+		say_session(c, v);
+	else if (c->kind == SYNC_CLIENT_FILTERS)
+		client_filter_view(c, v);
+	else
+		c->by_why[v->why]++;
 }
 
 /* A part of the walk; more follows while c->walking and the reader keeps up. */
 static void walk_some(struct sync_client *c)
 {
-	static struct sync_view view[VIEW_CHUNK]; /* SYNC thread only */
+	static struct sync_view view[SYNC_VIEW_CHUNK]; /* SYNC thread only */
 	for (unsigned i = 0; i < VIEW_PASSES && c->walking && c->out_len < OUT_ENOUGH; i++) {
-		unsigned n = sync_view(c->run->core, &c->walk, view, VIEW_CHUNK, clock_mono());
-		for (unsigned j = 0; j < n; j++) {
-			if (c->kind == SYNC_CLIENT_SESSIONS)
-				say_session(c, &view[j]);
-			else
-				c->by_why[view[j].why]++;
-		}
+		unsigned n = sync_view(c->run->core, &c->walk, view, SYNC_VIEW_CHUNK, clock_mono());
 		c->walking = c->walk.active;
+		if (c->kind == SYNC_CLIENT_TABLE)
+			client_table_views(c, view, n);
+		else
+			for (unsigned j = 0; j < n; j++)
+				take_view(c, &view[j]);
 	}
 	if (c->walking)
 		return;
 	if (c->kind == SYNC_CLIENT_STATISTICS)
 		say_statistics(c);
+	else if (c->kind == SYNC_CLIENT_TABLE)
+		client_table_end(c);
+	else if (c->kind == SYNC_CLIENT_FILTERS)
+		client_filters(c);
 	else
-		say_end(c);
+		client_say_end(c);
 }
 
 static void client_step(struct sync_client *c)
 {
 	if (!c->ended && c->walking)
 		walk_some(c);
+	if (!c->ended && c->waiting)
+		c->waiting = !client_count_look(c);
 	while (c->out_len > 0) {
 		ssize_t n = send(c->fd, c->out + c->out_off, c->out_len, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (n < 0 && errno == EINTR)
@@ -412,6 +421,8 @@ static void client_step(struct sync_client *c)
 	loop_fd_set(c->lfd, c->out_len > 0 ? LOOP_WRITE : 0);
 	if (c->walking && c->out_len < OUT_ENOUGH)
 		loop_timer_set(c->again, clock_mono());
+	else if (c->waiting)
+		loop_timer_set(c->again, mono_add(clock_mono(), SYNC_CLIENT_LOOK_NS));
 }
 
 static void on_writable(void *arg, int fd, unsigned events)
@@ -446,6 +457,43 @@ void client_refuse(int fd, uint32_t id, const char *text)
 	close(fd);
 }
 
+static void begin(struct sync_client *c)
+{
+	switch (c->kind) {
+	case SYNC_CLIENT_STATUS:
+		say_status(c);
+		break;
+	case SYNC_CLIENT_SESSION_STATISTICS:
+		client_count_begin(c);
+		break;
+	case SYNC_CLIENT_POLICY:
+		client_policy(c);
+		break;
+	case SYNC_CLIENT_PEERS:
+		client_peers(c);
+		break;
+	case SYNC_CLIENT_QUEUE:
+		client_queue(c);
+		break;
+	case SYNC_CLIENT_LAG:
+		client_lag(c);
+		break;
+	case SYNC_CLIENT_STATISTICS:
+	case SYNC_CLIENT_SESSIONS:
+	case SYNC_CLIENT_TABLE:
+	case SYNC_CLIENT_FILTERS:
+		c->walking = true;
+		sess_walk_start(&c->walk);
+		break;
+	case SYNC_CLIENT_EXPLAIN: /* client_act.c */
+	case SYNC_CLIENT_RESET_INTERNAL:
+	case SYNC_CLIENT_RESET_EXTERNAL:
+	case SYNC_CLIENT_RESTART:
+	case SYNC_CLIENT_RESYNC:
+		break;
+	}
+}
+
 void client_new(struct sync_run *r, const struct sync_cmd *cmd)
 {
 	unsigned slot = 0;
@@ -457,12 +505,14 @@ void client_new(struct sync_run *r, const struct sync_cmd *cmd)
 		client_refuse(cmd->fd, cmd->client_id, "too many session commands are running; try again");
 		return;
 	}
-	if (!r->core && cmd->client != SYNC_CLIENT_STATUS) {
+	if (!r->core && cmd->client != SYNC_CLIENT_STATUS && cmd->client != SYNC_CLIENT_POLICY) {
 		free(c);
 		client_refuse(cmd->fd, cmd->client_id, "session replication is off (sync.replicate = false)");
 		return;
 	}
 	*c = (struct sync_client){ .run = r, .slot = slot, .fd = cmd->fd, .kind = cmd->client, .id = cmd->client_id };
+	c->query = cmd->query;
+	c->began = clock_mono();
 	r->clients[slot] = c;
 	r->st.clients++;
 	c->lfd = loop_fd_new(r->loop, c->fd, 0, LOOP_BULK, on_writable, c);
@@ -473,21 +523,6 @@ void client_new(struct sync_run *r, const struct sync_cmd *cmd)
 		return;
 	}
 	loop_timer_set(c->idle, mono_add(clock_mono(), SYNC_CLIENT_IDLE_NS));
-	switch (c->kind) {
-	case SYNC_CLIENT_STATUS:
-		say_status(c);
-		break;
-	case SYNC_CLIENT_STATISTICS:
-	case SYNC_CLIENT_SESSIONS:
-		c->walking = true;
-		sess_walk_start(&c->walk);
-		break;
-	case SYNC_CLIENT_EXPLAIN: /* client_act.c */
-	case SYNC_CLIENT_RESET_INTERNAL:
-	case SYNC_CLIENT_RESET_EXTERNAL:
-	case SYNC_CLIENT_RESTART:
-	case SYNC_CLIENT_RESYNC:
-		break;
-	}
+	begin(c);
 	client_step(c);
 }

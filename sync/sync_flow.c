@@ -398,6 +398,7 @@ void flow_unlist(struct sync *s, struct flow f)
 		for (unsigned i = 0; i < SESS_NODES; i++)
 			if (s->peers[i].cursor == f.id)
 				s->peers[i].cursor = f.x->q_next;
+		sync_lag_unlist(s, f.id, f.x->q_prev);
 	}
 	f.x->list = SESS_LIST_NONE;
 	f.x->q_next = f.x->q_prev = 0;

@@ -40,6 +40,7 @@ int sync_init(struct sync *s, const struct sync_conf *conf, uint64_t boot_nonce,
 	s->sweep_at = now;
 	s->join_until = now;
 	s->retry_at = MONO_NEVER;
+	sync_count_init(&s->count, now);
 	s->self_slot = sess_node_add(&s->tbl, conf->self);
 	if (s->self_slot == 0 || !peers_from_conf(s, conf) || sess_node_slot(&s->tbl, conf->self) == 0) {
 		sync_free(s);
@@ -131,6 +132,8 @@ int sync_peer_up(struct sync *s, uint32_t node, uint64_t boot_nonce, const uint8
 	p->repair_ns = 2 * NS_PER_SEC;
 	p->buckets_next = SYNC_BUCKETS;
 	p->n_unknown = 0;
+	sync_count_peer_up(s, p);
+	sync_lag_up(&p->lag, now);
 	p->rx_bulk.marks_clean &= !p->rx_bulk.open && !p->rx_bulk.walking;
 	p->rx_bulk.open = p->rx_bulk.walking = false;
 	p->again.in_due = p->again.out_due = false; /* a stream begins with all of it */
@@ -396,6 +399,7 @@ void sync_tick(struct sync *s, mono_t now)
 	store_step(s, now);
 	sync_retry_step(s, SYNC_WALK_BUDGET, now);
 	sync_reset_step(s, SYNC_WALK_BUDGET, now);
+	sync_count_step(s, SYNC_WALK_BUDGET, now);
 	for (unsigned slot = 1; slot <= SESS_NODES; slot++) {
 		struct sync_peer *p = sync_peer_slot(s, slot);
 		if (!p)
@@ -431,7 +435,8 @@ mono_t sync_deadline(const struct sync *s, mono_t now)
 	mono_t t = mono_add(now, NS_PER_SEC);
 
 	if (s->recounting || s->policy_walking || s->reset.walking || s->missing_walking || s->retry_walking ||
-	    s->n_raw > 0 || s->queues[SESS_QUEUE_LIVE].head != 0 || s->queues[SESS_QUEUE_RENEW].head != 0)
+	    s->count.walking || s->n_raw > 0 || s->queues[SESS_QUEUE_LIVE].head != 0 ||
+	    s->queues[SESS_QUEUE_RENEW].head != 0)
 		return now;
 	if (s->queues[SESS_QUEUE_BULK].head != 0)
 		t = mono_add(now, POLL_NS);

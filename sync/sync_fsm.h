@@ -27,7 +27,9 @@
 #include "sync/sync.h"
 #include "sync/sync_ask.h"
 #include "sync/sync_conf.h"
+#include "sync/sync_count.h"
 #include "sync/sync_digest.h"
+#include "sync/sync_lag.h"
 #include "sync/sync_owner.h"
 #include "sync/sync_policy.h"
 #include "sync/sync_reject.h"
@@ -214,6 +216,7 @@ struct sync_peer {
 	struct sync_handles handles;
 	struct sync_asks asks;
 	struct sync_again again;
+	struct sync_lag lag;
 };
 
 struct sync_queue {
@@ -265,6 +268,7 @@ struct sync {
 	mono_t sweep_at;
 	uint64_t sweeps_done; /* complete ones; no counter: nothing sets it to zero */
 	struct sync_reset reset;
+	struct sync_count count;
 	struct sync_stats stats;
 	uint64_t rejected[SYNC_REJ_N], peer_rejected[SYNC_REJ_N]; /* copies refused here; sessions of ours, by a peer */
 };
@@ -307,7 +311,7 @@ void sync_peer_alive(struct sync *s, uint32_t node, mono_t now);
 void sync_on_record(struct sync *s, uint32_t node, const struct sync_rec *rec, mono_t now);
 /*
  * The next record for this peer, or false: nothing now. What is handed out counts as sent: after a failed connection
- * call sync_peer_down, everything is told anew then. Order: FLOOR, ACK, live, DIGEST, bulk.
+ * call sync_peer_down, everything is told anew then. Order: FLOOR, ACK, live, DIGEST, COUNTS, bulk.
  */
 bool sync_pull_rec(struct sync *s, uint32_t node, struct sync_rec *out, mono_t now);
 
@@ -347,6 +351,7 @@ const struct sync_peer *sync_peer_get(const struct sync *s, uint32_t node);
 
 /* Numbers by walking (bounded): for `show`. */
 struct sync_view {
+	uint32_t id; /* of this node's record */
 	struct ct_entry e;
 	uint32_t remaining_s; /* as far as known here */
 	struct flow_version version;
@@ -357,6 +362,7 @@ struct sync_view {
 	enum sync_reject reject; /* ... and what it means */
 	uint32_t peer;           /* failed, pending: the node concerned, 0: none */
 	bool in_kernel;
+	bool leased; /* remaining_s is the lease that this node gave, not what the flow's state would give */
 };
 /* Fills out[max] from the walk on; returns how many; w->active becomes false at the end. Start with sess_walk_start. */
 unsigned sync_view(const struct sync *s, struct sess_walk *w, struct sync_view *out, unsigned max, mono_t now);

@@ -90,6 +90,9 @@ void flow_refused(struct sync *s, struct flow f, int err);
 /* Sets it in the kernel, with the current parity of the sweep. */
 void flow_in_kernel(struct sync *s, struct flow f);
 
+/* Its one reason, NONE: replicated. *peer (may stay as it is): the node concerned. */
+enum sync_why flow_why(const struct sync *s, struct flow f, uint32_t *peer);
+
 /* Asks the injector; q is the queue if it is in none yet. */
 void flow_want(struct sync *s, struct flow f, enum sess_op op, enum sess_queue q);
 

@@ -56,6 +56,7 @@ static void on_new(struct sync *s, const struct ct_event *ev, mono_t now)
 	struct flow f = flow_find(s, &ev->e.orig);
 
 	s->stats.events_new++;
+	sync_count_born(&s->count, ev->e.orig.l4);
 	if (!f.x) {
 		f = begin(s, &ev->e, now);
 		if (!f.x)

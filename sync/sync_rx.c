@@ -483,12 +483,14 @@ static void on_ack(struct sync_peer *p, const struct sync_rec *rec, mono_t now)
 	if (rec->ack_seq > p->acked && rec->ack_seq <= p->tx_seq) {
 		p->acked = rec->ack_seq;
 		p->acked_at = now;
+		sync_lag_acked(&p->lag, p->acked, now);
 	}
 	if (p->bulk.end_seq != 0 && p->acked >= p->bulk.end_seq)
 		p->has_all = true;
 	p->refusing = rec->refused;
 	if (rec->digest_seq != 0)
 		p->their_equal = rec->equal;
+	sync_lag_judged(&p->lag, rec->digest_seq);
 }
 
 static void on_floor(struct sync *s, struct sync_peer *p, const struct sync_rec *rec)
@@ -564,6 +566,10 @@ void sync_on_record(struct sync *s, uint32_t node, const struct sync_rec *rec, m
 		break;
 	case SYNC_REC_RESYNC:
 		sync_on_resync(s, p, now);
+		break;
+	case SYNC_REC_COUNTS_ASK:
+	case SYNC_REC_COUNTS:
+		sync_count_on(s, p, rec, now);
 		break;
 	}
 	sync_settle_peer(s, p, now);

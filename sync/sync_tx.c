@@ -182,8 +182,10 @@ static bool pull_dirty(struct sync *s, struct sync_peer *p, struct sync_rec *out
 			f.x->flags &= ~(SESS_CLAIM | SESS_CURRENT | SESS_TELL);
 			flow_settle(s, f);
 		}
-		if (told)
+		if (told) {
+			sync_lag_sent(&p->lag, out->seq, now);
 			return true;
+		}
 	}
 	return false;
 }
@@ -261,6 +263,18 @@ static bool pull_digest(struct sync *s, struct sync_peer *p, struct sync_rec *ou
 	out->count = d->count;
 	out->digest = d->root;
 	p->digest_at = mono_add(now, SYNC_DIGEST_NS);
+	sync_lag_digest(&p->lag, out->seq, now);
+	return true;
+}
+
+static bool pull_counts(struct sync *s, struct sync_peer *p, struct sync_rec *out, mono_t now)
+{
+	enum sync_rec_type type;
+
+	if (!sync_count_due(s, p, &type))
+		return false;
+	head(s, p, out, type);
+	sync_count_fill(s, p, out, now);
 	return true;
 }
 
@@ -333,7 +347,8 @@ bool sync_pull_rec(struct sync *s, uint32_t node, struct sync_rec *out, mono_t n
 
 	if (!p || !p->up)
 		return false;
+	sync_lag_pull(s, p, now);
 	return pull_floor(s, p, out) || pull_ack(s, p, out, now) || pull_ask(s, p, out) || pull_dirty(s, p, out, now) ||
 	       pull_unknown(s, p, out) || pull_buckets(s, p, out) || pull_digest(s, p, out, now) ||
-	       pull_bulk(s, p, out, now);
+	       pull_counts(s, p, out, now) || pull_bulk(s, p, out, now);
 }

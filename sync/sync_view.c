@@ -73,24 +73,30 @@ static enum sync_why why_copy(struct flow f)
 	return SYNC_WHY_NONE;
 }
 
+enum sync_why flow_why(const struct sync *s, struct flow f, uint32_t *peer)
+{
+	if (f.x->why != SYNC_WHY_NONE)
+		return f.x->why;
+	if (flow_mine(s, f))
+		return why_own(s, f, peer);
+	enum sync_why why = why_copy(f);
+	*peer = why == SYNC_WHY_NONE ? 0 : flow_version_of(s, f).node;
+	return why;
+}
+
 static void view(const struct sync *s, struct flow f, struct sync_view *out, mono_t now)
 {
 	uint32_t sec = sync_sec(s, now);
 
 	memset(out, 0, sizeof(*out));
+	out->id = f.id;
+	out->leased = f.x->flags & SESS_LEASED;
 	sess_entry(&s->tbl, f.id, &out->e);
 	out->version = flow_version_of(s, f);
 	out->mine = flow_mine(s, f);
 	out->in_kernel = f.x->flags & SESS_KERN;
 	out->remaining_s = f.x->list != SESS_LIST_EXPIRY && f.x->expire_s > sec ? f.x->expire_s - sec : 0;
-	if (f.x->why != SYNC_WHY_NONE) {
-		out->why = f.x->why;
-	} else if (out->mine) {
-		out->why = why_own(s, f, &out->peer);
-	} else {
-		out->why = why_copy(f);
-		out->peer = out->why == SYNC_WHY_NONE ? 0 : out->version.node;
-	}
+	out->why = flow_why(s, f, &out->peer);
 	out->disp = sync_why_disposition(out->why);
 	if (out->disp != SYNC_DISP_FAILED && out->why != SYNC_WHY_STANDBY_FULL && out->why != SYNC_WHY_TABLE_FULL)
 		return;

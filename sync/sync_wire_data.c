@@ -25,6 +25,7 @@ enum {
 	SUB_SEQADJ = 6,
 	SUB_SYNPROXY = 7,
 };
+enum { ROW_ABSENT = 0x80, ROW_DISP_MAX = 3 };
 
 #define HAS_STATE (CT_HAS_STATUS | CT_HAS_TIMEOUT | CT_HAS_TCP | CT_HAS_TCP_WIN | CT_HAS_MARK)
 #define HAS_FULL  (HAS_STATE | CT_HAS_REPLY)
@@ -132,6 +133,27 @@ static bool all_buckets(const struct sync_rec *rec)
 	return all == 0xff;
 }
 
+/* proto u8, left u8, age u32, half-open u32, half-close u32, rows u8; row: disposition u8 (bit 7: absent), word, count u32.
+ * A word is its length u8 and its bytes. */
+static void put_counts(struct wire_wr *w, const struct sync_count_set *c)
+{
+	require(c->n_rows <= SYNC_COUNT_ROWS);
+	wire_put_u8(w, c->proto);
+	wire_put_u8(w, c->left);
+	wire_put_u32(w, c->age_ms);
+	wire_put_u32(w, c->half_open);
+	wire_put_u32(w, c->half_close);
+	wire_put_u8(w, c->n_rows);
+	for (unsigned i = 0; i < c->n_rows; i++) {
+		const struct sync_count_row *r = &c->rows[i];
+		size_t n = strnlen(r->word, sizeof(r->word) - 1);
+		wire_put_u8(w, (uint8_t)(r->disp | (r->absent ? ROW_ABSENT : 0)));
+		wire_put_u8(w, (uint8_t)n);
+		wire_put_bytes(w, r->word, n);
+		wire_put_u32(w, r->count);
+	}
+}
+
 static void put_object(struct wire_wr *w, const struct sync_rec *rec, const struct flow_version *before)
 {
 	switch (rec->type) {
@@ -181,6 +203,10 @@ static void put_object(struct wire_wr *w, const struct sync_rec *rec, const stru
 		sync_facts_put(w, &rec->facts);
 		break;
 	case SYNC_REC_RESYNC:
+	case SYNC_REC_COUNTS_ASK:
+		break;
+	case SYNC_REC_COUNTS:
+		put_counts(w, &rec->counts);
 		break;
 	}
 }
@@ -400,6 +426,47 @@ static enum sync_drop get_buckets(struct wire_rd *r, struct sync_rec *out)
 	return r->bad ? SYNC_DROP_TLV_LENGTH : SYNC_OK;
 }
 
+/* A word of a reason is shown as it is: letters, digits, dashes. */
+static bool get_word(struct wire_rd *r, char *out)
+{
+	size_t n = wire_u8(r);
+	if (r->bad || n >= SYNC_COUNT_WORD)
+		return false;
+	wire_bytes(r, out, n);
+	for (size_t i = 0; i < n; i++) {
+		char c = out[i];
+		if (c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z'))
+			return false;
+	}
+	return true;
+}
+
+static enum sync_drop get_counts(struct wire_rd *r, struct sync_count_set *c)
+{
+	c->proto = wire_u8(r);
+	c->left = wire_u8(r);
+	c->age_ms = wire_u32(r);
+	c->half_open = wire_u32(r);
+	c->half_close = wire_u32(r);
+	c->n_rows = wire_u8(r);
+	if (r->bad)
+		return SYNC_DROP_TLV_LENGTH;
+	if (c->n_rows > SYNC_COUNT_ROWS)
+		return SYNC_DROP_TLV_VALUE;
+	for (unsigned i = 0; i < c->n_rows; i++) {
+		struct sync_count_row *row = &c->rows[i];
+		uint8_t disp = wire_u8(r);
+		row->disp = disp & (uint8_t)~ROW_ABSENT;
+		row->absent = (disp & ROW_ABSENT) != 0;
+		if (!get_word(r, row->word))
+			return r->bad ? SYNC_DROP_TLV_LENGTH : SYNC_DROP_TEXT;
+		row->count = wire_u32(r);
+		if (!r->bad && row->disp > ROW_DISP_MAX)
+			return SYNC_DROP_TLV_VALUE;
+	}
+	return r->bad ? SYNC_DROP_TLV_LENGTH : SYNC_OK;
+}
+
 static enum sync_drop get_stream(struct wire_rd *r, struct sync_rec *out)
 {
 	switch (out->type) {
@@ -436,6 +503,10 @@ static enum sync_drop get_stream(struct wire_rd *r, struct sync_rec *out)
 		return sync_facts_get(r, &out->facts);
 	case SYNC_REC_RESYNC:
 		break;
+	case SYNC_REC_COUNTS_ASK:
+		break;
+	case SYNC_REC_COUNTS:
+		return get_counts(r, &out->counts);
 	case SYNC_REC_SESSION:
 	case SYNC_REC_DELETE:
 	case SYNC_REC_EXPIRED:
@@ -466,7 +537,7 @@ enum sync_drop sync_unpack_next(struct sync_unpack *u, struct sync_rec *out, str
 		out->epoch.node = u->env.epoch.node;
 		out->seq = u->seq++;
 		uint16_t type = raw & (uint16_t)~SYNC_TLV_CRITICAL;
-		bool known = type >= SYNC_REC_SESSION && type <= SYNC_REC_RESYNC;
+		bool known = type >= SYNC_REC_SESSION && type <= SYNC_REC_COUNTS;
 		if (known) {
 			out->type = (enum sync_rec_type)type;
 			if (is_session(out->type) != (u->env.type == SYNC_OBJ_SESSION))

@@ -90,7 +90,7 @@ START_TEST(lines)
 		{ "sh vr det", GRAM_OK, CTL_SHOW_VRRP, 1, false, 0 },
 		{ "sh vr d j", GRAM_OK, CTL_SHOW_VRRP, 1, true, 0 },
 		{ "sh vr json detail", GRAM_OK, CTL_SHOW_VRRP, 1, true, 0 },
-		{ "sh conn statis", GRAM_OK, CTL_SHOW_SYNC_STATISTICS, 0, false, 0 },
+		{ "sh conntrack-s statis", GRAM_OK, CTL_SHOW_SYNC_STATISTICS, 0, false, 0 },
 		{ "sh f h 5", GRAM_OK, CTL_SHOW_FAILOVER_HISTORY, 1, false, 0 },
 		{ "sh f h json 5", GRAM_OK, CTL_SHOW_FAILOVER_HISTORY, 1, true, 0 },
 		{ "sh fail time 12.1", GRAM_OK, CTL_SHOW_FAILOVER_TIMELINE, 1, false, 0 },
@@ -117,8 +117,8 @@ START_TEST(lines)
 		{ "reset conntrack-sync", GRAM_INCOMPLETE, 0, 0, false, 2 },
 		/* ambiguous: vrrp and version; statistics and status; history and ... */
 		{ "sh v", GRAM_AMBIGUOUS, 0, 2, false, 1 },
-		{ "show conn stat", GRAM_AMBIGUOUS, 0, 2, false, 2 },
-		{ "show c", GRAM_AMBIGUOUS, 0, 2, false, 1 },
+		{ "show conntrack-sync stat", GRAM_AMBIGUOUS, 0, 2, false, 2 },
+		{ "show c", GRAM_AMBIGUOUS, 0, 3, false, 1 },
 		{ "show i", GRAM_AMBIGUOUS, 0, 2, false, 1 },
 		/* incomplete */
 		{ "show", GRAM_INCOMPLETE, 0, 0, false, 1 },
@@ -197,7 +197,8 @@ START_TEST(completion)
 		{ "", "show explain reset restart force maintenance clear debug no list help exit" },
 		{ "s", "show" },
 		{ "show", "show" },
-		{ "show ", "vrrp conntrack-sync failover ipsec interfaces log version configuration" },
+		{ "show ",
+		  "vrrp conntrack-sync conntrack session failover ipsec interfaces log version configuration" },
 		{ "show v", "vrrp version" },
 		{ "sh fail ", "history timeline status" },
 		{ "sh vrrp ", "peer detail json <cr>" },
@@ -217,6 +218,9 @@ START_TEST(completion)
 		{ "no ", "debug" },
 		{ "foo ", "" },
 		{ "sh v ", "" },
+		{ "show conntrack table ipv4 source 10.0.0.0/8 ", "destination port protocol zone mark state limit "
+								  "synced unsynced json <cr>" },
+		{ "show conntrack-sync cache ", "internal external" },
 		{ "maintenance ", "enter leave" },
 		{ "explain session 1.1.1.1 ", "DESTINATION PROTOCOL zone json" },
 		{ "explain session 1.1.1.1 zone 5 2.2.2.2 ", "PROTOCOL json" },
@@ -267,7 +271,7 @@ START_TEST(common)
 	gram_complete(&line, &c);
 	ck_assert_uint_eq(gram_common(&c, buf, sizeof(buf)), 1);
 	ck_assert_str_eq(buf, "v");
-	split("show conn s", &line);
+	split("show conntrack-s s", &line);
 	gram_complete(&line, &c);
 	gram_common(&c, buf, sizeof(buf));
 	ck_assert_str_eq(buf, "stat");
@@ -291,7 +295,7 @@ static char *slurp(const char *path)
 START_TEST(man_page_lists_every_command)
 {
 	const char *man = slurp(SRCDIR "/cli/ktsh.1");
-	char syntax[160], item[400];
+	char syntax[400], item[600];
 	unsigned items = 0;
 
 	for (int c = 0; c < CTL_CMD_N; c++) {

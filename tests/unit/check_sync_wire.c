@@ -198,6 +198,14 @@ static unsigned samples(struct sync_rec *r)
 	facts(&r[n - 1].facts);
 	r[n++] = (struct sync_rec){ .type = SYNC_REC_ANSWER, .ask_id = 79 };
 	r[n++] = (struct sync_rec){ .type = SYNC_REC_RESYNC };
+	r[n++] = (struct sync_rec){ .type = SYNC_REC_COUNTS_ASK };
+	r[n++] = (struct sync_rec){ .type = SYNC_REC_COUNTS };
+	r[n - 1].counts = (struct sync_count_set){
+		.proto = 2, .left = 5, .n_rows = 3, .age_ms = 1234, .half_open = 7, .half_close = 70000
+	};
+	r[n - 1].counts.rows[0].count = 13;
+	r[n - 1].counts.rows[1] = (struct sync_count_row){ .count = 629, .disp = 2, .word = "local-origin" };
+	r[n - 1].counts.rows[2] = (struct sync_count_row){ .count = 1, .disp = 1, .absent = true, .word = "lost" };
 	return n;
 }
 
