@@ -19,6 +19,22 @@ static void cache(const json_t *c, const char *name, FILE *out)
 		num(c, "destroyed_failed"));
 }
 
+static void store_text(const json_t *st, FILE *out)
+{
+	const json_t *k = json_object_get(st, "kernel");
+
+	if (!st || json_is_null(st))
+		return;
+	fprintf(out, "kernel table: %llu of %llu entries, copies up to %llu (%llu %%)\n", num(k, "entries"),
+		num(k, "limit"), num(k, "high_water"), num(k, "high_water_percent"));
+	fprintf(out, "store: %llu wait outside of the kernel%s%s; %llu written, %llu taken back\n", num(st, "stored"),
+		fmt_bool(st, "committing") ? ", being written"
+		: fmt_bool(st, "keeps")    ? " until a takeover"
+					   : "",
+		fmt_bool(st, "full") ? ", no room in the kernel's table" : "", num(st, "written"),
+		num(st, "taken_back"));
+}
+
 static void ours(const json_t *o, FILE *out)
 {
 	const json_t *table = json_object_get(o, "table"), *ev = json_object_get(o, "events");
@@ -47,6 +63,12 @@ static void ours(const json_t *o, FILE *out)
 	fprintf(out, "tables: %s, compared %s ago, %llu buckets differed\n",
 		fmt_bool(digest, "equal") ? "equal" : "differ", fmt_us(fmt_int(digest, "age_us"), age, sizeof(age)),
 		num(digest, "buckets_differ"));
+	store_text(json_object_get(o, "store"), out);
+	json_array_foreach(json_object_get(o, "refusals"), i, v)
+	{
+		fprintf(out, "refused: %llu copies here, %llu of ours at the peers: %s\n", num(v, "here"),
+			num(v, "peers"), fmt_str(v, "text"));
+	}
 	json_array_foreach(json_object_get(o, "drops"), i, v)
 	{
 		fprintf(out, "dropped: %llu, %s\n", num(v, "count"), fmt_str(v, "reason"));
@@ -119,6 +141,7 @@ void fmt_sync_status(const json_t *data, FILE *out)
 	fprintf(out, "sessions           : %llu own, %llu copies, %llu waiting to be sent\n", num(data, "own"),
 		num(data, "copies"), num(data, "dirty"));
 	fmt_sync_insync(json_object_get(data, "sync"), out);
+	store_text(json_object_get(data, "kept"), out);
 	fputc('\n', out);
 	status_peers(data, out);
 	fmt_order(json_object_get(data, "order"), out);

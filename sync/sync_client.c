@@ -15,6 +15,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 #include "daemon/base/log.h"
+#include "sync/client_store.h"
 #include "sync/sync_client.h"
 
 enum { VIEW_PASSES = 8, OUT_ENOUGH = 64 << 10 };
@@ -201,15 +202,18 @@ static json_t *ours(struct sync_client *c, const struct sync_state *s)
 	const struct ct_io_stats *ct = ct_io_stats(r->ct);
 	const struct sync_stats *k = &r->core->stats;
 	uint64_t seen = ct->events[CT_EV_NEW] + ct->events[CT_EV_UPDATE] + ct->events[CT_EV_DESTROY];
-	return json_pack("{s:o,s:{s:I,s:I,s:I},s:I,s:{s:I,s:I,s:I,s:I},s:I,s:I,s:I,s:I,s:o,s:o,s:o,s:o}", "sessions",
-			 sessions_by_reason(c), "table", "entries", client_u(sess_count(&r->core->tbl)), "limit",
-			 client_u(r->core->tbl.limit), "used_bytes", client_u(sess_bytes(&r->core->tbl)), "dirty",
-			 client_u(s->dirty), "events", "received", client_u(seen), "own", client_u(k->events_own),
-			 "overruns", client_u(ct->overruns), "dumps", client_u(ct->dumps), "renewals",
-			 client_u(k->op_renewed), "expired", client_u(k->rx_expired), "claims", client_u(k->claims),
-			 "refused_old", client_u(k->refused_epoch + k->refused_version), "digest",
-			 digest_json(s, k->buckets_resent), "drops", drops(r), "counters", core_counters(r), "thread",
-			 io_counters(r));
+	json_t *o = json_pack(
+	    "{s:o,s:{s:I,s:I,s:I},s:I,s:{s:I,s:I,s:I,s:I},s:I,s:I,s:I,s:I,s:o,s:o,s:o,s:o}", "sessions",
+	    sessions_by_reason(c), "table", "entries", client_u(sess_count(&r->core->tbl)), "limit",
+	    client_u(r->core->tbl.limit), "used_bytes", client_u(sess_bytes(&r->core->tbl)), "dirty",
+	    client_u(s->dirty), "events", "received", client_u(seen), "own", client_u(k->events_own), "overruns",
+	    client_u(ct->overruns), "dumps", client_u(ct->dumps), "renewals", client_u(k->op_renewed), "expired",
+	    client_u(k->rx_expired), "claims", client_u(k->claims), "refused_old",
+	    client_u(k->refused_epoch + k->refused_version), "digest", digest_json(s, k->buckets_resent), "drops",
+	    drops(r), "counters", core_counters(r), "thread", io_counters(r));
+	json_object_set_new(o, "store", client_store_json(r->core));
+	json_object_set_new(o, "refusals", client_rejects_json(r->core));
+	return o;
 }
 
 static void say_statistics(struct sync_client *c)
@@ -301,14 +305,16 @@ static void say_status(struct sync_client *c)
 	}
 	for (unsigned i = 0; i < r->n_peers; i++)
 		json_array_append_new(peers, client_peer_json(r, r->peers[i]));
-	client_say_data(c, json_pack("{s:b,s:b,s:s,s:b,s:o,s:I,s:s,s:s,s:s,s:I,s:I,s:I,s:o,s:o,s:o*}", "enabled",
-				     r->conf->enabled, "replicate", r->conf->replicate, "store",
-				     r->conf->store == SYNC_STORE_HOT ? "hot" : "warm", "quick", r->conf->quick,
-				     "protocols", protocols, "lease_us", (json_int_t)(r->conf->lease_ns / NS_PER_US),
-				     "failover_mechanism", "vrrp", "expectation_sync", "disabled", "authority",
-				     authority, "own", client_u(s.own), "copies", client_u(s.copies), "dirty",
-				     client_u(s.dirty), "peers", peers, "order", act_json(r), "sync",
-				     r->core ? client_insync_json(r) : NULL));
+	json_t *o = json_pack("{s:b,s:b,s:s,s:b,s:o,s:I,s:s,s:s,s:s,s:I,s:I,s:I,s:o,s:o,s:o*}", "enabled",
+			      r->conf->enabled, "replicate", r->conf->replicate, "store",
+			      r->conf->store == SYNC_STORE_HOT ? "hot" : "warm", "quick", r->conf->quick, "protocols",
+			      protocols, "lease_us", (json_int_t)(r->conf->lease_ns / NS_PER_US), "failover_mechanism",
+			      "vrrp", "expectation_sync", "disabled", "authority", authority, "own", client_u(s.own),
+			      "copies", client_u(s.copies), "dirty", client_u(s.dirty), "peers", peers, "order",
+			      act_json(r), "sync", r->core ? client_insync_json(r) : NULL);
+	if (r->core)
+		json_object_set_new(o, "kept", client_store_json(r->core));
+	client_say_data(c, o);
 	client_say_end(c);
 }
 
