@@ -39,7 +39,7 @@ static json_t *row(const struct sync_run *r, const struct sync_view *v)
 	    (e->status & (CT_ST_SRC_NAT | CT_ST_DST_NAT)) != 0, "mark", client_u(e->has & CT_HAS_MARK ? e->mark : 0),
 	    "timeout_us", (json_int_t)v->remaining_s * 1000000, "lease", v->leased, "in_kernel", v->in_kernel,
 	    "disposition", sync_disposition_word(v->disp), "reason", why_json(v), "error",
-	    v->err ? err_text(-v->err) : "", "peer", v->peer ? client_node_name(r, v->peer) : "", "owner",
+	    v->err ? sync_reject_text(v->reject) : "", "peer", v->peer ? client_node_name(r, v->peer) : "", "owner",
 	    client_node_name(r, v->version.node), "mine", v->mine, "version", client_version_json(v->version));
 }
 
