@@ -64,7 +64,8 @@ enum {
 	SYNC_FACT_LEASED = 1 << 6, /* its timer is a lease that this node gave */
 	SYNC_FACT_OFF = 1 << 7,    /* this node replicates nothing */
 	SYNC_FACT_SERVES = 1 << 8, /* this node is master of a group */
-	SYNC_FACT_ALL = (1 << 9) - 1,
+	SYNC_FACT_HELPER = 1 << 9, /* it names a helper */
+	SYNC_FACT_ALL = (1 << 10) - 1,
 };
 
 /* Why an address is no stranger's. */

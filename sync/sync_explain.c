@@ -254,6 +254,7 @@ static void from_kernel(struct sync_facts *f, const struct ct_entry *e)
 	f->orig = e->orig;
 	f->reply = e->reply;
 	f->status = (uint16_t)e->status;
+	f->flags |= e->has & CT_HAS_HELPER ? SYNC_FACT_HELPER : 0;
 	f->left_s = e->has & CT_HAS_TIMEOUT ? e->timeout_s : 0;
 	f->tcp_state = e->has & CT_HAS_TCP && e->tcp_state <= CT_TCP_SYN_SENT2 ? e->tcp_state : 0;
 }
@@ -267,6 +268,7 @@ static void from_table(const struct sync *s, const struct sync_view *v, struct f
 	f->orig = v->e.orig;
 	f->reply = v->e.reply;
 	f->flags |= v->mine ? SYNC_FACT_MINE : 0;
+	f->flags |= v->e.has & CT_HAS_HELPER ? SYNC_FACT_HELPER : 0;
 	f->flags |= fl.x->flags & SESS_LEASED ? SYNC_FACT_LEASED : 0;
 	f->version = v->version;
 	f->table_left_s = v->remaining_s;

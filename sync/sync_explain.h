@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "sync/sync_fsm.h"
+#include "sync/sync_reject.h"
 
 /*
  * src, dst: "192.0.2.1:80", "[2001:db8::1]:80", or an address alone for protocols without ports. ICMP: the id stands
@@ -81,6 +82,7 @@ void explain_build(const struct explain_in *in, struct explain_out *out);
 /* The words of one reason: NULL when the table has none (a unit test forbids that). */
 const char *explain_why_text(enum sync_why w);
 const char *explain_why_change(enum sync_why w);
+bool explain_has_reject(enum sync_reject r);
 /* SYNC_WHY_N for a word that this version does not know. */
 enum sync_why explain_why_of(const char *word);
 

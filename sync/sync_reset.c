@@ -92,7 +92,8 @@ static void judge_own(struct sync *s, struct flow f)
 
 static void forget_copy(struct sync *s, struct flow f)
 {
-	if (f.x->queue != SESS_QUEUE_NONE || f.x->why != SYNC_WHY_NONE)
+	/* What waits in the store is no loss. */
+	if (f.x->queue != SESS_QUEUE_NONE || f.x->why != SYNC_WHY_NONE || f.x->list == SESS_LIST_STORE)
 		return;
 	/* Its owner was told that it is refused here, and has to hear how the next attempt goes. */
 	if (f.x->flags & SESS_REFUSED) {

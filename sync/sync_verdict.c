@@ -9,6 +9,7 @@
 #include "daemon/base/addr.h"
 #include "daemon/base/err.h"
 #include "sync/sync_explain.h"
+#include "sync/sync_reject.h"
 
 /* reason, what it means for this session ({}: its subject), what would change it */
 #define EXPLAIN_WHY_TABLE(X)                                                                                        \
@@ -42,6 +43,11 @@
 	  "'reset conntrack-sync external-cache' asks for all of them again")                                       \
 	X(SYNC_WHY_EXPIRING, "its timer ran out; the peer is being asked whether it lives",                         \
 	  "nothing; a packet of it keeps it")                                                                       \
+	X(SYNC_WHY_WARM, "{} keeps it in its store until it takes over", "sync.store = \"hot\" writes it at once")  \
+	X(SYNC_WHY_STANDBY_FULL, "the standby's kernel table is filled up to sync.high_water; its store has it",    \
+	  "raise net.netfilter.nf_conntrack_max on the standby, or sync.high_water")                                \
+	X(SYNC_WHY_TABLE_FULL, "it was taken over, but the kernel's table has no room",                             \
+	  "raise net.netfilter.nf_conntrack_max")                                                                   \
 	X(SYNC_WHY_FAILED, "the kernel refused it", "'show conntrack-sync statistics' counts the reasons")
 
 static const struct {
@@ -52,30 +58,38 @@ static const struct {
 #undef EXPLAIN_WHY_ROW
 };
 
-/* errno of a refused create or update, word, what it means on the node {}, what would change it (nf_conntrack_core.c). */
-#define EXPLAIN_ERR_TABLE(X)                                                                                           \
-	X(ENOMEM, "table-full", "the conntrack table of {} is full", "raise net.netfilter.nf_conntrack_max on {}")     \
-	X(ENOSPC, "chain-too-long", "a hash chain of {} is too long",                                                  \
-	  "raise net.netfilter.nf_conntrack_buckets on {}")                                                            \
-	X(EEXIST, "collision", "another session of {} holds its (translated) address and port",                        \
+/* reason of a refusal, what it means on the node {}, what would change it */
+#define EXPLAIN_REJ_TABLE(X)                                                                                           \
+	X(SYNC_REJ_STANDBY_FULL, "the conntrack table of {} is filled up to sync.high_water; its store has it",        \
+	  "raise net.netfilter.nf_conntrack_max on {}, or sync.high_water")                                            \
+	X(SYNC_REJ_TABLE_FULL, "the conntrack table of {} is full", "raise net.netfilter.nf_conntrack_max on {}")      \
+	X(SYNC_REJ_CHAIN, "a hash chain of {} is too long", "raise net.netfilter.nf_conntrack_buckets on {}")          \
+	X(SYNC_REJ_COLLISION, "another session of {} holds its (translated) address and port",                         \
 	  "give the nodes disjoint ranges of NAT ports, or remove the other one on {} with 'conntrack -D'")            \
-	X(EOPNOTSUPP, "helper-missing", "{} lacks the conntrack helper that it needs",                                 \
-	  "load the helper's module on {} (modprobe nf_conntrack_NAME)")                                               \
-	X(ENOENT, "master-missing", "the session that it belongs to is not on {} yet",                                 \
+	X(SYNC_REJ_MASTER, "the session that it belongs to is not on {} yet",                                          \
 	  "it is tried again by itself; 'force resync' sends both again")                                              \
-	X(EINVAL, "not-understood", "the kernel of {} does not take an entry of this form",                            \
-	  "run the same kernel on both nodes ('keeptrackd check-pair' names the differences)")                         \
-	X(EPERM, "not-permitted", "keeptrackd on {} may not write the conntrack table", "give it CAP_NET_ADMIN on {}") \
-	X(EBUSY, "in-the-way", "an entry of {} cannot be changed as it would have to be",                              \
-	  "remove it on {} with 'conntrack -D'; the copy follows")
+	X(SYNC_REJ_HELPER, "{} lacks the conntrack helper that it needs",                                              \
+	  "load the helper's module on {} (modprobe nf_conntrack_NAME)")                                               \
+	X(SYNC_REJ_ZONE, "the kernel of {} knows no conntrack zones", "a kernel with CONFIG_NF_CONNTRACK_ZONES on {}") \
+	X(SYNC_REJ_UNSUPPORTED, "the kernel of {} lacks a part of it", "run the same kernel on all nodes")             \
+	X(SYNC_REJ_LOCAL, "one end of it is an address of {} itself", "take that address off {}")                      \
+	X(SYNC_REJ_PEER_FULL, "the session table of the daemon on {} is full", "raise sync.sessions_max on {}")        \
+	X(SYNC_REJ_BUSY, "an entry of {} cannot be changed as it would have to be",                                    \
+	  "remove it on {} with 'conntrack -D'; the copy follows")                                                     \
+	X(SYNC_REJ_INVALID, "the kernel of {} does not take an entry of this form",                                    \
+	  "run the same kernel on all nodes")                                                                          \
+	X(SYNC_REJ_PERMISSION, "keeptrackd on {} may not write the conntrack table", "give it CAP_NET_ADMIN on {}")    \
+	X(SYNC_REJ_BUFFER, "the answer of the kernel of {} was lost", "nothing; it is tried again by itself")          \
+	X(SYNC_REJ_AGAIN, "the kernel of {} asked to try again", "nothing; it is tried again by itself")               \
+	X(SYNC_REJ_OTHER, "the kernel of {} gave a reason without words here",                                         \
+	  "'show log' on {}; 'force resync' tries again")
 
 static const struct {
-	int err;
-	const char *word, *text, *change;
-} err_table[] = {
-#define EXPLAIN_ERR_ROW(err, word, text, change) { err, word, text, change },
-	EXPLAIN_ERR_TABLE(EXPLAIN_ERR_ROW)
-#undef EXPLAIN_ERR_ROW
+	const char *text, *change;
+} rej_table[SYNC_REJ_N] = {
+#define EXPLAIN_REJ_ROW(rej, text, change) [rej] = { text, change },
+	EXPLAIN_REJ_TABLE(EXPLAIN_REJ_ROW)
+#undef EXPLAIN_REJ_ROW
 };
 
 const char *explain_why_text(enum sync_why w)
@@ -86,6 +100,11 @@ const char *explain_why_text(enum sync_why w)
 const char *explain_why_change(enum sync_why w)
 {
 	return w < SYNC_WHY_N ? why_table[w].change : NULL;
+}
+
+bool explain_has_reject(enum sync_reject r)
+{
+	return r < SYNC_REJ_N && rej_table[r].text && rej_table[r].change;
 }
 
 enum sync_why explain_why_of(const char *word)
@@ -212,7 +231,7 @@ static void reason_step(const struct explain_in *in, struct explain_out *o, unsi
 	if (why == SYNC_WHY_N || !why_table[why].text) {
 		snprintf(text, sizeof(text), "%s", f->word);
 	} else if (why == SYNC_WHY_FAILED && f->err != 0) {
-		snprintf(text, sizeof(text), "refused: %s", err_text(-(int)f->err));
+		snprintf(text, sizeof(text), "refused: %s", sync_reject_text(sync_reject_of(f->err, NULL)));
 	} else {
 		fill(text, sizeof(text), why_table[why].text, subject_of(&in->nodes[i], subject, sizeof(subject)));
 	}
@@ -264,33 +283,29 @@ static void say(struct explain_out *o, const char *code, const char *verdict, co
 	snprintf(o->change, sizeof(o->change), "%s", change);
 }
 
-/* n's kernel refuses it. */
-static void say_refused(const struct explain_in *in, struct explain_out *o, const struct explain_node *n, int err)
+/* n's kernel refuses it, or what counts as such. of: whose facts say so. */
+static void say_refused(struct explain_out *o, const struct explain_node *n, const struct sync_facts *of)
 {
+	struct ct_entry e = { .has = of->flags & SYNC_FACT_HELPER ? CT_HAS_HELPER : 0 };
 	char text[EXPLAIN_CHANGE], what[EXPLAIN_TEXT], change[EXPLAIN_CHANGE], full[64] = "";
 
-	if (n->f.kernel_max != 0)
+	e.orig = of->orig;
+	e.reply = of->reply;
+	enum sync_reject why = sync_reject_of(of->err, &e);
+	if ((why == SYNC_REJ_TABLE_FULL || why == SYNC_REJ_STANDBY_FULL) && n->f.kernel_max != 0)
 		snprintf(full, sizeof(full), " (%" PRIu32 " of %" PRIu32 " entries)", n->f.kernel_count,
 			 n->f.kernel_max);
-	if (err == EOPNOTSUPP && in->asked.zone != 0) {
-		snprintf(text, sizeof(text), "not replicated: the kernel of %s refused it: it knows no zones", n->name);
-		snprintf(change, sizeof(change), "a kernel with CONFIG_NF_CONNTRACK_ZONES on %s", n->name);
-		say(o, "zone-missing", text, change);
+	if (!rej_table[why].text || !rej_table[why].change) {
+		snprintf(text, sizeof(text), "not replicated: %s: %s", n->name, sync_reject_text(why));
+		say(o, sync_reject_word(why), text, sync_reject_text(why));
 		return;
 	}
-	for (size_t i = 0; i < sizeof(err_table) / sizeof(err_table[0]); i++) {
-		if (err_table[i].err != err)
-			continue;
-		fill(what, sizeof(what), err_table[i].text, n->name);
-		snprintf(text, sizeof(text), "not replicated: the kernel of %s refused it: %s%s", n->name, what,
-			 err == ENOMEM ? full : "");
-		fill(change, sizeof(change), err_table[i].change, n->name);
-		say(o, err_table[i].word, text, change);
-		return;
-	}
-	snprintf(text, sizeof(text), "not replicated: the kernel of %s refused it: %s", n->name,
-		 err != 0 ? err_text(-err) : "it did not say why");
-	say(o, sync_why_word(SYNC_WHY_FAILED), text, "'show log' on that node; 'force resync' tries again");
+	fill(what, sizeof(what), rej_table[why].text, n->name);
+	fill(change, sizeof(change), rej_table[why].change, n->name);
+	snprintf(text, sizeof(text), "not replicated: %s refused it: %s, %s%s%s%s", n->name, sync_reject_word(why),
+		 what, full, why == SYNC_REJ_OTHER && of->err ? ": " : "",
+		 why == SYNC_REJ_OTHER && of->err ? err_text(-(int)of->err) : "");
+	say(o, sync_reject_word(why), text, change);
 }
 
 /* Node n has a reason not to have it, or to have it only in part. */
@@ -373,7 +388,7 @@ static unsigned speaker(const struct explain_in *in)
 static void say_synced(const struct explain_in *in, struct explain_out *o, unsigned who)
 {
 	char text[EXPLAIN_CHANGE], why[EXPLAIN_TEXT];
-	bool offloaded = false;
+	bool offloaded = false, warm = false;
 
 	for (unsigned i = 0; i < in->n; i++) {
 		const struct explain_node *n = &in->nodes[i];
@@ -382,6 +397,10 @@ static void say_synced(const struct explain_in *in, struct explain_out *o, unsig
 		offloaded |= (n->f.status & CT_ST_OFFLOAD) != 0;
 		if (has(n, SYNC_FACT_KERNEL))
 			continue;
+		if (has(n, SYNC_FACT_TABLE) && explain_why_of(n->f.word) == SYNC_WHY_WARM) {
+			warm = true;
+			continue;
+		}
 		if (has(n, SYNC_FACT_TABLE) && explain_why_of(n->f.word) != SYNC_WHY_NONE) {
 			say_why(o, n, true);
 			return;
@@ -403,9 +422,14 @@ static void say_synced(const struct explain_in *in, struct explain_out *o, unsig
 		return;
 	}
 	o->replicated = true;
-	snprintf(text, sizeof(text), "replicated: a session of %s, in the kernel of every node%s", in->nodes[who].name,
+	snprintf(text, sizeof(text), "replicated: a session of %s, in the %s%s", in->nodes[who].name,
+		 warm ? "store of the standby until it takes over" : "kernel of every node",
 		 offloaded ? "; offloaded: its packets pass by conntrack, its state and timer stand still" : "");
-	say(o, offloaded ? "offloaded" : "replicated", text, why_table[SYNC_WHY_NONE].change);
+	say(o,
+	    offloaded ? "offloaded"
+	    : warm    ? sync_why_word(SYNC_WHY_WARM)
+		      : "replicated",
+	    text, why_table[warm ? SYNC_WHY_WARM : SYNC_WHY_NONE].change);
 }
 
 void explain_build(const struct explain_in *in, struct explain_out *o)
@@ -423,19 +447,15 @@ void explain_build(const struct explain_in *in, struct explain_out *o)
 		return;
 	}
 	if (bad) {
-		say_refused(in, o, bad, bad->f.err);
+		say_refused(o, bad, &bad->f);
 		return;
 	}
 	const struct explain_node *n = &in->nodes[who];
 	enum sync_why why = explain_why_of(n->f.word);
-	if (why == SYNC_WHY_FAILED) { /* the peer said so; which one, its own facts would have told */
-		for (unsigned i = 0; i < in->n; i++)
-			if (i != who && (i > 0 || who > 0)) {
-				say_refused(in, o, &in->nodes[i], n->f.err);
-				return;
-			}
-	}
-	if (why == SYNC_WHY_NONE)
+	/* A peer said so; if several could be meant, each one's own facts would have told. */
+	if (why == SYNC_WHY_FAILED && in->n > 1)
+		say_refused(o, &in->nodes[who == 0 ? 1 : 0], &n->f);
+	else if (why != SYNC_WHY_N && sync_why_disposition(why) == SYNC_DISP_SYNCED)
 		say_synced(in, o, who);
 	else
 		say_why(o, n, who != 0);
