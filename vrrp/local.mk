@@ -16,8 +16,11 @@ check_vrrp_wire_LDADD = libvrrp_core.a libbase_core.a $(UNIT_LIBS)
 check_garp_SOURCES = tests/unit/check_garp.c
 check_garp_LDADD = libvrrp_core.a libbase_core.a $(UNIT_LIBS)
 
-check_PROGRAMS += check_vrrp_fsm
-check_vrrp_fsm_SOURCES = tests/unit/check_vrrp_fsm.c
+check_PROGRAMS += check_vrrp_fsm check_vrrp_forms
+vrrp_one = tests/unit/vrrp_one.c tests/unit/vrrp_one.h
+check_vrrp_fsm_SOURCES = tests/unit/check_vrrp_fsm.c $(vrrp_one)
+check_vrrp_forms_SOURCES = tests/unit/check_vrrp_forms.c $(vrrp_one)
+check_vrrp_forms_LDADD = $(check_vrrp_fsm_LDADD)
 check_vrrp_fsm_LDADD = libvrrp_core.a libbase_core.a $(UNIT_LIBS)
 
 check_PROGRAMS += fuzz_vrrp_wire
