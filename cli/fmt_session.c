@@ -215,5 +215,8 @@ void fmt_session_policy(const json_t *data, FILE *out)
 	else
 		fprintf(out, "\nStore: %s; copies wait in the daemon and go into the kernel at a switch\n",
 			fmt_str(data, "store"));
+	if (num(data, "high_water_percent") > 0)
+		fprintf(out, "Above %lld %% of nf_conntrack_max copies wait in the store\n",
+			num(data, "high_water_percent"));
 	fprintf(out, "Quick: %s\n", fmt_bool(data, "quick") ? "on, from the first packet" : "off");
 }

@@ -191,13 +191,17 @@ void fmt_sync_filters(const json_t *data, FILE *out)
 	json_t *v;
 	size_t i;
 
-	table_begin(&t, TABLE_HEADS("Rule", "Effect", "Reason", ">Sessions"));
+	table_begin(&t, TABLE_HEADS("Rule", "Effect", "Reason", ">Sessions Now", ">Hits"));
 	json_array_foreach(json_object_get(data, "rules"), i, v)
 	{
 		table_cell(&t, "%s", fmt_str(v, "rule"));
 		table_cell(&t, "%s", fmt_str(v, "effect"));
 		table_cell(&t, "%s", fmt_dash(fmt_str(v, "reason")));
 		table_cell(&t, "%lld", num(v, "sessions"));
+		if (json_is_integer(json_object_get(v, "hits")))
+			table_cell(&t, "%lld", num(v, "hits"));
+		else
+			table_cell(&t, "-");
 	}
 	table_end(&t, out);
 }

@@ -92,3 +92,6 @@ check_sync_store_LDADD = $(SYNC_CORE_LIBS) $(UNIT_LIBS)
 check_PROGRAMS += fuzz_sync_policy
 fuzz_sync_policy_SOURCES = tests/fuzz/fuzz_sync_policy.c
 fuzz_sync_policy_LDADD = libsync_core.a libbase_core.a $(FUZZ_LIBS)
+check_PROGRAMS += check_sync_count
+check_sync_count_SOURCES = tests/unit/check_sync_count.c tests/unit/sync_rig.h
+check_sync_count_LDADD = $(SYNC_CORE_LIBS) $(UNIT_LIBS)

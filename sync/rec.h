@@ -104,7 +104,7 @@ struct sync_facts {
 struct sync_count_row {
 	uint32_t count;
 	uint8_t disp; /* enum sync_disposition */
-	bool absent;  /* on record, but not in the kernel's table */
+	bool absent;  /* on record, but neither in the kernel's table nor in the store */
 	char word[SYNC_COUNT_WORD];
 };
 

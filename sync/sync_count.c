@@ -60,10 +60,13 @@ static void count_one(const struct sync *s, struct sync_counts *c, struct flow f
 	uint32_t peer = 0;
 	enum sync_why why = flow_why(s, f, &peer);
 
-	if (!(f.x->flags & SESS_KERN)) {
+	/* A copy in the store is as good as one in the kernel. */
+	bool stored = !(f.x->flags & SESS_KERN) && why == SYNC_WHY_WARM;
+	if (!(f.x->flags & SESS_KERN) && !stored) {
 		c->absent[p][why]++;
 		return;
 	}
+	c->stored += stored;
 	/* A change waits; the session itself is known to the peer. */
 	if (why == SYNC_WHY_QUEUED && f.x->told != 0)
 		why = SYNC_WHY_NONE;
@@ -219,27 +222,37 @@ void sync_count_peer_up(struct sync *s, struct sync_peer *p)
 	memset(&q->in, 0, sizeof(q->in));
 }
 
+/* A copy that is refused or held back: its owner was told, and counts it with its own reasons. */
+static bool owner_knows(enum sync_why why)
+{
+	return why == SYNC_WHY_FAILED || why == SYNC_WHY_STANDBY_FULL;
+}
+
+static bool row_owner_knows(const struct sync_count_row *r)
+{
+	return strcmp(r->word, sync_why_word(SYNC_WHY_FAILED)) == 0 ||
+	       strcmp(r->word, sync_why_word(SYNC_WHY_STANDBY_FULL)) == 0;
+}
+
 void sync_count_delta(const struct sync_counts *c, const struct sync_peer_counts *p, unsigned proto,
 		      struct sync_count_delta *out)
 {
 	const struct sync_count_set *set = &p->set[proto];
 
 	*out = (struct sync_count_delta){ 0 };
-	/* Who has a session and a reason for it explains that the other has none; so does who lacks it for a reason. That
-	 * the kernel refused a copy its owner knows already. */
+	/* Who has a session and a reason for it explains that the other has none; so does who lacks it for a reason. */
 	for (unsigned w = 0; w < SYNC_WHY_N; w++) {
-		enum sync_disposition d = sync_why_disposition((enum sync_why)w);
+		bool reason = sync_why_disposition((enum sync_why)w) != SYNC_DISP_SYNCED;
 		out->local += c->present[proto][w];
-		out->explained += d != SYNC_DISP_SYNCED ? c->present[proto][w] : 0;
-		out->explained -= d == SYNC_DISP_PENDING ? c->absent[proto][w] : 0;
+		out->explained += reason ? c->present[proto][w] : 0;
+		out->explained -= reason && !owner_knows((enum sync_why)w) ? c->absent[proto][w] : 0;
 	}
 	for (unsigned i = 0; i < set->n_rows; i++) {
 		const struct sync_count_row *r = &set->rows[i];
+		bool reason = r->disp != SYNC_DISP_SYNCED;
 		out->peer += r->absent ? 0 : r->count;
-		if (!r->absent)
-			out->explained -= r->disp != SYNC_DISP_SYNCED ? r->count : 0;
-		else
-			out->explained += r->disp == SYNC_DISP_PENDING ? r->count : 0;
+		out->explained -= reason && !r->absent ? r->count : 0;
+		out->explained += reason && r->absent && !row_owner_knows(r) ? r->count : 0;
 	}
 	out->delta = out->local - out->peer;
 	out->unexplained = out->delta - out->explained;

@@ -25,12 +25,13 @@
 #define SYNC_COUNT_AGAIN_NS (250 * NS_PER_MS)
 #define SYNC_COUNT_WAIT_NS  (2 * NS_PER_SEC) /* for the peers' figures; then what is known is shown */
 
-/* Figures of this node. present: in the kernel's table; absent: on record, but not there. */
+/* Figures of this node. present: in the kernel's table, or in the store; absent: on record, but in neither. */
 struct sync_counts {
 	mono_t at; /* end of the walk; 0: never */
 	uint32_t present[SYNC_PROTO_N][SYNC_WHY_N], absent[SYNC_PROTO_N][SYNC_WHY_N];
 	uint32_t own[SYNC_PROTO_N], copies[SYNC_PROTO_N]; /* of the present ones */
 	uint32_t half_open, half_close;                   /* TCP, of the present ones */
+	uint32_t stored; /* of the present ones: in this node's store, not in its kernel */
 };
 
 /* Figures of a peer: at 0: never heard. */

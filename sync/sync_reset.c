@@ -149,4 +149,6 @@ void sync_counters_clear(struct sync *s)
 {
 	memset(&s->stats, 0, sizeof(s->stats));
 	memset(s->filter_hits, 0, sizeof(s->filter_hits));
+	for (unsigned i = 0; i < SESS_NODES; i++)
+		hist_clear(&s->peers[i].lag.stored);
 }

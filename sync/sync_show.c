@@ -241,10 +241,17 @@ void client_lag(struct sync_client *c)
 
 /* --- rules --- */
 
-static void plus(json_t *list, const char *rule, const char *effect, const char *reason, uint64_t sessions)
+static void plus(json_t *list, const char *rule, const char *effect, const char *reason, uint64_t sessions,
+		 json_t *hits)
 {
-	json_array_append_new(list, json_pack("{s:s,s:s,s:s,s:I}", "rule", rule, "effect", effect, "reason", reason,
-					      "sessions", client_u(sessions)));
+	json_array_append_new(list, json_pack("{s:s,s:s,s:s,s:I,s:o}", "rule", rule, "effect", effect, "reason", reason,
+					      "sessions", client_u(sessions), "hits", hits));
+}
+
+/* A rule that is no entry of sync.ignore: only what it leaves out now is known. */
+static void why_row(json_t *list, const struct sync_client *c, const char *rule, const char *effect, enum sync_why why)
+{
+	plus(list, rule, effect, sync_why_word(why), c->by_why[why], json_null());
 }
 
 static void put_protocols(char *buf, size_t size, uint32_t mask)
@@ -278,41 +285,61 @@ static void ignore_text(const struct sync_ignore *g, char *buf, size_t size)
 			 : (size_t)snprintf(buf + n, size - n, ", ports %u to %u", g->port_low, g->port_high);
 	if (!g->any_zone && n < size)
 		n += (size_t)snprintf(buf + n, size - n, ", zone %u", g->zone);
+	if (g->ifname[0] && n < size)
+		snprintf(buf + n, size - n, ", networks of %s", g->ifname);
 }
 
 void client_filter_view(struct sync_client *c, const struct sync_view *v)
 {
+	const struct sync *s = c->run->core;
+	int rule;
+
 	c->by_why[v->why]++;
 	if (v->why == SYNC_WHY_PROTO_OFF)
 		c->by_proto[sync_proto_of(v->e.orig.l4)]++;
+	if (v->why != SYNC_WHY_IGNORED)
+		return;
+	rule = sync_filter_rule(s->conf, &s->locals, &v->e);
+	if (rule >= 0)
+		c->by_rule[rule]++;
+}
+
+static void ignore_rows(json_t *list, const struct sync_client *c)
+{
+	const struct sync_conf *conf = c->run->conf;
+	char text[200], rule[240];
+
+	for (unsigned i = 0; i < conf->n_ignore; i++) {
+		ignore_text(&conf->ignore[i], text, sizeof(text));
+		snprintf(rule, sizeof(rule), "ignore %u: %s", i + 1, text);
+		plus(list, rule, "skip", sync_why_word(SYNC_WHY_IGNORED), c->by_rule[i],
+		     json_integer(client_u(sync_filter_hits(c->run->core, i))));
+	}
 }
 
 void client_filters(struct sync_client *c)
 {
 	const struct sync_conf *conf = c->run->conf;
 	json_t *list = json_array();
-	char text[200], rule[240];
+	uint64_t rest = c->by_why[SYNC_WHY_NONE] + c->by_why[SYNC_WHY_WARM];
+	char rule[80];
 
-	plus(list, "the box itself opened it", "skip", sync_why_word(SYNC_WHY_LOCAL_ORIGIN),
-	     c->by_why[SYNC_WHY_LOCAL_ORIGIN]);
-	plus(list, "the box itself answers it, or it is multicast", "skip", sync_why_word(SYNC_WHY_LOCAL_DEST),
-	     c->by_why[SYNC_WHY_LOCAL_DEST]);
+	why_row(list, c, "opened by the box itself", "skip", SYNC_WHY_LOCAL_ORIGIN);
+	why_row(list, c, "answered by the box itself, or multicast", "skip", SYNC_WHY_LOCAL_DEST);
 	for (unsigned p = 0; p < SYNC_PROTO_N; p++) {
-		bool on = conf->protocols >> p & 1;
-		snprintf(rule, sizeof(rule), "protocol %s", sync_proto_word((enum sync_proto)p));
-		if (!on)
-			plus(list, rule, "skip", sync_why_word(SYNC_WHY_PROTO_OFF), c->by_proto[p]);
+		snprintf(rule, sizeof(rule), "protocols: without %s", sync_proto_word((enum sync_proto)p));
+		if (!(conf->protocols >> p & 1))
+			plus(list, rule, "skip", sync_why_word(SYNC_WHY_PROTO_OFF), c->by_proto[p], json_null());
 	}
-	for (unsigned i = 0; i < conf->n_ignore; i++) {
-		ignore_text(&conf->ignore[i], text, sizeof(text));
-		snprintf(rule, sizeof(rule), "ignore %u: %s", i + 1, text);
-		plus(list, rule, "skip", sync_why_word(SYNC_WHY_IGNORED), c->by_rule[i]);
-	}
-	plus(list, "translated to an address of this node that does not move", "skip",
-	     sync_why_word(SYNC_WHY_NODE_ADDR), c->by_why[SYNC_WHY_NODE_ADDR]);
-	plus(list, "the peer itself opens or answers it", "skip", sync_why_word(SYNC_WHY_PEER_LOCAL),
-	     c->by_why[SYNC_WHY_PEER_LOCAL]);
-	plus(list, "everything else", "replicate", "", c->by_why[SYNC_WHY_NONE]);
+	ignore_rows(list, c);
+	why_row(list, c, "translated to this node's own address", "skip", SYNC_WHY_NODE_ADDR);
+	why_row(list, c, "opened or answered by the peer itself", "skip", SYNC_WHY_PEER_LOCAL);
+	if (conf->tcp_states)
+		why_row(list, c, "tcp_states: in none of them yet", "wait", SYNC_WHY_STATE);
+	why_row(list, c, "TCP before it is established", "wait", SYNC_WHY_HALF_OPEN);
+	why_row(list, c, "no answer seen yet", "wait", SYNC_WHY_UNREPLIED);
+	why_row(list, c, "younger than min_age", "wait", SYNC_WHY_YOUNG);
+	plus(list, "everything else", "replicate", "", rest, json_null());
 	client_say_data(c, json_pack("{s:o}", "rules", list));
 	client_say_end(c);
 }

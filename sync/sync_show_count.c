@@ -58,7 +58,7 @@ static json_t *reasons_here(const struct sync_counts *c)
 		const uint32_t *n = k % 2 ? c->absent[p] : c->present[p];
 		for (unsigned w = SYNC_WHY_NONE + 1; w < SYNC_WHY_N; w++) {
 			enum sync_why why = (enum sync_why)w;
-			if (n[w] > 0)
+			if (n[w] > 0 && sync_why_disposition(why) != SYNC_DISP_SYNCED)
 				json_array_append_new(list,
 						      reason(p, sync_disposition_word(sync_why_disposition(why)),
 							     sync_why_word(why), sync_why_text(why), k % 2 != 0, n[w]));
@@ -147,6 +147,7 @@ static json_t *kernel_json(const struct sync_counts *c)
 
 	for (unsigned p = 0; p < SYNC_PROTO_N; p++)
 		recorded += present(c, p);
+	recorded -= c->stored;
 	bool known = ct_io_table_size(&max, &entries) == 0;
 	if (ct_io_kernel_stats(&k) == 0) {
 		expect = json_integer((uint32_t)(k.expect_created - k.expect_deleted));
@@ -154,8 +155,9 @@ static json_t *kernel_json(const struct sync_counts *c)
 				 client_u(k.insert_failed), "drop", client_u(k.drop), "early_drop",
 				 client_u(k.early_drop));
 	}
-	return json_pack("{s:o,s:o,s:I,s:o,s:o,s:o}", "entries", known ? json_integer(entries) : json_null(), "limit",
-			 known ? json_integer(max) : json_null(), "recorded", client_u(recorded), "unrecorded",
+	return json_pack("{s:o,s:o,s:I,s:I,s:o,s:o,s:o}", "entries", known ? json_integer(entries) : json_null(),
+			 "limit", known ? json_integer(max) : json_null(), "recorded", client_u(recorded), "stored",
+			 client_u(c->stored), "unrecorded",
 			 known ? json_integer(entries > recorded ? client_u(entries - recorded) : 0) : json_null(),
 			 "relations", expect, "packets", lost);
 }

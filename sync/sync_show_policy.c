@@ -1,5 +1,6 @@
 /* `show session policy`: per kind of session what is replicated, when, and why not, from the effective configuration. */
 #include <stdio.h>
+#include <string.h>
 #include "sync/sync_client.h"
 
 enum yes { NO = 0, YES, PARTLY };
@@ -14,25 +15,42 @@ static void row(json_t *list, const char *kind, enum yes yes, const char *when)
 /* A protocol: switched off, or what it waits for. */
 static void protocol(json_t *list, const struct sync_conf *c, enum sync_proto p, const char *kind, const char *waits)
 {
-	char text[160];
+	char text[200];
 
 	if (!(c->protocols >> p & 1)) {
 		row(list, kind, NO, "sync.protocols does not name it");
 		return;
 	}
-	snprintf(text, sizeof(text), "%s", c->quick ? "from its first packet (sync.quick)" : waits);
+	if (c->min_age_s[p] > 0)
+		snprintf(text, sizeof(text), "%s, and %u s old (sync.min_age)",
+			 c->quick ? "from its first packet (sync.quick)" : waits, c->min_age_s[p]);
+	else
+		snprintf(text, sizeof(text), "%s", c->quick ? "from its first packet (sync.quick)" : waits);
 	row(list, kind, YES, text);
+}
+
+/* States that an operator has chosen come before everything else. */
+static void tcp(json_t *list, const struct sync_conf *c)
+{
+	char text[160] = "once in one of sync.tcp_states:";
+	size_t n = strlen(text);
+
+	for (uint8_t s = CT_TCP_SYN_SENT; c->tcp_states && s <= CT_TCP_CLOSE && n < sizeof(text); s++)
+		if (c->tcp_states >> s & 1)
+			n += (size_t)snprintf(text + n, sizeof(text) - n, " %s", sync_tcp_state_name(s));
+	protocol(list, c, SYNC_PROTO_TCP, "TCP", c->tcp_states ? text : "once established; closing ones to their end");
+	if (!(c->protocols >> SYNC_PROTO_TCP & 1) || c->tcp_states)
+		return;
+	row(list, "TCP, half-open", c->quick ? YES : NO,
+	    c->quick ? "sync.quick: SYN and SYN-ACK may take different nodes"
+		     : "waits for the handshake; sync.quick replicates it too");
 }
 
 static void protocols(json_t *list, const struct sync_conf *c)
 {
 	static const char replied[] = "once an answer was seen";
 
-	protocol(list, c, SYNC_PROTO_TCP, "TCP", "once established; closing ones to their end");
-	if (c->protocols >> SYNC_PROTO_TCP & 1)
-		row(list, "TCP, half-open", c->quick ? YES : NO,
-		    c->quick ? "sync.quick: SYN and SYN-ACK may take different nodes"
-			     : "waits for the handshake; sync.quick replicates it too");
+	tcp(list, c);
 	protocol(list, c, SYNC_PROTO_UDP, "UDP", replied);
 	protocol(list, c, SYNC_PROTO_ICMP, "ICMP and ICMPv6 queries", replied);
 	protocol(list, c, SYNC_PROTO_UDPLITE, "UDP-Lite", replied);
@@ -46,7 +64,7 @@ static void kinds(json_t *list, const struct sync_conf *c)
 {
 	char text[120];
 
-	row(list, "With NAT", YES, "at once: the translation must be known before the answer comes");
+	row(list, "With NAT", YES, "at once, without waiting for an answer");
 	row(list, "Masqueraded to the node's own address", NO, "the address stays behind; use SNAT to a virtual one");
 	row(list, "With a helper, and related sessions", YES, "at once, the master first");
 	row(list, "Expectations of helpers", NO, "the helper of the new master makes new ones");
@@ -72,8 +90,9 @@ void client_policy(struct sync_client *c)
 	} else {
 		row(list, "Every session", NO, "sync.replicate = false");
 	}
-	client_say_data(c, json_pack("{s:b,s:b,s:s,s:I,s:o}", "replicate", conf->replicate, "quick", conf->quick,
+	client_say_data(c, json_pack("{s:b,s:b,s:s,s:I,s:I,s:o}", "replicate", conf->replicate, "quick", conf->quick,
 				     "store", conf->store == SYNC_STORE_HOT ? "hot" : "warm", "lease_us",
-				     (json_int_t)(conf->lease_ns / NS_PER_US), "rows", list));
+				     (json_int_t)(conf->lease_ns / NS_PER_US), "high_water_percent",
+				     client_u(conf->high_water), "rows", list));
 	client_say_end(c);
 }
