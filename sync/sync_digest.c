@@ -31,12 +31,14 @@ static uint64_t hash(const uint8_t key[16], const uint8_t *p, size_t n)
 	return h;
 }
 
-/* Both machines compute over the same bytes, whatever their byte order: 36 bytes of addresses and ports. */
+/* Both machines compute over the same bytes, whatever their byte order: addresses as long as they are, and ports. */
 static uint8_t *put_ends(uint8_t *p, const struct ct_tuple *t)
 {
-	memcpy(p, t->src, 16);
-	memcpy(p + 16, t->dst, 16);
-	return put16(put16(p + 32, t->sport), t->dport);
+	size_t a = t->l3 == 4 ? 4 : 16;
+
+	memcpy(p, t->src, a);
+	memcpy(p + a, t->dst, a);
+	return put16(put16(p + 2 * a, t->sport), t->dport);
 }
 
 static uint8_t *put_key(uint8_t *p, const struct ct_tuple *t)
@@ -57,8 +59,7 @@ struct digest_item digest_key(const uint8_t key[16], const struct ct_tuple *orig
 {
 	uint8_t buf[KEY_BYTES];
 
-	put_key(buf, orig);
-	uint64_t h = hash(key, buf, sizeof(buf));
+	uint64_t h = hash(key, buf, (size_t)(put_key(buf, orig) - buf));
 	return (struct digest_item){ .bucket = h % SYNC_BUCKETS, .check = (uint32_t)(h >> 32) };
 }
 

@@ -309,17 +309,19 @@ void flow_judge(struct sync *s, struct flow f)
 	bool before = was == SYNC_WHY_NONE && (f.x->told != 0 || f.x->flags & SESS_FOREIGN);
 	if (was == SYNC_WHY_PEER_LOCAL)
 		return;
-	flow_uncount(s, f);
 	sess_entry(&s->tbl, f.id, &e);
 	enum sync_why why = sync_policy_judge(s->conf, &s->locals, &e, before);
 	if (why == SYNC_WHY_NONE && f.x->list == SESS_LIST_YOUNG)
 		why = SYNC_WHY_YOUNG;
-	f.x->why = (uint8_t)why;
 	if (why != was)
 		count_why(s, why, &e);
 	/* Found, not told: a peer's floor does not make it that peer's copy. */
-	if (f.x->why == SYNC_WHY_NONE && f.x->node == 0 && !flow_mine(s, f))
-		f.x->why = SYNC_WHY_ORPHAN;
+	if (why == SYNC_WHY_NONE && f.x->node == 0 && !flow_mine(s, f))
+		why = SYNC_WHY_ORPHAN;
+	/* Counting costs two hashes: not for a verdict that stays. */
+	if (why != was)
+		flow_uncount(s, f);
+	f.x->why = (uint8_t)why;
 	flow_count(s, f);
 }
 

@@ -287,12 +287,12 @@ static void on_end(struct sync *s, struct sync_peer *p, const struct sync_rec *r
 		flow_count(s, f);
 		return;
 	}
-	flow_count(s, f);
 	if (rec->type == SYNC_REC_DELETE) {
 		s->stats.rx_deleted++;
 		flow_drop(s, f, true);
 	} else {
 		s->stats.rx_expired++;
+		flow_count(s, f);
 		ask_kernel(s, f);
 	}
 }

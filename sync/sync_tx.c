@@ -58,12 +58,12 @@ static void fill_state(struct sync *s, struct sync_peer *p, struct flow f, struc
 	e.has |= CT_HAS_TIMEOUT;
 	e.timeout_s = left_at_owner(s, f, &e, now);
 	out->handle = f.id;
-	out->check = digest_key(s->sets[s->self_slot - 1].key, &e.orig).check;
 	out->full = !knows_handle(p, f) || out->type == SYNC_REC_CURRENT || out->type == SYNC_REC_CLAIM;
 	out->version = flow_version_of(s, f);
 	out->e = e;
 	if (out->full)
 		return;
+	out->check = digest_key(s->sets[s->self_slot - 1].key, &e.orig).check;
 	memset(&out->e.orig, 0, sizeof(out->e.orig));
 	memset(&out->e.reply, 0, sizeof(out->e.reply));
 	memset(&out->e.master, 0, sizeof(out->e.master));

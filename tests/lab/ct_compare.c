@@ -144,6 +144,9 @@ static bool read_entry(const uint8_t *p, size_t len, bool v6, struct table *tbl,
 	it->key[0] = mix(1, orig, n);
 	it->key[1] = mix(2, orig, n);
 	status = get32(a[CTA_STATUS]) & STATUS_COMPARED;
+	/* A flow that is not translated has been looked at by NAT or not: nothing follows from that. */
+	if (!(status & (IPS_SRC_NAT | IPS_DST_NAT)))
+		status &= ~(uint32_t)(IPS_SRC_NAT_DONE | IPS_DST_NAT_DONE);
 	it->mark = get32(a[CTA_MARK]);
 	it->value = mix(3, reply, m);
 	it->value = mix(it->value, &status, 4);
