@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include "daemon/ctl_proto.h"
 
-/* detail: the argument of show vrrp. */
+/* detail: the argument of show vrrp and show pair. */
 void fmt_text(enum ctl_cmd cmd, const json_t *data, bool detail, FILE *out);
 
 /* Parts, each for one command. */
@@ -52,6 +52,9 @@ struct fmt_rows {
 /* Is the answer of this command such a list? */
 bool fmt_is_rows(enum ctl_cmd cmd);
 void fmt_rows_piece(struct fmt_rows *st, const json_t *piece, FILE *out);
+void fmt_pair(const json_t *data, bool detail, FILE *out);
+/* The code that ktsh ends with after show pair. */
+int fmt_pair_code(const json_t *data);
 
 /* Access with a default. */
 json_int_t fmt_int(const json_t *o, const char *key);

@@ -216,6 +216,8 @@ static int run_remote(struct shell *sh, const struct gram_match *m, const char *
 	} else {
 		fmt_text(m->cmd, data, gram_arg(m, "detail") != NULL, sh->out);
 	}
+	if (code == CTL_OK && m->cmd == CTL_SHOW_PAIR)
+		code = fmt_pair_code(data);
 	json_decref(data);
 	return code;
 }

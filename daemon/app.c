@@ -13,6 +13,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "daemon/app_pair.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/require.h"
@@ -380,6 +381,9 @@ static int start_parts(struct app *a)
 	rc = app_ike_start(a);
 	if (rc < 0)
 		return rc;
+	rc = app_pair_start(a);
+	if (rc < 0)
+		return rc;
 	rc = app_peer_start(a);
 	if (rc < 0)
 		return rc;
@@ -405,6 +409,7 @@ static int start_parts(struct app *a)
 
 static void stop_parts(struct app *a)
 {
+	app_pair_end(a);
 	if (a->ctl)
 		ctl_free(a->ctl);
 	app_peer_stop(a);
@@ -416,6 +421,7 @@ static void stop_parts(struct app *a)
 	if (a->kt)
 		kernel_thread_stop(a->kt, 500 * NS_PER_MS);
 	app_reload_stop(a);
+	app_pair_free(a);
 	app_accept_stop(a);
 	sysctl_io_free(a->sysctl);
 	if (a->net)

@@ -29,6 +29,8 @@
 #include "vrrp/announce.h"
 #include "vrrp/vrrp_io.h"
 
+struct pair;
+
 struct app_options {
 	const char *config;
 	const char *pid_file; /* NULL: run_dir/keeptrackd.pid */
@@ -115,6 +117,7 @@ struct app {
 	struct sync_thread *sync;
 	struct sync_conf sync_conf; /* the copy that SYNC and the channel read from the start on */
 	struct peer_ctl *peer;
+	struct pair *pair; /* NULL: a lone router */
 	struct vici *vici;
 	struct exec *exec;
 	struct ctl *ctl;

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include "daemon/app_pair.h"
 #include "daemon/base/log.h"
 #include "daemon/show.h"
 
@@ -14,6 +15,10 @@ static void on_report(void *arg, const struct sync_report *rep)
 	if (rep->type == SYNC_REP_CTL_CONN) {
 		if (a->peer)
 			peer_ctl_adopt(a->peer, rep->fd, rep->ssl, rep->peer_node);
+		return;
+	}
+	if (rep->type == SYNC_REP_FACTS) {
+		app_pair_facts(a, rep);
 		return;
 	}
 	struct node_ev ev = { .type = NODE_EV_SYNC, .report = rep };
@@ -29,6 +34,9 @@ static void on_msg(void *arg, uint32_t node, const struct peer_msg *m)
 			journal_add(a->journal, a->kt, &e);
 		return;
 	}
+	app_pair_msg(a, node, m);
+	if (m->type == PEER_FACTS_ASK || m->type == PEER_FACTS)
+		return;
 	struct node_ev ev = { .type = NODE_EV_PEER_MSG, .peer = node, .msg = m };
 	app_feed(a, &ev);
 }
@@ -42,6 +50,7 @@ static void on_state(void *arg, uint32_t node, const struct peer_ctl_state *s)
 	bool clean = s->why == PEER_WHY_CLOSED || s->why == PEER_WHY_LOCAL || s->why == PEER_WHY_REPLACED;
 	struct node_ev ev = { .type = s->up ? NODE_EV_PEER_UP : NODE_EV_PEER_DOWN, .peer = node, .lost = !clean };
 	app_feed(a, &ev);
+	app_pair_channel(a, node, s->up);
 }
 
 static void on_probe(void *arg, uint32_t node, enum peer_probe r)

@@ -88,6 +88,7 @@ struct cfg {
 	bool log_syslog, log_stderr;
 	/* SHA-256 of the canonical shared part, cut to 8 bytes, by section: channel, vrrp, sync, ipsec */
 	uint64_t digest[CFG_DIGESTS];
+	char *flat; /* the same sections as facts for the other nodes (pair_facts.h), without secrets */
 };
 
 struct cfg_error {

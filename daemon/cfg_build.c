@@ -480,6 +480,7 @@ struct cfg *cfg_build(struct cfg_tree *t)
 	c->digest[1] = digest(t, vrrp);
 	c->digest[2] = digest(t, sync);
 	c->digest[3] = digest(t, ipsec);
+	c->flat = cfg_flat(t);
 	return c;
 }
 
@@ -500,6 +501,7 @@ void cfg_free(struct cfg *c)
 	free(c->groups);
 	free(c->tunnels);
 	free(c->hooks);
+	free(c->flat);
 	cfg_tree_free(c->tree);
 	free(c);
 }

@@ -131,6 +131,11 @@ static void print_value(const struct cfg_val *v, unsigned depth, FILE *out)
 	}
 }
 
+void cfg_val_print(const struct cfg_val *v, FILE *out)
+{
+	print_value(v, 0, out);
+}
+
 /* Everything is written, defaults too; only what means something by its absence stays absent. */
 static void print_val(const struct cfg_val *v, unsigned depth, FILE *out)
 {

@@ -98,6 +98,14 @@ void cfg_build_routes(struct cfg *c, const struct cfg_tree *t);
 struct cfg *cfg_build(struct cfg_tree *t);
 /* Canonical text of one top-level section or of all (NULL). */
 void cfg_tree_print(const struct cfg_tree *t, const char *section, FILE *out);
+/* A value that is neither block nor list of records, as it is written. */
+void cfg_val_print(const struct cfg_val *v, FILE *out);
+/*
+ * What all nodes share, one "conf.PATH=value" line for each key: at most CFG_FLAT_MAX bytes. Secrets are left out. What
+ * is larger has one line with a hash for each record instead; what is larger still has none. malloc.
+ */
+#define CFG_FLAT_MAX (40u << 10)
+char *cfg_flat(const struct cfg_tree *t);
 
 /* The libconfig reader: appends to errs. A tree even with meaning errors; NULL if the text cannot be read at all. */
 struct cfg_tree *cfg_tree_read_file(const char *path, struct cfg_errors *errs);

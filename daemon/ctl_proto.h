@@ -31,6 +31,9 @@ enum ctl_code {
 	CTL_CONFIG = 13,      /* configuration failed */
 	CTL_UNREACHABLE = 20, /* the daemon is not reachable */
 	CTL_DENIED = 21,
+	/* of ktsh only, for show pair */
+	CTL_DIFFERS = 30,      /* the nodes differ in what matters */
+	CTL_NOT_COMPARED = 31, /* another node could not be asked */
 };
 
 enum ctl_class { CTL_VIEW = 0, CTL_ADMIN };
@@ -53,6 +56,8 @@ enum ctl_impact {
 	  "Virtual routers and their addresses")                                                                     \
 	X(CTL_SHOW_VRRP_PEER, "show vrrp peer", CTL_VIEW, CTL_ON_CONTROL, CTL_IMPACT_NONE,                           \
 	  "The other nodes: role, priority, readiness, configuration")                                               \
+	X(CTL_SHOW_PAIR, "show pair", CTL_VIEW, CTL_ON_CONTROL, CTL_IMPACT_NONE,                                     \
+	  "Differences between the nodes, what they mean for a takeover, and the remedy")                            \
 	X(CTL_SHOW_SYNC_STATISTICS, "show conntrack-sync statistics", CTL_VIEW, CTL_ON_SESSION, CTL_IMPACT_NONE,     \
 	  "Counters of session replication")                                                                         \
 	X(CTL_SHOW_SYNC_STATUS, "show conntrack-sync status", CTL_VIEW, CTL_ON_SESSION, CTL_IMPACT_NONE,             \
@@ -157,6 +162,7 @@ enum ctl_arg_type {
 /* cmd, key in JSON, word typed before the value (NULL: none), type, min, max, required, help */
 #define CTL_ARG_TABLE(X)                                                                                            \
 	X(CTL_SHOW_VRRP, "detail", NULL, CTL_ARG_FLAG, 0, 0, 0, "Timers, peers and counters")                       \
+	X(CTL_SHOW_PAIR, "detail", NULL, CTL_ARG_FLAG, 0, 0, 0, "All facts of both nodes side by side")             \
 	X(CTL_SHOW_FAILOVER_HISTORY, "limit", NULL, CTL_ARG_INT, 1, 1000, 0, "How many (20 if left out)")           \
 	X(CTL_SHOW_FAILOVER_TIMELINE, "epoch", NULL, CTL_ARG_EPOCH, 0, 0, 0, "Which change (the last if left out)") \
 	X(CTL_SHOW_LOG, "limit", NULL, CTL_ARG_INT, 1, 4096, 0, "How many lines (50 if left out)")                  \

@@ -76,6 +76,19 @@ libdaemon_io_a_SOURCES += daemon/app.h daemon/app.c daemon/app_node.c daemon/app
 	daemon/app_tell.c daemon/reload.c daemon/reload_map.h daemon/reload_map.c daemon/show.h daemon/show.c daemon/show_vrrp.c daemon/show_failover.c \
 	daemon/show_ipsec.c daemon/show_act.c
 libdaemon_io_a_SOURCES += daemon/app_maint.c daemon/show_peer.c daemon/show_query.c
+
+# check-pair: facts, comparison, rules are pure.
+libdaemon_io_a_SOURCES += daemon/cfg_flat.c
+libdaemon_core_a_SOURCES += daemon/pair_facts.h daemon/pair_facts.c daemon/pair_check.h daemon/pair_check.c daemon/pair_rules.h \
+	daemon/pair_rules.c
+libdaemon_io_a_SOURCES += daemon/pair_gather.h daemon/pair_gather.c daemon/pair_own.h daemon/pair_own.c daemon/app_pair.h daemon/app_pair.c daemon/show_pair.c
+check_PROGRAMS += check_pair_check check_pair_facts fuzz_pair_facts
+check_pair_check_SOURCES = tests/unit/check_pair_check.c
+check_pair_check_LDADD = libdaemon_core.a libbase_core.a $(UNIT_LIBS)
+check_pair_facts_SOURCES = tests/unit/check_pair_facts.c
+check_pair_facts_LDADD = libdaemon_core.a libbase_core.a $(UNIT_LIBS)
+fuzz_pair_facts_SOURCES = tests/fuzz/fuzz_pair_facts.c
+fuzz_pair_facts_LDADD = libdaemon_core.a libbase_core.a $(FUZZ_LIBS)
 sbin_PROGRAMS += keeptrackd
 keeptrackd_SOURCES = daemon/main.c
 keeptrackd_LDADD = libdaemon_io.a libdaemon_core.a libike_io.a libike_core.a libsync_io.a libsync_core.a libvrrp_io.a \

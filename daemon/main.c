@@ -1,8 +1,12 @@
 /* The command line: options in, one of the small commands or the daemon. The only object outside a library. */
+#include <errno.h>
 #include <getopt.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include "daemon/app.h"
 #include "daemon/cfg.h"
 #include "sync/key_file.h"
@@ -15,6 +19,7 @@ static void usage(FILE *out)
 		"Usage: keeptrackd [-n] [-l] [-f FILE] [-p FILE]\n"
 		"       keeptrackd -t | -T [-f FILE]\n"
 		"       keeptrackd --genkey FILE\n"
+		"       keeptrackd check-pair [--json] [--detail] [--socket PATH]\n"
 		"\n"
 		"  -f, --config FILE   configuration (default %s)\n"
 		"  -n, --dont-fork     stay in the foreground\n"
@@ -24,7 +29,10 @@ static void usage(FILE *out)
 		"  -T, --print-config  print the configuration in canonical form, and end\n"
 		"      --genkey FILE   make a new key file for the channel, and end\n"
 		"  -v, --version       print the version, and end\n"
-		"  -h, --help          print this text, and end\n",
+		"  -h, --help          print this text, and end\n"
+		"\n"
+		"check-pair asks the running daemon what differs between the nodes and what that means for a takeover.\n"
+		"It ends with 0: nothing that matters; 1: differences; 2: not compared.\n",
 		DEFAULT_CONFIG);
 }
 
@@ -58,6 +66,83 @@ static int generate_key(const char *path)
 	return 0;
 }
 
+/* ktsh beside this program, else where it is installed. */
+static void find_shell(char *out, size_t cap)
+{
+	ssize_t n = readlink("/proc/self/exe", out, cap - sizeof("/ktsh"));
+	char *slash = NULL;
+	if (n > 0) {
+		out[n] = '\0';
+		slash = strrchr(out, '/');
+	}
+	if (slash) {
+		memcpy(slash, "/ktsh", sizeof("/ktsh"));
+		if (access(out, X_OK) == 0)
+			return;
+	}
+	snprintf(out, cap, "%s/ktsh", BINDIR);
+}
+
+/* The shell does the work; its many codes become three. */
+static int run_shell(char *const args[])
+{
+	enum { EQUAL = 0, DIFFERENT = 1, NOT_COMPARED = 2 };
+	pid_t pid;
+	int status = 0, rc = posix_spawn(&pid, args[0], NULL, NULL, args, environ);
+	if (rc != 0) {
+		fprintf(stderr, "keeptrackd: %s: %s\n", args[0], strerror(rc));
+		return NOT_COMPARED;
+	}
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (!WIFEXITED(status))
+		return NOT_COMPARED;
+	return WEXITSTATUS(status) == CTL_OK        ? EQUAL
+	       : WEXITSTATUS(status) == CTL_DIFFERS ? DIFFERENT
+						    : NOT_COMPARED;
+}
+
+static int check_pair(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "json", no_argument, NULL, 'j' },
+		{ "detail", no_argument, NULL, 'd' },
+		{ "socket", required_argument, NULL, 's' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	char shell[4096], dash_s[] = "-s", show[] = "show", pair[] = "pair", detail[] = "detail", json[] = "json";
+	char *args[8] = { shell };
+	unsigned n = 1;
+	bool want_json = false, want_detail = false;
+	int c;
+	while ((c = getopt_long(argc, argv, "jds:h", options, NULL)) != -1) {
+		if (c == 's' && n == 1) {
+			args[n++] = dash_s;
+			args[n++] = optarg;
+		} else if (c == 'j') {
+			want_json = true;
+		} else if (c == 'd') {
+			want_detail = true;
+		} else {
+			usage(c == 'h' ? stdout : stderr);
+			return c == 'h' ? 0 : 2;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "keeptrackd: unexpected argument '%s'\n", argv[optind]);
+		return 2;
+	}
+	args[n++] = show;
+	args[n++] = pair;
+	if (want_detail)
+		args[n++] = detail;
+	if (want_json)
+		args[n++] = json;
+	find_shell(shell, sizeof(shell));
+	return run_shell(args);
+}
+
 int main(int argc, char **argv)
 {
 	enum { OPT_GENKEY = 256 };
@@ -74,6 +159,8 @@ int main(int argc, char **argv)
 		{ 0 },
 	};
 	struct app_options opt = { .config = DEFAULT_CONFIG };
+	if (argc > 1 && strcmp(argv[1], "check-pair") == 0)
+		return check_pair(argc - 1, argv + 1);
 	bool test = false, print = false;
 	int c;
 	while ((c = getopt_long(argc, argv, "f:nlp:tTvh", options, NULL)) != -1) {

@@ -344,6 +344,7 @@ static void on_sync(struct node_run *r, const struct sync_report *rep)
 		node_committed(r, &ev);
 		return;
 	case SYNC_REP_CTL_CONN:
+	case SYNC_REP_FACTS:
 	case SYNC_REP_STOPPED:
 		return;
 	}

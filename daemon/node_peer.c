@@ -510,6 +510,8 @@ void node_on_peer_msg(struct node_run *r, const struct node_ev *ev)
 	case PEER_HEARTBEAT:
 	case PEER_JOURNAL:
 	case PEER_CLOSE:
+	case PEER_FACTS_ASK:
+	case PEER_FACTS:
 		return;
 	case PEER_TAKE:
 		on_take(r, p, m);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "daemon/app_pair.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/reload_map.h"
@@ -365,6 +366,7 @@ static void apply(struct app *a, struct cfg *now, const struct reload_map *map)
 	load_shape(a, &old);
 	app_node_free(a);
 	load_shape(a, &fresh);
+	app_pair_reload(a);
 	let_go(a, old.cfg);
 	struct node_ev tick = { .type = NODE_EV_TICK };
 	app_feed(a, &tick);

@@ -3,6 +3,8 @@
  */
 #include "daemon/show.h"
 
+#include "daemon/app_pair.h"
+
 #include <errno.h>
 #include <event2/event.h>
 #include <openssl/opensslv.h>
@@ -229,6 +231,8 @@ int app_ctl(void *app, struct ctl_request *req, json_t **reply)
 	case CTL_SHOW_VRRP:
 		*reply = show_vrrp(a);
 		return CTL_OK;
+	case CTL_SHOW_PAIR:
+		return app_pair_show(a, req, reply);
 	case CTL_SHOW_VRRP_PEER:
 		*reply = show_vrrp_peer(a);
 		return CTL_OK;

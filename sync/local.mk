@@ -36,6 +36,8 @@ libsync_io_a_SOURCES += sync/key_file.c sync/peer_tls.c sync/peer_conn.c sync/pe
 libsync_io_a_SOURCES += sync/sync.h sync/sync_conf.h sync/sync_run.h sync/key_file.h sync/ossl.h sync/peer_tls.h \
 	sync/peer_conn.h sync/peer_link.h sync/peer_io.h sync/peer_listen.h
 SYNC_LIBS = libsync_io.a libsync_core.a $(SSL_LIBS) $(JANSSON_LIBS)
+libsync_io_a_SOURCES += sync/sync_tell.c
+libsync_core_a_SOURCES += sync/sync_facts.h sync/sync_facts.c
 
 # replication core
 libsync_core_a_SOURCES += \

@@ -463,6 +463,11 @@ bool peer_conn_is_open(const struct peer_conn *c)
 	return c && c->state == ST_OPEN && c->fail == PEER_WHY_NONE;
 }
 
+int peer_conn_fd(const struct peer_conn *c)
+{
+	return c->fd;
+}
+
 bool peer_conn_tx_empty(const struct peer_conn *c)
 {
 	return c->tx_len == 0;

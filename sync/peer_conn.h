@@ -56,6 +56,8 @@ struct peer_conn *peer_conn_take(struct loop *l, const struct peer_conn_conf *pc
 void peer_conn_free(struct peer_conn *c);
 
 bool peer_conn_is_open(const struct peer_conn *c);
+/* The socket, for questions about its path; -1: closed. */
+int peer_conn_fd(const struct peer_conn *c);
 /* Sends len bytes (whole records). 0; ERR_FULL: nothing was taken since tx is at its limit (a ctl connection ends
  * then); -ENOTCONN. A failing socket is reported by on_down from the loop, not from here. */
 int peer_conn_send(struct peer_conn *c, const void *buf, size_t len);

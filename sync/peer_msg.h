@@ -15,6 +15,7 @@
 
 #define PEER_GROUPS_MAX 64 /* group states in one heartbeat; more groups: several heartbeats */
 #define PEER_TEXT_MAX   120
+#define PEER_BLOB_MAX   256
 
 enum peer_msg_type {
 	PEER_HELLO = 1,     /* first record on every connection, both directions */
@@ -26,6 +27,8 @@ enum peer_msg_type {
 	PEER_LEAVING = 7,   /* I am going, whatever you do: fault, stop */
 	PEER_JOURNAL = 8,   /* a copy of a journal entry, for the joined timeline */
 	PEER_CLOSE = 9,     /* refused or closed on purpose, with the reason in text */
+	PEER_FACTS_ASK = 10, /* a piece of the text that describes the other node, please */
+	PEER_FACTS = 11,     /* that piece */
 };
 
 /* Role of a group as its node sees it. */
@@ -52,6 +55,18 @@ struct peer_hello {
 	bool data; /* this connection is the data channel */
 };
 
+/*
+ * The text is asked for piece by piece: each answer fits into one packet of any link, so that also a link that loses
+ * full-size packets can be described, and never more than one answer waits for the reader.
+ */
+struct peer_facts {
+	uint32_t id;            /* chosen by the asker, who gets pieces of one text under one id */
+	uint32_t offset, total; /* bytes; ASK: total is 0 */
+	bool sessions;          /* ASK: walk the session table too */
+	bool config;            /* ASK: the configuration too */
+	uint64_t wall_us;       /* FACTS: the sender's clock when this left */
+};
+
 struct peer_msg {
 	enum peer_msg_type type;
 	uint16_t group;
@@ -66,8 +81,9 @@ struct peer_msg {
 	struct peer_group_state groups[PEER_GROUPS_MAX];
 	uint8_t n_groups;
 	char text[PEER_TEXT_MAX]; /* CLOSE: reason in words */
-	uint8_t blob[256];        /* JOURNAL: an encoded entry */
+	uint8_t blob[PEER_BLOB_MAX]; /* JOURNAL: an encoded entry; FACTS: the piece */
 	uint16_t blob_len;
+	struct peer_facts facts; /* FACTS_ASK, FACTS */
 };
 
 #endif

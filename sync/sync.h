@@ -21,6 +21,7 @@
 
 struct loop;
 struct sync_thread;
+struct sync_facts;
 struct ssl_st;
 
 enum sync_cmd_type {
@@ -43,6 +44,7 @@ enum sync_cmd_type {
 	SYNC_CMD_CLEAR,      /* all counters to zero */
 	SYNC_CMD_STALL,      /* `debug sync stall SECONDS`: stop answering for that long */
 	SYNC_CMD_CONF,       /* new configuration; the pointed-to struct passes to SYNC */
+	SYNC_CMD_FACTS,      /* tell what SYNC knows of this node towards peer_node; `walk`: count all sessions too -> FACTS{seq} */
 	SYNC_CMD_STOP,       /* end the thread */
 };
 
@@ -85,6 +87,7 @@ struct sync_cmd {
 	bool client_json_lines;
 	uint32_t uid; /* CLIENT, CLEAR: who asked, for the log */
 	int32_t pid;
+	bool walk;
 	int64_t stall_ns;
 	const struct sync_conf *conf;
 };
@@ -97,6 +100,7 @@ enum sync_report_type {
 	SYNC_REP_APPLIED,
 	SYNC_REP_CTL_CONN, /* an authenticated ctl connection: fd and SSL pass to CONTROL before any application byte */
 	SYNC_REP_STATE,    /* struct sync_state changed */
+	SYNC_REP_FACTS,    /* facts, malloc: they pass to the receiver */
 	SYNC_REP_STOPPED,
 	SYNC_REP_COMMITTED, /* epoch: what waited in the store at FENCED or APPLIED is in the kernel; degraded: it is
 			       full, a part still waits */
@@ -126,6 +130,7 @@ struct sync_report {
 	bool degraded; /* FENCED: the 5 ms ran out before the stream was empty */
 	bool storing;  /* FENCED, APPLIED: the store is being committed, COMMITTED follows */
 	struct sync_state state;
+	struct sync_facts *facts;
 };
 
 typedef void (*sync_report_fn)(void *arg, const struct sync_report *rep);

@@ -1,6 +1,6 @@
 /*
  * Purpose: the inside of the SYNC thread, shared by its source files only (sync_thread, sync_drive, sync_data,
- *          sync_addr, sync_client).
+ *          sync_addr, sync_client, sync_tell).
  * Owns:    struct sync_run: loop, listener, data connections, replication core, conntrack sockets, clients.
  * Thread:  SYNC; made and freed on CONTROL while the thread does not run.
  * In:      commands, kernel events, records, readiness.   Out: reports, records, kernel operations, answers.
@@ -37,6 +37,7 @@ struct sync_client;
 struct explain_job;
 struct json_t;
 struct addr_watch;
+struct tell;
 
 /* One data connection: this peer, this link. */
 struct data_link {
@@ -121,6 +122,7 @@ struct sync_run {
 	bool peeked;
 	char order_by[64]; /* who gave the newest order */
 	bool order_told;   /* its end is in the log */
+	struct tell *tell; /* NULL: never asked */
 	struct sync_wire_stats wire;
 	struct sync_run_stats st;
 	uint8_t buf[SYNC_DATA_MAX];
@@ -198,5 +200,9 @@ void act_pump(struct sync_run *r);
 void explain_new(struct sync_run *r, const struct sync_cmd *cmd);
 void explain_pump(struct sync_run *r);
 void explain_free_all(struct sync_run *r);
+
+/* sync_tell.c: SYNC_CMD_FACTS */
+void tell_begin(struct sync_run *r, const struct sync_cmd *c);
+void tell_free(struct sync_run *r);
 
 #endif

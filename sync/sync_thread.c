@@ -32,6 +32,7 @@ void sync_run_report(struct sync_run *r, const struct sync_report *rep)
 		SSL_free(rep->ssl);
 		close(rep->fd);
 	}
+	free(rep->facts);
 }
 
 struct epoch sync_run_role_epoch(const struct sync_run *r)
@@ -196,6 +197,9 @@ static void command(struct sync_run *r, const struct sync_cmd *c)
 	case SYNC_CMD_CONF:
 		take_conf(r, c->conf);
 		break;
+	case SYNC_CMD_FACTS:
+		tell_begin(r, c);
+		break;
 	case SYNC_CMD_STOP:
 		loop_stop(r->loop);
 		break;
@@ -224,6 +228,7 @@ static void run_free(struct sync_run *r)
 		return;
 	client_free_all(r);
 	explain_free_all(r);
+	tell_free(r);
 	data_done(r, "the node stops replication");
 	peer_listen_free(r->listen);
 	addr_watch_free(r->addrs);
@@ -345,6 +350,7 @@ static void thread_free(struct sync_thread *t)
 			SSL_free(rep.ssl);
 			close(rep.fd);
 		}
+		free(rep.facts);
 	}
 	if (t->cmds.slots)
 		ring_free(&t->cmds);

@@ -31,6 +31,8 @@ static const struct sync_type types[] = {
 	{ PEER_LEAVING, "leaving", SYNC_CHAN_CTL, SYNC_DIGEST_NONE, false },
 	{ PEER_JOURNAL, "journal", SYNC_CHAN_CTL, SYNC_DIGEST_NONE, false },
 	{ PEER_CLOSE, "close", SYNC_CHAN_BOTH, SYNC_DIGEST_NONE, false },
+	{ PEER_FACTS_ASK, "facts_ask", SYNC_CHAN_CTL, SYNC_DIGEST_NONE, false },
+	{ PEER_FACTS, "facts", SYNC_CHAN_CTL, SYNC_DIGEST_NONE, false },
 	{ SYNC_OBJ_SESSION, "session", SYNC_CHAN_DATA, SYNC_DIGEST_BUCKETS, true },
 	{ SYNC_OBJ_STREAM, "stream", SYNC_CHAN_DATA, SYNC_DIGEST_NONE, false },
 };
@@ -57,10 +59,13 @@ enum {
 	TLV_BLOB = 18,         /* bytes */
 	TLV_MAINTENANCE = 19,  /* empty */
 	TLV_SUCCESSOR = 20,    /* u32: node */
+	TLV_FACTS = 21,        /* id u32, offset u32, total u32, flags u8 (1 sessions, 2 configuration) */
+	TLV_WALL = 22,         /* u64: microseconds since 1970 at the sender */
 	TLV_N
 };
 
 enum { GROUP_STATE_LEN = 2 + 1 + 1 + 1 + 8 + 4, GROUP_READY = 1 };
+enum { FACTS_LEN = 4 + 4 + 4 + 1, FACTS_SESSIONS = 1, FACTS_CONFIG = 2 };
 
 const char *sync_drop_text(enum sync_drop d)
 {
@@ -209,6 +214,16 @@ static void put_transaction(struct wire_wr *w, const struct peer_msg *m)
 		tlv_put_uint(w, TLV_SUCCESSOR, m->successor, 4);
 }
 
+static void put_facts(struct wire_wr *w, const struct peer_facts *f)
+{
+	size_t at = tlv_begin(w, TLV_FACTS);
+	wire_put_u32(w, f->id);
+	wire_put_u32(w, f->offset);
+	wire_put_u32(w, f->total);
+	wire_put_u8(w, (uint8_t)((f->sessions ? FACTS_SESSIONS : 0) | (f->config ? FACTS_CONFIG : 0)));
+	tlv_end(w, at);
+}
+
 static void put_body(struct wire_wr *w, const struct peer_msg *m)
 {
 	switch (m->type) {
@@ -239,6 +254,14 @@ static void put_body(struct wire_wr *w, const struct peer_msg *m)
 		tlv_put_uint(w, TLV_REASON, m->reason, 1);
 		put_text(w, TLV_TEXT, m->text, sizeof(m->text));
 		break;
+	case PEER_FACTS_ASK:
+		put_facts(w, &m->facts);
+		break;
+	case PEER_FACTS:
+		put_facts(w, &m->facts);
+		tlv_put_uint(w, TLV_WALL, m->facts.wall_us, 8);
+		tlv_put(w, TLV_BLOB, m->blob, m->blob_len);
+		break;
 	}
 }
 
@@ -247,8 +270,8 @@ int sync_msg_write(uint8_t *buf, size_t cap, uint32_t owner, uint64_t seq, const
 	require(m->blob_len <= sizeof(m->blob));
 	struct wire_wr w = wire_wr(buf, cap < SYNC_CTL_MAX ? cap : SYNC_CTL_MAX);
 	struct sync_env env = { .type = (uint16_t)m->type, .owner = owner, .epoch = m->epoch, .seq = seq };
-	/* What a receiver must not overlook; an unknown heartbeat or journal entry does no harm. */
-	if (m->type != PEER_HEARTBEAT && m->type != PEER_JOURNAL)
+	/* What a receiver must not overlook; an unknown heartbeat, journal entry or fact does no harm. */
+	if (m->type != PEER_HEARTBEAT && m->type != PEER_JOURNAL && m->type != PEER_FACTS_ASK && m->type != PEER_FACTS)
 		env.flags = SYNC_FLAG_CRITICAL;
 	size_t off = sync_env_begin(&w, &env);
 	put_body(&w, m);
@@ -298,7 +321,8 @@ static const uint16_t tlv_min[TLV_N] = {
 	[TLV_GROUP] = 2,      [TLV_GROUP_STATE] = GROUP_STATE_LEN,
 	[TLV_LAST_SEQ] = 8,   [TLV_REASON] = 1,
 	[TLV_TEXT] = 1,       [TLV_CONFIG_DIGEST] = 32,
-	[TLV_SUCCESSOR] = 4,
+	[TLV_SUCCESSOR] = 4,  [TLV_FACTS] = FACTS_LEN,
+	[TLV_WALL] = 8,
 };
 
 static enum sync_drop get_hello_tlv(uint16_t type, struct wire_rd *v, struct peer_hello *h)
@@ -340,6 +364,16 @@ static enum sync_drop get_hello_tlv(uint16_t type, struct wire_rd *v, struct pee
 	}
 }
 
+static void get_facts(struct wire_rd *v, struct peer_facts *f)
+{
+	f->id = wire_u32(v);
+	f->offset = wire_u32(v);
+	f->total = wire_u32(v);
+	uint8_t flags = wire_u8(v);
+	f->sessions = (flags & FACTS_SESSIONS) != 0;
+	f->config = (flags & FACTS_CONFIG) != 0;
+}
+
 static enum sync_drop get_msg_tlv(uint16_t type, struct wire_rd *v, struct peer_msg *m)
 {
 	switch (type) {
@@ -368,6 +402,12 @@ static enum sync_drop get_msg_tlv(uint16_t type, struct wire_rd *v, struct peer_
 		return SYNC_OK;
 	case TLV_TEXT:
 		return get_text(v, m->text, sizeof(m->text));
+	case TLV_FACTS:
+		get_facts(v, &m->facts);
+		return SYNC_OK;
+	case TLV_WALL:
+		m->facts.wall_us = wire_u64(v);
+		return SYNC_OK;
 	case TLV_BLOB:
 		if (wire_left(v) > sizeof(m->blob))
 			return SYNC_DROP_TLV_LENGTH;
@@ -410,6 +450,12 @@ static uint32_t tlv_allowed(enum peer_msg_type type, uint32_t *must)
 		return BIT(TLV_BLOB);
 	case PEER_CLOSE:
 		return BIT(TLV_REASON) | BIT(TLV_TEXT);
+	case PEER_FACTS_ASK:
+		*must = BIT(TLV_FACTS);
+		return BIT(TLV_FACTS);
+	case PEER_FACTS:
+		*must = BIT(TLV_FACTS) | BIT(TLV_BLOB);
+		return BIT(TLV_FACTS) | BIT(TLV_BLOB) | BIT(TLV_WALL);
 	}
 	return 0;
 }
@@ -446,7 +492,7 @@ static enum sync_drop get_body(const struct sync_env *env, struct peer_msg *m, s
 enum sync_drop sync_msg_read(const struct sync_env *env, struct peer_msg *out, struct sync_wire_stats *st)
 {
 	memset(out, 0, sizeof(*out));
-	if (env->type < PEER_HELLO || env->type > PEER_CLOSE)
+	if (env->type < PEER_HELLO || env->type > PEER_FACTS)
 		return SYNC_DROP_TYPE;
 	out->type = (enum peer_msg_type)env->type;
 	if (out->type == PEER_HELLO)

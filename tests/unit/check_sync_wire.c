@@ -62,6 +62,14 @@ static struct peer_msg sample(enum peer_msg_type type)
 		m.reason = PEER_WHY_CLUSTER;
 		strcpy(m.text, "cluster 'a' of node 2 is not 'b'");
 		break;
+	case PEER_FACTS_ASK:
+		m.facts = (struct peer_facts){ .id = 9, .offset = 512, .sessions = true, .config = true };
+		break;
+	case PEER_FACTS:
+		m.facts = (struct peer_facts){ .id = 9, .offset = 512, .total = 800, .wall_us = 0x60a0b0c0d0e0f };
+		m.blob_len = PEER_BLOB_MAX;
+		memset(m.blob, 'k', m.blob_len);
+		break;
 	}
 	return m;
 }
@@ -340,6 +348,9 @@ static const struct {
 	{ PEER_GO, { 0, 11, 0, 2, 0, 1 }, 6, SYNC_DROP_TLV_MISSING },
 	{ PEER_CLOSE, { 0, 17, 0, 2, 'a', 7 }, 6, SYNC_DROP_TEXT }, /* a bell in the reason */
 	{ PEER_CLOSE, { 0, 17, 0, 0 }, 4, SYNC_DROP_TLV_LENGTH },
+	{ PEER_FACTS_ASK, { 0 }, 0, SYNC_DROP_TLV_MISSING },
+	{ PEER_FACTS_ASK, { 0, 21, 0, 12 }, 16, SYNC_DROP_TLV_LENGTH },
+	{ PEER_FACTS, { 0, 21, 0, 13 }, 17, SYNC_DROP_TLV_MISSING }, /* no piece */
 	{ PEER_HELLO, { 0, 1, 0, 4, 0, 2, 0, 1 }, 8, SYNC_DROP_TLV_VALUE }, /* versions 2..1 */
 	{ PEER_HELLO, { 0, 3, 0, 4, 0, 0, 0, 0 }, 8, SYNC_DROP_TLV_VALUE }, /* node 0 */
 	{ PEER_HELLO, { 0, 6, 0, 4, 0, 0, 0, 9 }, 8, SYNC_DROP_TLV_VALUE }, /* record limit 9 */
@@ -789,7 +800,7 @@ START_TEST(hello_is_made)
 			c.replicate = on;
 			peer_hello_make(&self, &c, data, &m);
 			ck_assert_int_eq(m.type, PEER_HELLO);
-			ck_assert_uint_eq(m.hello.features, on ? PEER_FEATURE_SESSIONS : 0);
+			ck_assert_uint_eq(m.hello.features, (on ? PEER_FEATURE_SESSIONS : 0) | PEER_FEATURE_FACTS);
 			ck_assert_uint_eq(m.hello.record_max, data ? SYNC_DATA_MAX : SYNC_CTL_MAX);
 			ck_assert_uint_eq(m.hello.epoch_max.counter, 7);
 			c.self = 1;
@@ -897,8 +908,8 @@ int main(void)
 	Suite *s = suite_create("sync_wire");
 	TCase *t = tcase_create("all");
 	tcase_set_timeout(t, 60);
-	tcase_add_loop_test(t, message_round_trip, PEER_HELLO, PEER_CLOSE + 1);
-	tcase_add_loop_test(t, message_cut, PEER_HELLO, PEER_CLOSE + 1);
+	tcase_add_loop_test(t, message_round_trip, PEER_HELLO, PEER_FACTS + 1);
+	tcase_add_loop_test(t, message_cut, PEER_HELLO, PEER_FACTS + 1);
 	tcase_add_test(t, full_heartbeat_fits);
 	tcase_add_test(t, envelope_drops);
 	tcase_add_loop_test(t, body_drops, 0, sizeof(bad_bodies) / sizeof(bad_bodies[0]));

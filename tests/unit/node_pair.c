@@ -65,6 +65,7 @@ static void act_sync(unsigned who, const struct sync_cmd *c)
 	case SYNC_CMD_CLIENT:
 	case SYNC_CMD_STALL:
 	case SYNC_CMD_CONF:
+	case SYNC_CMD_FACTS:
 	case SYNC_CMD_STOP:
 	case SYNC_CMD_CLEAR:
 		return;

@@ -1,0 +1,120 @@
+"""check-pair: equal nodes are equal, planted differences are named, and what cannot be compared says why."""
+
+import json
+import signal
+
+import pytest
+
+from lab import wait_for
+
+MASQUERADED = ("-I", "-p", "udp", "-s", "10.0.1.99", "-d", "203.0.113.200", "--sport", "4000", "--dport", "53",
+               "--src-nat", "203.0.113.10", "-t", "300", "-u", "ASSURED,SEEN_REPLY")
+
+
+def check_pair(pair, name, *options):
+    """(exit status, output) of keeptrackd check-pair."""
+    machine = pair.lab[name]
+    out = machine.run("sh", "-c", '"$0" check-pair "$@"; echo "status $?"', pair.lab.tool("keeptrackd"), *options,
+                      check=False)
+    text, _, status = out.rpartition("status ")
+    return int(status), text
+
+
+def peer_of(answer):
+    assert len(answer["peers"]) == 1
+    return answer["peers"][0]
+
+
+def findings(answer):
+    return {f["key"]: f for f in peer_of(answer)["findings"]}
+
+
+def wait_channel(pair):
+    for name in ("fw-a", "fw-b"):
+        wait_for("the channel", lambda name=name: pair[name].ask("show vrrp peer")["peers"][0]["channel"] == "up", 5)
+
+
+def test_equal_nodes(pair):
+    wait_channel(pair)
+    for name in ("fw-a", "fw-b"):
+        answer = pair[name].ask("show pair", detail=True)
+        peer = peer_of(answer)
+        assert answer["verdict"] == "equal" and peer["compared"] and peer["sessions_counted"], answer
+        assert not peer["findings"], peer["findings"]
+        facts = {f["key"]: (f["ours"], f["theirs"]) for f in peer["facts"]}
+        assert facts["zones.support"] == ("yes", "yes")
+        assert facts["sysctl.nf_conntrack_tcp_loose"] == ("0", "0")
+        assert facts["channel[0].mtu"] == ("1500", "1500")
+        assert facts["vrrp[lan].mtu"] == ("1500", "1500")
+        assert facts["channel[0].path_mtu"] == ("1500", "1500")
+        assert abs(peer["clock"]["offset_us"]) < 100000, peer["clock"]
+        assert peer["facts_compared"] > 40
+    status, text = check_pair(pair, "fw-a")
+    assert status == 0 and "no difference that matters" in text, text
+    status, text = check_pair(pair, "fw-b", "--json")
+    assert status == 0 and json.loads(text)["verdict"] == "equal", text
+
+
+def test_planted_differences(pair):
+    wait_channel(pair)
+    b = pair.lab["fw-b"]
+    b.sysctl({"net/netfilter/nf_conntrack_tcp_be_liberal": 1, "net/netfilter/nf_conntrack_tcp_loose": 1,
+              "net/netfilter/nf_conntrack_udp_timeout_stream": 77, "net/netfilter/nf_conntrack_acct": 1,
+              "net/ipv4/conf/wan0/rp_filter": 2})
+    b.ip("link set lan0 mtu 1400", "link set sync0 mtu 1450")
+    pair.lab["fw-a"].conntrack(*MASQUERADED)
+    answer = wait_for("the masqueraded session to be counted", lambda: (lambda x: x if "nat[203.0.113.10]" in findings(x)
+                      else None)(pair["fw-a"].ask("show pair")), 10, 0.2)
+    found = findings(answer)
+    assert answer["verdict"] == "different"
+    assert set(found) == {"sysctl.nf_conntrack_tcp_be_liberal", "sysctl.nf_conntrack_tcp_loose",
+                          "sysctl.nf_conntrack_udp_timeout_stream", "sysctl.nf_conntrack_acct", "vrrp[lan].mtu",
+                          "vrrp[wan].rp_filter", "channel[0].mtu", "nat[203.0.113.10]"}, set(found)
+    timeout = found["sysctl.nf_conntrack_udp_timeout_stream"]
+    assert timeout["theirs"] == "77" and timeout["ours"] != "77" and timeout["severity"] == "warning"
+    assert "takeover" in timeout["consequence"] and timeout["fix"]
+    assert "masquerade" in found["nat[203.0.113.10]"]["what"]
+    other = findings(pair["fw-b"].ask("show pair"))
+    assert other["sysctl.nf_conntrack_udp_timeout_stream"]["ours"] == "77"
+    assert other["nat[203.0.113.10]"]["theirs"].startswith("1 sessions")
+    status, text = check_pair(pair, "fw-a")
+    assert status == 1 and "remedy" in text and "snat to VIP" in text, text
+
+
+def test_a_configuration_that_differs(pair):
+    wait_channel(pair)
+    daemon = pair["fw-b"]
+    with open(daemon.conf_path, encoding="utf-8") as f:
+        text = f.read()
+    text = text.replace("sync = { replicate = true; };", "sync = { replicate = true; quick = true; };")
+    text = text.replace('    instances = (', '    instances = ( { name = "dmz"; interface = "wan0"; vrid = 77; '
+                        'family = "ipv4"; virtual_addresses = ( "198.18.0.1/24" ); },')
+    daemon.write_conf(text)
+    before = len(pair["fw-a"].log())
+    daemon.signal(signal.SIGHUP)
+
+    def differences():
+        answer = pair["fw-a"].ask("show pair")
+        return findings(answer) if "conf.sync.quick" in findings(answer) else None
+    found = wait_for("the other configuration to be seen", differences, 5, 0.2)
+    assert set(found) == {"conf.sync.quick", "vrrp[dmz]", "conf.vrrp.groups[dmz]"} - {"conf.vrrp.groups[dmz]"}, found
+    assert found["vrrp[dmz]"]["severity"] == "danger" and found["vrrp[dmz]"]["ours"] == "absent"
+    assert found["conf.sync.quick"]["ours"] == "false" and found["conf.sync.quick"]["theirs"] == "true"
+    # By itself the daemon says so as well, once.
+    log = wait_for("a line in the log", lambda: "vrrp[dmz] differs from node fw-b" in pair["fw-a"].log()[before:], 10)
+    assert log
+    assert pair.masters() == ["fw-a"]
+
+
+@pytest.mark.parametrize("how", ["the peer is down", "the daemon is down"])
+def test_what_cannot_be_compared(pair, how):
+    wait_channel(pair)
+    down = "fw-b" if how == "the peer is down" else "fw-a"
+    pair[down].stop()
+    if down == "fw-b":
+        wait_for("the channel to be down", lambda: pair["fw-a"].ask("show vrrp peer")["peers"][0]["channel"] == "down", 5)
+        peer = peer_of(pair["fw-a"].ask("show pair"))
+        assert not peer["compared"] and "not connected" in peer["error"], peer
+    status, text = check_pair(pair, "fw-a")
+    assert status == 2, text
+    assert ("fw-b: not compared: the node is not connected" if down == "fw-b" else "is it running") in text, text
