@@ -8,7 +8,7 @@ import pytest
 from lab import wait_for
 
 MASQUERADED = ("-I", "-p", "udp", "-s", "10.0.1.99", "-d", "203.0.113.200", "--sport", "4000", "--dport", "53",
-               "--src-nat", "203.0.113.10", "-t", "300", "-u", "ASSURED,SEEN_REPLY")
+               "--src-nat", "203.0.113.2", "-t", "300", "-u", "ASSURED,SEEN_REPLY")
 
 
 def check_pair(pair, name, *options):
@@ -63,20 +63,20 @@ def test_planted_differences(pair):
               "net/ipv4/conf/wan0/rp_filter": 2})
     b.ip("link set lan0 mtu 1400", "link set sync0 mtu 1450")
     pair.lab["fw-a"].conntrack(*MASQUERADED)
-    answer = wait_for("the masqueraded session to be counted", lambda: (lambda x: x if "nat[203.0.113.10]" in findings(x)
+    answer = wait_for("the masqueraded session to be counted", lambda: (lambda x: x if "nat[203.0.113.2]" in findings(x)
                       else None)(pair["fw-a"].ask("show pair")), 10, 0.2)
     found = findings(answer)
     assert answer["verdict"] == "different"
     assert set(found) == {"sysctl.nf_conntrack_tcp_be_liberal", "sysctl.nf_conntrack_tcp_loose",
                           "sysctl.nf_conntrack_udp_timeout_stream", "sysctl.nf_conntrack_acct", "vrrp[lan].mtu",
-                          "vrrp[wan].rp_filter", "channel[0].mtu", "nat[203.0.113.10]"}, set(found)
+                          "vrrp[wan].rp_filter", "channel[0].mtu", "nat[203.0.113.2]"}, set(found)
     timeout = found["sysctl.nf_conntrack_udp_timeout_stream"]
     assert timeout["theirs"] == "77" and timeout["ours"] != "77" and timeout["severity"] == "warning"
     assert "takeover" in timeout["consequence"] and timeout["fix"]
-    assert "masquerade" in found["nat[203.0.113.10]"]["what"]
+    assert "masquerade" in found["nat[203.0.113.2]"]["what"]
     other = findings(pair["fw-b"].ask("show pair"))
     assert other["sysctl.nf_conntrack_udp_timeout_stream"]["ours"] == "77"
-    assert other["nat[203.0.113.10]"]["theirs"].startswith("1 sessions")
+    assert other["nat[203.0.113.2]"]["theirs"].startswith("1 sessions")
     status, text = check_pair(pair, "fw-a")
     assert status == 1 and "remedy" in text and "snat to VIP" in text, text
 
