@@ -158,7 +158,10 @@ static void check_end(struct pair *p, struct pair_peer *pp)
 	free(pp->rx);
 	pp->rx = NULL;
 	slot_clear(&pp->slot[USE_OWN]);
-	pp->next = pp->up ? mono_add(clock_mono(), PERIOD_NS) : MONO_NEVER;
+	if (!pp->up)
+		pp->next = MONO_NEVER;
+	else if (!pp->sessions || mono_is_never(pp->next)) /* an operator's question does not put off our own */
+		pp->next = mono_add(clock_mono(), PERIOD_NS);
 	if (pp->again) {
 		pp->again = false;
 		check_begin(p, pp, true);
@@ -261,7 +264,8 @@ static void compared(struct kt_job *job)
 	} else {
 		both_free(pp->both);
 		pp->both = b;
-		pp->both_sessions = sessions;
+		pp->both_sessions = pair_facts_find(&b->facts[0], "sessions.counted") &&
+				    pair_facts_find(&b->facts[1], "sessions.counted");
 		pp->error[0] = '\0';
 		if (!sessions)
 			tell(p->a, pp, &b->result);
@@ -432,6 +436,7 @@ static bool config_differs(const struct app *a, const struct peer_hello *h)
 static void check_begin(struct pair *p, struct pair_peer *pp, bool sessions)
 {
 	const struct peer_hello *h = p->a->peer ? peer_ctl_hello(p->a->peer, pp->node) : NULL;
+	pp->sessions = sessions;
 	if (!pp->up || !h) {
 		struct peer_link_info link[SYNC_LINKS_MAX];
 		unsigned n = p->a->peer ? peer_ctl_links(p->a->peer, pp->node, link, SYNC_LINKS_MAX) : 0;
@@ -445,7 +450,6 @@ static void check_begin(struct pair *p, struct pair_peer *pp, bool sessions)
 	}
 	slot_clear(&pp->slot[USE_OWN]);
 	pp->state = CHECK_FACTS;
-	pp->sessions = sessions;
 	pp->id = ++p->next_id;
 	pp->rx_len = pp->rx_total = 0;
 	pp->rx_done = false;

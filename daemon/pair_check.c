@@ -28,6 +28,7 @@ struct check {
 	const struct pair_facts *ours, *theirs;
 	struct pair_result *out;
 	char record[PAIR_KEY_MAX]; /* the record of one side that was told last */
+	bool router;               /* a virtual router of one side was told by its other facts */
 };
 
 static const char *or_empty(const char *s)
@@ -118,7 +119,7 @@ static void both(struct check *c, const struct pair_fact *a, const struct pair_f
 /* ---- facts of one side ---- */
 
 /* A virtual router has facts beside its configuration; one finding is enough. */
-static bool told_as_router(const struct check *c, const char *part, bool mine)
+static bool told_as_router(struct check *c, const char *part, bool mine)
 {
 	static const char list[] = "conf.vrrp.instances";
 	const struct pair_facts *own = mine ? c->ours : c->theirs;
@@ -126,7 +127,10 @@ static bool told_as_router(const struct check *c, const char *part, bool mine)
 	if (strncmp(part, list, sizeof(list) - 1) != 0)
 		return false;
 	snprintf(twin, sizeof(twin), "vrrp%s", part + sizeof(list) - 1);
-	return pair_facts_prefix(own, twin) != own->n;
+	if (pair_facts_prefix(own, twin) == own->n)
+		return false;
+	c->router = true;
+	return true;
 }
 
 /*
@@ -286,7 +290,7 @@ static void secrets(struct check *c)
 	for (unsigned s = 0; s < sizeof(section) / sizeof(section[0]); s++) {
 		const char *a = pair_facts_find(c->ours, section[s].digest);
 		const char *b = pair_facts_find(c->theirs, section[s].digest);
-		bool told = false;
+		bool told = c->router && strcmp(section[s].digest, "config.vrrp") == 0;
 		for (unsigned i = 0; i < c->out->n; i++)
 			for (unsigned k = 0; k < 4 && section[s].keys[k]; k++)
 				told |= strncmp(c->out->finding[i].key, section[s].keys[k],

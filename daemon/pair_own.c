@@ -89,7 +89,7 @@ static void helper_module(const char *name, char *out, size_t cap)
 		out[strcspn(out, "-")] = '\0';
 }
 
-static void put_sessions(struct pair_text *t, const struct app *a, const struct sync_facts *f)
+static void put_sessions(struct pair_text *t, const struct app *a, const struct sync_self *f)
 {
 	char key[80], module[24], zones[PAIR_VALUE_MAX] = "";
 	size_t n = 0;
@@ -130,7 +130,7 @@ static void put_link(struct pair_text *t, unsigned i, const struct sync_facts_li
 	}
 }
 
-static void put_sync(struct pair_text *t, const struct app *a, const struct sync_facts *f)
+static void put_sync(struct pair_text *t, const struct app *a, const struct sync_self *f)
 {
 	pair_text_put(t, "zones.support", "%s", f->zones == 1 ? "yes" : f->zones == 0 ? "no" : PAIR_UNKNOWN);
 	if (f->table_max)

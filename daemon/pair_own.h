@@ -14,14 +14,14 @@
 #include "daemon/pair_gather.h"
 
 struct app;
-struct sync_facts;
+struct sync_self;
 
 struct pair_own {
 	struct app *app;
 	uint32_t node, id; /* the peer it is for, or is compared with */
 	bool answer;       /* it is the peer's question */
 	bool config;
-	struct sync_facts *facts; /* NULL: SYNC has not answered */
+	struct sync_self *facts; /* NULL: SYNC has not answered */
 	char *buf;
 	struct pair_gather gather;
 };

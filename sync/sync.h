@@ -21,7 +21,7 @@
 
 struct loop;
 struct sync_thread;
-struct sync_facts;
+struct sync_self;
 struct ssl_st;
 
 enum sync_cmd_type {
@@ -130,7 +130,7 @@ struct sync_report {
 	bool degraded; /* FENCED: the 5 ms ran out before the stream was empty */
 	bool storing;  /* FENCED, APPLIED: the store is being committed, COMMITTED follows */
 	struct sync_state state;
-	struct sync_facts *facts;
+	struct sync_self *facts;
 };
 
 typedef void (*sync_report_fn)(void *arg, const struct sync_report *rep);

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static void add_nat(struct sync_facts *f, const struct sync_view *v)
+static void add_nat(struct sync_self *f, const struct sync_view *v)
 {
 	struct addr a = addr_from_bytes(v->e.orig.l3, v->e.reply.dst);
 	unsigned i = 0;
@@ -19,7 +19,7 @@ static void add_nat(struct sync_facts *f, const struct sync_view *v)
 	f->nat[i].node |= v->why == SYNC_WHY_NODE_ADDR;
 }
 
-static void add_zone(struct sync_facts *f, uint16_t zone)
+static void add_zone(struct sync_self *f, uint16_t zone)
 {
 	unsigned i = 0;
 	while (i < f->n_zones && f->zone[i].zone != zone)
@@ -31,7 +31,7 @@ static void add_zone(struct sync_facts *f, uint16_t zone)
 	f->zone[i].sessions++;
 }
 
-static void add_helper(struct sync_facts *f, const char *name)
+static void add_helper(struct sync_self *f, const char *name)
 {
 	unsigned i = 0;
 	while (i < f->n_helpers && strncmp(f->helper[i].name, name, sizeof(f->helper[i].name)) != 0)
@@ -45,7 +45,7 @@ static void add_helper(struct sync_facts *f, const char *name)
 	f->helper[i].sessions++;
 }
 
-void sync_facts_add(struct sync_facts *f, const struct sync_view *v)
+void sync_facts_add(struct sync_self *f, const struct sync_view *v)
 {
 	const struct ct_entry *e = &v->e;
 	bool local = v->why == SYNC_WHY_LOCAL_ORIGIN || v->why == SYNC_WHY_LOCAL_DEST;

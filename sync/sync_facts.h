@@ -1,7 +1,7 @@
 /*
  * Purpose: what only SYNC knows of this node when it is compared with another one: translated addresses, zones and
  *          helpers that sessions use, what the kernel can store, and what the data connections have seen of their path.
- * Owns:    nothing; a struct sync_facts is allocated on SYNC and passes to CONTROL with its report.
+ * Owns:    nothing; a struct sync_self is allocated on SYNC and passes to CONTROL with its report.
  * Thread:  made on SYNC, read on CONTROL.
  * In:      SYNC_CMD_FACTS.   Out: SYNC_REP_FACTS.
  * Errors:  lists that are full count the rest; what cannot be known is SYNC_FACTS_UNKNOWN.
@@ -34,7 +34,7 @@ struct sync_facts_link {
 	uint32_t repeated; /* segments sent more than once since it was made */
 };
 
-struct sync_facts {
+struct sync_self {
 	int zones;              /* 1: the kernel has conntrack zones, 0: not */
 	uint32_t table_max;     /* of the kernel; 0: not known */
 	uint32_t table_count;
@@ -58,6 +58,6 @@ struct sync_facts {
 };
 
 /* One session of the walk. */
-void sync_facts_add(struct sync_facts *f, const struct sync_view *v);
+void sync_facts_add(struct sync_self *f, const struct sync_view *v);
 
 #endif

@@ -17,7 +17,7 @@ enum { TELL_CHUNK = 64, TELL_PASSES = 8, PROBE_ZONE = 65534 };
 
 struct tell {
 	struct sync_run *run;
-	struct sync_facts *facts; /* NULL: nothing is under way */
+	struct sync_self *facts; /* NULL: nothing is under way */
 	uint64_t seq;
 	uint32_t node;
 	struct sess_walk walk;
@@ -58,7 +58,7 @@ static void tell_link(struct sync_facts_link *out, const struct data_link *k)
 static void finish(struct tell *t)
 {
 	struct sync_run *r = t->run;
-	struct sync_facts *f = t->facts;
+	struct sync_self *f = t->facts;
 	struct data_peer *p = data_peer_find(r, t->node);
 	f->zones = t->zones;
 	(void)ct_io_table_size(&f->table_max, &f->table_count);

@@ -37,9 +37,11 @@ def wait_channel(pair):
 def test_equal_nodes(pair):
     wait_channel(pair)
     for name in ("fw-a", "fw-b"):
-        answer = pair[name].ask("show pair", detail=True)
+        # A machine under load may leave out the sessions once: they are counted by a thread that does not wait.
+        answer = wait_for("an answer that counts sessions", lambda name=name: (
+            lambda a: a if peer_of(a)["sessions_counted"] else None)(pair[name].ask("show pair", detail=True)), 10)
         peer = peer_of(answer)
-        assert answer["verdict"] == "equal" and peer["compared"] and peer["sessions_counted"], answer
+        assert answer["verdict"] == "equal" and peer["compared"], answer
         assert not peer["findings"], peer["findings"]
         facts = {f["key"]: (f["ours"], f["theirs"]) for f in peer["facts"]}
         assert facts["zones.support"] == ("yes", "yes")
@@ -97,7 +99,7 @@ def test_a_configuration_that_differs(pair):
         answer = pair["fw-a"].ask("show pair")
         return findings(answer) if "conf.sync.quick" in findings(answer) else None
     found = wait_for("the other configuration to be seen", differences, 5, 0.2)
-    assert set(found) == {"conf.sync.quick", "vrrp[dmz]", "conf.vrrp.groups[dmz]"} - {"conf.vrrp.groups[dmz]"}, found
+    assert set(found) == {"conf.sync.quick", "vrrp[dmz]"}, found
     assert found["vrrp[dmz]"]["severity"] == "danger" and found["vrrp[dmz]"]["ours"] == "absent"
     assert found["conf.sync.quick"]["ours"] == "false" and found["conf.sync.quick"]["theirs"] == "true"
     # By itself the daemon says so as well, once.

@@ -18,6 +18,8 @@ static const struct {
 	{ "vrrp", CTL_SHOW_VRRP, false },
 	{ "vrrp-detail", CTL_SHOW_VRRP, true },
 	{ "vrrp-peer", CTL_SHOW_VRRP_PEER, false },
+	{ "pair", CTL_SHOW_PAIR, false },
+	{ "pair-detail", CTL_SHOW_PAIR, true },
 	{ "failover-status", CTL_SHOW_FAILOVER_STATUS, false },
 	{ "failover-history", CTL_SHOW_FAILOVER_HISTORY, false },
 	{ "failover-timeline", CTL_SHOW_FAILOVER_TIMELINE, false },
