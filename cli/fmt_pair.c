@@ -60,8 +60,8 @@ static void not_compared(const json_t *p, const char *here, FILE *out)
 		fprintf(out, "\n  Not compared, because a node cannot tell:\n");
 	json_array_foreach(json_object_get(p, "not_compared"), i, u)
 	{
-		fprintf(out, "    %s: %s on %s, %s on %s\n", fmt_str(u, "key"), side(u, "ours"), here, side(u, "theirs"),
-			fmt_str(p, "node"));
+		fprintf(out, "    %s: %s on %s, %s on %s\n", fmt_str(u, "key"), side(u, "ours"), here,
+			side(u, "theirs"), fmt_str(p, "node"));
 	}
 }
 
@@ -145,7 +145,7 @@ int fmt_pair_code(const json_t *data)
 {
 	const char *verdict = fmt_str(data, "verdict");
 
-	return strcmp(verdict, "equal") == 0 ? CTL_OK
+	return strcmp(verdict, "equal") == 0       ? CTL_OK
 	       : strcmp(verdict, "different") == 0 ? CTL_DIFFERS
 						   : CTL_NOT_COMPARED;
 }

@@ -118,7 +118,8 @@ static json_t *answer(struct pair *p, bool detail)
 {
 	struct pair_view view[SYNC_NODES_MAX];
 	for (unsigned i = 0; i < p->n; i++)
-		view[i] = (struct pair_view){ p->peer[i].node, p->peer[i].both, p->peer[i].error, p->peer[i].both_sessions };
+		view[i] =
+		    (struct pair_view){ p->peer[i].node, p->peer[i].both, p->peer[i].error, p->peer[i].both_sessions };
 	return show_pair(p->a, view, p->n, detail);
 }
 
@@ -215,8 +216,8 @@ static void tell(struct app *a, struct pair_peer *pp, const struct pair_result *
 			continue;
 		now[n] = finding_hash(f);
 		if (!told_before(pp, now[n]) && lines++ < LINES_MAX)
-			log_warn(LOG_SYNC, "%s differs from node %s: %s: '%s' here, '%s' there: %s; %s", f->key, name, f->what,
-				 f->ours, f->theirs, f->consequence, f->fix);
+			log_warn(LOG_SYNC, "%s differs from node %s: %s: '%s' here, '%s' there: %s; %s", f->key, name,
+				 f->what, f->ours, f->theirs, f->consequence, f->fix);
 		n++;
 	}
 	held = lines > LINES_MAX ? lines - LINES_MAX : 0;
@@ -282,7 +283,9 @@ static void check_advance(struct pair *p, struct pair_peer *pp)
 	struct compare *c = calloc(1, sizeof(*c));
 	struct pair_both *b = calloc(1, sizeof(*b));
 	if (job && c && b) {
-		*b = (struct pair_both){ .text = { s->text, pp->rx }, .len = { s->len, pp->rx_len }, .clock = pp->clock };
+		*b = (struct pair_both){ .text = { s->text, pp->rx },
+					 .len = { s->len, pp->rx_len },
+					 .clock = pp->clock };
 		*c = (struct compare){ p->a, pp->node, pp->id, pp->sessions, b };
 		job->call.fn = compare;
 		job->call.ctx = c;
@@ -581,8 +584,9 @@ static mono_t look_at(struct pair *p, struct pair_peer *pp, mono_t now)
 {
 	struct slot *s = &pp->slot[USE_ANSWER];
 	if (pp->state == CHECK_FACTS && mono_due(pp->until, now))
-		check_fail(p, pp, pp->rx_done ? "this node's own facts could not be gathered in time"
-					      : "the node does not answer");
+		check_fail(p, pp,
+			   pp->rx_done ? "this node's own facts could not be gathered in time"
+				       : "the node does not answer");
 	if (s->ready && mono_due(mono_add(s->used_at, KEEP_NS), now))
 		slot_clear(s);
 	if (pp->state == CHECK_IDLE && mono_due(pp->next, now) && !p->a->stopping)

@@ -15,25 +15,26 @@
 
 static void usage(FILE *out)
 {
-	fprintf(out,
-		"Usage: keeptrackd [-n] [-l] [-f FILE] [-p FILE]\n"
-		"       keeptrackd -t | -T [-f FILE]\n"
-		"       keeptrackd --genkey FILE\n"
-		"       keeptrackd check-pair [--json] [--detail] [--socket PATH]\n"
-		"\n"
-		"  -f, --config FILE   configuration (default %s)\n"
-		"  -n, --dont-fork     stay in the foreground\n"
-		"  -l, --log-console   log to stderr as well\n"
-		"  -p, --pid FILE      pid file (default: keeptrackd.pid in the run directory)\n"
-		"  -t, --config-test   check the configuration, say what is wrong, and end\n"
-		"  -T, --print-config  print the configuration in canonical form, and end\n"
-		"      --genkey FILE   make a new key file for the channel, and end\n"
-		"  -v, --version       print the version, and end\n"
-		"  -h, --help          print this text, and end\n"
-		"\n"
-		"check-pair asks the running daemon what differs between the nodes and what that means for a takeover.\n"
-		"It ends with 0: nothing that matters; 1: differences; 2: not compared.\n",
-		DEFAULT_CONFIG);
+	fprintf(
+	    out,
+	    "Usage: keeptrackd [-n] [-l] [-f FILE] [-p FILE]\n"
+	    "       keeptrackd -t | -T [-f FILE]\n"
+	    "       keeptrackd --genkey FILE\n"
+	    "       keeptrackd check-pair [--json] [--detail] [--socket PATH]\n"
+	    "\n"
+	    "  -f, --config FILE   configuration (default %s)\n"
+	    "  -n, --dont-fork     stay in the foreground\n"
+	    "  -l, --log-console   log to stderr as well\n"
+	    "  -p, --pid FILE      pid file (default: keeptrackd.pid in the run directory)\n"
+	    "  -t, --config-test   check the configuration, say what is wrong, and end\n"
+	    "  -T, --print-config  print the configuration in canonical form, and end\n"
+	    "      --genkey FILE   make a new key file for the channel, and end\n"
+	    "  -v, --version       print the version, and end\n"
+	    "  -h, --help          print this text, and end\n"
+	    "\n"
+	    "check-pair asks the running daemon what differs between the nodes and what that means for a takeover.\n"
+	    "It ends with 0: nothing that matters; 1: differences; 2: not compared.\n",
+	    DEFAULT_CONFIG);
 }
 
 static int check_config(const char *path, bool print)
@@ -97,9 +98,7 @@ static int run_shell(char *const args[])
 		;
 	if (!WIFEXITED(status))
 		return NOT_COMPARED;
-	return WEXITSTATUS(status) == CTL_OK        ? EQUAL
-	       : WEXITSTATUS(status) == CTL_DIFFERS ? DIFFERENT
-						    : NOT_COMPARED;
+	return WEXITSTATUS(status) == CTL_OK ? EQUAL : WEXITSTATUS(status) == CTL_DIFFERS ? DIFFERENT : NOT_COMPARED;
 }
 
 static int check_pair(int argc, char **argv)

@@ -162,7 +162,8 @@ static void one(struct check *c, const struct pair_fact *f, const struct pair_fa
 	if (r->how == PAIR_SHOW || r->how == PAIR_UNLIKE)
 		return;
 	/* of a configuration that is too large only the digests are exchanged */
-	if (strncmp(f->key, "conf.", 5) == 0 && (pair_facts_find(other, "conf.more") || strcmp(f->key, "conf.more") == 0))
+	if (strncmp(f->key, "conf.", 5) == 0 &&
+	    (pair_facts_find(other, "conf.more") || strcmp(f->key, "conf.more") == 0))
 		return;
 	if (other->cut || r->how == PAIR_SYSCTL || r->how == PAIR_RATIO) {
 		unsure(c, f->key, ours, theirs);

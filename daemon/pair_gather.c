@@ -78,7 +78,7 @@ static char *builtin_list(const struct utsname *u)
 		return NULL;
 	char *text = malloc(BUILTIN_MAX);
 	size_t n = 0;
-	for (ssize_t got = 1; text && got > 0 && n < BUILTIN_MAX - 1; n += got > 0 ? (size_t)got : 0)
+	for (ssize_t got = 1; text && got > 0 && n<BUILTIN_MAX - 1; n += got> 0 ? (size_t)got : 0)
 		got = read(fd, text + n, BUILTIN_MAX - 1 - n);
 	close(fd);
 	if (text)

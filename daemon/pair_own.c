@@ -37,7 +37,8 @@ void pair_own_free(struct pair_own *own)
 
 static void put_node(struct pair_text *t, const struct app *a)
 {
-	static const char *const section[CFG_DIGESTS] = { "config.channel", "config.vrrp", "config.sync", "config.ipsec" };
+	static const char *const section[CFG_DIGESTS] = { "config.channel", "config.vrrp", "config.sync",
+							  "config.ipsec" };
 	pair_text_put(t, "node.name", "%s", a->cfg->node_name);
 	pair_text_put(t, "node.id", "%u", a->cfg->node_id);
 	pair_text_put(t, "node.version", "%s", KT_VERSION);

@@ -1,23 +1,28 @@
 /* What differences mean. Rows stand from the special to the general. */
 #include "daemon/pair_rules.h"
 
-#define SYSCTL(name, grade, what, consequence, fix) { "sysctl." name, PAIR_SYSCTL, grade, what, consequence, fix }
+#define SYSCTL(name, grade, what, consequence, fix)                        \
+	{                                                                  \
+		"sysctl." name, PAIR_SYSCTL, grade, what, consequence, fix \
+	}
 #define SAME_SYSCTL "give both nodes the same value (sysctl.d)"
 #define SAME_CONF   "make this part of the configuration equal on both nodes and reload"
 
 const struct pair_rule_row pair_rules[] = {
 	/* settings of the kernel */
 	SYSCTL("nf_conntrack_max", PAIR_WARNING, "size of the conntrack table",
-	       "the node with the smaller table keeps no copies beyond 85 % of it: sessions above that break when it takes "
+	       "the node with the smaller table keeps no copies beyond 85 % of it: sessions above that break when it "
+	       "takes "
 	       "over",
 	       "set net.netfilter.nf_conntrack_max to the larger value on both nodes"),
 	{ "sysctl.nf_conntrack_buckets", PAIR_RATIO, PAIR_WARNING, "hash buckets of the conntrack table",
 	  "the node with fewer buckets walks longer chains for each packet and refuses entries where a chain is full",
 	  "set net.netfilter.nf_conntrack_buckets to the larger value on both nodes" },
-	SYSCTL("nf_conntrack_tcp_loose", PAIR_WARNING, "TCP in the middle of a connection (tcp_loose)",
-	       "a connection without an entry is picked up by one node and invalid on the other: what is not replicated "
-	       "yet breaks only when the strict one takes over",
-	       SAME_SYSCTL),
+	SYSCTL(
+	    "nf_conntrack_tcp_loose", PAIR_WARNING, "TCP in the middle of a connection (tcp_loose)",
+	    "a connection without an entry is picked up by one node and invalid on the other: what is not replicated "
+	    "yet breaks only when the strict one takes over",
+	    SAME_SYSCTL),
 	SYSCTL("nf_conntrack_tcp_be_liberal", PAIR_WARNING, "TCP windows (tcp_be_liberal)",
 	       "segments outside of the window pass one node and are invalid on the other: transfers may stall after a "
 	       "takeover",
@@ -30,22 +35,25 @@ const struct pair_rule_row pair_rules[] = {
 	       "changes of sessions are not reported alike; keeptrackd sets it to 1 when it starts",
 	       "leave net.netfilter.nf_conntrack_events at 1 and restart keeptrackd where it is not"),
 	SYSCTL("nf_conntrack_acct", PAIR_WARNING, "packet and byte counters of sessions",
-	       "rules on counters (connbytes, quota) and accounting see nothing on one node after a takeover", SAME_SYSCTL),
-	SYSCTL("nf_conntrack_timestamp", PAIR_NOTE, "start times of sessions",
-	       "start times are known on one node only", SAME_SYSCTL),
+	       "rules on counters (connbytes, quota) and accounting see nothing on one node after a takeover",
+	       SAME_SYSCTL),
+	SYSCTL("nf_conntrack_timestamp", PAIR_NOTE, "start times of sessions", "start times are known on one node only",
+	       SAME_SYSCTL),
 	SYSCTL("nf_conntrack_helper", PAIR_WARNING, "automatic helpers",
 	       "FTP, SIP and the like open related connections on one node only", SAME_SYSCTL),
 	SYSCTL("nf_conntrack_checksum", PAIR_WARNING, "checksums before tracking",
 	       "packets with a bad checksum are invalid on one node and tracked on the other", SAME_SYSCTL),
 	SYSCTL("nf_conntrack_expect_max", PAIR_NOTE, "expected connections",
 	       "helpers reach their limit earlier on one node", SAME_SYSCTL),
-	SYSCTL("nf_conntrack_log_invalid", PAIR_NOTE, "logging of invalid packets", "only the log differs", SAME_SYSCTL),
+	SYSCTL("nf_conntrack_log_invalid", PAIR_NOTE, "logging of invalid packets", "only the log differs",
+	       SAME_SYSCTL),
 	SYSCTL("nf_conntrack_frag6*", PAIR_NOTE, "IPv6 fragments", "fragments wait differently", SAME_SYSCTL),
 	SYSCTL("nf_conntrack_*timeout*", PAIR_WARNING, "how long idle sessions live",
-	       "after a takeover sessions live by the other node's timeout: idle ones may end before their hosts expect it",
+	       "after a takeover sessions live by the other node's timeout: idle ones may end before their hosts "
+	       "expect it",
 	       SAME_SYSCTL),
-	SYSCTL("nf_flowtable_*", PAIR_NOTE, "how long offloaded flows rest",
-	       "flows leave the fast path at other times", SAME_SYSCTL),
+	SYSCTL("nf_flowtable_*", PAIR_NOTE, "how long offloaded flows rest", "flows leave the fast path at other times",
+	       SAME_SYSCTL),
 	SYSCTL("ip_forward", PAIR_DANGER, "IPv4 forwarding", "the node with 0 forwards nothing once it has taken over",
 	       "set net.ipv4.ip_forward to 1 on both nodes"),
 	SYSCTL("ipv6_forwarding", PAIR_DANGER, "IPv6 forwarding",
@@ -58,7 +66,8 @@ const struct pair_rule_row pair_rules[] = {
 	  "run a kernel with CONFIG_NF_CONNTRACK_ZONES on both nodes" },
 	{ "zones.used", PAIR_SHOW, PAIR_NOTE, "", "", "" },
 	{ "helper[*]", PAIR_EQUAL, PAIR_WARNING, "a connection tracking helper",
-	  "sessions with this helper cannot be stored where it is not loaded, and related connections (data of FTP, media "
+	  "sessions with this helper cannot be stored where it is not loaded, and related connections (data of FTP, "
+	  "media "
 	  "of SIP) are not recognised there",
 	  "load nf_conntrack_NAME on both nodes (modules-load.d)" },
 	{ "helper_nat[*]", PAIR_EQUAL, PAIR_WARNING, "the NAT part of a helper",
@@ -132,7 +141,8 @@ const struct pair_rule_row pair_rules[] = {
 	  "what moves together on one node moves apart on the other: a router may end with half of the addresses",
 	  SAME_CONF },
 	{ "conf.vrrp*", PAIR_EQUAL, PAIR_WARNING, "a setting of VRRP",
-	  "elections run differently on the nodes, and while the section differs roles are not coordinated on the channel",
+	  "elections run differently on the nodes, and while the section differs roles are not coordinated on the "
+	  "channel",
 	  SAME_CONF },
 	{ "conf.ipsec*", PAIR_EQUAL, PAIR_WARNING, "IPsec tunnels",
 	  "a tunnel that only one node has, or treats otherwise, stays down after a takeover by the other", SAME_CONF },
@@ -146,43 +156,68 @@ const struct pair_rule_row pair_rules[] = {
 const unsigned pair_rules_n = sizeof(pair_rules) / sizeof(pair_rules[0]);
 
 const struct pair_rule_row pair_rule_nat_node = {
-	"nat", PAIR_SHOW, PAIR_WARNING, "sessions translated to an address of the node itself (masquerade)",
+	"nat",
+	PAIR_SHOW,
+	PAIR_WARNING,
+	"sessions translated to an address of the node itself (masquerade)",
 	"they are not replicated and break at a takeover: answers go to an address that does not move",
 	"translate to a virtual address: snat to VIP instead of masquerade"
 };
 const struct pair_rule_row pair_rule_nat_group = {
-	"nat", PAIR_SHOW, PAIR_DANGER, "sessions translated to a virtual address of a group that this node does not serve",
+	"nat",
+	PAIR_SHOW,
+	PAIR_DANGER,
+	"sessions translated to a virtual address of a group that this node does not serve",
 	"answers reach the node that serves the group, which did not send the packets",
 	"translate only to addresses of groups whose traffic this node carries, or put both into one group"
 };
-const struct pair_rule_row pair_rule_room = { "table.count", PAIR_SHOW, PAIR_DANGER,
+const struct pair_rule_row pair_rule_room = { "table.count",
+					      PAIR_SHOW,
+					      PAIR_DANGER,
 					      "more sessions than the other node's table takes as copies",
 					      "those above 85 % of its nf_conntrack_max break when it takes over",
 					      "raise net.netfilter.nf_conntrack_max there" };
-const struct pair_rule_row pair_rule_zones = { "zones.used", PAIR_SHOW, PAIR_DANGER,
+const struct pair_rule_row pair_rule_zones = { "zones.used",
+					       PAIR_SHOW,
+					       PAIR_DANGER,
 					       "sessions in zones that the other node's kernel does not have",
 					       "they cannot be stored there and break when it takes over",
 					       "run a kernel with CONFIG_NF_CONNTRACK_ZONES on both nodes" };
-const struct pair_rule_row pair_rule_helper = { "helper_used", PAIR_SHOW, PAIR_DANGER,
+const struct pair_rule_row pair_rule_helper = { "helper_used",
+						PAIR_SHOW,
+						PAIR_DANGER,
 						"sessions with a helper that the other node has not loaded",
 						"they cannot be stored there and break when it takes over",
 						"load nf_conntrack_NAME there (modules-load.d)" };
-const struct pair_rule_row pair_rule_events = { "events", PAIR_SHOW, PAIR_DANGER, "conntrack events are off",
+const struct pair_rule_row pair_rule_events = { "events",
+						PAIR_SHOW,
+						PAIR_DANGER,
+						"conntrack events are off",
 						"sessions of this node are not seen, and so not replicated",
 						"set net.netfilter.nf_conntrack_events to 1 there" };
-const struct pair_rule_row pair_rule_path = { "channel", PAIR_SHOW, PAIR_WARNING,
+const struct pair_rule_row pair_rule_path = { "channel",
+					      PAIR_SHOW,
+					      PAIR_WARNING,
 					      "the path of the channel carries less than the interface",
 					      "something between the nodes has a smaller MTU",
 					      "give every part of the channel's link the same MTU" };
-const struct pair_rule_row pair_rule_frames = { "channel", PAIR_SHOW, PAIR_WARNING,
+const struct pair_rule_row pair_rule_frames = { "channel",
+						PAIR_SHOW,
+						PAIR_WARNING,
 						"full-size packets of the channel do not arrive",
 						"replication stalls as soon as there is much to tell",
 						"give every part of the channel's link the same MTU" };
 const struct pair_rule_row pair_rule_section = {
-	"config", PAIR_SHOW, PAIR_WARNING, "a section of the configuration differs in what is not exchanged",
+	"config",
+	PAIR_SHOW,
+	PAIR_WARNING,
+	"a section of the configuration differs in what is not exchanged",
 	"passwords (auth_pass) differ, or the section is too large to be compared key by key",
 	"compare the files of both nodes (keeptrackd -T)"
 };
-const struct pair_rule_row pair_rule_clock = { "clock", PAIR_SHOW, PAIR_NOTE, "the clocks of the nodes",
+const struct pair_rule_row pair_rule_clock = { "clock",
+					       PAIR_SHOW,
+					       PAIR_NOTE,
+					       "the clocks of the nodes",
 					       "times in logs and timelines of both nodes do not fit together",
 					       "synchronise the clocks (NTP)" };

@@ -59,13 +59,12 @@ static json_t *clock_json(const struct pair_clock *c)
 static json_t *peer_json(struct app *a, const struct pair_view *v, bool detail)
 {
 	const struct pair_result *r = v->both ? &v->both->result : NULL;
-	json_t *j = json_pack("{s:s, s:I, s:b, s:s, s:b, s:o, s:I, s:o, s:I, s:o, s:o}", "node",
-			      show_node_name(a, v->node), "node_id", (json_int_t)v->node, "compared", r != NULL,
-			      "error", v->error, "sessions_counted", v->sessions, "findings",
-			      r ? findings_json(r) : json_array(), "findings_more", (json_int_t)(r ? r->more : 0),
-			      "not_compared", r ? unsure_json(r) : json_array(), "facts_compared",
-			      (json_int_t)(r ? r->compared : 0), "clock", r ? clock_json(&r->clock) : json_null(),
-			      "facts", r && detail ? facts_json(v->both) : json_array());
+	json_t *j = json_pack(
+	    "{s:s, s:I, s:b, s:s, s:b, s:o, s:I, s:o, s:I, s:o, s:o}", "node", show_node_name(a, v->node), "node_id",
+	    (json_int_t)v->node, "compared", r != NULL, "error", v->error, "sessions_counted", v->sessions, "findings",
+	    r ? findings_json(r) : json_array(), "findings_more", (json_int_t)(r ? r->more : 0), "not_compared",
+	    r ? unsure_json(r) : json_array(), "facts_compared", (json_int_t)(r ? r->compared : 0), "clock",
+	    r ? clock_json(&r->clock) : json_null(), "facts", r && detail ? facts_json(v->both) : json_array());
 	return j;
 }
 

@@ -18,15 +18,15 @@
 #define PEER_BLOB_MAX   256
 
 enum peer_msg_type {
-	PEER_HELLO = 1,     /* first record on every connection, both directions */
-	PEER_HEARTBEAT = 2, /* every 100 ms and at every change */
-	PEER_TAKE = 3,      /* master -> backup: please take this group over (operator's force, stop, maintenance) */
-	PEER_PREPARED = 4,  /* new -> old: everything invisible is done, let go */
-	PEER_GO = 5,        /* old -> new: authority given up; last_seq is the last data record of mine */
-	PEER_UP = 6,        /* new -> old: committed */
-	PEER_LEAVING = 7,   /* I am going, whatever you do: fault, stop */
-	PEER_JOURNAL = 8,   /* a copy of a journal entry, for the joined timeline */
-	PEER_CLOSE = 9,     /* refused or closed on purpose, with the reason in text */
+	PEER_HELLO = 1,      /* first record on every connection, both directions */
+	PEER_HEARTBEAT = 2,  /* every 100 ms and at every change */
+	PEER_TAKE = 3,       /* master -> backup: please take this group over (operator's force, stop, maintenance) */
+	PEER_PREPARED = 4,   /* new -> old: everything invisible is done, let go */
+	PEER_GO = 5,         /* old -> new: authority given up; last_seq is the last data record of mine */
+	PEER_UP = 6,         /* new -> old: committed */
+	PEER_LEAVING = 7,    /* I am going, whatever you do: fault, stop */
+	PEER_JOURNAL = 8,    /* a copy of a journal entry, for the joined timeline */
+	PEER_CLOSE = 9,      /* refused or closed on purpose, with the reason in text */
 	PEER_FACTS_ASK = 10, /* a piece of the text that describes the other node, please */
 	PEER_FACTS = 11,     /* that piece */
 };
@@ -80,7 +80,7 @@ struct peer_msg {
 	struct peer_hello hello;
 	struct peer_group_state groups[PEER_GROUPS_MAX];
 	uint8_t n_groups;
-	char text[PEER_TEXT_MAX]; /* CLOSE: reason in words */
+	char text[PEER_TEXT_MAX];    /* CLOSE: reason in words */
 	uint8_t blob[PEER_BLOB_MAX]; /* JOURNAL: an encoded entry; FACTS: the piece */
 	uint16_t blob_len;
 	struct peer_facts facts; /* FACTS_ASK, FACTS */

@@ -44,8 +44,8 @@ enum sync_cmd_type {
 	SYNC_CMD_CLEAR,      /* all counters to zero */
 	SYNC_CMD_STALL,      /* `debug sync stall SECONDS`: stop answering for that long */
 	SYNC_CMD_CONF,       /* new configuration; the pointed-to struct passes to SYNC */
-	SYNC_CMD_FACTS,      /* tell what SYNC knows of this node towards peer_node; `walk`: count all sessions too -> FACTS{seq} */
-	SYNC_CMD_STOP,       /* end the thread */
+	SYNC_CMD_FACTS, /* tell what SYNC knows of this node towards peer_node; `walk`: count all sessions too -> FACTS{seq} */
+	SYNC_CMD_STOP, /* end the thread */
 };
 
 struct sync_authority {

@@ -35,10 +35,10 @@ struct sync_facts_link {
 };
 
 struct sync_self {
-	int zones;              /* 1: the kernel has conntrack zones, 0: not */
-	uint32_t table_max;     /* of the kernel; 0: not known */
+	int zones;          /* 1: the kernel has conntrack zones, 0: not */
+	uint32_t table_max; /* of the kernel; 0: not known */
 	uint32_t table_count;
-	bool counted;           /* the rest comes from a walk over all sessions */
+	bool counted; /* the rest comes from a walk over all sessions */
 	uint64_t sessions;
 	struct sync_facts_nat nat[SYNC_FACTS_ADDRS];
 	unsigned n_nat;

@@ -33,7 +33,8 @@ static int probe_zones(struct sync_run *r)
 {
 	struct ct_op op = { .type = CT_OP_GET };
 	int result = -EIO;
-	op.e.orig = (struct ct_tuple){ .src = { 127 }, .dst = { 127 }, .sport = 1, .dport = 1, .l3 = 4, .l4 = IPPROTO_UDP };
+	op.e.orig =
+	    (struct ct_tuple){ .src = { 127 }, .dst = { 127 }, .sport = 1, .dport = 1, .l3 = 4, .l4 = IPPROTO_UDP };
 	op.e.orig.zone = PROBE_ZONE;
 	bool outer = r->injecting;
 	r->injecting = true;

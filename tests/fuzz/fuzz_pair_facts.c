@@ -20,7 +20,8 @@ static void again(const struct pair_facts *f)
 	require(pair_facts_read(buf, n, &back) == PAIR_OK);
 	require(back.n == f->n);
 	for (unsigned i = 0; i < f->n; i++)
-		require(strcmp(f->fact[i].key, back.fact[i].key) == 0 && strcmp(f->fact[i].value, back.fact[i].value) == 0);
+		require(strcmp(f->fact[i].key, back.fact[i].key) == 0 &&
+			strcmp(f->fact[i].value, back.fact[i].value) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

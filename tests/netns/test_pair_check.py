@@ -31,7 +31,9 @@ def findings(answer):
 
 def wait_channel(pair):
     for name in ("fw-a", "fw-b"):
-        wait_for("the channel", lambda name=name: pair[name].ask("show vrrp peer")["peers"][0]["channel"] == "up", 5)
+        wait_for("the channel", lambda name=name: pair[name].ask("show vrrp peer")["peers"][0]["channel"] == "up", 10)
+        wait_for("the stream", lambda name=name: pair[name].ask("show conntrack-sync status")["peers"][0]["data"] == "up",
+                 10)
 
 
 def test_equal_nodes(pair):

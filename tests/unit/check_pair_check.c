@@ -166,15 +166,18 @@ static const struct {
 	/* zones and helpers in use */
 	{ "zones.used=7 9\n", "zones.support=no\n", "zones.used", PAIR_DANGER },
 	{ "zones.used=7 9\nzones.support=yes\n", "zones.support=yes\n", NULL, PAIR_NOTE },
-	{ "helper_used[ftp]=3 sessions\nhelper[ftp]=absent\n", "helper[ftp]=absent\n", "helper_used[ftp]", PAIR_DANGER },
+	{ "helper_used[ftp]=3 sessions\nhelper[ftp]=absent\n", "helper[ftp]=absent\n", "helper_used[ftp]",
+	  PAIR_DANGER },
 	{ "helper_used[ftp]=3 sessions\nhelper[ftp]=loaded\n", "helper[ftp]=loaded\n", NULL, PAIR_NOTE },
 	{ "helper_used[own]=3 sessions\n", "helper[ftp]=absent\n", NULL, PAIR_NOTE },
 	/* events */
-	{ "sysctl.nf_conntrack_events=0\n", "sysctl.nf_conntrack_events=0\n", "sysctl.nf_conntrack_events", PAIR_DANGER },
+	{ "sysctl.nf_conntrack_events=0\n", "sysctl.nf_conntrack_events=0\n", "sysctl.nf_conntrack_events",
+	  PAIR_DANGER },
 	{ "sysctl.nf_conntrack_events=1\n", "sysctl.nf_conntrack_events=1\n", NULL, PAIR_NOTE },
 	/* the channel's path */
 	{ "channel[0].mtu=1500\nchannel[0].path_mtu=1500\n", "channel[0].mtu=1500\n", NULL, PAIR_NOTE },
-	{ "channel[0].mtu=1500\nchannel[0].path_mtu=1400\n", "channel[0].mtu=1500\n", "channel[0].path_mtu", PAIR_WARNING },
+	{ "channel[0].mtu=1500\nchannel[0].path_mtu=1400\n", "channel[0].mtu=1500\n", "channel[0].path_mtu",
+	  PAIR_WARNING },
 	{ "channel[0].path_mtu=1400\n", "", NULL, PAIR_NOTE },
 	{ "channel[0].send_segment=1448\nchannel[0].repeated_segments=3\n", "channel[0].received_segment=536\n",
 	  "channel[0].send_segment", PAIR_WARNING },
@@ -201,7 +204,8 @@ START_TEST(more_than_one_fact)
 		/* facts of one side that a rule of its own judges are not the matter here */
 		unsigned grave = r.grades[PAIR_WARNING] + r.grades[PAIR_DANGER];
 		for (unsigned i = 0; i < r.n; i++)
-			if (strncmp(r.finding[i].key, "helper[", 7) == 0 || strncmp(r.finding[i].key, "zones.support", 13) == 0)
+			if (strncmp(r.finding[i].key, "helper[", 7) == 0 ||
+			    strncmp(r.finding[i].key, "zones.support", 13) == 0)
 				grave--;
 		if (!cases[_i].key) {
 			ck_assert_uint_eq(grave, 0);
@@ -227,9 +231,8 @@ START_TEST(clocks)
 		struct pair_clock c;
 		bool told;
 	} t[] = {
-		{ { false, 9000000, 0 }, false },      { { true, 900000, 10 }, false },
-		{ { true, 1100000, 10 }, true },       { { true, -1100000, 10 }, true },
-		{ { true, 1100000, 200000 }, false },
+		{ { false, 9000000, 0 }, false }, { { true, 900000, 10 }, false },      { { true, 1100000, 10 }, true },
+		{ { true, -1100000, 10 }, true }, { { true, 1100000, 200000 }, false },
 	};
 	for (unsigned i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
 		read_into(0, &ours, "");
@@ -254,7 +257,8 @@ START_TEST(order_and_limit)
 	ck_assert_uint_eq(r.n, PAIR_FINDINGS_MAX);
 	ck_assert_uint_eq(r.more, 200 - PAIR_FINDINGS_MAX);
 	ck_assert_uint_eq(r.grades[PAIR_WARNING], 200);
-	check("node.kernel=6\nsysctl.ip_forward=1\nvrrp[a].mtu=1\n", "node.kernel=5\nsysctl.ip_forward=0\nvrrp[a].mtu=2\n");
+	check("node.kernel=6\nsysctl.ip_forward=1\nvrrp[a].mtu=1\n",
+	      "node.kernel=5\nsysctl.ip_forward=0\nvrrp[a].mtu=2\n");
 	ck_assert_uint_eq(r.n, 3);
 	for (unsigned i = 0; i < 3; i++)
 		ck_assert_int_eq(r.finding[i].grade, PAIR_DANGER - i);

@@ -350,7 +350,7 @@ static const struct {
 	{ PEER_CLOSE, { 0, 17, 0, 0 }, 4, SYNC_DROP_TLV_LENGTH },
 	{ PEER_FACTS_ASK, { 0 }, 0, SYNC_DROP_TLV_MISSING },
 	{ PEER_FACTS_ASK, { 0, 21, 0, 12 }, 16, SYNC_DROP_TLV_LENGTH },
-	{ PEER_FACTS, { 0, 21, 0, 13 }, 17, SYNC_DROP_TLV_MISSING }, /* no piece */
+	{ PEER_FACTS, { 0, 21, 0, 13 }, 17, SYNC_DROP_TLV_MISSING },        /* no piece */
 	{ PEER_HELLO, { 0, 1, 0, 4, 0, 2, 0, 1 }, 8, SYNC_DROP_TLV_VALUE }, /* versions 2..1 */
 	{ PEER_HELLO, { 0, 3, 0, 4, 0, 0, 0, 0 }, 8, SYNC_DROP_TLV_VALUE }, /* node 0 */
 	{ PEER_HELLO, { 0, 6, 0, 4, 0, 0, 0, 9 }, 8, SYNC_DROP_TLV_VALUE }, /* record limit 9 */
