@@ -46,6 +46,8 @@ struct fake_ct {
 	struct ent *bucket[2][BUCKETS];
 	mono_t now, next;
 	uint64_t births;
+	bool early_drop;
+	uint32_t evicted;
 	/* the one listener */
 	bool new_update, destroy, overrun;
 	uint32_t own;
@@ -286,12 +288,25 @@ static bool helper_known(const char *name)
 	return false;
 }
 
+/* early_drop of nf_conntrack_core.c, with the worst luck: it always finds a victim. */
+static bool evict(struct fake_ct *f)
+{
+	for (uint32_t s = 0; f->early_drop && s < f->n_slots; s++) {
+		if (!f->slots[s] || f->slots[s]->status & CT_ST_ASSURED)
+			continue;
+		destroy(f, f->slots[s], 0);
+		f->evicted++;
+		return true;
+	}
+	return false;
+}
+
 /* The order of the checks is that of ctnetlink_create_conntrack. */
 static int fill_new(struct fake_ct *f, struct ent *e, const struct fake_ct_req *q)
 {
 	e->tuple[ORIG] = q->orig;
 	e->tuple[REPLY] = q->reply;
-	if (f->count >= f->max)
+	if (f->count >= f->max && !evict(f))
 		return -ENOMEM;
 	if (!q->has_timeout)
 		return -EINVAL;
@@ -701,6 +716,21 @@ unsigned fake_ct_dump(const struct fake_ct *f, uint64_t *cursor, struct ct_event
 uint32_t fake_ct_count(const struct fake_ct *f)
 {
 	return f->count;
+}
+
+uint32_t fake_ct_max(const struct fake_ct *f)
+{
+	return f->max;
+}
+
+void fake_ct_early_drop(struct fake_ct *f)
+{
+	f->early_drop = true;
+}
+
+uint32_t fake_ct_evicted(const struct fake_ct *f)
+{
+	return f->evicted;
 }
 
 int64_t fake_ct_left(const struct fake_ct *f, const struct ct_tuple *t)

@@ -53,6 +53,11 @@ unsigned fake_ct_queued(const struct fake_ct *f);
  * meanwhile may or may not be seen, others exactly once. */
 unsigned fake_ct_dump(const struct fake_ct *f, uint64_t *cursor, struct ct_event *out, unsigned cap);
 uint32_t fake_ct_count(const struct fake_ct *f);
+uint32_t fake_ct_max(const struct fake_ct *f);
+/* From now on a create by request in a full table pushes out an entry that is not assured, as the kernel's early_drop
+ * does with those of a few buckets; how often that happened. */
+void fake_ct_early_drop(struct fake_ct *f);
+uint32_t fake_ct_evicted(const struct fake_ct *f);
 
 /* Tools of others: delete all with a port id that is not the daemon's. */
 void fake_ct_flush(struct fake_ct *f, uint32_t portid);

@@ -87,6 +87,10 @@ enum sim_chan { CHAN_CTL = 0, CHAN_DATA = 1, SIM_CHANS = 2 };
 	X(followed, "masters followed at once")                            \
 	X(guard, "stall guards")                                           \
 	X(gate_closed, "preemptions held by the gate")                     \
+	X(warm, "seeds with a warm store")                                 \
+	X(full, "seeds with full tables")                                  \
+	X(stored, "sessions written out of a store")                       \
+	X(commit, "stores committed in time")                              \
 	X(kept, "sessions alive after a takeover with a ready standby")    \
 	X(steps, "steps")
 
@@ -192,7 +196,8 @@ struct sim_group {
 	/* what the invariants remember */
 	enum role_state state;
 	enum role_is is;
-	struct epoch fence_asked, fenced;
+	struct epoch fence_asked, fenced, storing, stored;
+	mono_t storing_at;
 	mono_t fence_at;
 	mono_t stray_since; /* addresses without a role */
 	struct epoch highest;
@@ -228,7 +233,7 @@ struct sim_sync {
 	bool active[SIM_NODES];
 	uint32_t active_gen[SIM_NODES];
 	mono_t wake_at, hung_until;
-	struct sim_wait flush, apply;
+	struct sim_wait flush, apply, commit;
 	struct sync_state told;
 	mono_t counts_at;
 	bool lost; /* an address or a link went: the route socket says so */
@@ -382,6 +387,7 @@ struct sim {
 	struct vrrp_vip vips[SIM_INSTS][SIM_VIPS];
 	struct sync_conf sync_conf[SIM_NODES];
 	bool preempt, degrade;
+	bool full_tables;
 	mono_t met[SIM_NODES][SIM_NODES]; /* both say that their channel is up since */
 	struct sim_followed {
 		mono_t at;
@@ -559,5 +565,12 @@ void sim_check_tick(struct sim *w);
 void sim_check_heard(struct sim *w, unsigned from, unsigned to, uint16_t inst);
 bool sim_check_one_master(struct sim *w, char *why, size_t cap);
 bool sim_check_tables(struct sim *w, char *why, size_t cap);
+
+/* sim_store.c */
+void sim_store_kinds(struct sim *w);
+struct fake_ct *sim_store_table(struct sim *w, unsigned n);
+void sim_store_level(struct sim *w, unsigned n);
+void sim_store_check(struct sim *w, unsigned n, const struct ct_op *ops, unsigned k, bool from_store);
+void sim_store_after(struct sim *w, unsigned n);
 
 #endif

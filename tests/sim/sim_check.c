@@ -25,11 +25,20 @@ void sim_check_before(struct sim *w, unsigned n, const struct node_ev *ev)
 		p->timer_before = vrrp_deadline(&p->inst[ev->inst]);
 	if (ev->type != NODE_EV_SYNC)
 		return;
+	for (unsigned g = 0; ev->report->type == SYNC_REP_COMMITTED && g < w->n_groups; g++) {
+		if (epoch_cmp(p->group[g].role.epoch, ev->report->epoch) <= 0)
+			p->sg[g].stored = p->group[g].role.epoch;
+		w->count.commit += g == 0 && p->group[g].role.state == ROLE_PREPARING;
+	}
 	bool fenced = ev->report->type == SYNC_REP_FENCED || ev->report->type == SYNC_REP_APPLIED;
 	for (unsigned g = 0; fenced && g < w->n_groups; g++) { /* a fence holds for every lower epoch as well */
 		int cmp = epoch_cmp(p->group[g].role.epoch, ev->report->epoch);
 		if (ev->report->type == SYNC_REP_FENCED ? cmp <= 0 : cmp == 0)
 			p->sg[g].fenced = p->group[g].role.epoch;
+		if (ev->report->storing && epoch_cmp(p->sg[g].fenced, p->group[g].role.epoch) == 0) {
+			p->sg[g].storing = p->group[g].role.epoch;
+			p->sg[g].storing_at = w->now;
+		}
 	}
 }
 
@@ -136,6 +145,9 @@ static void check_net_up(struct sim *w, unsigned n, const struct node_act *act)
 		sim_violation(w, "n%u sets addresses of group %u before it commits", n + 1, act->group);
 		return;
 	}
+	bool stores = epoch_cmp(sg->storing, r->epoch) == 0 && epoch_cmp(sg->stored, r->epoch) != 0;
+	if (stores && mono_sub(w->now, sg->storing_at) < ROLE_STORE_NS)
+		sim_violation(w, "n%u sets addresses of group %u before its store is in the kernel", n + 1, act->group);
 	if (!r->has_sync || r->sync_late || epoch_cmp(sg->fenced, r->epoch) == 0)
 		return;
 	/* Without an answer only after the time of the step. */
@@ -253,6 +265,9 @@ void sim_check_op(struct sim *w, unsigned n, const struct ct_op *op)
 	if (op->type != CT_OP_DELETE || !op->cookie)
 		return;
 	const struct sess *x = sess_at(&w->box[n].p->sync.core->tbl, op->cookie);
+	/* A peer's copy goes back into the store. */
+	if (x && !(x->flags & SESS_GONE) && x->want != SESS_OP_PUT)
+		return;
 	const struct sim_sess *s = session(w, &op->e.orig);
 	if (!s || !x || x->want == SESS_OP_PUT || s->state != SESS_OPEN || s->by != (int)n)
 		return;
@@ -301,7 +316,7 @@ static bool quiet(const struct sim *w, unsigned a, unsigned b)
 struct rec {
 	struct ct_tuple orig, reply;
 	struct flow_version version;
-	bool synced, mine, ending;
+	bool synced, mine, ending, stored;
 	uint8_t why, err;
 	uint32_t flags;
 };
@@ -318,6 +333,7 @@ static bool rec_of(const struct sync *s, uint32_t id, struct rec *out)
 	out->why = x->why;
 	out->err = x->err;
 	out->flags = x->flags;
+	out->stored = x->list == SESS_LIST_STORE;
 	out->ending = x->flags & (SESS_DEAD_DEL | SESS_DEAD_EXP | SESS_ASK) || x->list == SESS_LIST_EXPIRY;
 	out->synced = x->why == SYNC_WHY_NONE && out->version.node != 0;
 	return true;
@@ -439,8 +455,14 @@ static const char *differs(const struct sim *w, unsigned a, unsigned b, const st
 		return "is about to end there";
 	if (flow_version_cmp(x->version, y->version) != 0)
 		return "has another version there";
+	bool kept = w->full_tables || (w->sync_conf[a].store == SYNC_STORE_WARM && !x->mine);
+	if (x->stored && kept && memcmp(&x->reply, &y->reply, sizeof(x->reply)) == 0)
+		return NULL; /* taken over, and its kernel has no room */
 	if (!fake_ct_find(w->box[a].ct, &x->orig, &e))
 		return "is not in its kernel";
+	if (y->stored && (w->full_tables || w->sync_conf[b].store == SYNC_STORE_WARM))
+		return memcmp(&e.reply, &y->reply, sizeof(e.reply)) != 0 ? "is translated otherwise in the store there"
+									 : NULL;
 	if (!fake_ct_find(w->box[b].ct, &x->orig, &f))
 		return "is not in the kernel there";
 	if (memcmp(&e.reply, &f.reply, sizeof(e.reply)) != 0)

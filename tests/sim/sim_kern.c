@@ -25,8 +25,7 @@ void sim_boot(struct sim *w, unsigned n)
 	require(b->rtnl);
 	fake_rtnl_init(b->rtnl);
 	fake_ct_free(b->ct);
-	b->ct = fake_ct_new(400, 2048);
-	fake_ct_run(b->ct, w->now);
+	b->ct = sim_store_table(w, n);
 	b->n_own = 0;
 	b->ike_up = true;
 	b->ike_sa = false;

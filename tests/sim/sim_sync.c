@@ -137,7 +137,10 @@ static bool inject(struct sim *w, unsigned n)
 	struct sim_sync *s = &w->box[n].p->sync;
 	struct ct_op ops[BATCH];
 	int results[BATCH];
+	sim_store_level(w, n);
+	uint64_t out = s->core->stats.store_out;
 	unsigned k = sync_pull_ops(s->core, ops, BATCH, w->now);
+	sim_store_check(w, n, ops, k, k > 0 && s->core->stats.store_out - out == k);
 	for (unsigned i = 0; i < k; i++) {
 		struct ct_event got;
 		if (w->port && ops[i].e.orig.sport == w->port)
@@ -150,6 +153,7 @@ static bool inject(struct sim *w, unsigned n)
 	}
 	for (unsigned i = 0; i < k; i++)
 		sync_on_op_result(s->core, ops[i].cookie, results[i], w->now);
+	sim_store_after(w, n);
 	return k > 0;
 }
 
@@ -375,6 +379,18 @@ static void fence(struct sim *w, unsigned n, struct epoch epoch)
 	in_command = outer;
 	sync_fence(s->core, epoch, w->now);
 	s->fence = epoch_max(s->fence, epoch);
+	s->commit = (struct sim_wait){ .on = true, .epoch = epoch };
+}
+
+static void answer_commit(struct sim *w, unsigned n)
+{
+	struct sim_sync *s = &w->box[n].p->sync;
+	struct sync_report rep = { .type = SYNC_REP_COMMITTED, .epoch = s->commit.epoch };
+	if (!s->commit.on || !sync_committed(s->core))
+		return;
+	s->commit.on = false;
+	rep.degraded = sync_stored(s->core) > 0;
+	report(w, n, &rep);
 }
 
 /* As peer_or_only: without a name the first one. */
@@ -401,6 +417,7 @@ static void answer_waits(struct sim *w, unsigned n)
 		s->apply.on = false;
 		fence(w, n, rep.epoch);
 		rep.degraded = !done;
+		rep.storing = sync_stored(s->core) > 0;
 		report(w, n, &rep);
 	}
 }
@@ -451,6 +468,7 @@ static void role_command(struct sim *w, unsigned n, const struct sync_cmd *c)
 	case SYNC_CMD_DELETE_CT:
 	case SYNC_CMD_CLIENT:
 	case SYNC_CMD_STALL:
+	case SYNC_CMD_CLEAR:
 	case SYNC_CMD_CONF:
 	case SYNC_CMD_CLEAR:
 	case SYNC_CMD_FACTS:
@@ -469,6 +487,7 @@ static void command(struct sim *w, unsigned n, const struct sync_cmd *c)
 		fence(w, n, c->epoch);
 		rep.type = SYNC_REP_FENCED;
 		rep.epoch = c->epoch;
+		rep.storing = sync_stored(w->box[n].p->sync.core) > 0;
 		report(w, n, &rep);
 	} else {
 		role_command(w, n, c);
@@ -520,6 +539,7 @@ static void pump(struct sim *w, unsigned n)
 	listen_as_wanted(w, n);
 	sweep(w, n);
 	answer_waits(w, n);
+	answer_commit(w, n);
 	tell_state(w, n);
 	mono_t next = more ? w->now : sync_deadline(s->core, w->now);
 	if (s->apply.on)

@@ -447,6 +447,7 @@ static void make_world(struct sim *w)
 	sim_vrrp_kinds(w);
 	for (unsigned n = 0; n < w->n_nodes; n++)
 		make_sync(w, n);
+	sim_store_kinds(w);
 	for (unsigned s = 0; s <= SIM_SEGS; s++) {
 		struct sim_wire *x = s < SIM_SEGS ? &w->seg[s] : &w->chan;
 		x->delay_ns = sim_range(w, 30, 500) * NS_PER_US;
