@@ -114,8 +114,8 @@ static void print_help(FILE *out)
 	    "Words may be shortened as long as they stay unambiguous: sh vr det.\n"
 	    "? shows what can follow, TAB completes, `list` shows all commands.\n"
 	    "A last word `json` makes show commands print JSON.\n"
-	    "What the first word may do: show nothing, clear counters, debug logs more, force and maintenance change\n"
-	    "roles.\n",
+	    "What the first word may do: show and explain nothing, clear counters, debug logs more, reset and restart\n"
+	    "conclude and connect anew without losing sessions, force and maintenance change roles.\n",
 	    out);
 }
 

@@ -149,6 +149,8 @@ void sync_counters_clear(struct sync *s)
 {
 	memset(&s->stats, 0, sizeof(s->stats));
 	memset(s->filter_hits, 0, sizeof(s->filter_hits));
+	memset(s->count.born, 0, sizeof(s->count.born));
+	memset(s->count.born_before, 0, sizeof(s->count.born_before));
 	for (unsigned i = 0; i < SESS_NODES; i++)
 		hist_clear(&s->peers[i].lag.stored);
 }

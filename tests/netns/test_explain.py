@@ -4,6 +4,7 @@ The case of a vendor's support: 643 sessions on one firewall and 16 on the other
 itself. Needs root, ip, nft.
 """
 
+import signal
 import socket
 import struct
 
@@ -147,6 +148,15 @@ def test_rules_and_refusals_are_named(lab, strict):
         if v["code"] == "collision"), None), 5, 0.05)
     assert "fw-b" in said["text"] and "disjoint" in said["change"], said
     assert verdict(strict["fw-b"], lan + ":50000", SERVER + ":7077", "tcp")["code"] == "collision"
+
+    # A peer that hangs is waited for, and named.
+    strict["fw-b"].signal(signal.SIGSTOP)
+    begin = now_ns()
+    found = explain(strict["fw-a"], *ends(udp), "udp")
+    assert 0.9e9 < now_ns() - begin < 2e9 and found["nodes"][1]["state"] == "silent", found
+    assert found["verdict"]["code"] == "protocol-off" and found["nodes"][1]["kernel"] is None, found
+    assert found["nodes"][1]["steps"][0]["text"].startswith("the peer did not answer: "), found
+    strict["fw-b"].signal(signal.SIGCONT)
 
     # Nobody answers for a peer that is gone.
     strict["fw-b"].kill()
