@@ -5,7 +5,7 @@
  *   sync_node SELF ADDR_OF_1[,ADDR..] ADDR_OF_2[,ADDR..] KEYFILE|- [LEASE_S [ctl-only|tcp]]
  *   commands: fence C N | auth C N none|any|all | role C N | join | flush C N | apply SEQ C N | demoting | stable |
  *             alive | stall MS | ping | delete PROTO SRC SPORT DST DPORT | status | statistics | sessions |
- *             conf KEYFILE | quit
+ *             conf KEYFILE | policy age|strict|states|port|interface VALUE | quit
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -188,6 +188,35 @@ static void new_conf(const char *key_file)
 	sync_thread_send(sync_t, &c);
 }
 
+/* One more part of the policy; parts add up. */
+static void new_policy(const char *args)
+{
+	static struct sync_conf wanted;
+	struct sync_conf *now = malloc(sizeof(*now));
+	char word[16] = "", value[32] = "";
+	if (!now || sscanf(args, "%15s %31s", word, value) != 2)
+		exit(1);
+	if (wanted.n_nodes == 0)
+		wanted = conf;
+	unsigned n = (unsigned)atoi(value);
+	struct sync_ignore rule = { .protocols = SYNC_PROTO_ALL, .port_high = UINT16_MAX, .any_zone = true };
+	for (unsigned p = 0; p < SYNC_PROTO_N && strcmp(word, "age") == 0; p++)
+		wanted.min_age_s[p] = n;
+	if (strcmp(word, "strict") == 0)
+		wanted.strict_after_s = n;
+	else if (strcmp(word, "states") == 0)
+		wanted.tcp_states = (uint16_t)n;
+	else if (strcmp(word, "port") == 0)
+		rule.port_low = rule.port_high = (uint16_t)n;
+	else if (strcmp(word, "interface") == 0)
+		snprintf(rule.ifname, sizeof(rule.ifname), "%.15s", value);
+	if (rule.port_low != 0 || rule.ifname[0] != '\0')
+		wanted.ignore[wanted.n_ignore++] = rule;
+	*now = wanted;
+	struct sync_cmd c = { .type = SYNC_CMD_CONF, .conf = now };
+	sync_thread_send(sync_t, &c);
+}
+
 static void command(char *line)
 {
 	struct sync_cmd c = { .seq = 7 };
@@ -217,6 +246,8 @@ static void command(char *line)
 		client(SYNC_CLIENT_SESSIONS);
 	} else if (strcmp(word, "conf") == 0) {
 		new_conf(args + strspn(args, " "));
+	} else if (strcmp(word, "policy") == 0) {
+		new_policy(args);
 	} else if (strcmp(word, "quit") == 0) {
 		loop_stop(loop);
 	} else {
