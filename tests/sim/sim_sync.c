@@ -469,9 +469,7 @@ static void role_command(struct sim *w, unsigned n, const struct sync_cmd *c)
 	case SYNC_CMD_CLIENT:
 	case SYNC_CMD_CLEAR:
 	case SYNC_CMD_STALL:
-	case SYNC_CMD_CLEAR:
 	case SYNC_CMD_CONF:
-	case SYNC_CMD_CLEAR:
 	case SYNC_CMD_FACTS:
 	case SYNC_CMD_STOP:
 		return;
