@@ -79,7 +79,7 @@ void sync_table(struct sync *s, uint32_t max, uint32_t count, mono_t now)
 		st->above = st->shed = false;
 		return;
 	}
-	/* Between the two levels it stays as it is: nothing goes to and fro at the mark. */
+	/* Between the two levels it stays as it is: nothing goes back and forth at the mark. */
 	if (count >= mark)
 		st->above = true;
 	else if (count < mark - max / 50)

@@ -120,16 +120,16 @@ def loaded_rows(found, stolen, seconds, whole):
         # what is decided now was caused up to a master-down time ago
         takeovers[label] = sum(outside(stolen, t - 2e6 * DOWN_MS, t) for t in instants)
     ours = late.get("keeptrackd")
-    lates, takes = ([f(d[k]) if k in d else "-" for k in ("keeptrackd", "keepalived")]
+    late_cells, take_cells = ([f(d[k]) if k in d else "-" for k in ("keeptrackd", "keepalived")]
                     for d, f in ((late, lateness_cell), (takeovers, str)))
     what = "4 busy loops for %d s, 10 ms adverts: lateness" % seconds
     if whole:
-        return [Row("h", what + ", also while the processors were stolen", "", *lates, None),
-                Row("h", "  takeovers", "", *takes, None, takeovers)]
-    return [Row("h", what, "p99.99 <= 15 ms", *lates, percentile(ours, 99.99) <= 15 if ours else None,
+        return [Row("h", what + ", also while the processors were stolen", "", *late_cells, None),
+                Row("h", "  takeovers", "", *take_cells, None, takeovers)]
+    return [Row("h", what, "p99.99 <= 15 ms", *late_cells, percentile(ours, 99.99) <= 15 if ours else None,
                 {k: {"p50": median(v), "p99": percentile(v, 99), "p9999": percentile(v, 99.99), "max": max(v)}
                  for k, v in late.items()}),
-            Row("h", "  false takeovers", "0", *takes, takeovers["keeptrackd"] == 0 if ours else None, takeovers)]
+            Row("h", "  false takeovers", "0", *take_cells, takeovers["keeptrackd"] == 0 if ours else None, takeovers)]
 
 
 def part_h(ctx):
