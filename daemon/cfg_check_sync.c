@@ -54,7 +54,13 @@ void cfg_check_sync(const struct cfg_tree *t, struct cfg_errors *errs)
 		return;
 	const struct cfg_rec *r = &s->recs[0];
 	const struct cfg_val *expect = cfg_rec_val(r, "expectations");
+	const struct cfg_val *mechanism = cfg_rec_val(r, "failover_mechanism");
 	check_ignore(t, errs, cfg_rec_val(r, "ignore"));
+	if (!mechanism->bad && mechanism->num != 0)
+		cfg_complain(
+		    errs, CFG_ERROR, t, r, "failover_mechanism",
+		    "no cluster manager has a role here: this daemon elects with VRRP, and sessions follow in the "
+		    "same transaction. Name the routers that move together in vrrp.groups");
 	check_quick(t, errs, r);
 	if (!expect->bad && expect->num != 0)
 		cfg_complain(errs, CFG_ERROR, t, r, "expectations",

@@ -20,6 +20,7 @@ static const char *const words_proto[] = { "tcp", "udp", "icmp", "udplite", "sct
 /* in the order of CT_TCP_SYN_SENT and the following */
 static const char *const words_tcp[] = { "syn_sent", "syn_recv",  "established", "fin_wait", "close_wait",
 					 "last_ack", "time_wait", "close",       NULL };
+static const char *const words_mechanism[] = { "vrrp", "cluster", NULL };
 static const char *const words_expect[] = { "all", "ftp", "h323", "nfs", "sip", "sqlnet", NULL };
 static const char *const words_backend[] = { "vici", "none", NULL };
 static const char *const words_action[] = { "reset", "rekey", "notify", NULL };
@@ -269,6 +270,8 @@ static const struct cfg_key table[] = {
 	  "established, fin_wait and close_wait, and sessions with NAT or a helper from the first packet" },
 	{ "sync.expectations", CFG_T_WORDS, 0, 0, 6, "", NULL, words_expect,
 	  "Helpers whose expectations are replicated. This comes in a later version and is refused until then" },
+	{ "sync.failover_mechanism", CFG_T_WORD, 0, 0, 0, "vrrp", NULL, words_mechanism,
+	  "What moves the sessions' owner: VRRP does, by vrrp.groups; the word cluster of other systems is refused" },
 	{ "sync.strict_window_after", CFG_T_TIME, 0, 0, SEC(86400), "0", "seconds", NULL,
 	  "This long after a takeover the kernel checks the sequence numbers of taken-over TCP flows strictly again, if "
 	  "they have moved since; 0: never, they stay liberal. At the next walk over the table after that" },

@@ -268,6 +268,8 @@ START_TEST(wrong_values)
 		  "expect-sync comes in a later version and is refused until then" },
 		{ "#end", "sync = { expectations = ( \"all\", \"sip\" ); };", "test.conf:4: sync.expectations",
 		  "remove the key" },
+		{ "#end", "sync = { failover_mechanism = \"cluster\"; };",
+		  "test.conf:4: sync.failover_mechanism = \"cluster\"", "in vrrp.groups" },
 		{ "#end", "sync = { min_age = 3601; };", "test.conf:4: sync.min_age = 3601", "0 to 3600" },
 		{ "#end", "sync = { min_ages = ( { protocols = ( \"udp\" ); } ); };",
 		  "test.conf:4: sync.min_ages[0].min_age: is missing", "seconds" },
