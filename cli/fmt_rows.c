@@ -12,15 +12,12 @@ bool fmt_is_rows(enum ctl_cmd cmd)
 	       cmd == CTL_SHOW_SYNC_EXTERNAL;
 }
 
-static void legend(const json_t *piece, FILE *out)
+static void legend(FILE *out)
 {
-	fprintf(out,
-		"TCP state codes: SS - SYN SENT, SR - SYN RECEIVED, ES - ESTABLISHED,\n"
-		"                 FW - FIN WAIT, CW - CLOSE WAIT, LA - LAST ACK,\n"
-		"                 TW - TIME WAIT, CL - CLOSE, LI - LISTEN\n"
-		"TIMEOUT: seconds left when the entry was last read; L: the lease of a copy, renewed while its owner "
-		"has it\n");
-	(void)piece;
+	fprintf(out, "TCP state codes: SS - SYN SENT, SR - SYN RECEIVED, ES - ESTABLISHED,\n"
+		     "                 FW - FIN WAIT, CW - CLOSE WAIT, LA - LAST ACK,\n"
+		     "                 TW - TIME WAIT, CL - CLOSE, LI - LISTEN\n"
+		     "TIMEOUT: seconds left when last read; L - lease of a copy, renewed while its owner has it\n");
 }
 
 static bool has_ports(int protocol)
@@ -142,7 +139,7 @@ void fmt_rows_piece(struct fmt_rows *st, const json_t *piece, FILE *out)
 	size_t i;
 
 	if (!st->legend)
-		legend(piece, out);
+		legend(out);
 	st->legend = true;
 	if (json_array_size(sessions) > 0 && !st->head) {
 		measure(st, sessions);

@@ -96,6 +96,18 @@ static void signed_cell(struct table *t, long long v)
 		table_cell(t, "%+lld", v);
 }
 
+/* Shown when there are any. */
+static bool is_rare(const char *protocol)
+{
+	static const char *const always[] = { "tcp", "udp", "icmp", "all" };
+
+	for (unsigned i = 0; i < sizeof(always) / sizeof(always[0]); i++) {
+		if (strcmp(protocol, always[i]) == 0)
+			return false;
+	}
+	return true;
+}
+
 static void peer_table(const json_t *peer, FILE *out)
 {
 	struct table t;
@@ -108,6 +120,8 @@ static void peer_table(const json_t *peer, FILE *out)
 	table_begin(&t, TABLE_HEADS("Protocol", ">Local", ">Peer", ">Delta", ">Explained", ">Unexplained"));
 	json_array_foreach(json_object_get(peer, "rows"), i, r)
 	{
+		if (is_rare(fmt_str(r, "protocol")) && num(r, "local") == 0 && num(r, "peer") == 0)
+			continue;
 		table_cell(&t, "%s", fmt_str(r, "protocol"));
 		table_cell(&t, "%lld", num(r, "local"));
 		table_cell(&t, "%lld", num(r, "peer"));

@@ -157,6 +157,14 @@ static void lag_delays(const json_t *p, FILE *out)
 		fmt_us(fmt_int(p, "stored_max_us"), c, sizeof(c)), num(p, "samples"));
 }
 
+static void compared(const json_t *p, const char *what, const char *key, FILE *out)
+{
+	char age[40];
+
+	fprintf(out, "  %s    : %s%s\n", what, age_of(p, key, age, sizeof(age)),
+		json_is_integer(json_object_get(p, key)) ? " ago" : "");
+}
+
 void fmt_sync_lag(const json_t *data, FILE *out)
 {
 	char a[40];
@@ -178,8 +186,8 @@ void fmt_sync_lag(const json_t *data, FILE *out)
 		else
 			fprintf(out, "  not stored yet   : nothing\n");
 		lag_delays(p, out);
-		fprintf(out, "  ours equal there : as of %s\n", age_of(p, "ours_equal_us", a, sizeof(a)));
-		fprintf(out, "  its equal here   : as of %s\n", age_of(p, "theirs_equal_us", a, sizeof(a)));
+		compared(p, "ours compared", "ours_equal_us", out);
+		compared(p, "its compared ", "theirs_equal_us", out);
 		fprintf(out, "  A peer gathers acknowledgements for up to %s; that is part of the delay.\n",
 			fmt_us(fmt_int(p, "ack_gather_us"), a, sizeof(a)));
 	}

@@ -162,17 +162,18 @@ static void queue_row(json_t *list, const char *name, uint64_t waiting, uint64_t
 					      client_u(full), "when_full", when));
 }
 
-static void queue_injector(json_t *list, const struct sync *s)
+static void queue_sessions(json_t *list, const struct sync *s)
 {
 	static const char *const names[SESS_QUEUES] = { [SESS_QUEUE_NONE] = "",
 							[SESS_QUEUE_LIVE] = "injector, live",
 							[SESS_QUEUE_BULK] = "injector, bulk",
 							[SESS_QUEUE_RENEW] = "injector, renewals" };
-	static const char once[] = "cannot be: each session stands in it at most once";
+	static const char once[] = "never: each session at most once";
 
 	queue_row(list, "changes to send", s->n_dirty, s->tbl.limit, 0, once);
 	for (unsigned q = SESS_QUEUE_LIVE; q < SESS_QUEUES; q++)
 		queue_row(list, names[q], s->queues[q].waiting, s->tbl.limit, 0, once);
+	queue_row(list, "store", sync_stored(s), s->tbl.limit, 0, once);
 	queue_row(list, "single deletions", s->n_raw, SYNC_RAW_MAX, 0, "refused and logged");
 }
 
@@ -186,7 +187,7 @@ void client_queue(struct sync_client *c)
 	mono_t now = clock_mono();
 	json_t *list = json_array(), *peers = json_array();
 
-	queue_injector(list, s);
+	queue_sessions(list, s);
 	queue_row(list, "session table", sess_count(&s->tbl), s->tbl.limit, s->stats.table_full,
 		  "new sessions are not tracked");
 	if (ct_io_table_size(&max, &count) == 0)
@@ -213,6 +214,14 @@ void client_queue(struct sync_client *c)
 
 /* --- delays --- */
 
+/* The bound of a class, or the highest sample if that is less. */
+static uint64_t within(const struct hist *h, double q)
+{
+	uint64_t bound = hist_quantile_us(h, q), max = (uint64_t)(h->max_ns / NS_PER_US);
+
+	return bound < max ? bound : max;
+}
+
 void client_lag(struct sync_client *c)
 {
 	const struct sync_run *r = c->run;
@@ -230,10 +239,10 @@ void client_lag(struct sync_client *c)
 			      "connected", p->up, "unsent_us", (json_int_t)(sync_lag_unsent_ns(p, now) / NS_PER_US),
 			      "unstored_us", (json_int_t)(sync_lag_unstored_ns(p, now) / NS_PER_US), "unstored_records",
 			      client_u(p->up ? p->tx_seq - p->acked : 0), "samples", client_u(h->count),
-			      "stored_p50_us", client_u(hist_quantile_us(h, 0.5)), "stored_p99_us",
-			      client_u(hist_quantile_us(h, 0.99)), "stored_max_us", (json_int_t)(h->max_ns / NS_PER_US),
-			      "ack_gather_us", (json_int_t)(SYNC_ACK_NS / NS_PER_US), "theirs_equal_us",
-			      client_age(p->equal_at, now), "ours_equal_us", client_age(p->lag.judged_at, now)));
+			      "stored_p50_us", client_u(within(h, 0.5)), "stored_p99_us", client_u(within(h, 0.99)),
+			      "stored_max_us", (json_int_t)(h->max_ns / NS_PER_US), "ack_gather_us",
+			      (json_int_t)(SYNC_ACK_NS / NS_PER_US), "theirs_equal_us", client_age(p->equal_at, now),
+			      "ours_equal_us", client_age(p->lag.judged_at, now)));
 	}
 	client_say_data(c, json_pack("{s:o}", "peers", list));
 	client_say_end(c);

@@ -42,8 +42,7 @@ static void tcp(json_t *list, const struct sync_conf *c)
 	if (!(c->protocols >> SYNC_PROTO_TCP & 1) || c->tcp_states)
 		return;
 	row(list, "TCP, half-open", c->quick ? YES : NO,
-	    c->quick ? "sync.quick: SYN and SYN-ACK may take different nodes"
-		     : "waits for the handshake; sync.quick replicates it too");
+	    c->quick ? "sync.quick: answers may come to the other node" : "waits for the handshake (see sync.quick)");
 }
 
 static void protocols(json_t *list, const struct sync_conf *c)
@@ -65,10 +64,10 @@ static void kinds(json_t *list, const struct sync_conf *c)
 	char text[120];
 
 	row(list, "With NAT", YES, "at once, without waiting for an answer");
-	row(list, "Masqueraded to the node's own address", NO, "the address stays behind; use SNAT to a virtual one");
+	row(list, "Masqueraded to the node's own address", NO, "the address stays behind: SNAT to a virtual one");
 	row(list, "With a helper, and related sessions", YES, "at once, the master first");
 	row(list, "Expectations of helpers", NO, "the helper of the new master makes new ones");
-	row(list, "Offloaded to a flowtable", YES, "as established; the new master offloads them itself");
+	row(list, "Offloaded to a flowtable", YES, "the new master offloads them again itself");
 	row(list, "Opened or answered by the box itself", NO, "it would open the peer itself; shown as skipped");
 	row(list, "To the virtual addresses", NO, "answered by whoever is master; shown as skipped");
 	row(list, "Multicast and broadcast", NO, "delivered here as well; shown as skipped");
@@ -76,7 +75,7 @@ static void kinds(json_t *list, const struct sync_conf *c)
 		 c->n_ignore ? "%u rule%s: see show conntrack-sync filters" : "no rule is configured", c->n_ignore,
 		 c->n_ignore == 1 ? "" : "s");
 	row(list, "Left out by sync.ignore", NO, text);
-	row(list, "Mark, zone, labels, sequence adjustment", YES, "travel with their session");
+	row(list, "Marks, zones, labels, sequence shifts", YES, "travel with their session");
 }
 
 void client_policy(struct sync_client *c)
