@@ -5,7 +5,8 @@
 #include "daemon/base/err.h"
 #include "sync/sync_int.h"
 
-#define POLL_NS NS_PER_MS /* how soon to look again at what is paced */
+#define POLL_NS      NS_PER_MS /* how soon to look again at what is paced */
+#define SETTLE_SLOTS 4096      /* of a grown index, moved in one tick */
 
 static bool peers_from_conf(struct sync *s, const struct sync_conf *conf)
 {
@@ -391,6 +392,7 @@ void sync_expiry_step(struct sync *s, unsigned budget, mono_t now)
 
 void sync_tick(struct sync *s, mono_t now)
 {
+	tbl_settle(&s->tbl.idx, SETTLE_SLOTS);
 	sync_recount_step(s, SYNC_WALK_BUDGET);
 	sync_expiry_step(s, SYNC_WALK_BUDGET, now);
 	sync_young_step(s, SYNC_WALK_BUDGET, now);
@@ -438,7 +440,7 @@ mono_t sync_deadline(const struct sync *s, mono_t now)
 	    s->count.walking || s->n_raw > 0 || s->queues[SESS_QUEUE_LIVE].head != 0 ||
 	    s->queues[SESS_QUEUE_RENEW].head != 0)
 		return now;
-	if (s->queues[SESS_QUEUE_BULK].head != 0)
+	if (s->queues[SESS_QUEUE_BULK].head != 0 || !tbl_is_settled(&s->tbl.idx))
 		t = mono_add(now, POLL_NS);
 	if (s->expiry_head != 0)
 		t = mono_min(t, expiry_due(s, sess_at(&s->tbl, s->expiry_head)->expire_s));

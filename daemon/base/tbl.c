@@ -123,11 +123,11 @@ static void place(struct tbl *t, uint32_t tag, uint32_t handle)
 	t->slots[pos] = (struct tbl_slot){ tag, handle };
 }
 
-static void move_some(struct tbl *t)
+static void move_some(struct tbl *t, unsigned slots)
 {
 	if (!t->old)
 		return;
-	for (unsigned i = 0; i < MOVE_SLOTS && t->moved < size_of(t->old_mask); i++) {
+	for (unsigned i = 0; i < slots && t->moved < size_of(t->old_mask); i++) {
 		struct tbl_slot *s = &t->old[t->moved++];
 		if (s->handle == 0 || s->handle == H_DELETED)
 			continue;
@@ -138,6 +138,12 @@ static void move_some(struct tbl *t)
 		free(t->old);
 		t->old = NULL;
 	}
+}
+
+bool tbl_settle(struct tbl *t, unsigned slots)
+{
+	move_some(t, slots);
+	return t->old == NULL;
 }
 
 static int grow(struct tbl *t)
@@ -162,7 +168,7 @@ static int grow(struct tbl *t)
 int tbl_add(struct tbl *t, uint64_t hash, uint32_t handle)
 {
 	require(handle != 0 && handle != H_DELETED);
-	move_some(t);
+	move_some(t, MOVE_SLOTS);
 	if ((uint64_t)t->live + t->dead >= fill_limit(t->mask)) {
 		int rc = grow(t);
 		if (rc)
@@ -211,7 +217,7 @@ int tbl_del(struct tbl *t, uint64_t hash, uint32_t handle)
 		s->handle = H_DELETED;
 	}
 	t->live--;
-	move_some(t);
+	move_some(t, MOVE_SLOTS);
 	return 0;
 }
 

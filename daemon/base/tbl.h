@@ -9,6 +9,7 @@
 #ifndef KT_BASE_TBL_H
 #define KT_BASE_TBL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,6 +44,15 @@ uint32_t tbl_find_next(const struct tbl *t, struct tbl_iter *it);
 int tbl_add(struct tbl *t, uint64_t hash, uint32_t handle);
 /* Removes this handle from under this hash; 0 or -ENOENT. */
 int tbl_del(struct tbl *t, uint64_t hash, uint32_t handle);
+/*
+ * After a growth the former array stays until additions and removals have moved its slots. This moves some more, so that
+ * a table at rest does not keep both. True when there is nothing left to move.
+ */
+bool tbl_settle(struct tbl *t, unsigned slots);
+static inline bool tbl_is_settled(const struct tbl *t)
+{
+	return t->old == NULL;
+}
 size_t tbl_bytes(const struct tbl *t);
 
 #endif

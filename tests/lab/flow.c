@@ -3,7 +3,7 @@
  *
  *   labflow udp INTERFACE ROUTER-MAC RATE SECONDS [FIRST]  one datagram of each of RATE new flows per second
  *   labflow sink PORT                                      takes what TCP connections bring
- *   labflow push IP PORT SECONDS                           one TCP stream as fast as it goes: bytes per 100 ms
+ *   labflow push IP PORT SECONDS [MBYTE-PER-S]             one TCP stream: bytes per 100 ms
  *   labflow timer PERIOD-MS SECONDS [fifo]                 how late a thread like that of VRRP wakes up
  *
  * Flow n goes from 10.50.0.1 + n / 50000, port 10000 + n % 50000, to 203.0.113.77, port 7000. One line of JSON each;
@@ -174,7 +174,7 @@ static int cmd_sink(unsigned port)
 	}
 }
 
-static int cmd_push(const char *ip, unsigned port, double seconds)
+static int cmd_push(const char *ip, unsigned port, double seconds, unsigned pace)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
 	static uint64_t slots[SLOTS_MAX];
@@ -183,7 +183,10 @@ static int cmd_push(const char *ip, unsigned port, double seconds)
 	int64_t t0, until;
 	size_t used = 0;
 
+	pace *= 1000000;
 	signal(SIGPIPE, SIG_IGN);
+	if (pace)
+		setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &pace, sizeof(pace));
 	if (inet_pton(AF_INET, ip, &to.sin_addr) != 1 || connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0)
 		fail(ip);
 	t0 = now_ns();
@@ -258,7 +261,8 @@ int main(int argc, char **argv)
 	if (strcmp(cmd, "sink") == 0)
 		return cmd_sink((unsigned)atoi(argv[2]));
 	if (strcmp(cmd, "push") == 0 && argc > 4)
-		return cmd_push(argv[2], (unsigned)atoi(argv[3]), atof(argv[4]));
+		return cmd_push(argv[2], (unsigned)atoi(argv[3]), atof(argv[4]),
+				argc > 5 ? (unsigned)atoi(argv[5]) : 0);
 	if (strcmp(cmd, "timer") == 0 && argc > 3)
 		return cmd_timer(atof(argv[2]), atof(argv[3]), argc > 4 && strcmp(argv[4], "fifo") == 0);
 	fprintf(stderr, "usage: labflow udp|sink|push|timer ... (see tests/lab/flow.c)\n");

@@ -254,6 +254,36 @@ START_TEST(tbl_against_model)
 }
 END_TEST
 
+/* A table at rest gives its former array back, whatever the size of a step, and finds everything before and after. */
+START_TEST(a_grown_tbl_settles)
+{
+	const unsigned steps[] = { 1, 16, 100000 };
+	struct tbl_iter it;
+	struct tbl t;
+	uint32_t n = 0;
+
+	ck_assert_int_eq(tbl_init(&t, 0, (const uint8_t[16]){ 3 }), 0);
+	for (unsigned i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		uint32_t mask = t.mask;
+		while (t.mask == mask) {
+			n++;
+			MUST(tbl_add(&t, tbl_hash(&t, &n, sizeof(n)), n) == 0);
+		}
+		ck_assert(!tbl_is_settled(&t));
+		size_t both = tbl_bytes(&t);
+		while (!tbl_settle(&t, steps[i]))
+			MUST(tbl_bytes(&t) == both);
+		ck_assert(tbl_is_settled(&t));
+		ck_assert_uint_eq(tbl_bytes(&t), (t.mask + 1) * sizeof(struct tbl_slot));
+		ck_assert_uint_eq(t.live, n);
+		for (uint32_t k = 1; k <= n; k++)
+			MUST(tbl_find_first(&t, tbl_hash(&t, &k, sizeof(k)), &it) == k);
+	}
+	ck_assert(tbl_settle(&t, 1));
+	tbl_free(&t);
+}
+END_TEST
+
 START_TEST(tbl_is_small_and_does_not_fill_with_graves)
 {
 	struct tbl t;
@@ -287,6 +317,7 @@ int main(void)
 	tcase_add_test(tc, siphash_vector);
 	tcase_add_test(tc, keys_are_random);
 	tcase_add_loop_test(tc, tbl_against_model, 0, 2);
+	tcase_add_test(tc, a_grown_tbl_settles);
 	tcase_add_test(tc, tbl_is_small_and_does_not_fill_with_graves);
 	suite_add_tcase(s, tc);
 	SRunner *sr = srunner_create(s);
