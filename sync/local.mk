@@ -47,7 +47,7 @@ libsync_core_a_SOURCES += \
 	sync/sync_ops.c sync/sync_rx.c sync/sync_tx.c sync/sync_view.c sync/sync_ask.h sync/sync_ask.c sync/sync_reset.c \
 	sync/sync_explain.h sync/sync_explain.c sync/sync_verdict.c \
 	sync/sync_count.c sync/sync_count.h sync/sync_lag.c sync/sync_lag.h sync/sync_query.c sync/sync_query.h
-libsync_core_a_SOURCES += sync/sync_store.h sync/sync_store.c sync/sync_reject.h sync/sync_reject.c
+libsync_core_a_SOURCES += sync/sync_limit.c sync/sync_store.h sync/sync_store.c sync/sync_reject.h sync/sync_reject.c
 SYNC_CORE_LIBS = libsync_core.a libbase_core.a $(SODIUM_LIBS)
 check_PROGRAMS += check_sync_explain
 check_sync_explain_SOURCES = tests/unit/check_sync_explain.c tests/unit/sync_rig.h

@@ -29,7 +29,7 @@ enum {
 struct peer_conn {
 	struct loop *loop;
 	enum state state;
-	bool data, doomed, again_armed, want_room;
+	bool data, doomed, again_armed, want_room, paused, draining;
 	unsigned busy;
 	int fd;
 	SSL *ssl;
@@ -106,15 +106,24 @@ static void conn_down(struct peer_conn *c, enum peer_why why, const char *text)
 static void arm(struct peer_conn *c)
 {
 	if (c->state == ST_OPEN)
-		loop_fd_set(c->lfd, LOOP_READ | (c->tx_len > 0 || c->want_room ? LOOP_WRITE : 0));
+		loop_fd_set(c->lfd, (c->paused ? 0 : LOOP_READ) | (c->tx_len > 0 || c->want_room ? LOOP_WRITE : 0));
 }
 
 static void run_again(struct peer_conn *c)
 {
-	if (c->again && !c->again_armed) {
+	if (c->again && (!c->again_armed || c->paused)) {
 		c->again_armed = true;
 		loop_timer_set(c->again, clock_mono());
 	}
+}
+
+void peer_conn_pause(struct peer_conn *c, mono_t until)
+{
+	if (c->state != ST_OPEN || !c->again)
+		return;
+	c->paused = c->again_armed = true;
+	loop_timer_set(c->again, until);
+	arm(c);
 }
 
 /* Bytes read, 0 for "nothing now", -1 when the connection ended (reported). */
@@ -177,7 +186,7 @@ static ssize_t raw_write(struct peer_conn *c, const void *buf, size_t len)
 static bool deliver(struct peer_conn *c, unsigned *left)
 {
 	uint32_t max = c->data ? SYNC_DATA_MAX : SYNC_CTL_MAX;
-	while (c->state == ST_OPEN && *left > 0) {
+	while (c->state == ST_OPEN && *left > 0 && (!c->paused || c->draining)) {
 		struct sync_env env;
 		size_t used;
 		enum sync_drop d = sync_env_read(c->rx + c->rx_off, c->rx_len, max,
@@ -215,7 +224,7 @@ static enum peer_drain pump(struct peer_conn *c, unsigned records, mono_t until)
 	for (;;) {
 		if (!deliver(c, &records))
 			return PEER_DRAIN_DOWN;
-		if (records == 0 || mono_due(until, clock_mono()))
+		if (records == 0 || mono_due(until, clock_mono()) || (c->paused && !c->draining))
 			return PEER_DRAIN_TIME;
 		if (c->rx_off + c->rx_len == c->rx_cap && c->rx_off > 0) {
 			memmove(c->rx, c->rx + c->rx_off, c->rx_len);
@@ -235,8 +244,10 @@ static enum peer_drain pump(struct peer_conn *c, unsigned records, mono_t until)
 
 static void read_pass(struct peer_conn *c)
 {
+	if (c->paused)
+		return;
 	enum peer_drain d = pump(c, PASS_RECORDS, mono_add(clock_mono(), PASS_NS));
-	if (d == PEER_DRAIN_TIME)
+	if (d == PEER_DRAIN_TIME && !c->paused)
 		run_again(c);
 	if (c->state == ST_OPEN && c->cb.on_pass)
 		c->cb.on_pass(c->arg);
@@ -247,9 +258,11 @@ enum peer_drain peer_conn_drain(struct peer_conn *c, mono_t until)
 	if (c->state != ST_OPEN)
 		return PEER_DRAIN_DOWN;
 	c->busy++;
+	c->draining = true;
 	enum peer_drain d = pump(c, UINT32_MAX, until);
+	c->draining = false;
 	c->busy--;
-	if (d == PEER_DRAIN_TIME && c->state == ST_OPEN)
+	if (d == PEER_DRAIN_TIME && c->state == ST_OPEN && !c->paused)
 		run_again(c);
 	if (c->doomed)
 		conn_release(c);
@@ -361,7 +374,7 @@ static void on_again(void *arg, mono_t deadline)
 {
 	struct peer_conn *c = arg;
 	(void)deadline;
-	c->again_armed = false;
+	c->again_armed = c->paused = false;
 	c->busy++;
 	if (c->fail != PEER_WHY_NONE)
 		conn_down(c, c->fail, c->fail_text);

@@ -56,6 +56,8 @@ struct peer_conn *peer_conn_take(struct loop *l, const struct peer_conn_conf *pc
 void peer_conn_free(struct peer_conn *c);
 
 bool peer_conn_is_open(const struct peer_conn *c);
+/* Reads nothing before `until`: the sender has to wait. peer_conn_drain reads all the same. */
+void peer_conn_pause(struct peer_conn *c, mono_t until);
 /* The socket, for questions about its path; -1: closed. */
 int peer_conn_fd(const struct peer_conn *c);
 /* Sends len bytes (whole records). 0; ERR_FULL: nothing was taken since tx is at its limit (a ctl connection ends

@@ -33,6 +33,7 @@ static void stream_begin(struct data_link *k)
 	if (p->active)
 		sync_peer_down(r->core, p->node, clock_mono());
 	p->active = k;
+	p->next_seq = 1;
 	p->streams++;
 	int rc = sync_peer_up(r->core, p->node, k->boot_nonce, k->digest_key, clock_mono());
 	if (rc != 0)
@@ -87,7 +88,8 @@ static void link_drop_conn(struct data_link *k)
 static void link_retry(struct data_link *k)
 {
 	if (k->dials && k->retry_timer)
-		loop_timer_set(k->retry_timer, mono_add(clock_mono(), peer_retry_next(&k->retry)));
+		loop_timer_set(k->retry_timer,
+			       mono_max(mono_add(clock_mono(), peer_retry_next(&k->retry)), k->peer->shut_until));
 }
 
 static void link_down(struct data_link *k, enum peer_why why, const char *text)
@@ -125,6 +127,20 @@ static void link_refuse(struct data_link *k, enum peer_why why, const char *text
 	peer_close_make(&m, why, text);
 	(void)link_write_msg(k, &m);
 	link_down(k, why, text);
+}
+
+/* What came cannot be from a peer of this version: it is left alone for a while, longer each time. */
+static void link_shut(struct data_link *k, const char *text)
+{
+	struct data_peer *p = k->peer;
+	mono_t now = clock_mono();
+	bool long_ago = mono_due(mono_add(p->shut_until, SYNC_SHUT_MAX_NS), now);
+	p->shut_ns = long_ago || p->shut_ns == 0         ? SYNC_SHUT_MIN_NS
+		     : p->shut_ns * 2 > SYNC_SHUT_MAX_NS ? SYNC_SHUT_MAX_NS
+							 : p->shut_ns * 2;
+	p->shut_until = mono_add(now, p->shut_ns);
+	p->refused++;
+	link_refuse(k, PEER_WHY_MALFORMED, text);
 }
 
 static void link_send_hello(struct data_link *k)
@@ -173,9 +189,40 @@ static void on_activate(struct data_link *k)
 		}
 		return;
 	}
+	if (k->peer->active == k) { /* each stream costs a whole bulk */
+		link_shut(k, "a second stream was begun on one connection");
+		return;
+	}
 	int n = sync_activate_write(buf, sizeof(buf), k->run->self.node);
 	if (n > 0 && peer_conn_send(k->conn, buf, (size_t)n) == 0)
 		stream_begin(k);
+}
+
+/* Objects beyond the peer's rate are not dropped: nothing more is read until they are paid for. */
+static void charge(struct data_link *k, uint64_t objects)
+{
+	struct data_peer *p = k->peer;
+	int64_t rate = k->run->conf->peer_rate;
+	mono_t now = clock_mono();
+	int64_t passed = mono_sub(now, p->credit_at);
+	if (rate == 0)
+		return;
+	passed = passed < 0 ? 0 : passed > NS_PER_SEC ? NS_PER_SEC : passed;
+	p->credit_at = now;
+	p->credit += passed / NS_PER_US * rate / 1000;
+	if (p->credit > rate * 1000)
+		p->credit = rate * 1000;
+	p->credit -= (int64_t)objects * 1000;
+	if (p->credit >= 0 || !k->conn)
+		return;
+	p->slowed++;
+	peer_conn_pause(k->conn, mono_add(now, -p->credit * NS_PER_MS / rate + NS_PER_MS));
+}
+
+/* Refused in the middle of a stream: what a later version says differently is skipped, anything else ends it. */
+static bool fatal(enum sync_drop d)
+{
+	return d != SYNC_DROP_TLV_CRITICAL && d != SYNC_DROP_TYPE;
 }
 
 static void read_objects(struct data_link *k, const struct sync_env *env)
@@ -187,6 +234,12 @@ static void read_objects(struct data_link *k, const struct sync_env *env)
 		r->st.inactive++;
 		return;
 	}
+	struct data_peer *p = k->peer;
+	if (env->seq != p->next_seq) {
+		sync_wire_count(&r->wire, SYNC_DROP_SEQ);
+		link_shut(k, sync_drop_text(SYNC_DROP_SEQ));
+		return;
+	}
 	sync_unpack_begin(&u, env);
 	for (;;) {
 		enum sync_drop d = sync_unpack_next(&u, &rec, &r->wire);
@@ -194,12 +247,17 @@ static void read_objects(struct data_link *k, const struct sync_env *env)
 			break;
 		if (d != SYNC_OK) {
 			sync_wire_count(&r->wire, d);
-			continue;
+			if (!fatal(d))
+				continue;
+			link_shut(k, sync_drop_text(d));
+			return;
 		}
 		r->st.objects++;
-		sync_on_record(r->core, k->peer->node, &rec, clock_mono());
+		sync_on_record(r->core, p->node, &rec, clock_mono());
 	}
 	sync_wire_count(&r->wire, SYNC_OK);
+	p->next_seq = u.seq;
+	charge(k, 1 + u.seq - env->seq);
 }
 
 static void read_msg(struct data_link *k, const struct sync_env *env)
@@ -223,11 +281,11 @@ static void on_record(void *arg, const struct sync_env *env)
 	k->run->st.records_read++;
 	if (env->owner != k->peer->node) {
 		sync_wire_count(&k->run->wire, SYNC_DROP_OWNER);
-		link_refuse(k, PEER_WHY_MALFORMED, sync_drop_text(SYNC_DROP_OWNER));
+		link_shut(k, sync_drop_text(SYNC_DROP_OWNER));
 	} else if (env->type == PEER_HELLO || env->type == PEER_CLOSE) {
 		read_msg(k, env);
 	} else if (!k->greeted) {
-		link_refuse(k, PEER_WHY_MALFORMED, "the first record was no hello");
+		link_shut(k, "the first record was no hello");
 	} else if (sync_activate_is(env)) {
 		on_activate(k);
 	} else {
@@ -306,6 +364,10 @@ void data_adopt(struct sync_run *r, int fd, struct ssl_st *ssl, uint32_t node, u
 	struct data_link *k = &p->links[link];
 	struct peer_conn_conf pc = conn_conf(r);
 	k->attempts++;
+	if (mono_before(clock_mono(), p->shut_until)) {
+		refuse_fd(r, fd, ssl, "what came on the last connection could not be understood; wait before the next");
+		return;
+	}
 	if (k->conn)
 		link_down(k, PEER_WHY_REPLACED, "");
 	k->conn = peer_conn_take(r->loop, &pc, fd, ssl, &conn_cb, k);

@@ -23,7 +23,7 @@ static bool peers_from_conf(struct sync *s, const struct sync_conf *conf)
 		p->rx_bulk.marks_clean = true;
 		p->buckets_next = SYNC_BUCKETS;
 		p->heard_at = (mono_t){ INT64_MIN / 2 };
-		slab_init(&p->handles.pages, 4096, UINT32_C(1) << 22);
+		slab_init(&p->handles.pages, 4096, limit_handle_pages(conf));
 	}
 	return true;
 }
@@ -132,7 +132,7 @@ int sync_peer_up(struct sync *s, uint32_t node, uint64_t boot_nonce, const uint8
 	p->digest_at = p->ack_at = p->repair_until = now;
 	p->repair_ns = 2 * NS_PER_SEC;
 	p->buckets_next = SYNC_BUCKETS;
-	p->n_unknown = 0;
+	p->n_unknown = p->n_full = 0;
 	sync_count_peer_up(s, p);
 	sync_lag_up(&p->lag, now);
 	p->rx_bulk.marks_clean &= !p->rx_bulk.open && !p->rx_bulk.walking;

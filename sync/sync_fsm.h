@@ -127,6 +127,7 @@
 	X(sweeps, "sweeps ended")                                                                                \
 	X(digests_equal, "DIGESTs compared equal")                                                               \
 	X(digests_differ, "DIGESTs that differed")                                                               \
+	X(buckets_early, "requests for buckets that came too soon after the last")                               \
 	X(buckets_resent, "buckets sent again after a difference")                                               \
 	X(bulks, "bulks begun")                                                                                  \
 	X(rx_asks, "questions of a peer about a session")                                                        \
@@ -154,7 +155,9 @@ struct sync_handles {
 	uint32_t top[SYNC_HANDLE_TOP];
 };
 
-#define SYNC_UNKNOWN_MAX 64 /* handles that a peer uses and we do not know, waiting to be asked for */
+#define SYNC_FULL_MAX    16         /* refused for want of room, waiting to be told; more: the digest tells */
+#define SYNC_BUCKETS_NS  NS_PER_SEC /* between two repairs that a peer asks for */
+#define SYNC_UNKNOWN_MAX 64         /* handles that a peer uses and we do not know, waiting to be asked for */
 
 struct sync_bulk_tx {
 	bool wanted, running;
@@ -212,6 +215,9 @@ struct sync_peer {
 	uint32_t refused;      /* its sessions that our kernel refuses */
 	uint32_t unknown[SYNC_UNKNOWN_MAX];
 	unsigned n_unknown;
+	struct ct_tuple full[SYNC_FULL_MAX]; /* its sessions that found no room here and it does not know that */
+	unsigned n_full;
+	mono_t buckets_until; /* a repair was served: no second one before */
 	struct sync_bulk_rx rx_bulk;
 	struct sync_handles handles;
 	struct sync_asks asks;

@@ -116,6 +116,16 @@ bool store_takes_back(const struct sync *s, struct flow f, bool renew_due);
 void store_taken_back(struct sync *s, struct flow f);
 enum sync_class sync_class_of(const struct ct_entry *e, bool is_master);
 
+/* Limits on what a peer sends (sync_limit.c). */
+/* Is there room for one more copy of this peer? */
+bool limit_copy(const struct sync *s, const struct sync_peer *p);
+/* There was none: its owner is told, as far as it waits to be told. */
+void limit_refused(struct sync *s, struct sync_peer *p, const struct ct_tuple *orig);
+/* A record that names a flow for the first time says all that makes it one. False: refused, counted. */
+bool limit_whole(struct sync *s, const struct sync_rec *rec);
+/* Pages that the handles of one peer may take. */
+uint32_t limit_handle_pages(const struct sync_conf *conf);
+
 /* Handles of a peer. */
 uint32_t handle_get(const struct sync_handles *h, uint32_t handle);
 bool handle_set(struct sync_handles *h, uint32_t handle, uint32_t id);

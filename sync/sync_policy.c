@@ -106,6 +106,17 @@ static bool at_once(const struct sync_conf *conf, const struct ct_entry *e)
 	return conf->quick || e->status & (CT_ST_SRC_NAT | CT_ST_DST_NAT) || e->has & (CT_HAS_HELPER | CT_HAS_MASTER);
 }
 
+enum sync_why sync_policy_local(const struct sync_locals *l, const struct ct_entry *e)
+{
+	uint8_t l3 = e->orig.l3;
+
+	if (sync_local_is_own(l, l3, e->orig.src))
+		return SYNC_WHY_LOCAL_ORIGIN;
+	if (e->has & CT_HAS_REPLY && (sync_local_is_own(l, l3, e->reply.src) || is_group(l3, e->reply.src)))
+		return SYNC_WHY_LOCAL_DEST;
+	return SYNC_WHY_NONE;
+}
+
 enum sync_why sync_policy_judge(const struct sync_conf *conf, const struct sync_locals *l, const struct ct_entry *e,
 				bool before)
 {
@@ -113,10 +124,10 @@ enum sync_why sync_policy_judge(const struct sync_conf *conf, const struct sync_
 
 	if (!conf->replicate)
 		return SYNC_WHY_OFF;
-	if (sync_local_is_own(l, l3, e->orig.src))
-		return SYNC_WHY_LOCAL_ORIGIN;
-	if (e->has & CT_HAS_REPLY && (sync_local_is_own(l, l3, e->reply.src) || is_group(l3, e->reply.src)))
-		return SYNC_WHY_LOCAL_DEST;
+	enum sync_why local = sync_policy_local(l, e);
+
+	if (local != SYNC_WHY_NONE)
+		return local;
 	if (!(conf->protocols >> sync_proto_of(l4) & 1))
 		return SYNC_WHY_PROTO_OFF;
 	if (sync_filter_rule(conf, l, e) >= 0)

@@ -106,6 +106,8 @@ bool sync_local_is_own(const struct sync_locals *l, uint8_t l3, const uint8_t ad
 /* The first rule of sync.ignore that leaves e out, or -1. */
 int sync_filter_rule(const struct sync_conf *conf, const struct sync_locals *l, const struct ct_entry *e);
 
+/* This box itself opens or answers it (LOCAL_ORIGIN, LOCAL_DEST), else SYNC_WHY_NONE. No peer has a say in those. */
+enum sync_why sync_policy_local(const struct sync_locals *l, const struct ct_entry *e);
 /*
  * SYNC_WHY_NONE: replicate e. before: it was replicated already (then its state does not stop it any more, while the
  * protocol switch and locality still do).

@@ -29,6 +29,8 @@
 #define SYNC_FENCE_LATE_NS  (10 * NS_PER_MS) /* the role waits 20 ms: one that begins later would end after it went on */
 #define SYNC_APPLY_NS       (12 * NS_PER_MS)  /* for the last records of the old master; the role waits 20 ms */
 #define SYNC_FLUSH_READ_NS  (100 * NS_PER_MS) /* for events that wait when a flush begins; GO is awaited 200 ms */
+#define SYNC_SHUT_MIN_NS    NS_PER_SEC        /* pause after a stream that could not be understood; it doubles ... */
+#define SYNC_SHUT_MAX_NS    (60 * NS_PER_SEC) /* ... up to this, and begins anew after a stream of this length */
 #define SYNC_COUNTS_NS      NS_PER_SEC        /* table sizes are reported at most this often; flags at once */
 
 struct sync_run;
@@ -67,6 +69,13 @@ struct data_peer {
 	uint8_t n_links;
 	struct data_link *active; /* carries the stream, both directions */
 	uint64_t streams;         /* how often one began */
+	uint64_t next_seq;        /* of the next record of the present stream */
+	int64_t credit;           /* objects that may be read now, in thousandths */
+	mono_t credit_at;
+	uint64_t slowed;   /* pauses in reading it */
+	uint64_t refused;  /* connections ended for what came on them */
+	mono_t shut_until; /* no connection with it before */
+	int64_t shut_ns;   /* how long the next time */
 };
 
 /* A command whose answer needs more than one pass. */

@@ -96,11 +96,14 @@ static bool refuse_local(struct sync *s, struct sync_peer *p, struct flow f, con
 {
 	bool known = f.x != NULL;
 
-	if (known ? f.x->why != SYNC_WHY_LOCAL_ORIGIN && f.x->why != SYNC_WHY_LOCAL_DEST
-		  : !sync_local_is_own(&s->locals, rec->e.orig.l3, rec->e.orig.src) &&
-			!sync_local_is_own(&s->locals, rec->e.orig.l3, rec->e.reply.src))
+	/* Also what was an ordinary flow until now, and by this record would be answered here. */
+	if ((!known || (f.x->why != SYNC_WHY_LOCAL_ORIGIN && f.x->why != SYNC_WHY_LOCAL_DEST)) &&
+	    (!rec->full || sync_policy_local(&s->locals, &rec->e) == SYNC_WHY_NONE))
 		return false;
 	s->stats.refused_local++;
+	s->rejected[SYNC_REJ_LOCAL]++;
+	if (known && f.x->why == SYNC_WHY_NONE && flow_mine(s, f))
+		return true;
 	if (!known) {
 		f = flow_new(s, &rec->e.orig);
 		if (!f.x)
@@ -125,10 +128,12 @@ static void mark_seen(const struct sync_peer *p, struct flow f)
 
 static void copy_new(struct sync *s, struct sync_peer *p, const struct sync_rec *rec, bool only_new, mono_t now)
 {
-	struct flow f = flow_new(s, &rec->e.orig);
+	struct flow f = { 0 };
 
+	if (limit_copy(s, p))
+		f = flow_new(s, &rec->e.orig);
 	if (!f.x) {
-		s->stats.refused_full++;
+		limit_refused(s, p, &rec->e.orig);
 		return;
 	}
 	if (!sess_set_version(&s->tbl, f.x, rec->version)) {
@@ -225,7 +230,7 @@ static void on_session(struct sync *s, struct sync_peer *p, const struct sync_re
 {
 	struct flow f;
 
-	if (!resolve(s, p, rec, &f) || on_current(s, p, rec, f))
+	if (!limit_whole(s, rec) || !resolve(s, p, rec, &f) || on_current(s, p, rec, f))
 		return;
 	if (refuse_local(s, p, f, rec))
 		return;
@@ -462,10 +467,15 @@ static void on_digest(struct sync *s, struct sync_peer *p, const struct sync_rec
 }
 
 /* How the peer sees our sessions: what differs is told again. */
-static void on_buckets(struct sync *s, struct sync_peer *p, const struct sync_rec *rec)
+static void on_buckets(struct sync *s, struct sync_peer *p, const struct sync_rec *rec, mono_t now)
 {
 	struct sync_bulk_tx *b = &p->bulk;
 
+	/* Whoever asks for repairs without end gets one a second. */
+	if (mono_before(now, p->buckets_until)) {
+		s->stats.buckets_early++;
+		return;
+	}
 	if (b->running || (b->wanted && b->full) || s->recounting)
 		return;
 	if (rec->first == 0)
@@ -473,6 +483,7 @@ static void on_buckets(struct sync *s, struct sync_peer *p, const struct sync_re
 	b->n_differ = (rec->first == 0 ? 0 : b->n_differ) + digest_differ(&s->sets[s->self_slot - 1], rec, b->mask);
 	if (rec->first + rec->n < SYNC_BUCKETS || b->n_differ == 0)
 		return;
+	p->buckets_until = mono_add(now, SYNC_BUCKETS_NS);
 	s->stats.buckets_resent += b->n_differ;
 	b->wanted = true;
 	b->full = false;
@@ -549,7 +560,7 @@ void sync_on_record(struct sync *s, uint32_t node, const struct sync_rec *rec, m
 		on_digest(s, p, rec, now);
 		break;
 	case SYNC_REC_DIGEST_BUCKETS:
-		on_buckets(s, p, rec);
+		on_buckets(s, p, rec, now);
 		break;
 	case SYNC_REC_ACK:
 		on_ack(p, rec, now);

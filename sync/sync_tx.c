@@ -237,6 +237,18 @@ static bool pull_unknown(struct sync *s, struct sync_peer *p, struct sync_rec *o
 	return true;
 }
 
+static bool pull_full(struct sync *s, struct sync_peer *p, struct sync_rec *out)
+{
+	if (p->n_full == 0)
+		return false;
+	head(s, p, out, SYNC_REC_REFUSED);
+	out->full = true;
+	out->e.orig = p->full[--p->n_full];
+	out->err = ENFILE;
+	s->stats.tx_refused++;
+	return true;
+}
+
 static bool pull_buckets(struct sync *s, struct sync_peer *p, struct sync_rec *out)
 {
 	if (p->buckets_next >= SYNC_BUCKETS)
@@ -349,6 +361,6 @@ bool sync_pull_rec(struct sync *s, uint32_t node, struct sync_rec *out, mono_t n
 		return false;
 	sync_lag_pull(s, p, now);
 	return pull_floor(s, p, out) || pull_ack(s, p, out, now) || pull_ask(s, p, out) || pull_dirty(s, p, out, now) ||
-	       pull_unknown(s, p, out) || pull_buckets(s, p, out) || pull_digest(s, p, out, now) ||
-	       pull_counts(s, p, out, now) || pull_bulk(s, p, out, now);
+	       pull_unknown(s, p, out) || pull_full(s, p, out) || pull_buckets(s, p, out) ||
+	       pull_digest(s, p, out, now) || pull_counts(s, p, out, now) || pull_bulk(s, p, out, now);
 }

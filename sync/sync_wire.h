@@ -31,20 +31,21 @@
 #define SYNC_FLAG_CRITICAL 0x0001
 
 /* name, text */
-#define SYNC_DROP_TABLE(X)                                                         \
-	X(SYNC_DROP_LENGTH, "record length is above the limit of this connection") \
-	X(SYNC_DROP_FLAGS, "record flags that must be zero are set")               \
-	X(SYNC_DROP_TYPE, "record type is unknown; it was skipped")                \
-	X(SYNC_DROP_TYPE_CRITICAL, "record type is unknown and marked critical")   \
-	X(SYNC_DROP_CHANNEL, "record type does not belong on this connection")     \
-	X(SYNC_DROP_OWNER, "record owner is not the node on the other end")        \
-	X(SYNC_DROP_TLV_CUT, "a TLV runs past the end of its record")              \
-	X(SYNC_DROP_TLV_CRITICAL, "a TLV is unknown and marked critical")          \
-	X(SYNC_DROP_TLV_TWICE, "a TLV that may stand once stands twice")           \
-	X(SYNC_DROP_TLV_LENGTH, "a TLV has the wrong length for its type")         \
-	X(SYNC_DROP_TLV_VALUE, "a TLV holds a value that is out of range")         \
-	X(SYNC_DROP_TLV_MISSING, "a TLV that must be there is missing")            \
-	X(SYNC_DROP_TLV_MANY, "there are more objects in the record than fit")     \
+#define SYNC_DROP_TABLE(X)                                                               \
+	X(SYNC_DROP_LENGTH, "record length is above the limit of this connection")       \
+	X(SYNC_DROP_FLAGS, "record flags that must be zero are set")                     \
+	X(SYNC_DROP_TYPE, "record type is unknown; it was skipped")                      \
+	X(SYNC_DROP_TYPE_CRITICAL, "record type is unknown and marked critical")         \
+	X(SYNC_DROP_CHANNEL, "record type does not belong on this connection")           \
+	X(SYNC_DROP_OWNER, "record owner is not the node on the other end")              \
+	X(SYNC_DROP_TLV_CUT, "a TLV runs past the end of its record")                    \
+	X(SYNC_DROP_TLV_CRITICAL, "a TLV is unknown and marked critical")                \
+	X(SYNC_DROP_TLV_TWICE, "a TLV that may stand once stands twice")                 \
+	X(SYNC_DROP_TLV_LENGTH, "a TLV has the wrong length for its type")               \
+	X(SYNC_DROP_TLV_VALUE, "a TLV holds a value that is out of range")               \
+	X(SYNC_DROP_TLV_MISSING, "a TLV that must be there is missing")                  \
+	X(SYNC_DROP_TLV_MANY, "there are more objects in the record than fit")           \
+	X(SYNC_DROP_SEQ, "a record is not the next one of its stream: replayed or lost") \
 	X(SYNC_DROP_TEXT, "a text holds bytes that cannot be shown, or no end")
 
 enum sync_drop {
