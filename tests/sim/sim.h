@@ -83,6 +83,7 @@ enum sim_chan { CHAN_CTL = 0, CHAN_DATA = 1, SIM_CHANS = 2 };
 	X(old_epoch, "records refused: old epoch")                         \
 	X(old_version, "records refused: old version")                     \
 	X(expired, "expiries told")                                        \
+	X(orders, "resets and full comparisons")                           \
 	X(unnamed, "sessions dropped since their owner did not name them") \
 	X(followed, "masters followed at once")                            \
 	X(guard, "stall guards")                                           \
@@ -242,6 +243,8 @@ struct sim_sync {
 	struct ct_event ahead[16]; /* read, not yet looked at */
 	unsigned n_ahead;
 	mono_t dump_at;
+	mono_t order_at; /* the next reset or full comparison */
+	uint64_t orders;
 	/* what the invariants remember */
 	struct epoch fence;
 	bool muted;

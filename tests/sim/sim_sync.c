@@ -526,9 +526,23 @@ static void tell_state(struct sim *w, unsigned n)
 	report(w, n, &rep);
 }
 
+/* An operator who resets and compares every few seconds, whatever else goes on; not from the common numbers, so that the
+ * days of the seeds stay what they are. */
+static void orders(struct sim *w, unsigned n)
+{
+	struct sim_sync *s = &w->box[n].p->sync;
+	uint64_t h = (w->seed * 7 + n * 3 + s->orders + 1) * UINT64_C(0x9e3779b97f4a7c15);
+	if (w->seed % 3 != 0 || !mono_due(s->order_at, w->now))
+		return;
+	if (s->orders++ > 0)
+		w->count.orders += sync_reset_give(s->core, (enum sync_order)((h >> 32) % 3), w->now) == 0;
+	s->order_at = mono_add(w->now, (int64_t)(2 + (h >> 40) % 12) * NS_PER_SEC);
+}
+
 static void pump(struct sim *w, unsigned n)
 {
 	struct sim_sync *s = &w->box[n].p->sync;
+	orders(w, n);
 	if (mono_due(sync_deadline(s->core, w->now), w->now))
 		sync_tick(s->core, w->now);
 	bool more = inject_some(w, n, PUMP_BATCHES);
