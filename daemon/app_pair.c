@@ -207,7 +207,7 @@ static bool told_before(const struct pair_peer *pp, uint64_t h)
 /* What was found by itself goes to the log, once for as long as it stays as it is. */
 static void tell(struct app *a, struct pair_peer *pp, const struct pair_result *r)
 {
-	uint64_t now[PAIR_FINDINGS_MAX];
+	uint64_t now[PAIR_FINDINGS_MAX] = { 0 };
 	unsigned n = 0, lines = 0, held = 0;
 	const char *name = show_node_name(a, pp->node);
 	for (unsigned i = 0; i < r->n; i++) {
@@ -283,10 +283,16 @@ static void check_advance(struct pair *p, struct pair_peer *pp)
 	struct compare *c = calloc(1, sizeof(*c));
 	struct pair_both *b = calloc(1, sizeof(*b));
 	if (job && c && b) {
-		*b = (struct pair_both){ .text = { s->text, pp->rx },
-					 .len = { s->len, pp->rx_len },
-					 .clock = pp->clock };
-		*c = (struct compare){ p->a, pp->node, pp->id, pp->sessions, b };
+		b->text[0] = s->text;
+		b->len[0] = s->len;
+		b->text[1] = pp->rx;
+		b->len[1] = pp->rx_len;
+		b->clock = pp->clock;
+		c->a = p->a;
+		c->node = pp->node;
+		c->id = pp->id;
+		c->sessions = pp->sessions;
+		c->b = b;
 		job->call.fn = compare;
 		job->call.ctx = c;
 		job->call.disk = true;

@@ -155,6 +155,13 @@ static bool whole_record(struct check *c, const struct pair_fact *f, const struc
 	return false;
 }
 
+/* This node could list the helper objects of its rules. */
+static bool listed(const struct pair_facts *f)
+{
+	const char *v = pair_facts_find(f, "helper_rules");
+	return v && strcmp(v, "listed") == 0;
+}
+
 static void one(struct check *c, const struct pair_fact *f, const struct pair_facts *other, bool mine)
 {
 	const struct pair_rule_row *r = rule_of(f->key);
@@ -165,6 +172,10 @@ static void one(struct check *c, const struct pair_fact *f, const struct pair_fa
 	if (strncmp(f->key, "conf.", 5) == 0 &&
 	    (pair_facts_find(other, "conf.more") || strcmp(f->key, "conf.more") == 0))
 		return;
+	if (strncmp(f->key, "helper_rule[", 12) == 0 && !listed(other)) {
+		unsure(c, f->key, ours, theirs);
+		return;
+	}
 	if (other->cut || r->how == PAIR_SYSCTL || r->how == PAIR_RATIO) {
 		unsure(c, f->key, ours, theirs);
 		return;

@@ -205,6 +205,7 @@ void pair_gather(struct pair_gather *g)
 	settings(&g->text);
 	forwarding(&g->text);
 	helpers(&g->text, &u);
+	pair_nft_helpers(&g->text);
 	channels(g);
 	routers(g);
 }

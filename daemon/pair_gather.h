@@ -27,5 +27,7 @@ struct pair_gather {
 };
 
 void pair_gather(struct pair_gather *g);
+/* Its part about the helper objects of nftables rules. */
+void pair_nft_helpers(struct pair_text *t);
 
 #endif

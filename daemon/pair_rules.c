@@ -75,6 +75,7 @@ const struct pair_rule_row pair_rules[] = {
 	  "load nf_nat_NAME on both nodes (modules-load.d)" },
 	{ "helper_rule[*]", PAIR_EQUAL, PAIR_WARNING, "a helper object in the nftables rules",
 	  "new connections get this helper on one node only", "make the rules equal on both nodes" },
+	{ "helper_rules", PAIR_SHOW, PAIR_NOTE, "", "", "" },
 	{ "helper_used[*]", PAIR_SHOW, PAIR_NOTE, "", "", "" },
 	/* the nodes */
 	{ "node.kernel", PAIR_EQUAL, PAIR_NOTE, "kernel version",

@@ -65,6 +65,8 @@ def test_planted_differences(pair):
     b.sysctl({"net/netfilter/nf_conntrack_tcp_be_liberal": 1, "net/netfilter/nf_conntrack_tcp_loose": 1,
               "net/netfilter/nf_conntrack_udp_timeout_stream": 77, "net/netfilter/nf_conntrack_acct": 1,
               "net/ipv4/conf/wan0/rp_filter": 2})
+    b.run("nft", "add", "table", "ip", "planted")
+    b.run("nft", "add", "ct", "helper", "ip", "planted", "old", '{ type "ftp" protocol tcp; }')
     b.ip("link set lan0 mtu 1400", "link set sync0 mtu 1450")
     pair.lab["fw-a"].conntrack(*MASQUERADED)
     answer = wait_for("the masqueraded session to be counted", lambda: (lambda x: x if "nat[203.0.113.2]" in findings(x)
@@ -73,7 +75,8 @@ def test_planted_differences(pair):
     assert answer["verdict"] == "different"
     assert set(found) == {"sysctl.nf_conntrack_tcp_be_liberal", "sysctl.nf_conntrack_tcp_loose",
                           "sysctl.nf_conntrack_udp_timeout_stream", "sysctl.nf_conntrack_acct", "vrrp[lan].mtu",
-                          "vrrp[wan].rp_filter", "channel[0].mtu", "nat[203.0.113.2]"}, set(found)
+                          "vrrp[wan].rp_filter", "channel[0].mtu",
+                          "helper_rule[ip:planted:old]", "nat[203.0.113.2]"}, set(found)
     timeout = found["sysctl.nf_conntrack_udp_timeout_stream"]
     assert timeout["theirs"] == "77" and timeout["ours"] != "77" and timeout["severity"] == "warning"
     assert "takeover" in timeout["consequence"] and timeout["fix"]
