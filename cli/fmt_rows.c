@@ -57,7 +57,9 @@ static void cells(const json_t *s, char cell[COLS][80])
 	else
 		snprintf(cell[COL_TIMEOUT], size, "-");
 	/* The word of a reason says whether it is skipped or waits; "failed" stands for itself. */
-	if (!*reason || strcmp(disposition, reason) == 0)
+	if (*fmt_str(s, "refusal"))
+		snprintf(cell[COL_STATE], size, "%s %s", disposition, fmt_str(s, "refusal"));
+	else if (!*reason || strcmp(disposition, reason) == 0)
 		snprintf(cell[COL_STATE], size, "%s", disposition);
 	else
 		snprintf(cell[COL_STATE], size, "%s %s", disposition, reason);

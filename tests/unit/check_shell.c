@@ -17,11 +17,32 @@
 static char dir[64], path[96];
 static pid_t server;
 
+/* A list in pieces; broken: it ends in the midst of them. */
+static void answer_list(int fd, uint32_t id, bool broken)
+{
+	static const char *const pieces[] = { "{\"node\":\"fw-a\",\"family\":\"ipv4\",\"sessions\":[]}",
+					      "{\"sessions\":[{\"id\":1},{\"id\":2}]}", "{\"sessions\":[{\"id\":3}]}",
+					      "{\"shown\":3,\"more\":false,\"unrecorded\":null}" };
+
+	for (unsigned i = 0; i < (broken ? 2u : 4u); i++)
+		dprintf(fd, "{\"v\":1,\"id\":%u,\"data\":%s}\n", id, pieces[i]);
+	if (broken)
+		dprintf(fd, "{\"v\":1,\"id\":%u,\"end\":true,\"status\":\"error\",\"code\":1,\"message\":\"no\"}\n",
+			id);
+	else
+		dprintf(fd, "{\"v\":1,\"id\":%u,\"end\":true,\"status\":\"ok\",\"code\":0}\n", id);
+	close(fd);
+}
+
 /* A session command, answered as SYNC does: on the descriptor, in two pieces, closed afterwards. */
 static void answer_session(struct ctl_request *req)
 {
 	char line[200];
 	int fd = ctl_detach(req);
+	if (req->cmd == CTL_SHOW_CONNTRACK_IPV4) {
+		answer_list(fd, req->id, json_object_get(req->args, "limit") != NULL);
+		return;
+	}
 	int n = snprintf(line, sizeof(line),
 			 "{\"v\":1,\"id\":%u,\"data\":{\"enabled\":false}}\n"
 			 "{\"v\":1,\"id\":%u,\"end\":true,\"status\":\"ok\",\"code\":0}\n",
@@ -111,6 +132,37 @@ static int run_in(struct shell *sh, const char *line, const char **out)
 	*out = buf;
 	return code;
 }
+
+/* A list is printed as its pieces come; as JSON they are one object, whatever happens. */
+START_TEST(lists_in_pieces)
+{
+	struct shell sh;
+	const char *out;
+
+	shell_init(&sh, path, NULL);
+	ck_assert_int_eq(run_in(&sh, "show conntrack table ipv4 json", &out), CTL_OK);
+	json_t *j = json_loads(out, JSON_REJECT_DUPLICATES, NULL);
+	ck_assert_msg(j != NULL, "%s", out);
+	ck_assert_uint_eq(json_array_size(json_object_get(j, "sessions")), 3);
+	ck_assert_str_eq(json_string_value(json_object_get(j, "node")), "fw-a");
+	ck_assert_int_eq(json_integer_value(json_object_get(j, "shown")), 3);
+	json_decref(j);
+	ck_assert_int_eq(run_in(&sh, "show conntrack table ipv4", &out), CTL_OK);
+	ck_assert_ptr_nonnull(strstr(out, "TCP state codes: "));
+	ck_assert_ptr_nonnull(strstr(out, "\n3 "));
+	ck_assert_ptr_nonnull(strstr(out, "\n3 sessions shown\n"));
+	/* broken off */
+	ck_assert_int_eq(run_in(&sh, "show conntrack table ipv4 limit 2 json", &out), CTL_FAILED);
+	j = json_loads(out, JSON_REJECT_DUPLICATES, NULL);
+	ck_assert_msg(j != NULL, "%s", out);
+	ck_assert_uint_eq(json_array_size(json_object_get(j, "sessions")), 2);
+	ck_assert_str_eq(json_string_value(json_object_get(json_object_get(j, "error"), "message")), "no");
+	json_decref(j);
+	ck_assert_int_eq(run_in(&sh, "show conntrack table ipv4 limit 2", &out), CTL_FAILED);
+	ck_assert_ptr_nonnull(strstr(out, "% no\n"));
+	shell_end(&sh);
+}
+END_TEST
 
 START_TEST(lines)
 {
@@ -347,6 +399,7 @@ int main(void)
 	tcase_set_timeout(t, 30);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, lines);
+	tcase_add_test(t, lists_in_pieces);
 	tcase_add_test(t, view_only);
 	tcase_add_test(t, prompt_and_leaving);
 	tcase_add_test(t, a_daemon_that_goes_and_comes);
