@@ -2,6 +2,7 @@
 #include <check.h>
 #include <stdlib.h>
 #include "sync/sync_query.h"
+#include "sync/sync_wire.h"
 #include "tests/unit/sync_rig.h"
 
 static struct rig *r;
@@ -385,6 +386,57 @@ START_TEST(queries_by_protocol_and_side)
 }
 END_TEST
 
+/* One row of figures: what is out of range is named, at every length; the longest record has room. */
+START_TEST(counts_drops)
+{
+	enum { HEAD = 15 };
+	static const struct {
+		uint8_t row[8];
+		uint8_t n;
+		enum sync_drop drop;
+	} t[] = {
+		{ { 0x83, 2, 'a', '-', 0, 0, 0, 1 }, 8, SYNC_OK },
+		{ { 4, 0, 0, 0, 0, 1 }, 6, SYNC_DROP_TLV_VALUE },
+		{ { 1, 2, 'a', ' ', 0, 0, 0, 1 }, 8, SYNC_DROP_TEXT },
+		{ { 1, 2, 'a', 0, 0, 0, 0, 1 }, 8, SYNC_DROP_TEXT },
+		{ { 1, 2, 'A', 'b', 0, 0, 0, 1 }, 8, SYNC_DROP_TEXT },
+		{ { 1, SYNC_COUNT_WORD, 'a', 'b', 0, 0, 0, 1 }, 8, SYNC_DROP_TEXT },
+	};
+	struct sync_unpack u;
+	struct sync_rec out;
+	uint8_t body[4 + HEAD + 8] = { 0, SYNC_REC_COUNTS };
+	struct sync_env env = { .type = SYNC_OBJ_STREAM, .owner = 1, .seq = 1, .body = body };
+
+	for (unsigned i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		body[4 + HEAD - 1] = 1;
+		memcpy(body + 4 + HEAD, t[i].row, t[i].n);
+		for (unsigned n = 0; n <= HEAD + (unsigned)t[i].n; n++) {
+			body[3] = (uint8_t)n;
+			env.len = 4 + n;
+			sync_unpack_begin(&u, &env);
+			enum sync_drop d = sync_unpack_next(&u, &out, NULL);
+			if (n == HEAD + (unsigned)t[i].n)
+				ck_assert_msg(d == t[i].drop, "row %u: %s", i, sync_drop_name(d));
+			else
+				ck_assert_int_ne(d, SYNC_OK);
+		}
+	}
+	body[4 + HEAD - 1] = SYNC_COUNT_ROWS + 1;
+	sync_unpack_begin(&u, &env);
+	ck_assert_int_eq(sync_unpack_next(&u, &out, NULL), SYNC_DROP_TLV_VALUE);
+	/* full */
+	static uint8_t buf[SYNC_PACK_OBJ_MAX + SYNC_ENV_LEN];
+	struct sync_pack p;
+	memset(&out, 0, sizeof(out));
+	out.type = SYNC_REC_COUNTS;
+	out.counts.n_rows = SYNC_COUNT_ROWS;
+	for (unsigned i = 0; i < SYNC_COUNT_ROWS; i++)
+		memset(out.counts.rows[i].word, 'w', SYNC_COUNT_WORD - 1);
+	sync_pack_begin(&p, buf, sizeof(buf));
+	ck_assert_int_eq(sync_pack_add(&p, &out), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("sync_count");
@@ -400,6 +452,7 @@ int main(void)
 	tcase_add_test(t, births_per_second);
 	tcase_add_test(t, lag_of_unsent_changes);
 	tcase_add_test(t, delay_until_stored);
+	tcase_add_test(t, counts_drops);
 	tcase_add_test(t, queries);
 	tcase_add_test(t, queries_by_protocol_and_side);
 	suite_add_tcase(s, t);
