@@ -83,8 +83,10 @@ static void set_timeouts(struct sync_run *r)
 /* Masquerade on a router without a virtual address is the most frequent reason why nothing survives: say it. */
 static void hint_node_address(struct sync_run *r, mono_t now)
 {
-	uint64_t n = r->core->stats.node_address - r->node_told;
 	char a[ADDR_TEXT_MAX];
+	if (r->node_told > r->core->stats.node_address) /* counters were cleared */
+		r->node_told = 0;
+	uint64_t n = r->core->stats.node_address - r->node_told;
 	if (n == 0 || !mono_due(r->node_told_at, now))
 		return;
 	r->node_told += n;

@@ -1,5 +1,6 @@
 #include <netinet/in.h>
 #include <string.h>
+#include "daemon/base/mutant.h"
 #include "sync/sync_policy.h"
 
 static const struct {
@@ -124,6 +125,8 @@ enum sync_why sync_policy_judge(const struct sync_conf *conf, const struct sync_
 
 	if (!conf->replicate)
 		return SYNC_WHY_OFF;
+	if (MUTANT(M_LOCAL_TOLD))
+		return SYNC_WHY_NONE;
 	enum sync_why local = sync_policy_local(l, e);
 
 	if (local != SYNC_WHY_NONE)

@@ -30,7 +30,8 @@
 	X(M_ECHO_MOVES_TIMER, "version 2 echo moves a timer")           \
 	X(M_HIGH_WATER_IGNORED, "high-water mark ignored")              \
 	X(M_STORE_ORDER, "store committed in the wrong order")          \
-	X(M_VIP_BEFORE_STORE, "VIP before the store")
+	X(M_VIP_BEFORE_STORE, "VIP before the store")                   \
+	X(M_LOCAL_TOLD, "local sessions told")
 
 enum mutant {
 #define MUTANT_ENUM(name, text) name,

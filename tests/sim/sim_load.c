@@ -119,6 +119,27 @@ static bool udp(struct sim *w, struct sim_sess *s)
 	return ok;
 }
 
+/* A question to the virtual address itself, and its answer: whoever serves has a session that no other node may get. */
+static void local_session(struct sim *w)
+{
+	int by = w->arp[SEG_LAN];
+	struct ct_tuple t = {
+		.l3 = 4, .l4 = IPPROTO_UDP, .sport = (uint16_t)(50000 + sim_below(w, 10000)), .dport = 53
+	};
+	struct ct_tuple out, answer;
+	struct addr src = addr_v4(10, 1, 0, (uint8_t)(150 + sim_below(w, 20)));
+	if (by < 0 || !w->box[by].up || !w->box[by].cable[SEG_LAN])
+		return;
+	memcpy(t.src, src.b, 16);
+	memcpy(t.dst, w->vips[0][0].addr.b, 16);
+	fake_ct_run(w->box[by].ct, w->now);
+	if (fake_ct_packet(w->box[by].ct, &t, 1, NULL, &out) != FAKE_CT_NEW)
+		return;
+	require(ct_tuple_invert(&out, &answer));
+	(void)fake_ct_packet(w->box[by].ct, &answer, 1, NULL, &out);
+	sim_sync_ct(w, (unsigned)by);
+}
+
 void sim_packet(struct sim *w, struct sim_item *it)
 {
 	unsigned k = it->num;
@@ -127,6 +148,8 @@ void sim_packet(struct sim *w, struct sim_item *it)
 	if (s->state == SESS_FREE || s->state == SESS_ENDED) {
 		if (!quiet)
 			open_session(w, s);
+		if (!quiet && sim_chance(w, 0.1))
+			local_session(w);
 	} else if (s->step && !quiet && mono_sub(w->now, s->opened) > 5 * NS_PER_SEC && sim_chance(w, 0.03)) {
 		s->state = SESS_CLOSING;
 	}

@@ -315,10 +315,16 @@ static void read_streams(struct sim *w, unsigned n)
 	}
 }
 
-/* What leaves: an end may only be told by who has authority, and not while it is being handed over. */
+/*
+ * What leaves: a session of the box itself never does; an end may only be told by who has authority, and not while it is
+ * being handed over.
+ */
 static void check_rec(struct sim *w, unsigned n, const struct sync_rec *rec)
 {
 	const struct sim_sync *s = &w->box[n].p->sync;
+	bool session = rec->type == SYNC_REC_SESSION || rec->type == SYNC_REC_CLAIM;
+	if (session && rec->full && memcmp(rec->e.orig.dst, w->vips[0][0].addr.b, 16) == 0)
+		sim_violation(w, "n%u told a session of the box itself, from port %u", n + 1, rec->e.orig.sport);
 	if (rec->type != SYNC_REC_DELETE && rec->type != SYNC_REC_EXPIRED)
 		return;
 	if (s->muted)
