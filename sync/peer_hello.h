@@ -43,13 +43,13 @@ struct peer_window {
 bool peer_window_new(struct peer_window *w, uint64_t seq);
 
 #define PEER_RETRY_MIN_NS (100 * NS_PER_MS)
-#define PEER_RETRY_MAX_NS (2 * NS_PER_SEC)
+#define PEER_RETRY_MAX_NS NS_PER_SEC
 struct peer_retry {
 	int64_t delay_ns; /* 0: the next one is the first */
 	uint32_t random;
 	unsigned key; /* which key of the file is offered next */
 };
-/* The delay before the next attempt: doubles from 100 ms to 2 s, each time 75..100 % of it, so that both ends and all
+/* The delay before the next attempt: doubles from 100 ms to 1 s, each time 75..100 % of it, so that both ends and all
  * links do not march in step. */
 int64_t peer_retry_next(struct peer_retry *r);
 

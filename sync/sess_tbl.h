@@ -26,7 +26,8 @@ enum sess_flag {
 	SESS_USED = 1 << 0,
 	SESS_KERN = 1 << 1,     /* is in this node's kernel table, as far as known */
 	SESS_LEASED = 1 << 2,   /* its kernel timer is a lease this node gave; expire_s says until when */
-	SESS_FRESH = 1 << 3,    /* given since the last sweep passed: a dump read ahead may still show the old timer */
+	SESS_FRESH = 1 << 3,    /* given since the last sweep passed: a dump read ahead may still show the old timer.
+				   Of what nobody owns: a sweep saw it idle */
 	SESS_SWEPT = 1 << 4,    /* parity of the sweep that saw it last */
 	SESS_COUNTED = 1 << 5,  /* its digest is part of its owner's set */
 	SESS_DEAD_DEL = 1 << 6, /* ended: to be told as DELETE */

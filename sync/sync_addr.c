@@ -17,7 +17,7 @@
 #include "daemon/base/log.h"
 #include "sync/sync_run.h"
 
-enum { READ_BYTES = 32 << 10, RCVBUF = 1 << 20 };
+enum { READ_BYTES = 32 << 10, RCVBUF = 1 << 20, LINKS_DOWN = 64 };
 #define SETTLE_NS (5 * NS_PER_MS)
 #define RETRY_NS  NS_PER_SEC
 
@@ -28,6 +28,8 @@ struct addr_watch {
 	struct loop_timer *timer;
 	bool dumping, dirty, broken;
 	uint32_t seq, n, n_nets;
+	int down[LINKS_DOWN]; /* links that do not work, as far as they were seen: coming back they are no loss */
+	unsigned n_down;
 	struct addr addrs[SYNC_LOCAL_MAX];
 	unsigned rule_index[SYNC_IGNORE_MAX]; /* interfaces of rules as the dump began; 0: none, or not there */
 	bool nets_full;
@@ -205,6 +207,22 @@ static void on_dump(void *arg, int fd, unsigned events)
 	}
 }
 
+/* A link says how it is; true when it works no more. Of more than LINKS_DOWN each word of a broken one counts. */
+static bool link_lost(struct addr_watch *w, const struct ifinfomsg *link, bool gone)
+{
+	bool works = gone || (link->ifi_flags & (IFF_UP | IFF_RUNNING)) == (IFF_UP | IFF_RUNNING);
+	unsigned i = 0;
+
+	while (i < w->n_down && w->down[i] != link->ifi_index)
+		i++;
+	bool was_down = i < w->n_down;
+	if (works && was_down)
+		w->down[i] = w->down[--w->n_down];
+	else if (!works && !was_down && w->n_down < LINKS_DOWN)
+		w->down[w->n_down++] = link->ifi_index;
+	return gone || (!works && !was_down);
+}
+
 static void on_event(void *arg, int fd, unsigned events)
 {
 	struct addr_watch *w = arg;
@@ -223,10 +241,11 @@ static void on_event(void *arg, int fd, unsigned events)
 		size_t left = (size_t)n;
 		while ((h = next_msg(&at, &left)) != NULL) {
 			const struct ifinfomsg *link = NLMSG_DATA(h);
-			if (h->nlmsg_type == RTM_DELADDR || h->nlmsg_type == RTM_DELLINK)
+			bool gone = h->nlmsg_type == RTM_DELLINK;
+			if (h->nlmsg_type == RTM_DELADDR)
 				lost = true;
-			else if (h->nlmsg_type == RTM_NEWLINK && h->nlmsg_len >= NLMSG_LENGTH(sizeof(*link)))
-				lost = lost || (link->ifi_flags & (IFF_UP | IFF_RUNNING)) != (IFF_UP | IFF_RUNNING);
+			else if ((gone || h->nlmsg_type == RTM_NEWLINK) && h->nlmsg_len >= NLMSG_LENGTH(sizeof(*link)))
+				lost |= link_lost(w, link, gone);
 		}
 	}
 	if (lost)

@@ -308,6 +308,11 @@ unsigned sync_filter_nets(const struct sync *s, unsigned rule)
 	return n;
 }
 
+bool sync_loss_near(const struct sync *s, mono_t now)
+{
+	return s->lost_at.ns != 0 && !mono_due(mono_add(s->lost_at, SYNC_LOSS_NS), now);
+}
+
 void sync_net_lost(struct sync *s, mono_t now)
 {
 	s->lost_at = now;

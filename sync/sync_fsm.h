@@ -42,7 +42,8 @@
 #define SYNC_LEAVE_NS        (10 * NS_PER_SEC) /* and this long after a demotion */
 #define SYNC_ALIVE_NS        (10 * NS_PER_SEC) /* how long an advert heard speaks for an owner whose channel is cut */
 #define SYNC_LOSS_NS         (10 * NS_PER_SEC) /* no digest is told this long after an interface or address was lost */
-#define SYNC_SWEEP_NS        (10 * NS_PER_SEC) /* pause between two sweeps */
+#define SYNC_SWEEP_NS        (2 * NS_PER_SEC)  /* pause between two sweeps */
+#define SYNC_LEFTOVER_NS     (10 * NS_PER_SEC) /* left-overs of an earlier life are idle for so long at least */
 #define SYNC_SWEEP_RATE      2000              /* entries per second, at least */
 #define SYNC_WALK_BUDGET     1024              /* records looked at per walk and tick */
 #define SYNC_RAW_MAX         64                /* deletions by exact tuple that wait */
@@ -115,7 +116,7 @@
 	X(found, "entries of the kernel that no record explained")                                               \
 	X(leftovers,                                                                                             \
 	  "entries of an earlier life of this node, removed: a peer holds their address and does not know them") \
-	X(repaired, "copies whose kernel entry differed and was set right")                                      \
+	X(repaired, "copies whose kernel entry was missing or differed and was set right")                       \
 	X(offered, "flows told to their owner, who did not know them")                                           \
 	X(extra, "copies that their owner did not name")                                                         \
 	X(rejudgings, "walks over the sessions after a change of addresses, networks, role or configuration")    \
@@ -270,8 +271,9 @@ struct sync {
 	int64_t retry_ns;
 	/* sweep */
 	bool sweeping, sweep_parity, sweep_hurry, sweep_again;
-	bool sweep_marks; /* marks of this parity are being set since the last complete sweep */
-	mono_t sweep_at;
+	bool sweep_marks;  /* marks of this parity are being set since the last complete sweep */
+	bool sweep_judges; /* this sweep looks for left-overs; the next one that does so begins at judge_at or later */
+	mono_t sweep_at, judge_at;
 	uint64_t sweeps_done; /* complete ones; no counter: nothing sets it to zero */
 	struct sync_reset reset;
 	struct sync_count count;

@@ -228,7 +228,15 @@ static bool merge_read(struct sync *s, struct flow f, const struct ct_entry *e)
 	return flow_merge(s, f, e, offloaded(e) && !(e->has & CT_HAS_TCP));
 }
 
-static void read_own(struct sync *s, struct flow f, const struct ct_entry *e, mono_t now)
+/* What events would have told, had all of them come. */
+static bool unlike(struct flow f, const struct ct_entry *e)
+{
+	return (e->has & CT_HAS_STATUS && (f.x->status ^ e->status) & SYNC_STATUS_STABLE) ||
+	       f.x->mark != (e->has & CT_HAS_MARK ? e->mark : 0) ||
+	       (e->has & CT_HAS_TCP && f.x->flags & SESS_TCP && e->tcp_state != f.x->tcp_state);
+}
+
+static void read_own(struct sync *s, struct flow f, const struct ct_entry *e, bool sweep, mono_t now)
 {
 	uint32_t sec = sync_sec(s, now);
 	bool fast = offloaded(e), traffic = fast || has_evidence(s, f, e, now), asked = f.x->flags & SESS_ASK;
@@ -255,8 +263,11 @@ static void read_own(struct sync *s, struct flow f, const struct ct_entry *e, mo
 		if (sync_strict_due(s, f, e, now))
 			flow_want(s, f, SESS_OP_STRICT, SESS_QUEUE_RENEW);
 	}
-	/* A dump read ahead is older than the events of the last seconds. */
-	bool changed = asked || f.x->evidence_s + 2 < sec || traffic ? merge_read(s, f, e) : false;
+	/* A dump read ahead is older than the events of the last seconds: what it shows otherwise is asked for. */
+	bool current = asked || traffic || !sweep || f.x->evidence_s + 2 < sec;
+	bool changed = current ? merge_read(s, f, e) : false;
+	if (!current && unlike(f, e))
+		flow_want(s, f, SESS_OP_GET, SESS_QUEUE_RENEW);
 	bool was = f.x->why == SYNC_WHY_NONE;
 	f.x->flags &= ~SESS_ASK;
 	flow_judge(s, f);
@@ -281,7 +292,7 @@ static bool is_leftover(const struct sync *s, struct flow f)
 }
 
 /* An entry without owner: ours when traffic is seen or nobody can know better. */
-static void read_orphan(struct sync *s, struct flow f, const struct ct_entry *e, mono_t now)
+static void read_orphan(struct sync *s, struct flow f, const struct ct_entry *e, bool sweep, mono_t now)
 {
 	bool traffic = has_evidence(s, f, e, now);
 
@@ -290,15 +301,22 @@ static void read_orphan(struct sync *s, struct flow f, const struct ct_entry *e,
 	if (traffic)
 		flow_traffic(s, f, now);
 	flow_judge(s, f);
+	if (f.x->why == SYNC_WHY_NONE && flow_mine(s, f))
+		flow_born(s, f);
 	if (f.x->why != SYNC_WHY_ORPHAN)
 		return;
 	if (traffic)
 		s->join_until = mono_max(s->join_until, mono_add(now, SYNC_JOIN_NS));
 	if ((traffic && !s->owner.muted) || may_adopt(s)) {
 		flow_born(s, f);
-	} else if (!traffic && f.x->evidence_s == 0 && is_leftover(s, f)) {
-		s->stats.leftovers++;
-		flow_drop(s, f, true);
+	} else if (sweep && s->sweep_judges && !traffic && f.x->evidence_s == 0 && is_leftover(s, f)) {
+		/* Twice, and SYNC_LEFTOVER_NS between the two. */
+		if (f.x->flags & SESS_FRESH) {
+			s->stats.leftovers++;
+			flow_drop(s, f, true);
+			return;
+		}
+		f.x->flags |= SESS_FRESH;
 	}
 }
 
@@ -390,6 +408,11 @@ static void read_copy(struct sync *s, struct flow f, const struct ct_entry *e, b
 		flow_want(s, f, SESS_OP_DELETE, SESS_QUEUE_RENEW);
 		return;
 	}
+	/* It may have been written after the kernel made this part of the dump. */
+	if (fresh && sweep && differs(s, f, e)) {
+		flow_want(s, f, SESS_OP_GET, SESS_QUEUE_RENEW);
+		return;
+	}
 	if (differs(s, f, e)) {
 		if (!flow_same_nat(s, f, e))
 			f.x->flags |= SESS_REPLACE;
@@ -402,7 +425,16 @@ static void read_copy(struct sync *s, struct flow f, const struct ct_entry *e, b
 		flow_want(s, f, SESS_OP_RENEW, SESS_QUEUE_RENEW);
 }
 
-static void read_unknown(struct sync *s, const struct ct_entry *e, mono_t now)
+/*
+ * A dump is read ahead: what it shows may have ended since, and nobody would hear of that again. Only the first one,
+ * read in a quiet kernel, is believed at once.
+ */
+static bool may_be_gone(const struct sync *s, bool sweep)
+{
+	return sweep && (s->sweeps_done > 0 || s->stats.events_destroy > 0);
+}
+
+static void read_unknown(struct sync *s, const struct ct_entry *e, bool sweep, mono_t now)
 {
 	uint32_t id;
 	struct sess *x = sess_find(&s->tbl, &e->orig, &id);
@@ -419,7 +451,11 @@ static void read_unknown(struct sync *s, const struct ct_entry *e, mono_t now)
 		return;
 	s->stats.found++;
 	s->join_until = mono_max(s->join_until, mono_add(now, SYNC_JOIN_NS));
-	if (f.x->why == SYNC_WHY_NONE || may_adopt(s))
+	if (may_be_gone(s, sweep)) {
+		flow_uncount(s, f);
+		f.x->why = SYNC_WHY_ORPHAN;
+		flow_want(s, f, SESS_OP_GET, SESS_QUEUE_RENEW);
+	} else if (f.x->why == SYNC_WHY_NONE || may_adopt(s))
 		flow_born(s, f);
 }
 
@@ -428,7 +464,7 @@ static void read_entry(struct sync *s, const struct ct_entry *e, bool sweep, mon
 	struct flow f = flow_find(s, &e->orig);
 
 	if (!f.x) {
-		read_unknown(s, e, now);
+		read_unknown(s, e, sweep, now);
 		return;
 	}
 	bool lost = !(f.x->flags & SESS_KERN) && f.x->flags & SESS_WANT;
@@ -436,10 +472,10 @@ static void read_entry(struct sync *s, const struct ct_entry *e, bool sweep, mon
 	if (lost)
 		f.x->flags &= ~SESS_WANT;
 	unsigned owner = flow_owner(s, f);
-	if (owner == s->self_slot)
-		read_own(s, f, e, now);
+	if (owner == s->self_slot && f.x->why != SYNC_WHY_ORPHAN)
+		read_own(s, f, e, sweep, now);
 	else if (owner == 0 || f.x->why != SYNC_WHY_NONE)
-		read_orphan(s, f, e, now);
+		read_orphan(s, f, e, sweep, now);
 	else
 		read_copy(s, f, e, sweep, now);
 }
@@ -471,6 +507,8 @@ void sync_on_overrun(struct sync *s, mono_t now)
 {
 	s->stats.overruns++;
 	s->sweep_hurry = true;
+	/* What was lost may lie where a running sweep has been already. */
+	s->sweep_again |= s->sweeping;
 	s->sweep_at = now;
 }
 
@@ -479,7 +517,8 @@ bool sync_sweep_wanted(const struct sync *s, mono_t now)
 	return !s->sweeping && mono_due(s->sweep_at, now);
 }
 
-#define SWEEP_HURRY_RATE 60000
+/* 100,000 sessions in 0.7 s: a burst that overran the socket may need two of them within 5 s. */
+#define SWEEP_HURRY_RATE 150000
 
 /* The whole table within a quarter of a lease: renewals are due at half. */
 uint32_t sync_sweep_rate(const struct sync *s)
@@ -498,6 +537,9 @@ void sync_sweep_begin(struct sync *s, mono_t now)
 	if (!s->sweep_marks)
 		s->sweep_parity = !s->sweep_parity;
 	s->sweeping = s->sweep_marks = true;
+	s->sweep_judges = mono_due(s->judge_at, now);
+	if (s->sweep_judges)
+		s->judge_at = mono_add(now, SYNC_LEFTOVER_NS);
 	s->sweep_at = now;
 	/* The marks of the last sweep are about to change their meaning. */
 	s->missing_walking = false;

@@ -393,11 +393,22 @@ static void get_result(struct sync *s, struct flow f, int err, mono_t now)
 	f = flow_at(s, f.id);
 	if (!gone || !f.x || f.x->fly != SESS_OP_NONE || !(was || asked) || f.x->list == SESS_LIST_EXPIRY)
 		return;
-	if (flow_mine(s, f)) {
-		s->stats.vanished++;
+	bool mine = flow_mine(s, f);
+	if (mine) {
+		s->stats.vanished += f.x->why != SYNC_WHY_ORPHAN;
 		f.x->flags &= ~SESS_ASK;
+		/* When is not known: it may well have been the kernel's clean-up after that loss. */
+		if (sync_loss_near(s, now)) {
+			s->stats.expire_forgotten++;
+			flow_drop(s, f, false);
+			return;
+		}
 	}
 	flow_kernel_end(s, f, flow_closing(f, NULL), 0, now);
+	/* It ended some time ago: the loss that would explain it is known by now. */
+	f = flow_at(s, f.id);
+	if (mine && f.x && f.x->list == SESS_LIST_EXPIRY)
+		f.x->expire_s--;
 }
 
 static void delete_result(struct sync *s, struct flow f, int err)

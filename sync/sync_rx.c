@@ -176,6 +176,7 @@ static void copy_update(struct sync *s, struct sync_peer *p, const struct sync_r
 	/* A whole record: its sender may not remember that this one waits here. */
 	if (rec->full && err == EDQUOT)
 		err = 0;
+	s->stats.repaired += !kern && f.x->flags & SESS_WANT ? 1 : 0;
 	flow_uncount(s, f);
 	flow_refused(s, f, 0);
 	flow_unlist(s, f);

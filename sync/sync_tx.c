@@ -262,7 +262,7 @@ static bool pull_buckets(struct sync *s, struct sync_peer *p, struct sync_rec *o
 static bool digest_possible(const struct sync *s, const struct sync_peer *p, mono_t now)
 {
 	return p->cursor == 0 && !p->bulk.running && !p->bulk.wanted && p->bulk.end_seq != 0 && !s->recounting &&
-	       !s->owner.muted && (s->lost_at.ns == 0 || mono_due(mono_add(s->lost_at, SYNC_LOSS_NS), now));
+	       !s->owner.muted && !sync_loss_near(s, now);
 }
 
 static bool pull_digest(struct sync *s, struct sync_peer *p, struct sync_rec *out, mono_t now)

@@ -32,8 +32,9 @@ print-core-libraries:
 	@echo $(filter %_core.a,$(noinst_LIBRARIES))
 
 # The lab's own tools (tests/lab): traffic that measures itself, a capture that understands what matters, sessions for
-# the kernel's table and their comparison, packets of many flows.
-noinst_PROGRAMS += labtraffic labcapture labct labflow
+# the kernel's table and their comparison, packets of many flows, the table as text.
+noinst_PROGRAMS += labtraffic labcapture labct labflow labtable
+labtable_SOURCES = tests/lab/table.c
 labtraffic_SOURCES = tests/lab/traffic.c
 labcapture_SOURCES = tests/lab/capture.c
 labct_SOURCES = tests/lab/ct_tool.h tests/lab/ct_load.c tests/lab/ct_compare.c

@@ -2,7 +2,7 @@
  * One node's replication without the rest of the daemon: ctl channel on this thread, SYNC thread beside it, driven by
  * lines on stdin, one line on stdout per event. test_sync.py runs two of them in two namespaces.
  *
- *   sync_node SELF ADDR_OF_1[,ADDR..] ADDR_OF_2[,ADDR..] KEYFILE|- [LEASE_S [ctl-only|tcp]]
+ *   sync_node SELF ADDR_OF_1[,ADDR..] ADDR_OF_2[,ADDR..] KEYFILE|- [LEASE_S [ctl-only|tcp|rcvbuf=BYTES]]
  *   commands: fence C N | auth C N none|any|all | role C N | join | flush C N | apply SEQ C N | demoting | stable |
  *             alive | stall MS | ping | delete PROTO SRC SPORT DST DPORT | status | statistics | sessions |
  *             conf KEYFILE | policy age|strict|states|port|interface VALUE | quit
@@ -294,7 +294,9 @@ int main(int argc, char **argv)
 	char err[256] = "";
 	static const struct peer_ctl_cb cb = { .on_msg = on_msg, .on_state = on_ctl_state, .on_probe = on_probe };
 	if (argc < 5) {
-		fprintf(stderr, "usage: sync_node SELF ADDRS_OF_1 ADDRS_OF_2 KEYFILE|- [LEASE_S [ctl-only|tcp]]\n");
+		fprintf(
+		    stderr,
+		    "usage: sync_node SELF ADDRS_OF_1 ADDRS_OF_2 KEYFILE|- [LEASE_S [ctl-only|tcp|rcvbuf=BYTES]]\n");
 		return 2;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -314,6 +316,8 @@ int main(int argc, char **argv)
 	conf.replicate = argc <= 6 || strcmp(argv[6], "ctl-only") != 0;
 	if (argc > 6 && strcmp(argv[6], "tcp") == 0)
 		conf.protocols = 1u << SYNC_PROTO_TCP;
+	if (argc > 6 && strncmp(argv[6], "rcvbuf=", 7) == 0)
+		conf.rcvbuf_bytes = (uint32_t)strtoul(argv[6] + 7, NULL, 10);
 	strcpy(conf.cluster, "test");
 	take_addrs(&conf.nodes[0], 1, argv[2]);
 	take_addrs(&conf.nodes[1], 2, argv[3]);

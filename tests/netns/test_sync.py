@@ -5,6 +5,7 @@ Needs root, ip, conntrack, ss. KT_BUILD names the build directory.
 """
 
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -44,9 +45,11 @@ def key_line(key):
 class Node:
     """A namespace, and sync_node in it."""
 
+    made = itertools.count()
+
     def __init__(self, number, folder):
         self.number = number
-        self.netns = "kts%d-%d" % (number, os.getpid())
+        self.netns = "kts%d-%d-%d" % (number, os.getpid(), next(Node.made))
         self.key = os.path.join(folder, "key%d" % number)
         self.lines = []
         self.process = None

@@ -1,0 +1,190 @@
+/* The sweep while the table moves under it: what it read too early proves nothing, what events did not tell is found. */
+#include "tests/unit/sync_rig.h"
+
+enum { A = 0, B = 1 };
+
+static struct rig *r;
+
+static void setup(void)
+{
+	r = rig_new();
+	sync_fence(r->n[A].s, (struct epoch){ 5, 1 }, r->now);
+	rig_authority(r, A, 5, true);
+	rig_up(r);
+	rig_run(r, 3 * NS_PER_SEC);
+}
+
+static void teardown(void)
+{
+	rig_free(r);
+}
+
+static void rest_until_no_sweep(unsigned i)
+{
+	rig_run(r, 50 * NS_PER_MS);
+	r->n[i].no_sweep = true;
+}
+
+START_TEST(test_overrun_behind_a_running_sweep)
+{
+	struct ct_entry e = rig_flow(200, IPPROTO_TCP, true);
+
+	rest_until_no_sweep(A);
+	sync_sweep_begin(r->n[A].s, r->now);
+	r->n[A].mute_events = true;
+	rig_open(r, A, &e);
+	r->n[A].mute_events = false;
+	sync_on_overrun(r->n[A].s, r->now);
+	ck_assert(!sync_sweep_wanted(r->n[A].s, r->now));
+	sync_sweep_end(r->n[A].s, true, r->now); /* it had passed that place */
+	ck_assert(sync_sweep_wanted(r->n[A].s, r->now));
+	ck_assert_uint_ge(sync_sweep_rate(r->n[A].s), 100000);
+	r->n[A].no_sweep = false;
+	rig_run(r, NS_PER_SEC);
+	ck_assert_ptr_nonnull(rig_find(&r->n[B], &e.orig));
+	ck_assert_uint_lt(sync_sweep_rate(r->n[A].s), 100000);
+}
+END_TEST
+
+START_TEST(test_dump_of_what_has_ended)
+{
+	struct ct_entry e = rig_flow(201, IPPROTO_TCP, true);
+	unsigned told = r->n[A].sent[SYNC_REC_SESSION];
+
+	rest_until_no_sweep(A);
+	sync_sweep_begin(r->n[A].s, r->now);
+	sync_on_sweep_entry(r->n[A].s, &e, r->now); /* its DESTROY was read before */
+	sync_sweep_end(r->n[A].s, true, r->now);
+	rig_run(r, 3 * NS_PER_SEC);
+	ck_assert_uint_eq(r->n[A].sent[SYNC_REC_SESSION], told);
+	ck_assert(!rig_known(r, A, &e));
+	ck_assert_uint_eq(r->n[B].n, 0);
+	ck_assert_uint_eq(r->n[A].s->stats.vanished, 0);
+	rig_check(r->n[A].s);
+}
+END_TEST
+
+/* The same on a standby, whose peer owns all it does not know. */
+START_TEST(test_dump_of_what_has_ended_on_a_standby)
+{
+	struct ct_entry e = rig_flow(202, IPPROTO_TCP, true);
+
+	rest_until_no_sweep(B);
+	sync_sweep_begin(r->n[B].s, r->now);
+	sync_on_sweep_entry(r->n[B].s, &e, r->now);
+	sync_sweep_end(r->n[B].s, true, r->now);
+	rig_run(r, 3 * NS_PER_SEC);
+	ck_assert(!rig_known(r, B, &e));
+	ck_assert_uint_eq(r->n[B].sent[SYNC_REC_WANT], 0);
+	rig_check(r->n[B].s);
+}
+END_TEST
+
+START_TEST(test_found_and_alive)
+{
+	struct ct_entry e = rig_flow(203, IPPROTO_TCP, true);
+
+	r->n[A].mute_events = true;
+	rig_open(r, A, &e);
+	r->n[A].mute_events = false;
+	rig_run(r, 4 * NS_PER_SEC);
+	ck_assert_ptr_nonnull(rig_find(&r->n[B], &e.orig));
+	ck_assert(rig_view(r, A, &e).mine);
+	ck_assert_uint_eq(r->n[A].s->stats.found, 1);
+	rig_check(r->n[A].s);
+}
+END_TEST
+
+START_TEST(test_dump_older_than_a_copy)
+{
+	struct ct_entry e = rig_flow(204, IPPROTO_TCP, true), old = e;
+
+	rest_until_no_sweep(B);
+	rig_open(r, A, &e);
+	rig_run(r, 20 * NS_PER_MS);
+	ck_assert_ptr_nonnull(rig_find(&r->n[B], &e.orig));
+	unsigned updates = r->n[B].ops[CT_OP_UPDATE], gets = r->n[B].ops[CT_OP_GET];
+	old.mark = 7;
+	old.has |= CT_HAS_MARK;
+	old.timeout_s = 300;
+	sync_sweep_begin(r->n[B].s, r->now);
+	sync_on_sweep_entry(r->n[B].s, &old, r->now);
+	sync_sweep_end(r->n[B].s, true, r->now);
+	rig_run(r, 100 * NS_PER_MS);
+	ck_assert_uint_eq(r->n[B].ops[CT_OP_UPDATE], updates);
+	ck_assert_uint_eq(r->n[B].ops[CT_OP_GET], gets + 1);
+	ck_assert_uint_eq(r->n[B].s->stats.repaired, 0);
+	/* When it is so, the reading shows it. */
+	rig_find(&r->n[B], &e.orig)->e.mark = 7;
+	rig_find(&r->n[B], &e.orig)->e.has |= CT_HAS_MARK;
+	r->n[B].no_sweep = false;
+	rig_run(r, 3 * NS_PER_SEC);
+	ck_assert_uint_eq(rig_find(&r->n[B], &e.orig)->e.mark, 0);
+	ck_assert_uint_eq(r->n[B].s->stats.repaired, 1);
+}
+END_TEST
+
+/* The change comes within seconds of the birth, and its event is lost: the timer does not show it. */
+START_TEST(test_lost_update_soon_after_birth)
+{
+	struct ct_entry e = rig_flow(205, IPPROTO_UDP, true);
+
+	rest_until_no_sweep(A);
+	e.status &= ~(uint32_t)(CT_ST_SEEN_REPLY | CT_ST_ASSURED);
+	e.timeout_s = 30;
+	struct rig_entry *k = rig_open(r, A, &e);
+	rig_run(r, 100 * NS_PER_MS);
+	k->e.status |= CT_ST_SEEN_REPLY;
+	r->n[A].no_sweep = false;
+	sync_on_overrun(r->n[A].s, r->now);
+	rig_run(r, 100 * NS_PER_MS);
+	ck_assert(rig_find(&r->n[B], &e.orig)->e.status & CT_ST_SEEN_REPLY);
+	ck_assert(rig_equal(r));
+}
+END_TEST
+
+START_TEST(test_repairs_are_counted_once)
+{
+	struct ct_entry e[10];
+
+	for (uint16_t i = 0; i < 10; i++) {
+		e[i] = rig_flow((uint16_t)(300 + i), IPPROTO_TCP, i % 2 == 0);
+		rig_open(r, A, &e[i]);
+	}
+	rig_run(r, NS_PER_SEC);
+	for (unsigned i = 0; i < 10; i += 3)
+		rig_remove(r, B, rig_find(&r->n[B], &e[i].orig), TOOL_PORT);
+	rig_run(r, 10 * NS_PER_SEC);
+	ck_assert_uint_eq(r->n[B].n, 10);
+	ck_assert_uint_eq(r->n[B].s->stats.repaired, 4);
+	ck_assert_uint_eq(r->n[B].s->stats.lost, 4);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *su = suite_create("sync_sweep");
+	TCase *t = tcase_create("two cores");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, test_overrun_behind_a_running_sweep);
+	tcase_add_test(t, test_dump_of_what_has_ended);
+	tcase_add_test(t, test_dump_of_what_has_ended_on_a_standby);
+	tcase_add_test(t, test_found_and_alive);
+	tcase_add_test(t, test_dump_older_than_a_copy);
+	tcase_add_test(t, test_lost_update_soon_after_birth);
+	tcase_add_test(t, test_repairs_are_counted_once);
+	suite_add_tcase(su, t);
+	return su;
+}
+
+int main(void)
+{
+	SRunner *sr = srunner_create(suite());
+
+	srunner_run_all(sr, CK_NORMAL);
+	int failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
