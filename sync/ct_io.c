@@ -60,6 +60,7 @@ struct ct_io {
 	uint32_t dump_rate;
 	int64_t dump_credit_ns; /* time bought by not reading; negative: owed */
 	mono_t dump_last;
+	mono_t dump_filled, dump_of, dump_from; /* next part made after; this part; oldest one of the batch */
 	unsigned dump_tries;
 	bool dump_intr;
 	size_t dump_read;
@@ -371,6 +372,7 @@ static int dump_open(struct ct_io *io)
 	io->dump_fd = nl_open(&portid);
 	if (io->dump_fd < 0)
 		return -errno;
+	io->dump_filled = clock_mono(); /* the first part is made while it is asked for */
 	if (nl_send(io->dump_fd, w.base, wire_len(&w)) < 0) {
 		int err = -errno;
 		close(io->dump_fd);
@@ -429,6 +431,8 @@ static void dump_finish(struct ct_io *io, int result)
 
 static void dump_entry(struct ct_io *io, const struct ct_wire_msg *m)
 {
+	if (io->dump_n == 0)
+		io->dump_from = io->dump_of;
 	enum ct_drop d = ct_wire_event(m, &io->dump_batch[io->dump_n]);
 	io->st.drops[d]++;
 	if (d != CT_OK)
@@ -442,6 +446,7 @@ static void dump_entry(struct ct_io *io, const struct ct_wire_msg *m)
 static int dump_read(struct ct_io *io)
 {
 	unsigned gen = io->dump_gen;
+	mono_t before = clock_mono();
 	ssize_t len = recv(io->dump_fd, io->dump_rx, io->dump_read, MSG_DONTWAIT);
 	if (len < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
@@ -449,6 +454,9 @@ static int dump_read(struct ct_io *io)
 		dump_finish(io, len < 0 ? -errno : -EPIPE);
 		return -1;
 	}
+	/* Reading one part makes the kernel fill the next one (af_netlink.c, netlink_recvmsg). */
+	io->dump_of = io->dump_filled;
+	io->dump_filled = before;
 	struct wire_rd r = wire_rd(io->dump_rx, (size_t)len);
 	int n = 0;
 	while (wire_left(&r)) {
@@ -544,6 +552,11 @@ int ct_io_dump_start(struct ct_io *io, uint32_t per_s)
 	io->dump_read = dump_read_size(per_s);
 	ct_io_dump_rate(io, per_s);
 	return 0;
+}
+
+mono_t ct_io_dump_from(const struct ct_io *io)
+{
+	return io->dump_from;
 }
 
 bool ct_io_dump_running(const struct ct_io *io)

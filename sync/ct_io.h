@@ -95,6 +95,8 @@ int ct_io_dump_start(struct ct_io *io, uint32_t per_s);
 void ct_io_dump_rate(struct ct_io *io, uint32_t per_s);
 /* Ends the running dump without a callback. */
 void ct_io_dump_stop(struct ct_io *io);
+/* During `events` with entries of the dump: none of them is older than this. */
+mono_t ct_io_dump_from(const struct ct_io *io);
 bool ct_io_dump_running(const struct ct_io *io);
 
 const struct ct_io_stats *ct_io_stats(const struct ct_io *io);

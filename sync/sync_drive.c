@@ -29,6 +29,8 @@ static void on_events(void *arg, const struct ct_event *ev, unsigned n)
 	}
 	if (!r->core)
 		return; /* replication is off; the socket is there to delete single entries */
+	if (!r->injecting)
+		sync_read_from(r->core, ct_io_dump_from(r->ct));
 	for (unsigned i = 0; i < n; i++) {
 		/* A dump entry outside of an injection comes from the sweep; inside it answers a GET. */
 		if (ev[i].type == CT_EV_DUMP && !r->injecting)
@@ -189,9 +191,11 @@ static bool inject(struct sync_run *r)
 	struct ct_op ops[CT_IO_BATCH];
 	int results[CT_IO_BATCH];
 	read_level(r);
-	unsigned n = sync_pull_ops(r->core, ops, CT_IO_BATCH, clock_mono());
+	mono_t from = clock_mono();
+	unsigned n = sync_pull_ops(r->core, ops, CT_IO_BATCH, from);
 	if (n == 0)
 		return false;
+	sync_read_from(r->core, from);
 	r->injecting = true;
 	int rc = ct_io_inject(r->ct, ops, n, results);
 	r->injecting = false;

@@ -39,6 +39,7 @@ int sync_init(struct sync *s, const struct sync_conf *conf, uint64_t boot_nonce,
 	s->t0 = now;
 	s->bulk_at = now;
 	s->sweep_at = now;
+	s->read_from = MONO_NEVER;
 	s->join_until = now;
 	s->retry_at = MONO_NEVER;
 	sync_count_init(&s->count, now);

@@ -274,6 +274,7 @@ struct sync {
 	bool sweep_marks;  /* marks of this parity are being set since the last complete sweep */
 	bool sweep_judges; /* this sweep looks for left-overs; the next one that does so begins at judge_at or later */
 	mono_t sweep_at, judge_at;
+	mono_t read_from, pulled_at; /* what is read is no older than that; the last operations were handed out then */
 	uint64_t sweeps_done; /* complete ones; no counter: nothing sets it to zero */
 	struct sync_reset reset;
 	struct sync_count count;
@@ -305,6 +306,9 @@ uint32_t sync_sweep_rate(const struct sync *s);
  * nothing. */
 void sync_sweep_begin(struct sync *s, mono_t now);
 void sync_on_sweep_entry(struct sync *s, const struct ct_entry *e, mono_t now);
+/* Entries of a dump and answers to GET that follow show the kernel at some instant from this one on, until it is called
+ * again; at first and with MONO_NEVER: at that of their `now`. */
+void sync_read_from(struct sync *s, mono_t from);
 void sync_sweep_end(struct sync *s, bool complete, mono_t now);
 /* Fills at most max operations (cookie set); returns how many. Live before bulk before renewals. */
 unsigned sync_pull_ops(struct sync *s, struct ct_op *out, unsigned max, mono_t now);

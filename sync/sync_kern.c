@@ -215,11 +215,19 @@ static bool renew_due(const struct sync *s, struct flow f, uint32_t left)
 	return left <= lease / 2 + jitter;
 }
 
+/*
+ * Has the timer moved by itself? A part of a dump may be read long after the kernel made it (this thread stood still):
+ * whatever the lease would have shown at any instant since then is no evidence.
+ */
 static bool has_evidence(const struct sync *s, struct flow f, const struct ct_entry *e, mono_t now)
 {
+	uint32_t last = left_of(s, f, now), first = left_of(s, f, mono_min(s->read_from, now));
+
 	if (offloaded(e))
 		return f.x->evidence_s == 0 || sync_sec(s, now) - f.x->evidence_s > OFFLOAD_IDLE_S;
-	return e->has & CT_HAS_TIMEOUT && sync_owner_evidence(left_of(s, f, now), e->timeout_s);
+	if (!(e->has & CT_HAS_TIMEOUT) || (e->timeout_s >= last && e->timeout_s <= first))
+		return false;
+	return sync_owner_evidence(e->timeout_s > first ? first : last, e->timeout_s);
 }
 
 /* In the fast path the kernel shows no TCP state: what was known stands, and nothing is invented. */
@@ -529,6 +537,11 @@ uint32_t sync_sweep_rate(const struct sync *s)
 	if (s->sweeps_done == 0)
 		return 0;
 	return s->sweep_hurry && rate < SWEEP_HURRY_RATE ? SWEEP_HURRY_RATE : rate;
+}
+
+void sync_read_from(struct sync *s, mono_t from)
+{
+	s->read_from = from;
 }
 
 void sync_sweep_begin(struct sync *s, mono_t now)

@@ -13,6 +13,7 @@
 #define COST           1000 /* of one copy written in bulk, in credit */
 #define BULK_RATE      200000
 #define BULK_BURST     256
+#define OP_LATE_NS     NS_PER_SEC
 #define RETRY_FIRST_NS NS_PER_SEC
 #define RETRY_MAX_NS   (60 * NS_PER_SEC)
 
@@ -251,6 +252,8 @@ unsigned sync_pull_ops(struct sync *s, struct ct_op *out, unsigned max, mono_t n
 {
 	unsigned n = pull_raw(s, out, max, now);
 
+	s->pulled_at = now;
+
 	n += pull_queue(s, SESS_QUEUE_LIVE, out + n, max - n, now);
 	if (n < max && s->store.n > 0) {
 		store_release(s, max - n);
@@ -278,7 +281,18 @@ static void failed(struct sync *s, struct flow f, int err, mono_t now)
 	done(s, f);
 }
 
-static void put_ok(struct sync *s, struct flow f, bool created)
+/*
+ * This thread stood still between making an operation and its answer: when the kernel's timer began to run is not known
+ * to the second, and a false one would look like traffic. The lease is given once more.
+ */
+static void if_late(struct sync *s, struct flow f, mono_t now)
+{
+	if (mono_sub(now, s->pulled_at) > OP_LATE_NS && f.x->want == SESS_OP_NONE && !(f.x->flags & SESS_GONE) &&
+	    !flow_mine(s, f) && !flow_is_short(s, f))
+		f.x->want = SESS_OP_RENEW;
+}
+
+static void put_ok(struct sync *s, struct flow f, bool created, mono_t now)
 {
 	if (created)
 		s->stats.op_created++;
@@ -289,6 +303,7 @@ static void put_ok(struct sync *s, struct flow f, bool created)
 	f.x->flags |= SESS_LEASED | SESS_FRESH;
 	if (!(f.x->flags & SESS_GONE))
 		flow_refused(s, f, 0);
+	if_late(s, f, now);
 	done(s, f);
 }
 
@@ -327,7 +342,7 @@ static void put_result(struct sync *s, struct flow f, int err, mono_t now)
 			f.x->flags &= ~SESS_KERN;
 		done(s, f);
 	} else if (err == 0) {
-		put_ok(s, f, created);
+		put_ok(s, f, created, now);
 	} else if (created && err == -EEXIST) {
 		create_exist(s, f, now);
 	} else if (!created && err == -ENOENT) {
@@ -361,6 +376,7 @@ static void renew_result(struct sync *s, struct flow f, int err, mono_t now)
 	} else if (err == 0) {
 		s->stats.op_renewed++;
 		f.x->flags |= SESS_LEASED | SESS_FRESH;
+		if_late(s, f, now);
 	} else if (err == -ENOENT) {
 		s->stats.op_noent++;
 	} else {

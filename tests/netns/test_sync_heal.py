@@ -72,7 +72,7 @@ def same(two, count=None, seconds=HEAL, since=None):
     except AssertionError:
         raise AssertionError("after %.1f s: %d entries on the first node; %d only there: %s; %d only on the second: %s; %s" % (
             time.monotonic() - begin, last[2], len(last[0]), last[0][:3], len(last[1]), last[1][:3],
-            [screen(n) for n in two.nodes])) from None
+            ["%s, %s" % (screen(n), {k: v for k, v in counters(n).items() if v}) for n in two.nodes])) from None
     return time.monotonic() - begin
 
 

@@ -161,6 +161,52 @@ START_TEST(test_repairs_are_counted_once)
 }
 END_TEST
 
+/* This node stood still while a part of the dump lay in its socket. */
+START_TEST(test_dump_read_late_is_no_traffic)
+{
+	struct ct_entry e = rig_flow(206, IPPROTO_TCP, true), shown = e;
+
+	rig_open(r, A, &e);
+	rig_run(r, 4 * NS_PER_SEC); /* a sweep has passed: the lease is not fresh any more */
+	rest_until_no_sweep(B);
+	mono_t made = r->now;
+	shown.timeout_s = rig_left(r, rig_find(&r->n[B], &e.orig));
+	rig_run(r, 8 * NS_PER_SEC);
+	sync_sweep_begin(r->n[B].s, r->now);
+	sync_read_from(r->n[B].s, made);
+	sync_on_sweep_entry(r->n[B].s, &shown, r->now);
+	sync_on_sweep_entry(r->n[B].s, &shown, r->now);
+	ck_assert_uint_eq(r->n[B].s->stats.claims, 0);
+	sync_read_from(r->n[B].s, MONO_NEVER);
+	sync_on_sweep_entry(r->n[B].s, &shown, r->now);
+	ck_assert_uint_eq(r->n[B].s->stats.claims, 1);
+}
+END_TEST
+
+/* The answer to a write came late: when the lease began is not known, so it is given again. */
+START_TEST(test_lease_given_late_is_given_again)
+{
+	struct ct_entry e = rig_flow(207, IPPROTO_TCP, true);
+	struct ct_op op[4];
+
+	r->n[B].no_ops = true;
+	rig_open(r, A, &e);
+	rig_run(r, 50 * NS_PER_MS);
+	ck_assert_uint_eq(sync_pull_ops(r->n[B].s, op, 4, r->now), 1);
+	r->now = mono_add(r->now, 5 * NS_PER_SEC);
+	int rc = rig_op(r, B, &op[0]);
+	sync_on_op_result(r->n[B].s, op[0].cookie, rc, r->now);
+	ck_assert_uint_eq(sync_pull_ops(r->n[B].s, op, 4, r->now), 1);
+	ck_assert_int_eq(op[0].type, CT_OP_RENEW);
+	rc = rig_op(r, B, &op[0]);
+	sync_on_op_result(r->n[B].s, op[0].cookie, rc, r->now);
+	r->n[B].no_ops = false;
+	rig_run(r, 10 * NS_PER_SEC);
+	ck_assert_uint_eq(r->n[B].s->stats.claims, 0);
+	ck_assert_uint_eq(r->n[B].ops[CT_OP_RENEW], 1);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *su = suite_create("sync_sweep");
@@ -175,6 +221,8 @@ static Suite *suite(void)
 	tcase_add_test(t, test_dump_older_than_a_copy);
 	tcase_add_test(t, test_lost_update_soon_after_birth);
 	tcase_add_test(t, test_repairs_are_counted_once);
+	tcase_add_test(t, test_dump_read_late_is_no_traffic);
+	tcase_add_test(t, test_lease_given_late_is_given_again);
 	suite_add_tcase(su, t);
 	return su;
 }
