@@ -156,6 +156,12 @@ def test_lists_and_their_filters(busy, lab):
                        (("synced", "unsynced"), "exclude each other")):
         code, said = a.ktsh_raw("show", "conntrack", "table", "ipv4", *words)
         assert code == 1 and said.startswith("% ") and why in said, (words, said)
+    lab["fw-a"].conntrack("-I", "-p", "udp", "-s", "2001:db8:77::1", "-d", "2001:db8:78::1", "--sport", "7", "--dport",
+                          "8", "-t", "120", "-u", "SEEN_REPLY")
+    six = wait_for("the IPv6 session", lambda: (lambda s: s if s["shown"] else None)(
+        listed(a, "ipv6", "source", "2001:db8:77::/48")), 5, 0.1)
+    assert six["family"] == "ipv6" and six["sessions"][0]["protocol"] == "udp", six
+    assert "[2001:db8:77::1]:7  [2001:db8:78::1]:8  udp [17]" in shown(a, "conntrack", "table", "ipv6", "port", "8")
     # a standby does not listen to new sessions: what comes without an event is counted as not on record
     before = listed(b, "ipv4")
     lab["fw-b"].conntrack("-I", "-p", "udp", "-s", "192.0.2.77", "-d", "192.0.2.78", "--sport", "7", "--dport", "8",

@@ -159,6 +159,26 @@ START_TEST(every_reason_explains)
 }
 END_TEST
 
+/* A warm node keeps copies outside of its kernel: they are no difference, and its kernel lacks nothing. */
+START_TEST(stored_copies_are_there)
+{
+	r->conf[1].store = SYNC_STORE_WARM;
+	for (uint16_t i = 0; i < 5; i++) {
+		struct ct_entry e = rig_flow((uint16_t)(700 + i), IPPROTO_TCP, false);
+		rig_open(r, 0, &e);
+	}
+	rig_run(r, 2 * NS_PER_SEC);
+	ck_assert_uint_eq(r->n[1].n, 0);
+	struct sync_delta_all a = look(0), b = look(1);
+	all_explained(&a);
+	all_explained(&b);
+	ck_assert_int_eq(a.d[SYNC_PROTO_TCP].peer, 5);
+	ck_assert_int_eq(a.d[SYNC_PROTO_TCP].delta, 0);
+	ck_assert_uint_eq(r->n[1].s->count.last.stored, 5);
+	ck_assert_uint_eq(r->n[1].s->count.last.copies[SYNC_PROTO_TCP], 5);
+}
+END_TEST
+
 /* A peer that has a session for which nobody has a reason: the rest is shown as such. */
 START_TEST(what_nobody_explains_is_shown)
 {
@@ -446,6 +466,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, own_pings_are_explained);
 	tcase_add_test(t, every_reason_explains);
+	tcase_add_test(t, stored_copies_are_there);
 	tcase_add_test(t, what_nobody_explains_is_shown);
 	tcase_add_test(t, asking_too_often);
 	tcase_add_test(t, no_answer);
