@@ -1,5 +1,6 @@
 #include <sodium.h>
 #include <string.h>
+#include "daemon/base/mutant.h"
 #include "sync/sync_digest.h"
 
 #define KEY_BYTES  40
@@ -89,7 +90,8 @@ struct digest_item digest_entry(const uint8_t key[16], const struct ct_entry *e)
 	struct digest_item it = digest_key(key, &e->orig);
 
 	p = put_ends(put_key(p, &e->orig), &e->reply);
-	p = put16(p, e->status & SYNC_STATUS_STABLE);
+	uint32_t nat = MUTANT(M_DIGEST_WITHOUT_NAT) ? CT_ST_SRC_NAT | CT_ST_DST_NAT : 0;
+	p = put16(p, (uint16_t)(e->status & SYNC_STATUS_STABLE & ~nat));
 	p = put16(p, e->has & CT_HAS_TCP ? e->tcp_state : 0);
 	p = put16(p, (uint16_t)(e->mark >> 16));
 	p = put16(p, (uint16_t)e->mark);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 #include "daemon/base/err.h"
+#include "daemon/base/mutant.h"
 #include "daemon/base/require.h"
 #include "sync/sync_int.h"
 
@@ -128,6 +129,8 @@ static bool counts(const struct sync *s, struct flow f)
 
 	if (f.x->why != SYNC_WHY_NONE || f.x->flags & (DEAD | SESS_GONE) || owner == 0)
 		return false;
+	if (MUTANT(M_DIGEST_WITHOUT_REFUSED) && f.x->flags & SESS_REFUSED)
+		return false;
 	return owner == s->self_slot || !(f.x->flags & SESS_ASK);
 }
 
@@ -187,6 +190,26 @@ void sync_recount(struct sync *s)
 	sess_walk_start(&s->recount);
 }
 
+/* Owners may have changed without a walk: a new one hears what is refused here, and forgets what the old one was told. */
+static void recount_refused(struct sync *s, struct flow f)
+{
+	unsigned owner = flow_owner(s, f);
+
+	if (!(f.x->flags & SESS_REFUSED)) {
+		if (owner == s->self_slot)
+			f.x->err = 0;
+		return;
+	}
+	if (owner == 0)
+		return;
+	s->peers[owner - 1].refused++;
+	if (owner == s->self_slot || f.x->flags & SESS_GONE ||
+	    (f.x->list != SESS_LIST_NONE && f.x->list != SESS_LIST_DIRTY))
+		return;
+	f.x->flags |= SESS_TELL;
+	flow_dirty(s, f, 1u << (owner - 1));
+}
+
 void sync_recount_step(struct sync *s, unsigned budget)
 {
 	struct flow f;
@@ -198,9 +221,7 @@ void sync_recount_step(struct sync *s, unsigned budget)
 		for (unsigned i = 0; i < SESS_NODES; i++)
 			if (s->peers[i].forget)
 				f.x->told &= (uint8_t) ~(3u << (2 * i));
-		unsigned owner = f.x->flags & SESS_REFUSED ? flow_owner(s, f) : 0;
-		if (owner != 0)
-			s->peers[owner - 1].refused++;
+		recount_refused(s, f);
 	}
 	if (s->recount.active || !s->recounting)
 		return;
@@ -287,7 +308,8 @@ bool flow_same_nat(const struct sync *s, struct flow f, const struct ct_entry *e
 	sess_reply(&s->tbl, f.id, &reply);
 	if (e->has & CT_HAS_REPLY && !same_ends(&reply, &e->reply))
 		return false;
-	return !(e->has & CT_HAS_STATUS) || (f.x->status & nat) == (e->status & nat);
+	return !(e->has & CT_HAS_STATUS) || MUTANT(M_REPLY_WITHOUT_NAT_BITS) ||
+	       (f.x->status & nat) == (e->status & nat);
 }
 
 /* A session that is left out anew. */
@@ -448,6 +470,7 @@ void flow_in_kernel(struct sync *s, struct flow f)
 	f.x->flags |= SESS_KERN;
 	if (f.x->list == SESS_LIST_STORE)
 		store_remove(s, f);
+	f.x->flags &= ~SESS_WANT; /* not lost any more, whoever brought it back */
 	if (s->sweep_parity)
 		f.x->flags |= SESS_SWEPT;
 	else
@@ -474,7 +497,8 @@ bool flow_claim(struct sync *s, struct flow f, mono_t now)
 	if (s->owner.muted)
 		return false;
 	struct flow_version v = sync_owner_claim(&s->owner, sess_version(&s->tbl, f.x));
-	flow_uncount(s, f);
+	if (!MUTANT(M_DIGEST_OF_OLD_OWNER))
+		flow_uncount(s, f);
 	flow_refused(s, f, 0);
 	flow_unlist(s, f);
 	if (!sess_set_version(&s->tbl, f.x, v) || !flow_mine(s, f)) {

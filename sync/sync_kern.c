@@ -3,6 +3,7 @@
  * where its lease would be is evidence of traffic; it is read in the same pass that renews, since a renewal erases it.
  */
 #include <string.h>
+#include "daemon/base/mutant.h"
 #include "sync/sync_int.h"
 
 static uint32_t left_of(const struct sync *s, struct flow f, mono_t now)
@@ -212,7 +213,7 @@ static bool renew_due(const struct sync *s, struct flow f, uint32_t left)
 {
 	uint32_t lease = sync_lease_s(s), jitter = (f.id * UINT32_C(2654435761) >> 24) * (lease / 8) / 256;
 
-	return left <= lease / 2 + jitter;
+	return left <= lease / 2 + jitter && !MUTANT(M_NO_RENEWAL);
 }
 
 /*
@@ -406,6 +407,10 @@ static void read_copy(struct sync *s, struct flow f, const struct ct_entry *e, b
 	}
 	bool traffic = has_evidence(s, f, e, now), fresh = f.x->flags & SESS_FRESH;
 	f.x->flags &= ~SESS_FRESH;
+	if (traffic && MUTANT(M_BLIND_RENEWAL)) {
+		flow_want(s, f, SESS_OP_RENEW, SESS_QUEUE_RENEW);
+		return;
+	}
 	if (traffic && !(fresh && sweep)) {
 		claim_read(s, f, e, now);
 		return;
@@ -475,10 +480,7 @@ static void read_entry(struct sync *s, const struct ct_entry *e, bool sweep, mon
 		read_unknown(s, e, sweep, now);
 		return;
 	}
-	bool lost = !(f.x->flags & SESS_KERN) && f.x->flags & SESS_WANT;
 	flow_in_kernel(s, f);
-	if (lost)
-		f.x->flags &= ~SESS_WANT;
 	unsigned owner = flow_owner(s, f);
 	if (owner == s->self_slot && f.x->why != SYNC_WHY_ORPHAN)
 		read_own(s, f, e, sweep, now);
@@ -514,6 +516,8 @@ void sync_on_ct_event(struct sync *s, const struct ct_event *ev, mono_t now)
 void sync_on_overrun(struct sync *s, mono_t now)
 {
 	s->stats.overruns++;
+	if (MUTANT(M_OVERRUN_IGNORED))
+		return;
 	s->sweep_hurry = true;
 	/* What was lost may lie where a running sweep has been already. */
 	s->sweep_again |= s->sweeping;
@@ -623,6 +627,8 @@ void sync_missing_step(struct sync *s, unsigned budget, mono_t now)
 		bool swept = f.x->flags & SESS_SWEPT;
 		if (!(f.x->flags & SESS_KERN) || f.x->flags & SESS_GONE || swept == s->sweep_parity ||
 		    f.x->queue != SESS_QUEUE_NONE)
+			continue;
+		if (MUTANT(M_SWEEP_BLIND))
 			continue;
 		flow_want(s, f, SESS_OP_GET, SESS_QUEUE_RENEW);
 	}

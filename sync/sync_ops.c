@@ -124,6 +124,8 @@ static bool make_put(struct sync *s, struct flow f, struct ct_op *op, mono_t now
 	if (kern && (mine || f.x->flags & SESS_ONLY_NEW)) {
 		/* It became ours, or may only be created: what the kernel has is newer than what we were told. */
 		s->stats.op_dropped++;
+		if (mine)
+			flow_refused(s, f, 0); /* it was a copy's update that the kernel refused */
 		return false;
 	}
 	if (kern && f.x->flags & SESS_REPLACE) {
@@ -352,6 +354,10 @@ static void put_result(struct sync *s, struct flow f, int err, mono_t now)
 			done(s, f);
 		else
 			chain(s, f, SESS_OP_PUT);
+	} else if (!created && err == -EBUSY && !(f.x->flags & (SESS_GONE | SESS_REPLACE))) {
+		/* Its packets came here once and set bits that nobody can take away: a new entry in its place. */
+		f.x->flags |= SESS_REPLACE;
+		chain(s, f, SESS_OP_PUT);
 	} else {
 		if (created)
 			s->stats.op_create_failed++;
@@ -375,6 +381,8 @@ static void renew_result(struct sync *s, struct flow f, int err, mono_t now)
 		f.x->flags &= ~(SESS_LEASED | SESS_FRESH);
 	} else if (err == 0) {
 		s->stats.op_renewed++;
+		if (!(f.x->flags & SESS_REFUSED))
+			f.x->err = 0; /* what a peer had refused while it was ours */
 		f.x->flags |= SESS_LEASED | SESS_FRESH;
 		if_late(s, f, now);
 	} else if (err == -ENOENT) {

@@ -24,7 +24,8 @@ bool sync_owner_authority(struct sync_owner *o, const struct sync_authority *a)
 	/* Taken back: a floor that no peer has read yet was never there. One that was read stays, evidence settles it.
 	 */
 	if (epoch_cmp(a->epoch, o->auth.epoch) < 0) {
-		bool undo = epoch_cmp(o->floor_authority, o->auth.epoch) == 0 && !o->floor_told;
+		bool undo =
+		    epoch_cmp(o->floor_authority, o->auth.epoch) == 0 && (!o->floor_told || MUTANT(M_FLOOR_TAKEN_BACK));
 
 		o->auth = *a;
 		if (undo) {
@@ -80,6 +81,8 @@ struct flow_version sync_owner_claim(const struct sync_owner *o, struct flow_ver
 	/* At the end of the count the flow stays where it is until the next role change brings a new epoch. */
 	if (v.node == o->self || (v.claim == SYNC_CLAIM_MAX && epoch_cmp(o->seen, v.epoch) <= 0))
 		return v;
+	if (MUTANT(M_CLAIM_UNCOUNTED))
+		return (struct flow_version){ v.epoch, v.claim, o->self };
 	return (struct flow_version){ epoch_max(v.epoch, o->seen), v.claim == SYNC_CLAIM_MAX ? 0 : v.claim + 1,
 				      o->self };
 }

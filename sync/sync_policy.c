@@ -125,19 +125,17 @@ enum sync_why sync_policy_judge(const struct sync_conf *conf, const struct sync_
 
 	if (!conf->replicate)
 		return SYNC_WHY_OFF;
-	if (MUTANT(M_LOCAL_TOLD))
-		return SYNC_WHY_NONE;
 	enum sync_why local = sync_policy_local(l, e);
 
-	if (local != SYNC_WHY_NONE)
+	if (local != SYNC_WHY_NONE && !MUTANT(M_LOCAL_TOLD))
 		return local;
-	if (!(conf->protocols >> sync_proto_of(l4) & 1))
+	if (!(conf->protocols >> sync_proto_of(l4) & 1) && !MUTANT(M_PROTOCOL_UNHEARD))
 		return SYNC_WHY_PROTO_OFF;
-	if (sync_filter_rule(conf, l, e) >= 0)
+	if (sync_filter_rule(conf, l, e) >= 0 && !MUTANT(M_IGNORE_UNHEARD))
 		return SYNC_WHY_IGNORED;
 	/* After a takeover the answers would still go to this node's own address. */
 	if (e->has & CT_HAS_REPLY && e->status & CT_ST_SRC_NAT && sync_local_is_own(l, l3, e->reply.dst) &&
-	    !sync_local_is_vip(l, l3, e->reply.dst))
+	    !sync_local_is_vip(l, l3, e->reply.dst) && !MUTANT(M_NODE_ADDRESS_TOLD))
 		return SYNC_WHY_NODE_ADDR;
 	/* States that the operator names hold for every TCP session, else some classes are told at once. */
 	bool named = l4 == IPPROTO_TCP && conf->tcp_states != 0;

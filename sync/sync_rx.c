@@ -1,6 +1,7 @@
 /* Records in. Whether a record about a flow may be applied is sync_owner_judge's decision alone. */
 #include <errno.h>
 #include <string.h>
+#include "daemon/base/mutant.h"
 #include "sync/sync_int.h"
 
 #define PAGE_BITS     10
@@ -85,7 +86,7 @@ static void refuse(struct sync *s, struct sync_peer *p, struct flow f, enum sync
 	s->stats.refused_epoch += v == SYNC_OLD_EPOCH;
 	s->stats.refused_version += v == SYNC_OLD_VERSION;
 	/* About to be told as expired: that is the current state. */
-	if (f.x->list == SESS_LIST_EXPIRY)
+	if (f.x->list == SESS_LIST_EXPIRY || MUTANT(M_CURRENT_UNTOLD))
 		return;
 	f.x->flags |= SESS_CURRENT;
 	flow_dirty(s, f, 1u << (p->slot - 1));
@@ -156,6 +157,9 @@ static void copy_new(struct sync *s, struct sync_peer *p, const struct sync_rec 
 	if (!handle_set(&p->handles, rec->handle, f.id))
 		s->stats.refused_full++;
 	flow_want(s, f, SESS_OP_PUT, rec->bulk ? SESS_QUEUE_BULK : SESS_QUEUE_LIVE);
+	/* A flow of ours that we had forgotten: who gives it back learns our handle of it. */
+	if (flow_mine(s, f))
+		flow_dirty(s, f, 1u << (p->slot - 1));
 }
 
 /* Applies a peer's state to a flow that is known here; the version is at least ours. */
@@ -293,7 +297,7 @@ static void on_end(struct sync *s, struct sync_peer *p, const struct sync_rec *r
 		flow_count(s, f);
 		return;
 	}
-	if (rec->type == SYNC_REC_DELETE) {
+	if (rec->type == SYNC_REC_DELETE || MUTANT(M_EXPIRED_UNASKED)) {
 		s->stats.rx_deleted++;
 		flow_drop(s, f, true);
 	} else {
@@ -508,7 +512,7 @@ static void on_ack(struct sync_peer *p, const struct sync_rec *rec, mono_t now)
 static void on_floor(struct sync *s, struct sync_peer *p, const struct sync_rec *rec)
 {
 	p->floor_heard = true;
-	if (rec->version.node == 0)
+	if (rec->version.node == 0 || MUTANT(M_FLOOR_UNHEARD))
 		return;
 	if (sess_node_slot(&s->tbl, rec->version.node) == 0 || sess_node_slot(&s->tbl, rec->version.epoch.node) == 0 ||
 	    rec->version.epoch.counter > SYNC_EPOCH_MAX || rec->version.claim > SYNC_CLAIM_MAX) {
@@ -604,7 +608,7 @@ void sync_settle_peer(struct sync *s, struct sync_peer *p, mono_t now)
 		bool idle = true;
 		for (unsigned q = SESS_QUEUE_LIVE; q < SESS_QUEUES; q++) {
 			p->barrier_at[q] = s->queues[q].put;
-			idle &= s->queues[q].done == s->queues[q].put;
+			idle &= s->queues[q].done == s->queues[q].put || MUTANT(M_STORED_TOO_EARLY);
 		}
 		p->barrier_seq = p->rx_seq;
 		p->barrier = !idle;

@@ -147,7 +147,8 @@ static bool tell_foreign(struct sync *s, struct sync_peer *p, struct flow f, str
 		fill_key(s, f, out);
 		/* What was removed since, or not, changes nothing for a flow that ends at this box. */
 		bool local = f.x->why == SYNC_WHY_LOCAL_ORIGIN || f.x->why == SYNC_WHY_LOCAL_DEST;
-		out->err = local ? EADDRNOTAVAIL : f.x->err;
+		/* What a peer once refused of it, while it was ours, is not this node's answer. */
+		out->err = local ? EADDRNOTAVAIL : f.x->flags & SESS_REFUSED ? f.x->err : 0;
 		s->stats.tx_refused++;
 		return true;
 	}

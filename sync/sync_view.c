@@ -26,11 +26,12 @@ const char *sync_stats_text(unsigned i)
 /* Of the connected peers the first one that this flow was not told to in the present stream; 0: all have it. */
 static uint32_t not_told(const struct sync *s, struct flow f)
 {
-	/* Taken over by a floor: it is a peer's own record that stands here, nothing waits to be sent. */
-	bool theirs = sess_version(&s->tbl, f.x).node != s->conf->self;
+	/* Taken over by a floor: a peer may know it from its owner before; nothing waits to be sent but the bulk. */
+	bool floor = flow_version_cmp(sess_version(&s->tbl, f.x), flow_version_of(s, f)) != 0;
 
 	for (unsigned i = 0; i < SESS_NODES; i++) {
-		bool old = !theirs && (f.x->told >> (2 * i) & 3) != s->peers[i].gen;
+		bool bulk = s->peers[i].bulk.wanted || s->peers[i].bulk.running;
+		bool old = (!floor || bulk) && (f.x->told >> (2 * i) & 3) != s->peers[i].gen;
 		if (s->peers[i].up && (old || f.x->dirty & 1u << i))
 			return s->peers[i].node;
 	}

@@ -31,7 +31,24 @@
 	X(M_HIGH_WATER_IGNORED, "high-water mark ignored")              \
 	X(M_STORE_ORDER, "store committed in the wrong order")          \
 	X(M_VIP_BEFORE_STORE, "VIP before the store")                   \
-	X(M_LOCAL_TOLD, "local sessions told")
+	X(M_LOCAL_TOLD, "local sessions told")                          \
+	X(M_IGNORE_UNHEARD, "ignore rule not applied")                  \
+	X(M_PROTOCOL_UNHEARD, "excluded protocol told")                 \
+	X(M_NODE_ADDRESS_TOLD, "translation to an own address told")    \
+	X(M_DIGEST_WITHOUT_NAT, "digest leaves the NAT bits out")       \
+	X(M_DIGEST_WITHOUT_REFUSED, "digest leaves refused copies out") \
+	X(M_DIGEST_OF_OLD_OWNER, "digest not moved with a flow")        \
+	X(M_BLIND_RENEWAL, "lease renewed over evidence")               \
+	X(M_NO_RENEWAL, "lease not renewed")                            \
+	X(M_CLAIM_UNCOUNTED, "claim without a higher count")            \
+	X(M_CURRENT_UNTOLD, "refusal not answered with CURRENT")        \
+	X(M_FLOOR_UNHEARD, "floor of a peer not heard")                 \
+	X(M_FLOOR_TAKEN_BACK, "floor taken back after it was told")     \
+	X(M_EXPIRED_UNASKED, "EXPIRED obeyed without a look")           \
+	X(M_SWEEP_BLIND, "sweep does not miss anything")                \
+	X(M_OVERRUN_IGNORED, "lost events ignored")                     \
+	X(M_STORED_TOO_EARLY, "acknowledged before it is stored")       \
+	X(M_REPLY_WITHOUT_NAT_BITS, "copy without NAT bits left so")
 
 enum mutant {
 #define MUTANT_ENUM(name, text) name,

@@ -41,7 +41,7 @@ struct ent {
 };
 
 struct fake_ct {
-	uint32_t max, count, next_id, n_slots, cap_slots, free_slot;
+	uint32_t max, crowd, count, next_id, n_slots, cap_slots, free_slot;
 	struct ent **slots;
 	struct ent *bucket[2][BUCKETS];
 	mono_t now, next;
@@ -54,6 +54,10 @@ struct fake_ct {
 	int events_mode;
 	struct ct_event *queue;
 	uint32_t q_cap, q_head, q_n;
+	struct fake_ct_fault fault;
+	struct fake_ct_stats stats;
+	struct ct_tuple dropped[64];
+	unsigned n_dropped;
 };
 
 /* --- storage --- */
@@ -190,7 +194,14 @@ static void emit(struct fake_ct *f, const struct ent *e, enum ct_event_type type
 	bool joined = type == CT_EV_DESTROY ? f->destroy : f->new_update;
 	if (!joined || e->mute || (f->own && portid == f->own))
 		return;
-	if (f->q_n == f->q_cap) {
+	if (f->fault.lose_silent) {
+		f->fault.lose_silent--;
+		f->stats.lost_silent++;
+		return;
+	}
+	if (f->fault.lose_told || f->q_n == f->q_cap) {
+		f->fault.lose_told -= f->fault.lose_told > 0;
+		f->stats.lost_told++;
 		f->overrun = true;
 		return;
 	}
@@ -206,6 +217,30 @@ static void destroy(struct fake_ct *f, struct ent *e, uint32_t portid)
 	emit(f, e, CT_EV_DESTROY, portid, true);
 	unlink_ent(f, e);
 	free(e);
+}
+
+uint32_t fake_ct_max(const struct fake_ct *f)
+{
+	return f->crowd ? f->crowd : f->max;
+}
+
+/* Room for one more: early_drop() of nf_conntrack_core.c, with the worst luck: it always finds a victim. */
+static bool make_room(struct fake_ct *f, const struct ct_tuple *t, bool request)
+{
+	if (f->count < fake_ct_max(f))
+		return true;
+	uint32_t from = f->n_slots ? hash(t) % f->n_slots : 0;
+	for (uint32_t i = 0; f->early_drop && i < f->n_slots; i++) {
+		struct ent *e = f->slots[(from + i) % f->n_slots];
+		if (!e || e->status & (CT_ST_ASSURED | CT_ST_OFFLOAD))
+			continue;
+		f->stats.early_dropped++;
+		f->evicted += request && !f->crowd;
+		f->dropped[f->n_dropped++ % 64] = e->tuple[ORIG];
+		destroy(f, e, 0);
+		return f->count < fake_ct_max(f);
+	}
+	return false;
 }
 
 /* --- requests --- */
@@ -288,25 +323,12 @@ static bool helper_known(const char *name)
 	return false;
 }
 
-/* early_drop of nf_conntrack_core.c, with the worst luck: it always finds a victim. */
-static bool evict(struct fake_ct *f)
-{
-	for (uint32_t s = 0; f->early_drop && s < f->n_slots; s++) {
-		if (!f->slots[s] || f->slots[s]->status & CT_ST_ASSURED)
-			continue;
-		destroy(f, f->slots[s], 0);
-		f->evicted++;
-		return true;
-	}
-	return false;
-}
-
 /* The order of the checks is that of ctnetlink_create_conntrack. */
 static int fill_new(struct fake_ct *f, struct ent *e, const struct fake_ct_req *q)
 {
 	e->tuple[ORIG] = q->orig;
 	e->tuple[REPLY] = q->reply;
-	if (f->count >= f->max && !evict(f))
+	if (!make_room(f, &q->orig, true))
 		return -ENOMEM;
 	if (!q->has_timeout)
 		return -EINVAL;
@@ -348,6 +370,7 @@ static struct ent *new_ent(struct fake_ct *f)
 	e->born = ++f->births;
 	e->stream = f->now;
 	e->mute = f->events_mode == 2 && !f->new_update && !f->destroy;
+	f->stats.mute += e->mute;
 	return e;
 }
 
@@ -433,7 +456,14 @@ int fake_ct_op(struct fake_ct *f, uint32_t portid, const struct ct_op *op, struc
 	uint8_t buf[CT_WIRE_OP_MAX] __attribute__((aligned(8)));
 	struct wire_wr w = wire_wr(buf, sizeof(buf));
 	int rc = ct_wire_build(&w, op, 1);
-	return rc ? rc : fake_ct_msg(f, portid, buf, wire_len(&w), got);
+	if (rc)
+		return rc;
+	bool fails = f->fault.fail && portid == f->own && f->fault.fail-- % f->fault.fail_every == 0;
+	f->stats.failed += fails;
+	if (fails && f->fault.fail_err != -ENOBUFS)
+		return f->fault.fail_err;
+	rc = fake_ct_msg(f, portid, buf, wire_len(&w), got);
+	return fails ? f->fault.fail_err : rc;
 }
 
 /* --- time --- */
@@ -599,7 +629,7 @@ static enum fake_ct_verdict first_packet(struct fake_ct *f, const struct ct_tupl
 	bool tcp = t->l4 == IPPROTO_TCP;
 	if ((tcp && (fl & (FAKE_TCP_SYN | FAKE_TCP_ACK | FAKE_TCP_RST)) != FAKE_TCP_SYN) || !ct_tuple_invert(t, &inv))
 		return FAKE_CT_INVALID;
-	if (f->count >= f->max)
+	if (!make_room(f, t, false))
 		return FAKE_CT_FULL;
 	struct ent *e = new_ent(f);
 	e->tuple[ORIG] = *t;
@@ -661,6 +691,15 @@ enum fake_ct_verdict fake_ct_packet(struct fake_ct *f, const struct ct_tuple *t,
 	return v;
 }
 
+void fake_ct_mark(struct fake_ct *f, const struct ct_tuple *t, uint32_t mark)
+{
+	struct ent *e = find(f, t, NULL);
+	if (!e || e->mark == mark)
+		return;
+	e->mark = mark;
+	emit(f, e, CT_EV_UPDATE, 0, false);
+}
+
 void fake_ct_addr_lost(struct fake_ct *f, uint8_t l3, const uint8_t *addr)
 {
 	for (uint32_t s = 0; s < f->n_slots; s++) {
@@ -718,11 +757,6 @@ uint32_t fake_ct_count(const struct fake_ct *f)
 	return f->count;
 }
 
-uint32_t fake_ct_max(const struct fake_ct *f)
-{
-	return f->max;
-}
-
 void fake_ct_early_drop(struct fake_ct *f)
 {
 	f->early_drop = true;
@@ -760,6 +794,31 @@ void fake_ct_sysctl_events(struct fake_ct *f, int mode)
 {
 	require(mode == 1 || mode == 2);
 	f->events_mode = mode;
+}
+
+struct fake_ct_fault *fake_ct_fault(struct fake_ct *f)
+{
+	return &f->fault;
+}
+
+const struct fake_ct_stats *fake_ct_stats(const struct fake_ct *f)
+{
+	return &f->stats;
+}
+
+void fake_ct_crowd(struct fake_ct *f, uint32_t max)
+{
+	f->crowd = max;
+}
+
+bool fake_ct_dropped(struct fake_ct *f, struct ct_tuple *out)
+{
+	if (f->n_dropped > 64)
+		f->n_dropped = 64;
+	if (!f->n_dropped)
+		return false;
+	*out = f->dropped[--f->n_dropped];
+	return true;
 }
 
 void fake_ct_close(struct fake_ct *f)

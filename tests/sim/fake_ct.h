@@ -31,6 +31,24 @@ void fake_ct_close(struct fake_ct *f);
 /* net.netfilter.nf_conntrack_events: 1 (how it starts) or 2: entries made while nobody listens stay mute for life. */
 void fake_ct_sysctl_events(struct fake_ct *f, int mode);
 
+/* What goes wrong on purpose. Numbers count down to zero: nothing. */
+struct fake_ct_fault {
+	uint32_t lose_told;   /* events that find no room; the listener hears of it */
+	uint32_t lose_silent; /* events that never come, and nobody says so */
+	uint32_t fail; /* requests of the listener's own port id of which each fail_every-th fails with fail_err */
+	uint32_t fail_every;
+	int fail_err; /* -ENOBUFS: it was done, only the answer is lost */
+};
+struct fake_ct_stats {
+	uint64_t lost_told, lost_silent, failed, early_dropped, mute;
+};
+struct fake_ct_fault *fake_ct_fault(struct fake_ct *f);
+const struct fake_ct_stats *fake_ct_stats(const struct fake_ct *f);
+/* Somebody sets nf_conntrack_max; entries above it stay. 0: as it was. */
+void fake_ct_crowd(struct fake_ct *f, uint32_t max);
+/* An entry that was dropped early, each once, the last 64 of them. */
+bool fake_ct_dropped(struct fake_ct *f, struct ct_tuple *out);
+
 /* Moves the clock; entries that expire on the way go in order of expiry, as DESTROY with port id 0. */
 void fake_ct_run(struct fake_ct *f, mono_t now);
 /* When the next entry expires; MONO_NEVER if none. */
@@ -54,8 +72,8 @@ unsigned fake_ct_queued(const struct fake_ct *f);
 unsigned fake_ct_dump(const struct fake_ct *f, uint64_t *cursor, struct ct_event *out, unsigned cap);
 uint32_t fake_ct_count(const struct fake_ct *f);
 uint32_t fake_ct_max(const struct fake_ct *f);
-/* From now on a create by request in a full table pushes out an entry that is not assured, as the kernel's early_drop
- * does with those of a few buckets; how often that happened. */
+/* From now on a new entry in a full table pushes out one that is not assured, as the kernel's early_drop does with those
+ * of a few buckets; how often that happened by request, while nobody had made the table smaller. */
 void fake_ct_early_drop(struct fake_ct *f);
 uint32_t fake_ct_evicted(const struct fake_ct *f);
 
@@ -85,6 +103,9 @@ enum { FAKE_TCP_SYN = 1, FAKE_TCP_ACK = 2, FAKE_TCP_FIN = 4, FAKE_TCP_RST = 8 };
  */
 enum fake_ct_verdict fake_ct_packet(struct fake_ct *f, const struct ct_tuple *t, unsigned tcp_flags,
 				    const struct fake_ct_nat *nat, struct ct_tuple *out);
+
+/* A rule sets the mark of the session that this packet belongs to. */
+void fake_ct_mark(struct fake_ct *f, const struct ct_tuple *t, uint32_t mark);
 
 /* An interface with this address (4 or 16 bytes by l3) went down or lost it: entries that this kernel masqueraded to it
  * go, with port id 0. Injected copies do not carry the mark and stay. */

@@ -93,6 +93,33 @@ enum sim_chan { CHAN_CTL = 0, CHAN_DATA = 1, SIM_CHANS = 2 };
 	X(stored, "sessions written out of a store")                       \
 	X(commit, "stores committed in time")                              \
 	X(kept, "sessions alive after a takeover with a ready standby")    \
+	X(lost_told, "events lost, and told so")                           \
+	X(lost_silent, "events lost silently")                             \
+	X(mute, "sessions born mute")                                      \
+	X(reset, "data connections reset")                                 \
+	X(late, "late frames of an old stream")                            \
+	X(rec_lost, "records lost by their receiver")                      \
+	X(split, "splits")                                                 \
+	X(both, "times with two masters")                                  \
+	X(storm, "restart storms")                                         \
+	X(storm_kill, "restarts in them")                                  \
+	X(storm_empty, "of these with an empty table")                     \
+	X(frozen, "machines frozen")                                       \
+	X(flush_own, "flushes where the role is")                          \
+	X(flush_copy, "flushes where the copies are")                      \
+	X(heard, "entries known 5 s after a loss")                         \
+	X(obeyed, "sessions ended by hand, gone on the peer in 5 s")       \
+	X(back, "copies deleted by hand, back in 5 s")                     \
+	X(made, "entries put in by tools without their NAT bits")          \
+	X(crowd, "tables made too small")                                  \
+	X(early, "entries dropped early")                                  \
+	X(kern_error, "kernel errors")                                     \
+	X(if_down, "interfaces set down")                                  \
+	X(skipped, "sessions that must not be told")                       \
+	X(marked, "sessions with a mark")                                  \
+	X(recounts, "digests counted anew and compared")                   \
+	X(healed_told, "buckets that differed")                            \
+	X(watched, "quiet times watched")                                  \
 	X(steps, "steps")
 
 struct sim_count {
@@ -118,9 +145,11 @@ enum sim_what {
 	IT_IKE,        /* tunnel, ike */
 	IT_OPER,       /* operator: num = enum sim_oper, flag, inst = group */
 	/* to the world */
-	IT_PUMP, /* head of a connection's queue: num = channel, from -> node */
-	IT_DISK, /* epoch reaches the disk */
-	IT_JOB,  /* KERNEL has done its present job */
+	IT_LATE,       /* data of a connection that is over: from -> node, gen, bytes */
+	IT_SYNC_FAULT, /* gen = what, num */
+	IT_PUMP,       /* head of a connection's queue: num = channel, from -> node */
+	IT_DISK,       /* epoch reaches the disk */
+	IT_JOB,        /* KERNEL has done its present job */
 	IT_FAULT,
 	IT_PACKET, /* num = session */
 };
@@ -304,6 +333,7 @@ struct sim_box {
 	bool cable[SIM_SEGS];
 	bool rtnl_due;
 	/* IKE daemon */
+	mono_t frozen_until; /* MONO_ZERO: it runs */
 	bool ike_up;
 	bool ike_sa;
 	uint32_t ike_id;
@@ -340,9 +370,24 @@ struct sim_wire {
 
 /* ---- load ---- */
 
+/* What the policy makes of it; everything but the first must never be told. */
+enum sim_kind {
+	KIND_THROUGH = 0,
+	KIND_LOCAL_ORIGIN,
+	KIND_LOCAL_DEST,
+	KIND_IGNORED,
+	KIND_PROTO_OFF,
+	KIND_NODE_ADDR,
+};
+#define KINDS (KIND_NODE_ADDR + 1)
+
 enum sim_sess_state { SESS_FREE = 0, SESS_OPEN, SESS_CLOSING, SESS_ENDED };
 struct sim_sess {
 	enum sim_sess_state state;
+	enum sim_kind kind;
+	int home;      /* the node whose own session it is; -1: none */
+	uint32_t mark; /* what the rules set with each packet */
+	bool safe;     /* its last packet and answer got through after the world came to rest */
 	uint8_t l4;
 	bool nat, idle, well;      /* well: the last packet and its answer got through */
 	struct ct_tuple orig, out; /* as the client sends it, as the server saw the first packet */
@@ -385,7 +430,7 @@ struct sim {
 	size_t n_heap, cap_heap;
 
 	unsigned n_nodes, n_groups, n_inst;
-	int64_t adv_ns;
+	int64_t adv_ns, lease_ns;
 	struct vrrp_conf conf[SIM_NODES][SIM_INSTS];
 	struct vrrp_vip vips[SIM_INSTS][SIM_VIPS];
 	struct sync_conf sync_conf[SIM_NODES];
@@ -427,6 +472,13 @@ struct sim {
 	mono_t both_since[SIM_NODES][SIM_NODES][SIM_INSTS]; /* two masters that can hear each other */
 	mono_t both_heard[SIM_NODES][SIM_NODES][SIM_INSTS];
 	mono_t fault_at, fault_before; /* the last change of a fault, and the one before */
+
+	int born_at;                  /* node that new sessions go through whatever ARP says; -1: none, -2: any */
+	uint32_t lose_rec[SIM_NODES]; /* records of sessions that this node's SYNC loses, each second one */
+	bool both_now, watch_claims;
+	mono_t watch_until; /* MONO_NEVER: not yet */
+	struct sync_stats watch[SIM_NODES];
+	struct epoch watch_epoch;
 
 	unsigned episodes;
 	bool healing, done;
@@ -480,6 +532,7 @@ int sim_node_of(uint32_t id);
 
 /* sim_kern.c */
 void sim_boot(struct sim *w, unsigned n);
+void sim_ct_end(struct sim *w, unsigned n); /* the conntrack table goes, what it counted stays */
 void sim_net_start(struct sim *w, unsigned n);
 void sim_net_mode(struct sim *w, unsigned n, uint16_t group, enum node_net_mode mode, struct epoch epoch);
 void sim_net_prepare(struct sim *w, unsigned n, uint16_t group);
@@ -511,6 +564,8 @@ struct sim_conn *sim_conn_of(struct sim *w, unsigned a, unsigned b, enum sim_cha
 bool sim_conn_room(struct sim *w, unsigned from, unsigned to, enum sim_chan c);
 void sim_conn_send(struct sim *w, unsigned from, unsigned to, enum sim_chan c, const void *bytes, size_t len);
 void sim_probe(struct sim *w, unsigned n, uint32_t peer);
+/* The connection ends at once: ends is a bit set, 1 = the lower node learns of it, 2 = the higher one. */
+void sim_conn_reset(struct sim *w, unsigned a, unsigned b, enum sim_chan c, unsigned ends);
 int64_t sim_delay(struct sim *w, const struct sim_wire *x);
 
 /* sim_sync.c */
@@ -537,6 +592,13 @@ void sim_load_forget(struct sim *w, unsigned n); /* the machine's table is gone 
 void sim_fault_start(struct sim *w);
 void sim_fault(struct sim *w, struct sim_item *it);
 void sim_fault_revive(struct sim *w); /* whoever stopped in order is started again */
+void sim_fault_boot(struct sim *w, unsigned n);
+void sim_fault_changed(struct sim *w); /* a new fault, or the end of one */
+
+/* sim_fault_sync.c */
+void sim_fault_sync(struct sim *w, unsigned n); /* one episode; n: mostly the node that matters */
+void sim_fault_sync_item(struct sim *w, struct sim_item *it);
+void sim_fault_sync_heal(struct sim *w);
 
 /* sim_group.c */
 void sim_group_tick(struct sim *w);
@@ -568,6 +630,32 @@ void sim_check_tick(struct sim *w);
 void sim_check_heard(struct sim *w, unsigned from, unsigned to, uint16_t inst);
 bool sim_check_one_master(struct sim *w, char *why, size_t cap);
 bool sim_check_tables(struct sim *w, char *why, size_t cap);
+/* Nothing is on its way between two SYNC threads that run and hear each other. */
+bool sim_check_quiet(const struct sim *w, unsigned a, unsigned b);
+const struct sim_sess *sim_check_session(const struct sim *w, const struct ct_tuple *orig);
+
+/* A record as it stands: what `show` makes of it is another matter. */
+struct sim_rec {
+	struct ct_tuple orig, reply;
+	struct flow_version version;
+	bool synced, mine, ending, stored;
+	uint8_t why, err, tcp_state;
+	uint32_t flags, mark;
+};
+bool sim_rec_find(const struct sync *s, const struct ct_tuple *orig, struct sim_rec *out);
+
+/* sim_check_sync.c */
+void sim_check_sync_tick(struct sim *w); /* each 10 ms */
+void sim_check_dropped(struct sim *w);
+void sim_check_sync_second(struct sim *w); /* each second */
+/* Something else than a session that is to be replicated is told, or written. */
+void sim_check_told(struct sim *w, unsigned n, const struct sync_rec *rec);
+void sim_check_touched(struct sim *w, unsigned n, const struct ct_op *op);
+/* Both kernels, entry by entry; dispositions; digests; sessions in use. */
+bool sim_check_kernels(struct sim *w, char *why, size_t cap);
+/* The world is at rest for a second time: what was repaired meanwhile had no cause. */
+void sim_check_watch(struct sim *w);
+void sim_check_watched(struct sim *w);
 
 /* sim_store.c */
 void sim_store_kinds(struct sim *w);

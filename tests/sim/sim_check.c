@@ -75,13 +75,13 @@ static void demand(struct sim *w, unsigned n)
 	bool calm = mono_sub(w->fault_at, w->fault_before) > 15 * NS_PER_SEC &&
 		    mono_sub(w->now, w->fault_at) < 4 * NS_PER_SEC &&
 		    mono_sub(w->fault_at, p->started) > 15 * NS_PER_SEC;
-	if (!calm || w->n_nodes != 2 || w->n_groups != 1 || !p->sync.told.have_all)
+	if (!calm || w->n_nodes != 2 || w->n_groups != 1 || !p->sync.told.have_all || !p->sync.told.equal)
 		return;
 	for (unsigned k = 0; k < SIM_SESS; k++) {
 		struct sim_sess *s = &w->sess[k];
 		bool short_lived = s->l4 == IPPROTO_UDP && s->idle;
-		if (s->state != SESS_OPEN || !s->step || short_lived || !s->well || s->by == (int)n || s->by < 0 ||
-		    s->flushed.ns)
+		if (s->state != SESS_OPEN || s->kind != KIND_THROUGH || !s->step || short_lived || !s->well ||
+		    s->by == (int)n || s->by < 0 || s->flushed.ns)
 			continue;
 		if (mono_sub(w->fault_at, s->opened) > 2 * NS_PER_SEC &&
 		    mono_sub(w->fault_at, s->last) < 20 * NS_PER_SEC &&
@@ -245,7 +245,7 @@ static void check_addrs(struct sim *w, unsigned n, unsigned g)
 
 /* ---- sessions ---- */
 
-static const struct sim_sess *session(const struct sim *w, const struct ct_tuple *orig)
+const struct sim_sess *sim_check_session(const struct sim *w, const struct ct_tuple *orig)
 {
 	for (unsigned k = 0; k < SIM_SESS; k++)
 		if (w->sess[k].state != SESS_FREE && memcmp(&w->sess[k].orig, orig, sizeof(*orig)) == 0)
@@ -257,18 +257,20 @@ static const struct sim_sess *session(const struct sim *w, const struct ct_tuple
 void sim_check_op(struct sim *w, unsigned n, const struct ct_op *op)
 {
 	if (op->type == CT_OP_CREATE) { /* what was seen before is not known to the new entry */
-		struct sim_sess *made = (struct sim_sess *)(uintptr_t)session(w, &op->e.orig);
+		struct sim_sess *made = (struct sim_sess *)(uintptr_t)sim_check_session(w, &op->e.orig);
 		if (made && !fake_ct_find(w->box[n].ct, &op->e.orig, &(struct ct_entry){ 0 }))
 			made->seen[n] = MONO_ZERO;
 		return;
 	}
+	sim_check_touched(w, n, op);
+	sim_check_dropped(w);
 	if (op->type != CT_OP_DELETE || !op->cookie)
 		return;
 	const struct sess *x = sess_at(&w->box[n].p->sync.core->tbl, op->cookie);
 	/* A peer's copy goes back into the store. */
 	if (x && !(x->flags & SESS_GONE) && x->want != SESS_OP_PUT)
 		return;
-	const struct sim_sess *s = session(w, &op->e.orig);
+	const struct sim_sess *s = sim_check_session(w, &op->e.orig);
 	if (!s || !x || x->want == SESS_OP_PUT || s->state != SESS_OPEN || s->by != (int)n)
 		return;
 	if (!s->seen[n].ns || mono_sub(w->now, s->seen[n]) > TRAFFIC_NS)
@@ -297,8 +299,7 @@ void sim_check_op(struct sim *w, unsigned n, const struct ct_op *op)
 	    (double)mono_sub(w->now, s->seen[n]) / 1e9);
 }
 
-/* Nothing is on its way between two SYNC threads that run and hear each other. */
-static bool quiet(const struct sim *w, unsigned a, unsigned b)
+bool sim_check_quiet(const struct sim *w, unsigned a, unsigned b)
 {
 	const struct sim_proc *p = w->box[a].p, *q = w->box[b].p;
 	if (!sim_runs(w, a) || !sim_runs(w, b) || !sim_path(w, a, b))
@@ -312,16 +313,7 @@ static bool quiet(const struct sim *w, unsigned a, unsigned b)
 	       !p->sync.core->owner.muted && !q->sync.core->owner.muted;
 }
 
-/* A record as it stands: what `show` makes of it is another matter. */
-struct rec {
-	struct ct_tuple orig, reply;
-	struct flow_version version;
-	bool synced, mine, ending, stored;
-	uint8_t why, err;
-	uint32_t flags;
-};
-
-static bool rec_of(const struct sync *s, uint32_t id, struct rec *out)
+static bool rec_of(const struct sync *s, uint32_t id, struct sim_rec *out)
 {
 	const struct sess *x = sess_at(&s->tbl, id);
 	if (!x || x->flags & SESS_GONE)
@@ -334,18 +326,20 @@ static bool rec_of(const struct sync *s, uint32_t id, struct rec *out)
 	out->err = x->err;
 	out->flags = x->flags;
 	out->stored = x->list == SESS_LIST_STORE;
+	out->mark = x->mark;
+	out->tcp_state = x->flags & SESS_TCP ? x->tcp_state : 0;
 	out->ending = x->flags & (SESS_DEAD_DEL | SESS_DEAD_EXP | SESS_ASK) || x->list == SESS_LIST_EXPIRY;
 	out->synced = x->why == SYNC_WHY_NONE && out->version.node != 0;
 	return true;
 }
 
-static bool rec_find(const struct sync *s, const struct ct_tuple *orig, struct rec *out)
+bool sim_rec_find(const struct sync *s, const struct ct_tuple *orig, struct sim_rec *out)
 {
 	uint32_t id;
 	return sess_find(&s->tbl, orig, &id) && rec_of(s, id, out);
 }
 
-static bool rec_next(const struct sync *s, struct sess_walk *k, struct rec *out)
+static bool rec_next(const struct sync *s, struct sess_walk *k, struct sim_rec *out)
 {
 	unsigned budget = UINT32_MAX;
 	uint32_t id;
@@ -359,10 +353,11 @@ static bool owners(struct sim *w, unsigned a, unsigned b, char *why, size_t cap)
 {
 	const struct sync *s = w->box[a].p->sync.core, *t = w->box[b].p->sync.core;
 	struct sess_walk k;
-	struct rec x, y;
+	struct sim_rec x, y;
 	sess_walk_start(&k);
 	while (rec_next(s, &k, &x)) {
-		if (!x.synced || !x.mine || x.ending || !rec_find(t, &x.orig, &y) || !y.synced || !y.mine || y.ending)
+		if (!x.synced || !x.mine || x.ending || !sim_rec_find(t, &x.orig, &y) || !y.synced || !y.mine ||
+		    y.ending)
 			continue;
 		snprintf(why, cap, "n%u and n%u both own the session of port %u (%llu.%u/%u and %llu.%u/%u)", a + 1,
 			 b + 1, x.orig.sport, (unsigned long long)x.version.epoch.counter, x.version.epoch.node,
@@ -378,13 +373,13 @@ static void check_owners(struct sim *w)
 	char why[256];
 	for (unsigned a = 0; a < w->n_nodes; a++)
 		for (unsigned b = a + 1; b < w->n_nodes; b++)
-			if (quiet(w, a, b) && !owners(w, a, b, why, sizeof(why)))
+			if (sim_check_quiet(w, a, b) && !owners(w, a, b, why, sizeof(why)))
 				sim_violation(w, "%s", why);
 }
 
 void sim_check_end(struct sim *w, unsigned n, const struct ct_tuple *orig)
 {
-	struct sim_sess *s = (struct sim_sess *)(uintptr_t)session(w, orig);
+	struct sim_sess *s = (struct sim_sess *)(uintptr_t)sim_check_session(w, orig);
 	if (s)
 		s->ended[n] = w->now;
 }
@@ -392,6 +387,7 @@ void sim_check_end(struct sim *w, unsigned n, const struct ct_tuple *orig)
 void sim_check_tick(struct sim *w)
 {
 	sim_group_tick(w);
+	sim_check_sync_tick(w);
 	for (unsigned a = 0; a < w->n_nodes; a++) {
 		for (unsigned b = 0; b < w->n_nodes; b++)
 			for (unsigned i = 0; a != b && i < w->n_inst; i++)
@@ -399,8 +395,10 @@ void sim_check_tick(struct sim *w)
 		for (unsigned g = 0; w->box[a].p && g < w->n_groups; g++)
 			check_addrs(w, a, g);
 	}
-	if (w->now.ns / NS_PER_SEC != (w->now.ns - 10 * NS_PER_MS) / NS_PER_SEC)
-		check_owners(w);
+	if (w->now.ns / NS_PER_SEC == (w->now.ns - 10 * NS_PER_MS) / NS_PER_SEC)
+		return;
+	check_owners(w);
+	sim_check_sync_second(w);
 }
 
 /* ---- after everything was put right ---- */
@@ -444,10 +442,10 @@ bool sim_check_one_master(struct sim *w, char *why, size_t cap)
 	return true;
 }
 
-static const char *differs(const struct sim *w, unsigned a, unsigned b, const struct rec *x, struct rec *y)
+static const char *differs(const struct sim *w, unsigned a, unsigned b, const struct sim_rec *x, struct sim_rec *y)
 {
 	struct ct_entry e, f;
-	if (!rec_find(w->box[b].p->sync.core, &x->orig, y))
+	if (!sim_rec_find(w->box[b].p->sync.core, &x->orig, y))
 		return "is not known there";
 	if (!y->synced)
 		return "is not replicated there";
@@ -465,8 +463,12 @@ static const char *differs(const struct sim *w, unsigned a, unsigned b, const st
 									 : NULL;
 	if (!fake_ct_find(w->box[b].ct, &x->orig, &f))
 		return "is not in the kernel there";
-	if (memcmp(&e.reply, &f.reply, sizeof(e.reply)) != 0)
+	if (memcmp(&e.reply, &f.reply, sizeof(e.reply)) != 0 || (e.status ^ f.status) & (CT_ST_SRC_NAT | CT_ST_DST_NAT))
 		return "is translated otherwise there";
+	if ((e.status ^ f.status) & SYNC_STATUS_STABLE)
+		return "has another status there";
+	if (e.mark != f.mark)
+		return "has another mark there";
 	return e.tcp_state != f.tcp_state ? "has another TCP state there" : NULL;
 }
 
@@ -475,7 +477,7 @@ static bool same(struct sim *w, unsigned a, unsigned b, char *why, size_t cap)
 {
 	const struct sync *s = w->box[a].p->sync.core;
 	struct sess_walk k;
-	struct rec x, y = { 0 };
+	struct sim_rec x, y = { 0 };
 	sess_walk_start(&k);
 	while (rec_next(s, &k, &x)) {
 		const char *what = x.synced && !x.ending ? differs(w, a, b, &x, &y) : NULL;
@@ -500,7 +502,7 @@ bool sim_check_tables(struct sim *w, char *why, size_t cap)
 		for (unsigned b = 0; b < w->n_nodes; b++) {
 			if (a == b)
 				continue;
-			if (!quiet(w, a, b)) {
+			if (!sim_check_quiet(w, a, b)) {
 				const struct sim_proc *p = w->box[a].p, *q = w->box[b].p;
 				const struct sync_peer *x = sync_peer_get(p->sync.core, sim_node_id(b));
 				snprintf(why, cap,
@@ -514,5 +516,5 @@ bool sim_check_tables(struct sim *w, char *why, size_t cap)
 			if (!same(w, a, b, why, cap) || !owners(w, a, b, why, cap))
 				return false;
 		}
-	return true;
+	return sim_check_kernels(w, why, cap);
 }

@@ -239,7 +239,7 @@ static void orderly(struct sim *w, unsigned n)
 }
 
 /* A new fault: what was demanded of sessions before it is demanded no more. */
-static void changed(struct sim *w)
+void sim_fault_changed(struct sim *w)
 {
 	w->fault_before = w->fault_at;
 	w->fault_at = w->now;
@@ -251,6 +251,10 @@ static void changed(struct sim *w)
 static void episode(struct sim *w)
 {
 	unsigned n = victim(w);
+	if (sim_chance(w, 0.4)) {
+		sim_fault_sync(w, n);
+		return;
+	}
 	switch (sim_below(w, 26)) {
 	case 0:
 	case 1:
@@ -331,7 +335,7 @@ static void episode(struct sim *w)
 
 /* ---- and all is well again ---- */
 
-static void boot(struct sim *w, unsigned n)
+void sim_fault_boot(struct sim *w, unsigned n)
 {
 	if (!w->box[n].up)
 		sim_boot(w, n);
@@ -342,13 +346,13 @@ static void boot(struct sim *w, unsigned n)
 void sim_fault_revive(struct sim *w)
 {
 	for (unsigned n = 0; n < w->n_nodes; n++)
-		boot(w, n);
+		sim_fault_boot(w, n);
 }
 
 static void heal(struct sim *w)
 {
 	w->count.heal++;
-	changed(w);
+	sim_fault_changed(w);
 	w->healing = true;
 	w->heal_at = w->check_at = w->now;
 	TRACE(w, "everything is put right");
@@ -358,9 +362,10 @@ static void heal(struct sim *w)
 			w->seg[0].cut[a][b] = w->seg[1].cut[a][b] = w->chan.cut[a][b] = false;
 	for (unsigned k = 0; k < SIM_SESS; k++)
 		w->sess[k].pin = -1;
+	sim_fault_sync_heal(w);
 	for (unsigned n = 0; n < w->n_nodes; n++) {
 		struct sim_box *b = &w->box[n];
-		boot(w, n);
+		sim_fault_boot(w, n);
 		b->rtnl->refuse_n = 0;
 		sim_ike_daemon(w, n, true);
 		for (unsigned s = 0; s < SIM_SEGS; s++)
@@ -378,7 +383,7 @@ void sim_fault(struct sim *w, struct sim_item *it)
 	if (w->healing)
 		return;
 	if (it->gen != F_NEXT || w->episodes)
-		changed(w);
+		sim_fault_changed(w);
 	switch ((enum fault)it->gen) {
 	case F_NEXT:
 		if (w->episodes == 0) {
@@ -397,7 +402,7 @@ void sim_fault(struct sim *w, struct sim_item *it)
 		return;
 	case F_BOOT:
 	case F_RESTART:
-		boot(w, n);
+		sim_fault_boot(w, n);
 		return;
 	case F_UNCUT:
 		w->count.heal++;

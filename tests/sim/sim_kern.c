@@ -17,6 +17,21 @@ static unsigned seg_of(const struct sim *w, uint16_t inst)
 
 /* ---- machines ---- */
 
+void sim_ct_end(struct sim *w, unsigned n)
+{
+	struct sim_box *b = &w->box[n];
+	if (!b->ct)
+		return;
+	const struct fake_ct_stats *st = fake_ct_stats(b->ct);
+	w->count.lost_told += st->lost_told;
+	w->count.lost_silent += st->lost_silent;
+	w->count.kern_error += st->failed;
+	w->count.early += st->early_dropped;
+	w->count.mute += st->mute;
+	fake_ct_free(b->ct);
+	b->ct = NULL;
+}
+
 void sim_boot(struct sim *w, unsigned n)
 {
 	struct sim_box *b = &w->box[n];
@@ -24,8 +39,11 @@ void sim_boot(struct sim *w, unsigned n)
 		b->rtnl = malloc(sizeof(*b->rtnl));
 	require(b->rtnl);
 	fake_rtnl_init(b->rtnl);
-	fake_ct_free(b->ct);
+	sim_ct_end(w, n);
 	b->ct = sim_store_table(w, n);
+	/* What begins before the daemon listens is mute for life, unless the machine's start says otherwise. */
+	fake_ct_sysctl_events(b->ct, sim_chance(w, 0.5) ? 2 : 1);
+	b->frozen_until = MONO_ZERO;
 	b->n_own = 0;
 	b->ike_up = true;
 	b->ike_sa = false;

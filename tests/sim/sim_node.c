@@ -358,6 +358,8 @@ void sim_control(struct sim *w, struct sim_item *it)
 	case IT_OPER:
 		on_oper(w, it);
 		return;
+	case IT_LATE:
+	case IT_SYNC_FAULT:
 	case IT_PUMP:
 	case IT_DISK:
 	case IT_JOB:

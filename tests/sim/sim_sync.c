@@ -53,6 +53,7 @@ void sim_sync_start(struct sim *w, unsigned n)
 	s->hung_until = MONO_ZERO;
 	s->counts_at = s->dump_at = w->now;
 	s->wake_at = mono_add(w->now, NS_PER_MS);
+	fake_ct_sysctl_events(w->box[n].ct, 1);
 	fake_ct_listen(w->box[n].ct, false, true, s->portid);
 	local_addrs(w, n);
 }
@@ -67,6 +68,7 @@ void sim_sync_end(struct sim *w, unsigned n)
 	w->count.old_version += st->refused_version;
 	w->count.expired += st->tx_expired;
 	w->count.records += st->rx_records;
+	w->count.healed_told += st->buckets_resent;
 	while ((it = sim_list_take(&s->rx)) != NULL)
 		sim_item_free(it);
 	for (struct sim_sync_cmd *c = s->cmd_first, *next; c; c = next) {
@@ -241,6 +243,19 @@ static void trace_rec(struct sim *w, unsigned n, unsigned other, const struct sy
 		  rec->version.node, rec->bulk ? ", bulk" : "");
 }
 
+/* What only a digest can find: state and ends. Who owns a flow is said once, and is not lost for the sake of a test. */
+static bool may_lose(const struct sync *core, unsigned from, const struct sync_rec *rec)
+{
+	const struct sync_peer *p = sync_peer_get(core, sim_node_id(from));
+	struct sess *x = rec->full ? sess_find(&core->tbl, &rec->e.orig, NULL)
+				   : sess_at(&core->tbl, handle_get(&p->handles, rec->handle));
+	/* What a bulk does not name is taken for ended. */
+	if ((rec->type != SYNC_REC_SESSION && rec->type != SYNC_REC_DELETE) || rec->bulk)
+		return false;
+	return !x ||
+	       flow_version_cmp(sync_owner_effective(&core->owner, sess_version(&core->tbl, x)), rec->version) == 0;
+}
+
 /* Records about a flow that is known, from before the fence, must change nothing. */
 static void on_record(struct sim *w, unsigned n, unsigned from, const struct sync_rec *rec)
 {
@@ -248,6 +263,10 @@ static void on_record(struct sim *w, unsigned n, unsigned from, const struct syn
 	struct sync_stats before = s->core->stats;
 	bool old = epoch_cmp(rec->epoch, s->fence) < 0;
 	trace_rec(w, n, from, rec, "hears");
+	if (w->lose_rec[n] && may_lose(s->core, from, rec) && w->lose_rec[n]-- % 2) {
+		w->count.rec_lost++;
+		return;
+	}
 	if (rec->type == SYNC_REC_DELETE || rec->type == SYNC_REC_EXPIRED) {
 		const struct sync_peer *p = sync_peer_get(s->core, sim_node_id(from));
 		uint32_t id = rec->full ? 0 : handle_get(&p->handles, rec->handle);
@@ -258,6 +277,8 @@ static void on_record(struct sim *w, unsigned n, unsigned from, const struct syn
 	}
 	sync_on_record(s->core, sim_node_id(from), rec, w->now);
 	const struct sync_stats *now = &s->core->stats;
+	if (now->digests_differ != before.digests_differ)
+		TRACE(w, "n%u finds that its copies differ from n%u's digest", n + 1, from + 1);
 	if (old && (now->rx_updated != before.rx_updated || now->rx_deleted != before.rx_deleted ||
 		    now->rx_expired != before.rx_expired))
 		sim_violation(w, "n%u applied a record of epoch %llu.%u as an update although it was fenced at %llu.%u",
@@ -287,8 +308,10 @@ static void on_data(struct sim *w, unsigned n, struct sim_item *it)
 		stream_begin(w, n, it->from, it->gen);
 		return;
 	}
-	if (!s->active[it->from] || s->active_gen[it->from] != it->gen)
+	if (!s->active[it->from] || s->active_gen[it->from] != it->gen) {
+		w->count.late++;
 		return;
+	}
 	size_t at = 0, used;
 	while (at < it->len) {
 		struct sync_env env;
@@ -325,6 +348,7 @@ static void check_rec(struct sim *w, unsigned n, const struct sync_rec *rec)
 	bool session = rec->type == SYNC_REC_SESSION || rec->type == SYNC_REC_CLAIM;
 	if (session && rec->full && memcmp(rec->e.orig.dst, w->vips[0][0].addr.b, 16) == 0)
 		sim_violation(w, "n%u told a session of the box itself, from port %u", n + 1, rec->e.orig.sport);
+	sim_check_told(w, n, rec);
 	if (rec->type != SYNC_REC_DELETE && rec->type != SYNC_REC_EXPIRED)
 		return;
 	if (s->muted)

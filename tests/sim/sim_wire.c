@@ -163,12 +163,35 @@ struct sim_conn *sim_conn_of(struct sim *w, unsigned a, unsigned b, enum sim_cha
 
 bool sim_path(const struct sim *w, unsigned a, unsigned b)
 {
-	return w->box[a].up && w->box[b].up && !w->chan.cut[a][b] && !w->chan.cut[b][a];
+	return w->box[a].up && w->box[b].up && !w->box[a].frozen_until.ns && !w->box[b].frozen_until.ns &&
+	       !w->chan.cut[a][b] && !w->chan.cut[b][a];
 }
 
 static unsigned side(unsigned n, unsigned other)
 {
 	return n < other ? 0 : 1;
+}
+
+/* What was on its way when a connection ended. TCP throws it away; what a socket had taken in before comes late. */
+static void leave_late(struct sim *w, unsigned a, unsigned b, enum sim_chan c)
+{
+	struct sim_conn *k = sim_conn_of(w, a, b, c);
+	for (unsigned d = 0; c == CHAN_DATA && d < 2; d++) {
+		unsigned lower = a < b ? a : b, higher = a < b ? b : a;
+		int64_t delay = sim_range(w, 1, 400) * NS_PER_MS;
+		for (struct sim_msg *m = k->first[d]; m; m = m->next) {
+			if (!m->len || !w->box[d ? lower : higher].p)
+				continue;
+			struct sim_item *it = sim_item_new(w, IT_LATE, d ? lower : higher);
+			it->from = (uint8_t)(d ? higher : lower);
+			it->gen = k->gen;
+			it->bytes = malloc(m->len);
+			require(it->bytes);
+			memcpy(it->bytes, m->bytes, m->len);
+			it->len = m->len;
+			sim_post(w, it, delay);
+		}
+	}
 }
 
 static void queue_clear(struct sim_conn *k, unsigned dir)
@@ -305,15 +328,32 @@ static void conn_over(struct sim *w, unsigned a, unsigned b, enum sim_chan c)
 	struct sim_conn *k = sim_conn_of(w, a, b, c);
 	if (k->end[0] || k->end[1])
 		return;
+	leave_late(w, a, b, c);
 	k->gen++;
 	queue_clear(k, 0);
 	queue_clear(k, 1);
 	k->bad_since = MONO_NEVER;
 }
 
+void sim_conn_reset(struct sim *w, unsigned a, unsigned b, enum sim_chan c, unsigned ends)
+{
+	struct sim_conn *k = sim_conn_of(w, a, b, c);
+	unsigned lower = a < b ? a : b, higher = a < b ? b : a;
+	if (!k->end[0] && !k->end[1])
+		return;
+	if (ends & 1)
+		end_closed(w, lower, higher, c, false);
+	if (ends & 2)
+		end_closed(w, higher, lower, c, false);
+	conn_over(w, a, b, c);
+	k->retry_ns = 0;
+	k->retry_at = mono_add(w->now, sim_range(w, 0, 40) * NS_PER_MS);
+}
+
 static void conn_open(struct sim *w, unsigned a, unsigned b, enum sim_chan c)
 {
 	struct sim_conn *k = sim_conn_of(w, a, b, c);
+	leave_late(w, a, b, c);
 	k->gen++;
 	queue_clear(k, 0);
 	queue_clear(k, 1);

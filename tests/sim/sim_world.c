@@ -11,6 +11,8 @@
 #define REACH_NS   (2 * NS_PER_SEC)   /* after the last fault: one master by then */
 #define TABLES_NS  (120 * NS_PER_SEC) /* and equal tables by then */
 #define ONE_FOR_NS (3 * NS_PER_SEC)
+#define WATCH_NS   (22 * NS_PER_SEC) /* two sweeps of the kernel's table */
+#define WATCHED    0.25              /* of all seeds */
 
 /* ---- chance: xoshiro256** seeded by splitmix64 ---- */
 
@@ -234,6 +236,12 @@ static void happen(struct sim *w, struct sim_item *it)
 	case IT_FAULT:
 		sim_fault(w, it);
 		break;
+	case IT_SYNC_FAULT:
+		sim_fault_sync_item(w, it);
+		break;
+	case IT_LATE:
+		sim_sync_data(w, it);
+		return;
 	case IT_PACKET:
 		sim_packet(w, it);
 		break;
@@ -316,7 +324,7 @@ static void tick(struct sim *w)
 {
 	w->tick_at = mono_add(w->now, TICK_NS);
 	for (unsigned n = 0; n < w->n_nodes; n++) {
-		if (!w->box[n].up)
+		if (!w->box[n].up || w->box[n].frozen_until.ns)
 			continue;
 		fake_ct_run(w->box[n].ct, w->now);
 		sim_sync_ct(w, n);
@@ -338,7 +346,16 @@ static void healed(struct sim *w)
 	else if (mono_is_never(w->one_since))
 		w->one_since = w->now;
 	bool settled = one && mono_sub(w->now, w->one_since) >= ONE_FOR_NS;
+	if (!mono_is_never(w->watch_until) && mono_before(w->now, w->watch_until))
+		return;
 	if (settled && sim_check_tables(w, why, sizeof(why))) {
+		if (mono_is_never(w->watch_until) && sim_chance(w, WATCHED)) {
+			w->watch_until = mono_add(w->now, WATCH_NS);
+			sim_check_watch(w);
+			return;
+		}
+		if (!mono_is_never(w->watch_until))
+			sim_check_watched(w);
 		w->done = true;
 		return;
 	}
@@ -422,8 +439,13 @@ static void make_sync(struct sim *w, unsigned n)
 		c->nodes[i].n_addrs = 1;
 		c->nodes[i].addrs[0] = addr_v4(10, 9, 0, (uint8_t)(i + 1));
 	}
-	c->protocols = SYNC_PROTO_ALL;
-	c->lease_ns = 300 * NS_PER_SEC;
+	c->protocols = SYNC_PROTO_ALL & ~(1u << SYNC_PROTO_ICMP);
+	c->ignore[c->n_ignore++] = (struct sync_ignore){ .net = addr_v4(198, 51, 100, 64),
+							 .plen = 26,
+							 .protocols = SYNC_PROTO_ALL,
+							 .port_high = UINT16_MAX,
+							 .any_zone = true };
+	c->lease_ns = w->lease_ns;
 	c->entries_max = 1024;
 	c->bulk_rate = 20000;
 	for (unsigned i = 0; i < w->n_inst; i++)
@@ -445,6 +467,8 @@ static void make_world(struct sim *w)
 	if (w->n_groups > 1)
 		make_inst(w, 2, SEG_LAN, 1);
 	sim_vrrp_kinds(w);
+	/* Shorter ones than an operator may set: renewals are many then. */
+	w->lease_ns = (sim_chance(w, 0.4) ? 300 : sim_range(w, 180, 300)) * NS_PER_SEC;
 	for (unsigned n = 0; n < w->n_nodes; n++)
 		make_sync(w, n);
 	sim_store_kinds(w);
@@ -465,7 +489,7 @@ static void free_world(struct sim *w)
 	for (unsigned n = 0; n < w->n_nodes; n++) {
 		if (w->box[n].p)
 			sim_proc_end(w, n, END_MACHINE);
-		fake_ct_free(w->box[n].ct);
+		sim_ct_end(w, n);
 		free(w->box[n].rtnl);
 	}
 	for (unsigned a = 0; a < SIM_NODES; a++)
@@ -490,7 +514,8 @@ bool sim_run(struct sim *w, uint64_t seed, bool trace, uint16_t port)
 	w->port = port;
 	seed_rng(w, seed);
 	w->now = w->tick_at = (mono_t){ 1000 * NS_PER_SEC };
-	w->heal_at = w->check_at = w->one_since = MONO_NEVER;
+	w->heal_at = w->check_at = w->one_since = w->watch_until = MONO_NEVER;
+	w->born_at = -1;
 	make_world(w);
 	for (unsigned a = 0; a < SIM_NODES; a++) {
 		for (unsigned b = 0; b < SIM_NODES; b++) {
