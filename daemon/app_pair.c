@@ -17,7 +17,7 @@
 #include "daemon/show.h"
 #include "sync/peer_hello.h"
 
-enum { WAITING_MAX = 8, ASKS_PER_S = 1000, LINES_MAX = 8 };
+enum { WAITING_MAX = 8, ASKS_PER_S = 1000 };
 #define SETTLE_NS   (3 * NS_PER_SEC)  /* from the channel's coming up to the first check by itself */
 #define PERIOD_NS   (60 * NS_PER_SEC) /* between checks by itself */
 #define PROGRESS_NS (8 * NS_PER_SEC)  /* the peer has said nothing for so long: the check ends */
@@ -57,8 +57,7 @@ struct pair_peer {
 	mono_t next; /* the next check by itself; MONO_NEVER: none */
 	unsigned asks;
 	mono_t asks_until;
-	uint64_t told[PAIR_FINDINGS_MAX];
-	unsigned n_told;
+	struct pair_told told;
 };
 
 struct waiting {
@@ -183,52 +182,6 @@ static void __attribute__((format(printf, 3, 4))) check_fail(struct pair *p, str
 	check_end(p, pp);
 }
 
-static uint64_t finding_hash(const struct pair_finding *f)
-{
-	const char *const part[] = { f->key, f->ours, f->theirs };
-	uint64_t h = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
-	for (unsigned i = 0; i < 3; i++)
-		for (const char *c = part[i];; c++) {
-			h = (h ^ (uint8_t)*c) * UINT64_C(0x100000001b3);
-			if (!*c)
-				break;
-		}
-	return h;
-}
-
-static bool told_before(const struct pair_peer *pp, uint64_t h)
-{
-	for (unsigned i = 0; i < pp->n_told; i++)
-		if (pp->told[i] == h)
-			return true;
-	return false;
-}
-
-/* What was found by itself goes to the log, once for as long as it stays as it is. */
-static void tell(struct app *a, struct pair_peer *pp, const struct pair_result *r)
-{
-	uint64_t now[PAIR_FINDINGS_MAX] = { 0 };
-	unsigned n = 0, lines = 0, held = 0;
-	const char *name = show_node_name(a, pp->node);
-	for (unsigned i = 0; i < r->n; i++) {
-		const struct pair_finding *f = &r->finding[i];
-		if (f->grade == PAIR_NOTE)
-			continue;
-		now[n] = finding_hash(f);
-		if (!told_before(pp, now[n]) && lines++ < LINES_MAX)
-			log_warn(LOG_SYNC, "%s differs from node %s: %s: '%s' here, '%s' there: %s; %s", f->key, name,
-				 f->what, f->ours, f->theirs, f->consequence, f->fix);
-		n++;
-	}
-	held = lines > LINES_MAX ? lines - LINES_MAX : 0;
-	if (held > 0)
-		log_warn(LOG_SYNC, "and %u more differences from node %s: show pair lists them", held, name);
-	if (n == 0 && pp->n_told > 0)
-		log_notice(LOG_SYNC, "node %s and this one differ in nothing that matters any more", name);
-	memcpy(pp->told, now, n * sizeof(now[0]));
-	pp->n_told = n;
-}
-
 struct compare {
 	struct app *a;
 	uint32_t node, id;
@@ -269,7 +222,7 @@ static void compared(struct kt_job *job)
 				    pair_facts_find(&b->facts[1], "sessions.counted");
 		pp->error[0] = '\0';
 		if (!sessions)
-			tell(p->a, pp, &b->result);
+			pair_tell(p->a, pp->node, &pp->told, &b->result);
 		check_end(p, pp);
 	}
 }

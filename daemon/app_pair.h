@@ -56,6 +56,14 @@ void app_pair_reload(struct app *a);
 /* `show pair`: CTL_OK with *reply, CTL_LATER, or a code with req->message. */
 int app_pair_show(struct app *a, struct ctl_request *req, json_t **reply);
 
+/* app_pair_tell.c: what was in the log last time. */
+struct pair_told {
+	uint64_t hash[PAIR_FINDINGS_MAX];
+	unsigned n;
+};
+/* Logs what matters and is new. */
+void pair_tell(const struct app *a, uint32_t node, struct pair_told *was, const struct pair_result *r);
+
 /* show_pair.c */
 json_t *show_pair(struct app *a, const struct pair_view *view, unsigned n, bool detail);
 

@@ -218,14 +218,18 @@ static void nat_of(struct check *c, const struct pair_facts *f, bool mine)
 	}
 }
 
-/* More sessions on one node than the other one's table takes: 85 % of it, the rest is for its own. */
+/* More sessions on one node than the other one's table takes, or than it writes there as copies. */
 static void room_of(struct check *c, const struct pair_facts *f, const struct pair_facts *other, bool mine)
 {
-	long long count, max;
+	long long count, max, mark;
 	const char *text = pair_facts_find(f, "table.count");
-	if (pair_number(text, &count) == 0 &&
-	    pair_number(pair_facts_find(other, "sysctl.nf_conntrack_max"), &max) == 0 && count > max / 20 * 17)
+	if (pair_number(text, &count) < 0 || pair_number(pair_facts_find(other, "sysctl.nf_conntrack_max"), &max) < 0)
+		return;
+	if (count > max)
 		one_node(c, mine, &pair_rule_room, "table.count", text);
+	else if (pair_number(pair_facts_find(other, "table.high_water"), &mark) == 0 && mark > 0 &&
+		 count * 100 > max * mark)
+		one_node(c, mine, &pair_rule_mark, "table.count", text);
 }
 
 /* Zones or helpers that sessions of one node use and the other one lacks. */

@@ -134,6 +134,7 @@ static void put_link(struct pair_text *t, unsigned i, const struct sync_facts_li
 static void put_sync(struct pair_text *t, const struct app *a, const struct sync_self *f)
 {
 	pair_text_put(t, "zones.support", "%s", f->zones == 1 ? "yes" : f->zones == 0 ? "no" : PAIR_UNKNOWN);
+	pair_text_put(t, "table.high_water", "%u", a->cfg->sync.high_water);
 	if (f->table_max)
 		pair_text_put(t, "table.count", "%u", f->table_count);
 	for (unsigned i = 0; i < f->n_links; i++)

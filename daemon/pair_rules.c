@@ -10,11 +10,11 @@
 
 const struct pair_rule_row pair_rules[] = {
 	/* settings of the kernel */
-	SYSCTL("nf_conntrack_max", PAIR_WARNING, "size of the conntrack table",
-	       "the node with the smaller table keeps no copies beyond 85 % of it: sessions above that break when it "
-	       "takes "
-	       "over",
-	       "set net.netfilter.nf_conntrack_max to the larger value on both nodes"),
+	SYSCTL(
+	    "nf_conntrack_max", PAIR_WARNING, "size of the conntrack table",
+	    "in the node with the smaller table copies above its high-water mark wait outside of the kernel; what does "
+	    "not fit when it takes over breaks",
+	    "set net.netfilter.nf_conntrack_max to the larger value on both nodes"),
 	{ "sysctl.nf_conntrack_buckets", PAIR_RATIO, PAIR_WARNING, "hash buckets of the conntrack table",
 	  "the node with fewer buckets walks longer chains for each packet and refuses entries where a chain is full",
 	  "set net.netfilter.nf_conntrack_buckets to the larger value on both nodes" },
@@ -122,6 +122,16 @@ const struct pair_rule_row pair_rules[] = {
 	  "one node replicates nothing: its sessions break when the other takes over", SAME_CONF },
 	{ "conf.sync.lease", PAIR_EQUAL, PAIR_NOTE, "life of a copy between renewals (lease)",
 	  "copies of sessions without traffic live longer on one node", SAME_CONF },
+	{ "conf.sync.min_age*", PAIR_EQUAL, PAIR_WARNING, "age from which sessions are replicated",
+	  "young sessions survive a takeover in one direction only", SAME_CONF },
+	{ "conf.sync.tcp_states", PAIR_EQUAL, PAIR_WARNING, "TCP states from which sessions are replicated",
+	  "young TCP sessions survive a takeover in one direction only", SAME_CONF },
+	{ "conf.sync.strict_window_after", PAIR_EQUAL, PAIR_WARNING, "strict TCP windows after a takeover",
+	  "sequence numbers of sessions that were taken over are checked again by one node only", SAME_CONF },
+	{ "conf.sync.high_water", PAIR_EQUAL, PAIR_WARNING, "share of the kernel's table for copies (high_water)",
+	  "a takeover by the node with the lower mark has to write more copies first and takes longer", SAME_CONF },
+	{ "conf.sync.peer_sessions_max", PAIR_EQUAL, PAIR_WARNING, "copies kept for one peer (peer_sessions_max)",
+	  "the node with the lower limit refuses copies above it: those sessions break when it takes over", SAME_CONF },
 	{ "conf.sync.sessions_max", PAIR_EQUAL, PAIR_WARNING, "limit of the session table (sessions_max)",
 	  "the node with the lower limit refuses copies above it: those sessions break when it takes over", SAME_CONF },
 	{ "conf.sync.*", PAIR_EQUAL, PAIR_NOTE, "a setting of replication", "replication runs differently on the nodes",
@@ -175,9 +185,17 @@ const struct pair_rule_row pair_rule_nat_group = {
 const struct pair_rule_row pair_rule_room = { "table.count",
 					      PAIR_SHOW,
 					      PAIR_DANGER,
-					      "more sessions than the other node's table takes as copies",
-					      "those above 85 % of its nf_conntrack_max break when it takes over",
+					      "more sessions than fit into the other node's table",
+					      "the rest of them breaks when it takes over",
 					      "raise net.netfilter.nf_conntrack_max there" };
+const struct pair_rule_row pair_rule_mark = {
+	"table.count",
+	PAIR_SHOW,
+	PAIR_WARNING,
+	"more sessions than the other node writes into its table as copies",
+	"the rest waits in its daemon: a takeover writes it first and takes longer",
+	"raise net.netfilter.nf_conntrack_max or sync.high_water there"
+};
 const struct pair_rule_row pair_rule_zones = { "zones.used",
 					       PAIR_SHOW,
 					       PAIR_DANGER,

@@ -30,7 +30,8 @@ extern const struct pair_rule_row pair_rules[];
 extern const unsigned pair_rules_n;
 
 /* Checks that look at more than one fact. */
-extern const struct pair_rule_row pair_rule_nat_node, pair_rule_nat_group, pair_rule_room, pair_rule_zones,
-    pair_rule_helper, pair_rule_events, pair_rule_path, pair_rule_frames, pair_rule_section, pair_rule_clock;
+extern const struct pair_rule_row pair_rule_nat_node, pair_rule_nat_group, pair_rule_room, pair_rule_mark,
+    pair_rule_zones, pair_rule_helper, pair_rule_events, pair_rule_path, pair_rule_frames, pair_rule_section,
+    pair_rule_clock;
 
 #endif

@@ -161,9 +161,12 @@ static const struct {
 	{ "nat[192.0.2.1]=5 sessions, virtual, group node, BACKUP\n", "", "nat[192.0.2.1]", PAIR_DANGER },
 	{ "nat[2001:db8::1]=5 sessions, virtual, group edge, FAULT\n", "", "nat[2001:db8::1]", PAIR_DANGER },
 	{ "nat[192.0.2.99]=5 sessions, other\n", "", NULL, PAIR_NOTE },
-	/* room for copies: 85 % */
-	{ "table.count=850\n", "sysctl.nf_conntrack_max=1000\n", NULL, PAIR_NOTE },
-	{ "table.count=851\n", "sysctl.nf_conntrack_max=1000\n", "table.count", PAIR_DANGER },
+	/* room for copies */
+	{ "table.count=1000\n", "sysctl.nf_conntrack_max=1000\n", NULL, PAIR_NOTE },
+	{ "table.count=1001\n", "sysctl.nf_conntrack_max=1000\n", "table.count", PAIR_DANGER },
+	{ "table.count=850\n", "sysctl.nf_conntrack_max=1000\ntable.high_water=85\n", NULL, PAIR_NOTE },
+	{ "table.count=851\n", "sysctl.nf_conntrack_max=1000\ntable.high_water=85\n", "table.count", PAIR_WARNING },
+	{ "table.count=851\n", "sysctl.nf_conntrack_max=1000\ntable.high_water=0\n", NULL, PAIR_NOTE },
 	{ "table.count=851\n", "sysctl.nf_conntrack_max=" PAIR_UNKNOWN "\n", NULL, PAIR_NOTE },
 	/* zones and helpers in use */
 	{ "zones.used=7 9\n", "zones.support=no\n", "zones.used", PAIR_DANGER },
