@@ -3,7 +3,8 @@
  *
  *   labflow udp INTERFACE ROUTER-MAC RATE SECONDS [FIRST]  one datagram of each of RATE new flows per second
  *   labflow sink PORT                                      takes what TCP connections bring
- *   labflow push IP PORT SECONDS [MBYTE-PER-S]             one TCP stream: bytes per 100 ms
+ *   labflow push IP PORT SECONDS                           one TCP stream as fast as it goes: bytes per 100 ms
+ *   labflow plain INTERFACE                                no segmentation below TCP: packets as they are on a wire
  *   labflow timer PERIOD-MS SECONDS [fifo]                 how late a thread like that of VRRP wakes up
  *
  * Flow n goes from 10.50.0.1 + n / 50000, port 10000 + n % 50000, to 203.0.113.77, port 7000. One line of JSON each;
@@ -12,7 +13,9 @@
 #define _GNU_SOURCE 1 /* sendmmsg */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/ethtool.h>
 #include <linux/if_packet.h>
+#include <linux/sockios.h>
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <poll.h>
@@ -174,7 +177,7 @@ static int cmd_sink(unsigned port)
 	}
 }
 
-static int cmd_push(const char *ip, unsigned port, double seconds, unsigned pace)
+static int cmd_push(const char *ip, unsigned port, double seconds)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
 	static uint64_t slots[SLOTS_MAX];
@@ -183,10 +186,7 @@ static int cmd_push(const char *ip, unsigned port, double seconds, unsigned pace
 	int64_t t0, until;
 	size_t used = 0;
 
-	pace *= 1000000;
 	signal(SIGPIPE, SIG_IGN);
-	if (pace)
-		setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &pace, sizeof(pace));
 	if (inet_pton(AF_INET, ip, &to.sin_addr) != 1 || connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0)
 		fail(ip);
 	t0 = now_ns();
@@ -210,6 +210,22 @@ static int cmd_push(const char *ip, unsigned port, double seconds, unsigned pace
 	for (size_t i = 0; i < used; i++)
 		printf("%s%llu", i ? ", " : "", (unsigned long long)slots[i]);
 	printf("]}\n");
+	return 0;
+}
+
+/* Packets of 64 KiB, which TCP makes where the interface cuts them, hide what window checks do to a flow. */
+static int cmd_plain(const char *interface)
+{
+	static const unsigned offs[] = { ETHTOOL_STSO, ETHTOOL_SGSO };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct ethtool_value v = { .cmd = offs[i] };
+		struct ifreq ifr = { .ifr_data = (char *)&v };
+		snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", interface);
+		if (ioctl(fd, SIOCETHTOOL, &ifr) != 0)
+			fail(interface);
+	}
 	return 0;
 }
 
@@ -261,10 +277,11 @@ int main(int argc, char **argv)
 	if (strcmp(cmd, "sink") == 0)
 		return cmd_sink((unsigned)atoi(argv[2]));
 	if (strcmp(cmd, "push") == 0 && argc > 4)
-		return cmd_push(argv[2], (unsigned)atoi(argv[3]), atof(argv[4]),
-				argc > 5 ? (unsigned)atoi(argv[5]) : 0);
+		return cmd_push(argv[2], (unsigned)atoi(argv[3]), atof(argv[4]));
+	if (strcmp(cmd, "plain") == 0)
+		return cmd_plain(argv[2]);
 	if (strcmp(cmd, "timer") == 0 && argc > 3)
 		return cmd_timer(atof(argv[2]), atof(argv[3]), argc > 4 && strcmp(argv[4], "fifo") == 0);
-	fprintf(stderr, "usage: labflow udp|sink|push|timer ... (see tests/lab/flow.c)\n");
+	fprintf(stderr, "usage: labflow udp|sink|push|plain|timer ... (see tests/lab/flow.c)\n");
 	return 2;
 }
