@@ -17,6 +17,7 @@
 #include "sync/sync_run.h"
 
 #define EXPLAIN_NS NS_PER_SEC /* for a peer's answer */
+enum { WALK_CHUNK = 64, WALK_PASSES = 16 };
 
 struct explain_job {
 	struct sync_run *run;
@@ -26,6 +27,8 @@ struct explain_job {
 	struct loop_timer *timer;
 	struct explain_in in;
 	uint32_t ask[SYNC_NODES_MAX]; /* 0: not asked, or answered */
+	bool walking, walked;
+	struct sess_walk walk;
 };
 
 /* The entry that any of these names finds. 0, -ENOENT, or -errno. Past the core: nothing is concluded from it there. */
@@ -190,6 +193,28 @@ static void job_free(struct explain_job *j)
 	free(j);
 }
 
+/* The table finds by original tuples only. What no kernel has may stand in it by another name: a copy that waits in the
+ * store, or was refused. */
+static bool walk_some(struct explain_job *j)
+{
+	static struct sync_view view[WALK_CHUNK]; /* SYNC thread only */
+	struct ct_tuple form[EXPLAIN_FORMS];
+	unsigned n_forms = explain_forms(&j->in.asked, form);
+
+	for (unsigned pass = 0; pass < WALK_PASSES && j->walk.active; pass++) {
+		unsigned n = sync_view(j->run->core, &j->walk, view, WALK_CHUNK, clock_mono());
+		for (unsigned i = 0; i < n * n_forms; i++) {
+			const struct ct_entry *e = &view[i / n_forms].e;
+			if (!ct_tuple_equal(&form[i % n_forms], &e->reply))
+				continue;
+			gather(j->run, &e->orig, &j->in.nodes[0].f);
+			j->walk.active = false;
+			break;
+		}
+	}
+	return !j->walk.active;
+}
+
 static void job_finish(struct explain_job *j)
 {
 	struct explain_in *in = &j->in;
@@ -201,6 +226,12 @@ static void job_finish(struct explain_job *j)
 		if (in->nodes[i].state == EXPLAIN_ANSWERED && in->nodes[i].f.flags & SYNC_FACT_TUPLES &&
 		    !(in->nodes[0].f.flags & SYNC_FACT_TUPLES))
 			gather(j->run, &in->nodes[i].f.orig, &in->nodes[0].f);
+	}
+	if (!(in->nodes[0].f.flags & SYNC_FACT_TUPLES) && j->run->core && !j->walked) {
+		j->walking = true;
+		sess_walk_start(&j->walk);
+		loop_timer_set(j->timer, clock_mono());
+		return;
 	}
 	client_send(j->run, j->fd, j->client_id, answer_json(in));
 	j->fd = -1;
@@ -217,6 +248,8 @@ static bool job_waits(const struct explain_job *j)
 
 static void job_step(struct explain_job *j)
 {
+	if (j->walking)
+		return;
 	for (unsigned i = 1; i < j->in.n; i++) {
 		struct explain_node *n = &j->in.nodes[i];
 		if (j->ask[i] == 0)
@@ -242,8 +275,16 @@ static void job_step(struct explain_job *j)
 
 static void on_timeout(void *arg, mono_t deadline)
 {
+	struct explain_job *j = arg;
+
 	(void)deadline;
-	job_finish(arg);
+	if (j->walking && !walk_some(j)) {
+		loop_timer_set(j->timer, clock_mono());
+		return;
+	}
+	j->walked = j->walking;
+	j->walking = false;
+	job_finish(j);
 }
 
 static void add_node(struct explain_job *j, uint32_t id, enum explain_peer_state state, const char *text)

@@ -55,17 +55,18 @@ enum sync_rec_type {
 
 /* What a node knows of one session: the answer to ASK, and its half of `explain session`. */
 enum {
-	SYNC_FACT_KERNEL = 1 << 0, /* its kernel has it: status, left_s, tcp_state are the kernel's own */
-	SYNC_FACT_TABLE = 1 << 1,  /* its session table has it: word, err, version, table_left_s */
-	SYNC_FACT_TUPLES = 1 << 2, /* orig and reply are known */
-	SYNC_FACT_MINE = 1 << 3,   /* the flow is this node's */
-	SYNC_FACT_UNREAD = 1 << 4, /* the kernel could not be asked: kernel_err */
-	SYNC_FACT_JUDGED = 1 << 5, /* in the kernel only: word says what the policy makes of it */
-	SYNC_FACT_LEASED = 1 << 6, /* its timer is a lease that this node gave */
-	SYNC_FACT_OFF = 1 << 7,    /* this node replicates nothing */
-	SYNC_FACT_SERVES = 1 << 8, /* this node is master of a group */
-	SYNC_FACT_HELPER = 1 << 9, /* it names a helper */
-	SYNC_FACT_ALL = (1 << 10) - 1,
+	SYNC_FACT_KERNEL = 1 << 0,   /* its kernel has it: status, left_s, tcp_state are the kernel's own */
+	SYNC_FACT_TABLE = 1 << 1,    /* its session table has it: word, err, version, table_left_s */
+	SYNC_FACT_TUPLES = 1 << 2,   /* orig and reply are known */
+	SYNC_FACT_MINE = 1 << 3,     /* the flow is this node's */
+	SYNC_FACT_UNREAD = 1 << 4,   /* the kernel could not be asked: kernel_err */
+	SYNC_FACT_JUDGED = 1 << 5,   /* in the kernel only: word says what the policy makes of it */
+	SYNC_FACT_LEASED = 1 << 6,   /* its timer is a lease that this node gave */
+	SYNC_FACT_OFF = 1 << 7,      /* this node replicates nothing */
+	SYNC_FACT_SERVES = 1 << 8,   /* this node is master of a group */
+	SYNC_FACT_HELPER = 1 << 9,   /* it names a helper */
+	SYNC_FACT_REFUSED = 1 << 10, /* its own kernel refuses it */
+	SYNC_FACT_ALL = (1 << 11) - 1,
 };
 
 /* Why an address is no stranger's. */

@@ -270,6 +270,7 @@ static void from_table(const struct sync *s, const struct sync_view *v, struct f
 	f->flags |= v->mine ? SYNC_FACT_MINE : 0;
 	f->flags |= v->e.has & CT_HAS_HELPER ? SYNC_FACT_HELPER : 0;
 	f->flags |= fl.x->flags & SESS_LEASED ? SYNC_FACT_LEASED : 0;
+	f->flags |= fl.x->flags & SESS_REFUSED ? SYNC_FACT_REFUSED : 0;
 	f->version = v->version;
 	f->table_left_s = v->remaining_s;
 	f->err = (uint8_t)v->err;

@@ -360,13 +360,13 @@ static void say_nowhere(const struct explain_in *in, struct explain_out *o)
 	say(o, "nowhere", text, change);
 }
 
-/* The node whose kernel refuses what another one holds for its own, NULL: none. */
+/* The node whose kernel refuses what another one holds for its own, or what it has taken over. NULL: none. */
 static const struct explain_node *refusing(const struct explain_in *in)
 {
 	for (unsigned i = 0; i < in->n; i++) {
 		const struct explain_node *n = &in->nodes[i];
-		if (has(n, SYNC_FACT_TABLE) && !(n->f.flags & SYNC_FACT_MINE) &&
-		    explain_why_of(n->f.word) == SYNC_WHY_FAILED)
+		bool here = !(n->f.flags & SYNC_FACT_MINE) || n->f.flags & SYNC_FACT_REFUSED;
+		if (has(n, SYNC_FACT_TABLE) && here && explain_why_of(n->f.word) == SYNC_WHY_FAILED)
 			return n;
 	}
 	return NULL;

@@ -149,6 +149,13 @@ def test_rules_and_refusals_are_named(lab, strict):
     assert "fw-b" in said["text"] and "disjoint" in said["change"], said
     assert verdict(strict["fw-b"], lan + ":50000", SERVER + ":7077", "tcp")["code"] == "collision"
 
+    # By the translated name, on the router that has it in no kernel and gets no answer.
+    strict["fw-a"].signal(signal.SIGSTOP)
+    found = explain(strict["fw-b"], SERVER + ":7077", "203.0.113.1:50000", "tcp")
+    strict["fw-a"].signal(signal.SIGCONT)
+    assert found["nodes"][1]["state"] == "silent" and found["session"], found
+    wait_for("one master", lambda: sum(d.has_vips() for d in strict.values()) == 1, 5, 0.05)
+
     # A peer that hangs is waited for, and named.
     strict["fw-b"].signal(signal.SIGSTOP)
     begin = now_ns()

@@ -248,6 +248,13 @@ START_TEST(test_verdict_of_refusals)
 	ck_assert_msg(strstr(o.verdict, refusals[_i].part) != NULL, "%s", o.verdict);
 	ck_assert_ptr_null(strstr(o.change, "{}"));
 
+	/* Taken over since: it is this node's own, and its own kernel that refuses. */
+	in.nodes[0].f.flags = 0;
+	in.nodes[1].f.flags |= SYNC_FACT_MINE | SYNC_FACT_REFUSED;
+	explain_build(&in, &o);
+	ck_assert_str_eq(o.code, refusals[_i].code);
+	ck_assert_ptr_nonnull(strstr(o.verdict, "fw-b refused it"));
+
 	in = two(EXPLAIN_SILENT);
 	know(&in.nodes[0], OWN | refusals[_i].helper, SYNC_WHY_FAILED);
 	in.nodes[0].f.err = (uint8_t)refusals[_i].err;
