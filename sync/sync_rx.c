@@ -106,9 +106,13 @@ static bool refuse_local(struct sync *s, struct sync_peer *p, struct flow f, con
 	if (known && f.x->why == SYNC_WHY_NONE && flow_mine(s, f))
 		return true;
 	if (!known) {
-		f = flow_new(s, &rec->e.orig);
-		if (!f.x)
+		/* The answer waits in a record until the peer reads it: not more of them than of copies. */
+		if (limit_copy(s, p))
+			f = flow_new(s, &rec->e.orig);
+		if (!f.x) {
+			limit_refused(s, p, &rec->e.orig);
 			return true;
+		}
 		flow_merge(s, f, &rec->e, false);
 		flow_judge(s, f);
 	}

@@ -211,6 +211,23 @@ START_TEST(a_quota_for_each_peer)
 }
 END_TEST
 
+/* Sessions of the box itself, told by a peer that reads no answer: each answer waits in a record, and there is an end. */
+START_TEST(answers_that_nobody_reads_leave_room)
+{
+	r->n[A].cut = true;
+	for (unsigned i = 0; i < 200; i++) {
+		struct ct_entry e = between(0);
+		e.orig.sport = e.reply.dport = (uint16_t)(1000 + i);
+		struct sync_rec rec = forged(SYNC_REC_SESSION, &e, 100 + i);
+		sync_on_record(s, 1, &rec, r->now);
+	}
+	ck_assert_uint_eq(sess_count(&s->tbl), 60);
+	ck_assert_uint_eq(s->stats.refused_local, 200);
+	ck_assert_uint_eq(s->rejected[SYNC_REJ_PEER_FULL], 140);
+	ck_assert_uint_eq(r->n[B].ops[CT_OP_CREATE], 0);
+}
+END_TEST
+
 /* Handles far apart would cost a page each: there are so many pages, and the sessions are kept all the same. */
 START_TEST(handles_far_apart_cost_little)
 {
@@ -296,6 +313,7 @@ int main(void)
 	tcase_add_checked_fixture(m, small, teardown);
 	tcase_add_test(m, a_peer_leaves_room_for_own_sessions);
 	tcase_add_test(m, a_quota_for_each_peer);
+	tcase_add_test(m, answers_that_nobody_reads_leave_room);
 	suite_add_tcase(su, m);
 	SRunner *sr = srunner_create(su);
 	srunner_run_all(sr, CK_NORMAL);
