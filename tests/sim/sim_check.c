@@ -33,9 +33,10 @@ void sim_check_before(struct sim *w, unsigned n, const struct node_ev *ev)
 	bool fenced = ev->report->type == SYNC_REP_FENCED || ev->report->type == SYNC_REP_APPLIED;
 	for (unsigned g = 0; fenced && g < w->n_groups; g++) { /* a fence holds for every lower epoch as well */
 		int cmp = epoch_cmp(p->group[g].role.epoch, ev->report->epoch);
+		bool fresh = epoch_cmp(p->sg[g].fenced, p->group[g].role.epoch) != 0;
 		if (ev->report->type == SYNC_REP_FENCED ? cmp <= 0 : cmp == 0)
 			p->sg[g].fenced = p->group[g].role.epoch;
-		if (ev->report->storing && epoch_cmp(p->sg[g].fenced, p->group[g].role.epoch) == 0) {
+		if (fresh && ev->report->storing && epoch_cmp(p->sg[g].fenced, p->group[g].role.epoch) == 0) {
 			p->sg[g].storing = p->group[g].role.epoch;
 			p->sg[g].storing_at = w->now;
 		}
@@ -146,7 +147,7 @@ static void check_net_up(struct sim *w, unsigned n, const struct node_act *act)
 		return;
 	}
 	bool stores = epoch_cmp(sg->storing, r->epoch) == 0 && epoch_cmp(sg->stored, r->epoch) != 0;
-	if (stores && mono_sub(w->now, sg->storing_at) < ROLE_STORE_NS)
+	if (stores && !r->sync_late && mono_sub(w->now, sg->storing_at) < ROLE_STORE_NS)
 		sim_violation(w, "n%u sets addresses of group %u before its store is in the kernel", n + 1, act->group);
 	if (!r->has_sync || r->sync_late || epoch_cmp(sg->fenced, r->epoch) == 0)
 		return;
