@@ -467,6 +467,9 @@ void flow_to_expiry(struct sync *s, struct flow f, mono_t now)
 
 void flow_in_kernel(struct sync *s, struct flow f)
 {
+	/* Refused as a copy, and made by packets since. */
+	if (!(f.x->flags & (SESS_KERN | SESS_GONE)) && f.x->flags & SESS_REFUSED)
+		flow_refused(s, f, 0);
 	f.x->flags |= SESS_KERN;
 	if (f.x->list == SESS_LIST_STORE)
 		store_remove(s, f);

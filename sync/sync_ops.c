@@ -355,7 +355,11 @@ static void put_result(struct sync *s, struct flow f, int err, mono_t now)
 		else
 			chain(s, f, SESS_OP_PUT);
 	} else if (!created && err == -EBUSY && !(f.x->flags & (SESS_GONE | SESS_REPLACE))) {
-		/* Its packets came here once and set bits that nobody can take away: a new entry in its place. */
+		/* The entry has bits that only packets set and nobody can take away: a new one in its place. The timer, which
+		 * would tell when they passed here, was overwritten before they were looked at
+		 * (ctnetlink_change_conntrack). */
+		if (!flow_mine(s, f))
+			f.x->evidence_s = sync_sec(s, now);
 		f.x->flags |= SESS_REPLACE;
 		chain(s, f, SESS_OP_PUT);
 	} else {
@@ -363,10 +367,6 @@ static void put_result(struct sync *s, struct flow f, int err, mono_t now)
 			s->stats.op_create_failed++;
 		else
 			s->stats.op_update_failed++;
-		/* The entry has bits that only packets set, and they stay; the timer, which would tell when they passed here,
-		 * was overwritten before they were looked at (ctnetlink_change_conntrack). */
-		if (!created && err == -EBUSY && !(f.x->flags & SESS_GONE) && !flow_mine(s, f))
-			f.x->evidence_s = sync_sec(s, now);
 		f.x->flags &= ~SESS_FLIP;
 		failed(s, f, err, now);
 	}
