@@ -398,6 +398,8 @@ static void check_back(struct sim *w, unsigned n, uint64_t mask, mono_t at)
 		if (!(mask >> k & 1) || s->flushed.ns != at.ns || !fake_ct_find(w->box[owner].ct, &s->orig, &e) ||
 		    !sim_rec_find(w->box[owner].p->sync.core, &s->orig, &rec) || !rec.synced || !rec.mine || rec.ending)
 			continue;
+		if (sim_rec_find(w->box[n].p->sync.core, &s->orig, &rec) && rec.stored)
+			continue; /* a warm one keeps it for itself */
 		if (!fake_ct_find(w->box[n].ct, &s->orig, &e))
 			sim_violation(w, "n%u: the copy of port %u was deleted by hand and is not back after %lld s",
 				      n + 1, s->orig.sport, (long long)(BACK_NS / NS_PER_SEC));
