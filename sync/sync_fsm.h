@@ -270,7 +270,7 @@ struct sync {
 	mono_t retry_at;
 	int64_t retry_ns;
 	/* sweep */
-	bool sweeping, sweep_parity, sweep_hurry, sweep_again, sweep_twice;
+	bool sweeping, sweep_parity, sweep_hurry, sweep_again;
 	bool sweep_marks;  /* marks of this parity are being set since the last complete sweep */
 	bool sweep_judges; /* this sweep looks for left-overs; the next one that does so begins at judge_at or later */
 	mono_t sweep_at, judge_at;

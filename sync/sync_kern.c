@@ -521,7 +521,6 @@ void sync_on_overrun(struct sync *s, mono_t now)
 	s->sweep_hurry = true;
 	/* What was lost may lie where a running sweep has been already. */
 	s->sweep_again |= s->sweeping;
-	s->sweep_twice = true;
 	s->sweep_at = now;
 }
 
@@ -532,7 +531,6 @@ bool sync_sweep_wanted(const struct sync *s, mono_t now)
 
 /* 100,000 sessions in 0.7 s: a burst that overran the socket may need two of them within 5 s. */
 #define SWEEP_HURRY_RATE 150000
-#define SWEEP_TWICE_NS   (3 * NS_PER_SEC) /* after one for lost events */
 
 /* The whole table within a quarter of a lease: renewals are due at half. */
 uint32_t sync_sweep_rate(const struct sync *s)
@@ -580,12 +578,6 @@ void sync_sweep_end(struct sync *s, bool complete, mono_t now)
 	s->sweep_hurry = s->sweep_again;
 	if (s->sweep_again)
 		s->sweep_at = now;
-	/* What was read within 2 s of an event is older than it, for all that is known: it is read again. */
-	if (s->sweep_twice && !s->sweep_again) {
-		s->sweep_twice = false;
-		s->sweep_hurry = true;
-		s->sweep_at = mono_add(now, SWEEP_TWICE_NS);
-	}
 	s->sweep_again = false;
 	s->sweep_marks = false;
 	s->missing_walking = true;
