@@ -346,7 +346,9 @@ static void on_refused(struct sync *s, const struct sync_rec *rec)
 		s->peer_rejected[sync_reject_of(rec->err, &e)]++;
 	}
 	if (rec->err != EADDRNOTAVAIL) {
-		f.x->err = rec->err;
+		/* Its own kernel's refusal, of the time when it was a copy, stays to be tried again. */
+		if (!(f.x->flags & SESS_REFUSED))
+			f.x->err = rec->err;
 		return;
 	}
 	flow_uncount(s, f);

@@ -286,8 +286,9 @@ void sim_check_watched(struct sim *w)
 			SAME(digests_differ);
 			SAME(buckets_resent);
 		}
-		SAME(repaired);
-		SAME(found);
+		/* Copies of what lives by seconds run out, are asked for and come back. */
+		if (b->repaired - a->repaired > b->lost - a->lost)
+			SAME(repaired);
 		SAME(extra);
 		SAME(offered);
 		SAME(bulks);
