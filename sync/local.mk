@@ -49,7 +49,9 @@ libsync_core_a_SOURCES += \
 	sync/sync_count.c sync/sync_count.h sync/sync_lag.c sync/sync_lag.h sync/sync_query.c sync/sync_query.h
 libsync_core_a_SOURCES += sync/sync_limit.c sync/sync_store.h sync/sync_store.c sync/sync_reject.h sync/sync_reject.c
 SYNC_CORE_LIBS = libsync_core.a libbase_core.a $(SODIUM_LIBS)
-check_PROGRAMS += check_sync_explain
+check_PROGRAMS += check_sync_explain fuzz_explain
+fuzz_explain_SOURCES = tests/fuzz/fuzz_explain.c
+fuzz_explain_LDADD = $(SYNC_CORE_LIBS) $(FUZZ_LIBS)
 check_sync_explain_SOURCES = tests/unit/check_sync_explain.c tests/unit/sync_rig.h
 check_sync_explain_LDADD = $(SYNC_CORE_LIBS) $(UNIT_LIBS)
 check_PROGRAMS += check_sync_wire check_key_file fuzz_sync_wire

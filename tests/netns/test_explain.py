@@ -149,13 +149,6 @@ def test_rules_and_refusals_are_named(lab, strict):
     assert "fw-b" in said["text"] and "disjoint" in said["change"], said
     assert verdict(strict["fw-b"], lan + ":50000", SERVER + ":7077", "tcp")["code"] == "collision"
 
-    # By the translated name, on the router that has it in no kernel and gets no answer.
-    strict["fw-a"].signal(signal.SIGSTOP)
-    found = explain(strict["fw-b"], SERVER + ":7077", "203.0.113.1:50000", "tcp")
-    strict["fw-a"].signal(signal.SIGCONT)
-    assert found["nodes"][1]["state"] == "silent" and found["session"], found
-    wait_for("one master", lambda: sum(d.has_vips() for d in strict.values()) == 1, 5, 0.05)
-
     # A peer that hangs is waited for, and named.
     strict["fw-b"].signal(signal.SIGSTOP)
     begin = now_ns()
@@ -173,6 +166,25 @@ def test_rules_and_refusals_are_named(lab, strict):
     assert found["verdict"]["code"] == "not-here" and found["nodes"][1]["error"], found
     for flow in (udp, left, good):
         flow.close()
+
+
+def test_a_copy_in_the_store(lab):
+    """In no kernel of the standby: found by the owner's word, and without it by a walk over the table."""
+    daemons = make(lab, store="warm")
+    flow = Flow(lab["client"], lab["server"], socket.SOCK_STREAM, (SERVER, 7060), (SERVER, 7060))
+    reply = wait_for("the original", lambda: dump(lab["fw-a"]).get(flow.original()), 3, 0.05).reply
+    names = "%s:%d" % (reply[3], reply[4]), "%s:%d" % (reply[1], reply[2])
+    for daemon in daemons.values():
+        said = wait_for("the copy in the store", lambda d=daemon: next(iter(
+            v for v in [verdict(d, *names, "tcp")] if v["code"] == "warm"), None), 5, 0.05)
+        assert said["replicated"] and "store" in said["text"] and "sync.store" in said["change"], said
+    assert flow.original() not in dump(lab["fw-b"])
+    lab["fw-b"].ip("link set sync0 down")
+    found = wait_for("the channel to be cut", lambda: next(iter(
+        f for f in [explain(daemons["fw-b"], *names, "tcp")] if f["nodes"][1]["state"] == "not-connected"), None), 8, 0.2)
+    assert found["nodes"][0]["table"]["reason"] == "warm" and not found["nodes"][0]["kernel"]["present"], found
+    assert found["verdict"]["code"] == "unconfirmed" and found["session"]["original"]["source"] == "10.0.1.10", found
+    flow.close()
 
 
 def test_resets_lose_nothing(lab):
