@@ -198,6 +198,25 @@ START_TEST(what_nobody_explains_is_shown)
 }
 END_TEST
 
+/* More reasons than a record has rows: the last row gathers the rest, no session is lost. */
+START_TEST(more_reasons_than_rows)
+{
+	struct sync *s = r->n[0].s;
+	struct sync_rec rec = { .type = SYNC_REC_COUNTS };
+	uint64_t sum = 0;
+
+	for (unsigned w = 0; w < SYNC_WHY_N; w++)
+		s->count.last.present[SYNC_PROTO_TCP][w] = s->count.last.absent[SYNC_PROTO_TCP][w] = 3;
+	sync_count_fill(s, &s->peers[1], &rec, r->now);
+	ck_assert_uint_eq(rec.counts.proto, SYNC_PROTO_TCP);
+	ck_assert_uint_eq(rec.counts.left, SYNC_PROTO_N - 1);
+	ck_assert_uint_eq(rec.counts.n_rows, SYNC_COUNT_ROWS);
+	for (unsigned i = 0; i < rec.counts.n_rows; i++)
+		sum += rec.counts.rows[i].count;
+	ck_assert_uint_eq(sum, 2 * 3 * SYNC_WHY_N);
+}
+END_TEST
+
 START_TEST(asking_too_often)
 {
 	struct sync *s = r->n[1].s;
@@ -468,6 +487,7 @@ int main(void)
 	tcase_add_test(t, every_reason_explains);
 	tcase_add_test(t, stored_copies_are_there);
 	tcase_add_test(t, what_nobody_explains_is_shown);
+	tcase_add_test(t, more_reasons_than_rows);
 	tcase_add_test(t, asking_too_often);
 	tcase_add_test(t, no_answer);
 	tcase_add_test(t, births_per_second);
