@@ -2,7 +2,7 @@
  * One node's replication without the rest of the daemon: ctl channel on this thread, SYNC thread beside it, driven by
  * lines on stdin, one line on stdout per event. test_sync.py runs two of them in two namespaces.
  *
- *   sync_node SELF ADDR_OF_1[,ADDR..] ADDR_OF_2[,ADDR..] KEYFILE|- [LEASE_S [ctl-only|tcp|rcvbuf=BYTES]]
+ *   sync_node SELF ADDR_OF_1[,ADDR..] ADDR_OF_2[,ADDR..] KEYFILE|- [LEASE_S [ctl-only|tcp|slow|rcvbuf=BYTES]]
  *   commands: fence C N | auth C N none|any|all | role C N | join | flush C N | apply SEQ C N | demoting | stable |
  *             alive | stall MS | ping | delete PROTO SRC SPORT DST DPORT | status | statistics | sessions |
  *             conf KEYFILE | policy age|strict|states|port|interface VALUE | quit
@@ -294,9 +294,8 @@ int main(int argc, char **argv)
 	char err[256] = "";
 	static const struct peer_ctl_cb cb = { .on_msg = on_msg, .on_state = on_ctl_state, .on_probe = on_probe };
 	if (argc < 5) {
-		fprintf(
-		    stderr,
-		    "usage: sync_node SELF ADDRS_OF_1 ADDRS_OF_2 KEYFILE|- [LEASE_S [ctl-only|tcp|rcvbuf=BYTES]]\n");
+		fprintf(stderr, "usage: sync_node SELF ADDRS_OF_1 ADDRS_OF_2 KEYFILE|- [LEASE_S "
+				"[ctl-only|tcp|slow|rcvbuf=BYTES]]\n");
 		return 2;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -314,6 +313,8 @@ int main(int argc, char **argv)
 				   .peer_rate = 1000000 };
 	conf.lease_ns = (argc > 5 ? atoll(argv[5]) : 300) * NS_PER_SEC;
 	conf.replicate = argc <= 6 || strcmp(argv[6], "ctl-only") != 0;
+	if (argc > 6 && strcmp(argv[6], "slow") == 0)
+		conf.peer_rate = 20000;
 	if (argc > 6 && strcmp(argv[6], "tcp") == 0)
 		conf.protocols = 1u << SYNC_PROTO_TCP;
 	if (argc > 6 && strncmp(argv[6], "rcvbuf=", 7) == 0)
