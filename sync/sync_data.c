@@ -116,8 +116,23 @@ static void link_down(struct data_link *k, enum peer_why why, const char *text)
 	choose(p);
 }
 
+/* What came cannot be from a peer of this version: it is left alone for a while, longer each time. */
+static void peer_shut(struct data_peer *p)
+{
+	mono_t now = clock_mono();
+	bool long_ago = mono_due(mono_add(p->shut_until, SYNC_SHUT_MAX_NS), now);
+	p->shut_ns = long_ago || p->shut_ns == 0         ? SYNC_SHUT_MIN_NS
+		     : p->shut_ns * 2 > SYNC_SHUT_MAX_NS ? SYNC_SHUT_MAX_NS
+							 : p->shut_ns * 2;
+	p->shut_until = mono_add(now, p->shut_ns);
+	p->refused++;
+}
+
 static void on_down(void *arg, enum peer_why why, const char *text)
 {
+	struct data_link *k = arg;
+	if (why == PEER_WHY_MALFORMED)
+		peer_shut(k->peer);
 	link_down(arg, why, text);
 }
 
@@ -129,17 +144,9 @@ static void link_refuse(struct data_link *k, enum peer_why why, const char *text
 	link_down(k, why, text);
 }
 
-/* What came cannot be from a peer of this version: it is left alone for a while, longer each time. */
 static void link_shut(struct data_link *k, const char *text)
 {
-	struct data_peer *p = k->peer;
-	mono_t now = clock_mono();
-	bool long_ago = mono_due(mono_add(p->shut_until, SYNC_SHUT_MAX_NS), now);
-	p->shut_ns = long_ago || p->shut_ns == 0         ? SYNC_SHUT_MIN_NS
-		     : p->shut_ns * 2 > SYNC_SHUT_MAX_NS ? SYNC_SHUT_MAX_NS
-							 : p->shut_ns * 2;
-	p->shut_until = mono_add(now, p->shut_ns);
-	p->refused++;
+	peer_shut(k->peer);
 	link_refuse(k, PEER_WHY_MALFORMED, text);
 }
 

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -254,6 +255,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	signal(SIGPIPE, SIG_IGN);
 	conf = (struct sync_conf){ .enabled = true, .self = 1, .n_nodes = 2, .port = 3780, .replicate = true };
 	strcpy(conf.cluster, "test");
 	for (unsigned i = 0; i < 2; i++) {
