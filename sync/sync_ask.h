@@ -6,8 +6,8 @@
  * In:      a tuple, an order, records.   Out: facts, progress.
  * Errors:  a full list, a peer that is not connected, a switch under way: 0 or negative.
  *
- * Nobody learns by a question what it does not replicate itself, and none costs more than a few reads of the kernel:
- * a peer has SYNC_ASKS_MAX open questions and SYNC_ASK_NS between them on the average; the others are not answered.
+ * A question names one session, and the answer speaks of no other. It costs a few reads of the kernel: a peer has
+ * SYNC_ASKS_MAX open questions and SYNC_ASK_NS between them on the average; the others are not answered.
  */
 #ifndef KT_SYNC_SYNC_ASK_H
 #define KT_SYNC_SYNC_ASK_H

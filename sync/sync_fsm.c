@@ -429,9 +429,11 @@ static mono_t peer_deadline(const struct sync *s, const struct sync_peer *p, mon
 		return t;
 	if (p->ack_due)
 		t = mono_min(t, p->ack_at);
-	bool bulk = p->bulk.running || ((p->bulk.wanted || p->again.out_due) && p->floor_heard && !s->owner.muted);
+	bool may = p->floor_heard && !s->owner.muted;
 
-	if (bulk || p->barrier || p->buckets_next < SYNC_BUCKETS)
+	if (p->again.out_due && may)
+		t = mono_min(t, mono_max(p->again.out_at, mono_add(now, POLL_NS)));
+	if (p->bulk.running || (p->bulk.wanted && may) || p->barrier || p->buckets_next < SYNC_BUCKETS)
 		t = mono_min(t, mono_add(now, POLL_NS));
 	/* A digest that is due but not possible yet is looked for again when something changes, or now and then. */
 	t = mono_min(t, mono_max(p->digest_at, mono_add(now, 20 * POLL_NS)));
