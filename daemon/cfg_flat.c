@@ -8,7 +8,7 @@
 #include "daemon/base/require.h"
 #include "daemon/cfg_tree.h"
 
-enum { FLAT_VALUE_MAX = 300, FLAT_PATH_MAX = 150 };
+enum { FLAT_VALUE_MAX = 300, FLAT_PATH_MAX = 150, FLAT_NAMED_MAX = 256 };
 
 static uint64_t hash(const char *p, size_t n)
 {
@@ -43,29 +43,74 @@ static void flat_value(const char *path, const struct cfg_val *v, FILE *out)
 	free(text);
 }
 
-static void flat_rec(const struct cfg_rec *r, FILE *out);
+static void flat_rec(const char *path, const struct cfg_rec *r, FILE *out);
 
-static void flat_val(const struct cfg_rec *r, const struct cfg_val *v, FILE *out)
+/* What may stand in brackets of a key. */
+static bool is_plain(const char *text)
 {
-	char path[220], line[240];
-	if ((v->key->flags & CFG_F_OPTIONAL) && !v->given)
-		return;
-	if (v->key->type == CFG_T_BLOCK || v->key->type == CFG_T_RECORDS) {
-		for (unsigned i = 0; i < v->n; i++)
-			flat_rec(&v->recs[i], out);
-		return;
-	}
-	cfg_val_path(r, cfg_schema_name(v->row), path, sizeof(path));
-	if (strlen(path) > FLAT_PATH_MAX) /* names of 31 bytes in two lists stay far below */
-		snprintf(path, sizeof(path), "long.%016" PRIx64, hash(path, strlen(path)));
-	snprintf(line, sizeof(line), "conf.%s", path);
-	flat_value(line, v, out);
+	static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-:/";
+	size_t n = strspn(text, good);
+	return n > 0 && n < 48 && text[n] == '\0';
 }
 
-static void flat_rec(const struct cfg_rec *r, FILE *out)
+/* The text that names a record among those of its list: its name, or its first key. NULL: there is none. */
+static const char *name_of(const struct cfg_rec *r)
+{
+	const struct cfg_val *first = NULL;
+	for (unsigned i = 0; i < r->n_vals; i++) {
+		const struct cfg_val *v = &r->vals[i];
+		if (v->text && v->given && (!first || strcmp(cfg_schema_name(v->row), "name") == 0))
+			first = v;
+	}
+	return first && is_plain(first->text) ? first->text : NULL;
+}
+
+/* Two of the same name would be one key. */
+static bool is_unique(const struct cfg_val *list, unsigned n, const char *name)
+{
+	for (unsigned i = 0; i < list->n; i++) {
+		const char *other = i == n ? NULL : name_of(&list->recs[i]);
+		if (other && strcmp(other, name) == 0)
+			return false;
+	}
+	return true;
+}
+
+static void flat_records(const char *path, const struct cfg_val *list, FILE *out)
+{
+	char rec[FLAT_PATH_MAX + 64];
+	bool named = cfg_schema_child((int)list->row, "name") >= 0;
+	for (unsigned i = 0; i < list->n; i++) {
+		const char *name = name_of(&list->recs[i]);
+		/* Names are unique by the check; of very long lists looking for twins would take its time. */
+		if (name && (named || (list->n <= FLAT_NAMED_MAX && is_unique(list, i, name))))
+			snprintf(rec, sizeof(rec), "%s[%s]", path, name);
+		else
+			snprintf(rec, sizeof(rec), "%s[%u]", path, i);
+		flat_rec(rec, &list->recs[i], out);
+	}
+}
+
+static void flat_val(const char *up, const struct cfg_val *v, FILE *out)
+{
+	char path[FLAT_PATH_MAX + 64];
+	if ((v->key->flags & CFG_F_OPTIONAL) && !v->given)
+		return;
+	snprintf(path, sizeof(path), "%s.%s", up, cfg_schema_name(v->row));
+	if (strlen(path) >= FLAT_PATH_MAX) /* names of 31 bytes in two lists stay below */
+		snprintf(path, sizeof(path), "conf.long.%016" PRIx64, hash(path, strlen(path)));
+	if (v->key->type == CFG_T_BLOCK && v->n)
+		flat_rec(path, &v->recs[0], out);
+	else if (v->key->type == CFG_T_RECORDS)
+		flat_records(path, v, out);
+	else if (v->key->type != CFG_T_BLOCK)
+		flat_value(path, v, out);
+}
+
+static void flat_rec(const char *path, const struct cfg_rec *r, FILE *out)
 {
 	for (unsigned i = 0; i < r->n_vals; i++)
-		flat_val(r, &r->vals[i], out);
+		flat_val(path, &r->vals[i], out);
 }
 
 /* Length of the part of a line that names its first record: "conf.vrrp.instances[lan]"; without one the whole key. */
@@ -104,7 +149,7 @@ char *cfg_flat(const struct cfg_tree *t)
 	FILE *f = open_memstream(&text, &n);
 	require(f);
 	for (unsigned i = 0; i < sizeof(shared) / sizeof(shared[0]); i++)
-		flat_val(&t->root, cfg_rec_val(&t->root, shared[i]), f);
+		flat_val("conf", cfg_rec_val(&t->root, shared[i]), f);
 	require(fclose(f) == 0 && text);
 	if (n > CFG_FLAT_MAX) {
 		char *short_text = by_record(text, &n);

@@ -38,6 +38,9 @@ libsync_io_a_SOURCES += sync/sync.h sync/sync_conf.h sync/sync_run.h sync/key_fi
 SYNC_LIBS = libsync_io.a libsync_core.a $(SSL_LIBS) $(JANSSON_LIBS)
 libsync_io_a_SOURCES += sync/sync_tell.c
 libsync_core_a_SOURCES += sync/sync_facts.h sync/sync_facts.c
+check_PROGRAMS += check_sync_facts
+check_sync_facts_SOURCES = tests/unit/check_sync_facts.c
+check_sync_facts_LDADD = libsync_core.a libbase_core.a $(SODIUM_LIBS) $(UNIT_LIBS)
 
 # replication core
 libsync_core_a_SOURCES += \
