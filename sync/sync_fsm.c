@@ -260,7 +260,6 @@ void sync_stable(struct sync *s, mono_t now)
 {
 	(void)now;
 	s->owner.muted = false;
-	store_rest(s);
 }
 
 int sync_delete_ct(struct sync *s, const struct ct_tuple *orig, mono_t now)

@@ -103,13 +103,15 @@ bool store_keep(struct sync *s, struct flow f);
 void store_remove(struct sync *s, struct flow f);
 /* It is about to be created: true when it has to wait instead (it is marked then). */
 bool store_holds(struct sync *s, struct flow f);
+/* A peer's news of a copy that is not in the kernel, or shall be set right there. */
+void store_put(struct sync *s, struct flow f, enum sess_queue q);
 bool store_has_room(const struct sync *s, struct flow f);
 /* Our own change of the number of entries. */
 void store_entries(struct sync *s, int change);
 /* Puts up to max flows into the live queue, the best first. */
 void store_release(struct sync *s, unsigned max);
 void store_commit(struct sync *s, mono_t now);
-/* No role was taken, or it is given up: the commit ends. */
+/* The role is given up: the commit ends. */
 void store_rest(struct sync *s);
 void store_step(struct sync *s, mono_t now);
 mono_t store_deadline(const struct sync *s, mono_t now);

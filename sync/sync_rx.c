@@ -160,7 +160,7 @@ static void copy_new(struct sync *s, struct sync_peer *p, const struct sync_rec 
 	s->stats.rx_created++;
 	if (!handle_set(&p->handles, rec->handle, f.id))
 		s->stats.refused_full++;
-	flow_want(s, f, SESS_OP_PUT, rec->bulk ? SESS_QUEUE_BULK : SESS_QUEUE_LIVE);
+	store_put(s, f, rec->bulk ? SESS_QUEUE_BULK : SESS_QUEUE_LIVE);
 	/* A flow of ours that we had forgotten: who gives it back learns our handle of it. */
 	if (flow_mine(s, f))
 		flow_dirty(s, f, 1u << (p->slot - 1));
@@ -210,7 +210,7 @@ static void copy_update(struct sync *s, struct sync_peer *p, const struct sync_r
 	if (kern && !changed && !was_mine && err == 0 && f.x->flags & SESS_LEASED)
 		return;
 	f.x->expire_s = sync_sec(s, now) + rec->e.timeout_s;
-	flow_want(s, f, SESS_OP_PUT, rec->bulk ? SESS_QUEUE_BULK : SESS_QUEUE_LIVE);
+	store_put(s, f, rec->bulk ? SESS_QUEUE_BULK : SESS_QUEUE_LIVE);
 }
 
 /* The answer to something of ours that was refused. */

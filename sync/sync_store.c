@@ -220,6 +220,18 @@ bool store_holds(struct sync *s, struct flow f)
 	return true;
 }
 
+void store_put(struct sync *s, struct flow f, enum sess_queue q)
+{
+	bool idle = f.x->want == SESS_OP_NONE && f.x->fly == SESS_OP_NONE && f.x->queue == SESS_QUEUE_NONE;
+
+	if (idle && !(f.x->flags & SESS_KERN) && f.x->err == 0 && sync_store_warm(s) && !flow_mine(s, f)) {
+		s->stats.store_warm++;
+		flow_settle(s, f);
+		return;
+	}
+	flow_want(s, f, SESS_OP_PUT, q);
+}
+
 /* The best one that waits; x NULL: none. */
 static struct flow best(const struct sync *s)
 {
@@ -301,7 +313,8 @@ void store_step(struct sync *s, mono_t now)
 		st->marked = true;
 		st->commit_mark = s->queues[SESS_QUEUE_LIVE].put;
 	}
-	/* What still waits goes on finding room as it comes up: store_release asks for the role then. */
+	/* What still waits goes on finding room as it comes up: store_release asks for the role then. A node that took no
+	 * role after all is warm again; what it has written goes back as any copy does. */
 	if (mono_due(mono_add(st->commit_at, SYNC_COMMIT_NS), now) && sync_committed(s))
 		st->committing = false;
 }

@@ -51,7 +51,7 @@ def phases(daemon, to="MASTER"):
 
 
 def labct(lab, router, *words):
-    return json.loads(lab[router].run(lab.tool("labct"), *words))
+    return json.loads(lab[router].run(lab.tool("labct"), *words, timeout=60))
 
 
 def all_alive(traffic, idle):
@@ -102,10 +102,10 @@ def test_a_large_store_is_written_behind_the_role(lab):
     """50 ms are not enough for it: the role comes, says that it is degraded, and is not when the rest is written."""
     pair = start(lab, store="warm")
     b = pair["fw-b"]
-    labct(lab, "fw-a", "fill", "50000")
-    wait_for("old copies in the store", lambda: kept(b)["stored"] >= 50000, 20, 0.1)
+    labct(lab, "fw-a", "fill", "30000")
+    wait_for("old copies in the store", lambda: kept(b)["stored"] >= 30000, 30, 0.1)
     traffic = Traffic(lab, idle=20, udp_rate=200, vpn_rate=0)
-    wait_for("every copy in the store", lambda: kept(b)["stored"] >= 50022 and
+    wait_for("every copy in the store", lambda: kept(b)["stored"] >= 30022 and
              b.ask("show conntrack-sync status")["peers"][0]["equal"], 20, 0.1)
     pair.crash("fw-a")
     wait_for("fw-b to hold the addresses", b.has_vips, 3)
@@ -114,7 +114,7 @@ def test_a_large_store_is_written_behind_the_role(lab):
     all_alive(traffic, 20)
     wait_for("the whole store in the kernel", lambda: kept(b)["stored"] == 0, 10, 0.05)
     wait_for("nothing to be degraded", lambda: not group(b)["degraded"], 3)
-    assert lab["fw-b"].session_count() >= 50022
+    assert lab["fw-b"].session_count() >= 30022
     entry, at = phases(b)
     assert entry["outcome"] == "degraded", entry
     assert at["advert"]["offset_us"] - at["fence"]["offset_us"] < 80000, entry

@@ -221,6 +221,8 @@ START_TEST(an_abort_gives_back)
 	settle();
 	ck_assert_ptr_nonnull(rig_find(&r->n[B], &e.orig));
 	sync_stable(s, r->now);
+	ck_assert(!sync_store_warm(s)); /* another group may still be preparing */
+	rig_run(r, 6 * NS_PER_SEC);
 	ck_assert(sync_store_warm(s));
 	struct ct_entry f = open_flow(6, IPPROTO_TCP);
 	ck_assert_ptr_null(rig_find(&r->n[B], &f.orig));
