@@ -432,7 +432,7 @@ static void get_result(struct sync *s, struct flow f, int err, mono_t now)
 	/* It ended some time ago: the loss that would explain it is known by now. */
 	f = flow_at(s, f.id);
 	if (mine && f.x && f.x->list == SESS_LIST_EXPIRY)
-		f.x->expire_s--;
+		f.x->expire_s -= 2;
 }
 
 static void delete_result(struct sync *s, struct flow f, int err)
