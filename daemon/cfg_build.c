@@ -362,6 +362,7 @@ static void build_sync(struct cfg *c, const struct cfg_tree *t)
 		build_ignore(&s->ignore[s->n_ignore++], &ignore->recs[i]);
 	build_ages(s, r);
 	s->tcp_states = (uint16_t)(num(r, "tcp_states") << CT_TCP_SYN_SENT);
+	s->accounting = num(r, "accounting");
 	s->strict_after_s = seconds(r, "strict_window_after");
 	s->lease_ns = num(r, "lease");
 	s->entries_max = (uint32_t)num(r, "sessions_max");

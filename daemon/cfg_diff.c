@@ -220,7 +220,7 @@ static bool ignore_equal(const struct sync_conf *a, const struct sync_conf *b)
 
 static bool sync_equal(const struct sync_conf *a, const struct sync_conf *b)
 {
-	if (a->tcp_states != b->tcp_states || a->strict_after_s != b->strict_after_s)
+	if (a->tcp_states != b->tcp_states || a->accounting != b->accounting || a->strict_after_s != b->strict_after_s)
 		return false;
 	for (unsigned p = 0; p < SYNC_PROTO_N; p++) {
 		if (a->min_age_s[p] != b->min_age_s[p])

@@ -270,6 +270,10 @@ static const struct cfg_key table[] = {
 	  "established, fin_wait and close_wait, and sessions with NAT or a helper from the first packet" },
 	{ "sync.expectations", CFG_T_WORDS, 0, 0, 6, "", NULL, words_expect,
 	  "Helpers whose expectations are replicated. This comes in a later version and is refused until then" },
+	{ "sync.accounting", CFG_T_BOOL, 0, 0, 1, "false", NULL, NULL,
+	  "Sessions take their counters of packets and bytes, and their age, to the other node; the kernel begins at zero "
+	  "there. Costs 16 bytes a session and a record for each busy one in every walk; needs nf_conntrack_acct on all "
+	  "nodes. Takes effect when the daemon starts" },
 	{ "sync.failover_mechanism", CFG_T_WORD, 0, 0, 0, "vrrp", NULL, words_mechanism,
 	  "What moves the sessions' owner: VRRP does, by vrrp.groups; the word cluster of other systems is refused" },
 	{ "sync.strict_window_after", CFG_T_TIME, 0, 0, SEC(86400), "0", "seconds", NULL,

@@ -35,6 +35,7 @@ enum {
 	CT_HAS_LABELS = 1 << 10,   /* connlabels that rules have set */
 	CT_HAS_SEQADJ = 1 << 11,   /* a helper has changed the length of what a TCP stream carries */
 	CT_HAS_SYNPROXY = 1 << 12, /* the handshake was made by SYNPROXY */
+	CT_HAS_COUNTERS = 1 << 20, /* packets, bytes; age_s only between nodes */
 	/* parts that few entries have */
 	CT_HAS_RARE = CT_HAS_MASTER | CT_HAS_HELPER | CT_HAS_SCTP | CT_HAS_LABELS | CT_HAS_SEQADJ | CT_HAS_SYNPROXY,
 };
@@ -122,7 +123,11 @@ struct ct_entry {
 	uint8_t labels[CT_LABELS_LEN];
 	struct ct_seqadj seqadj[2]; /* original, reply */
 	struct ct_synproxy synproxy;
+	uint64_t packets, bytes; /* of both directions */
+	uint32_t age_s;
 };
+
+#define CT_AGE_UNKNOWN UINT32_MAX
 
 enum ct_event_type { CT_EV_NEW = 0, CT_EV_UPDATE, CT_EV_DESTROY, CT_EV_DUMP };
 

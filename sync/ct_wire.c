@@ -395,6 +395,24 @@ static enum ct_drop read_u32(struct ct_entry *e, const struct attr *a, uint32_t 
 	return CT_OK;
 }
 
+/* Both directions add up. There with nf_conntrack_acct, in dumps and with the end of an entry. */
+static enum ct_drop read_counters(void *out, const struct attr *a)
+{
+	struct ct_entry *e = out;
+
+	if (a->type != CTA_COUNTERS_PACKETS && a->type != CTA_COUNTERS_BYTES)
+		return CT_OK;
+	if (a->len != 8)
+		return CT_DROP_ATTR_SIZE;
+	uint64_t v = (uint64_t)be32(a->p) << 32 | be32(a->p + 4);
+	e->has |= CT_HAS_COUNTERS;
+	if (a->type == CTA_COUNTERS_PACKETS)
+		e->packets += v;
+	else
+		e->bytes += v;
+	return CT_OK;
+}
+
 static enum ct_drop read_entry(void *out, const struct attr *a)
 {
 	struct entry_rd *rd = out;
@@ -431,6 +449,9 @@ static enum ct_drop read_entry(void *out, const struct attr *a)
 		return read_seqadj(e, a->type == CTA_SEQ_ADJ_REPLY, a);
 	case CTA_SYNPROXY:
 		return read_synproxy(e, a);
+	case CTA_COUNTERS_ORIG:
+	case CTA_COUNTERS_REPLY:
+		return attr_each(a->p, a->len, read_counters, e);
 	case CTA_ZONE:
 		if (a->len != 2)
 			return CT_DROP_ATTR_SIZE;

@@ -23,6 +23,28 @@ int sess_tbl_init(struct sess_tbl *t, uint32_t limit, const uint8_t *key)
 	return tbl_init(&t->idx, 0, key);
 }
 
+static size_t rec_size(const struct sess_tbl *t, bool v6)
+{
+	return (v6 ? sizeof(struct sess6) : sizeof(struct sess4)) + (t->acct ? sizeof(struct sess_acct) : 0);
+}
+
+void sess_tbl_account(struct sess_tbl *t)
+{
+	require(t->v4.carved == 0 && t->v6.carved == 0);
+	t->acct = true;
+	slab_init(&t->v4, rec_size(t, false), t->limit);
+	slab_init(&t->v6, rec_size(t, true), t->limit);
+}
+
+struct sess_acct *sess_acct(const struct sess_tbl *t, uint32_t id)
+{
+	if (!t->acct)
+		return NULL;
+	if (sess_is_v6(id))
+		return (struct sess_acct *)((struct sess6 *)slab_at(&t->v6, id & ~V6_BIT) + 1);
+	return (struct sess_acct *)((struct sess4 *)slab_at(&t->v4, id) + 1);
+}
+
 void sess_tbl_free(struct sess_tbl *t)
 {
 	slab_free_all(&t->v4);
@@ -160,7 +182,7 @@ void sess_del(struct sess_tbl *t, uint32_t id)
 	sess_orig(t, id, &k);
 	require(tbl_del(&t->idx, hash_of(t, &k), id) == 0);
 	slab_free(&t->side, x->side);
-	memset(x, 0, sess_is_v6(id) ? sizeof(struct sess6) : sizeof(struct sess4));
+	memset(x, 0, rec_size(t, sess_is_v6(id)));
 	slab_free(sess_is_v6(id) ? &t->v6 : &t->v4, id & ~V6_BIT);
 }
 

@@ -118,6 +118,15 @@ struct sess_side {
 };
 
 _Static_assert(SESS_NODES < 8, "slots fit three bits");
+/* Behind the addresses, with sync.accounting only: by how much this kernel's counters are short of the flow's. */
+struct sess_acct {
+	uint32_t bytes_lo, packets_lo;
+	uint32_t bytes_hi : 24, packets_hi : 7;
+	uint32_t fresh : 1; /* the owner's total: this kernel's part is not taken off yet */
+	uint32_t start;     /* 0: not known */
+};
+
+_Static_assert(sizeof(struct sess_acct) == 16, "what accounting costs");
 _Static_assert(sizeof(struct sess4) <= 76, "IPv4 record");
 _Static_assert(sizeof(struct sess6) <= 124, "IPv6 record");
 
@@ -127,6 +136,7 @@ struct sess_tbl {
 	uint32_t nodes[SESS_NODES]; /* node ids by slot - 1, 0: free */
 	uint32_t limit;
 	uint64_t full; /* refused additions */
+	bool acct;
 };
 
 /* Resumable walk over all records; survives additions and removals between calls. */
@@ -137,6 +147,10 @@ struct sess_walk {
 
 /* limit in records of both families together. key: 16 bytes of the index hash. 0 or -ENOMEM. */
 int sess_tbl_init(struct sess_tbl *t, uint32_t limit, const uint8_t *key);
+/* Room for counters in every record; before the first one is added. */
+void sess_tbl_account(struct sess_tbl *t);
+/* NULL without them. */
+struct sess_acct *sess_acct(const struct sess_tbl *t, uint32_t id);
 void sess_tbl_free(struct sess_tbl *t);
 uint32_t sess_count(const struct sess_tbl *t);
 size_t sess_bytes(const struct sess_tbl *t);

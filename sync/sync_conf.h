@@ -75,15 +75,16 @@ struct sync_conf {
 	uint16_t tcp_states; /* bit per CT_TCP_*: a TCP session is told first in one of these, translated or
 					     not; 0: in established, fin_wait, close_wait, or at once as its class asks */
 	uint32_t min_age_s[SYNC_PROTO_N]; /* seconds from first sight until a session is told; 0: none */
-	uint32_t strict_after_s;          /* strict TCP windows for flows taken over, this long after it; 0: never */
-	uint32_t protocols;               /* bit per enum sync_proto: what is replicated */
-	int64_t lease_ns;                 /* life of a copy between renewals, 300..600 s */
-	uint32_t entries_max;             /* sessions kept in our table */
-	uint32_t peer_max;                /* of them copies of one peer; 0: no limit of its own */
-	uint32_t high_water;              /* percent of nf_conntrack_max up to which copies are written; 0: no mark */
-	uint32_t peer_rate;               /* records per second read from one peer; 0: no limit */
-	uint32_t rcvbuf_bytes;            /* of the event socket, SO_RCVBUFFORCE */
-	uint32_t bulk_rate;               /* copies per second written in bulk */
+	bool accounting;         /* counters and ages travel; 16 bytes a session; taken when the core is made */
+	uint32_t strict_after_s; /* strict TCP windows for flows taken over, this long after it; 0: never */
+	uint32_t protocols;      /* bit per enum sync_proto: what is replicated */
+	int64_t lease_ns;        /* life of a copy between renewals, 300..600 s */
+	uint32_t entries_max;    /* sessions kept in our table */
+	uint32_t peer_max;       /* of them copies of one peer; 0: no limit of its own */
+	uint32_t high_water;     /* percent of nf_conntrack_max up to which copies are written; 0: no mark */
+	uint32_t peer_rate;      /* records per second read from one peer; 0: no limit */
+	uint32_t rcvbuf_bytes;   /* of the event socket, SO_RCVBUFFORCE */
+	uint32_t bulk_rate;      /* copies per second written in bulk */
 	/* Virtual addresses of every instance: count as own on every node (local sessions are never sent). */
 	struct addr vips[SYNC_LOCALS_MAX];
 	uint16_t n_vips;

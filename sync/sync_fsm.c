@@ -34,6 +34,8 @@ int sync_init(struct sync *s, const struct sync_conf *conf, uint64_t boot_nonce,
 	int rc = sess_tbl_init(&s->tbl, conf->entries_max, key);
 	if (rc != 0)
 		return rc;
+	if (conf->accounting)
+		sess_tbl_account(&s->tbl);
 	s->conf = conf;
 	s->boot_nonce = boot_nonce;
 	s->t0 = now;

@@ -226,6 +226,13 @@ struct sync_peer {
 	struct sync_lag lag;
 };
 
+#define SYNC_ACCT_OUT 256 /* totals that wait to be told, by id */
+
+struct sync_acct_out {
+	uint32_t id;
+	uint64_t packets, bytes;
+};
+
 struct sync_queue {
 	uint32_t head, tail;
 	uint64_t put, done; /* counts: everything put is done exactly once, in order */
@@ -251,6 +258,7 @@ struct sync {
 	uint32_t dirty_head, dirty_tail, n_dirty;
 	uint32_t expiry_head, expiry_tail;
 	uint32_t young_head[SYNC_PROTO_N], young_tail[SYNC_PROTO_N], n_young;
+	struct sync_acct_out acct_out[SYNC_ACCT_OUT];
 	uint64_t filter_hits[SYNC_IGNORE_MAX];
 	struct addr node_address;              /* the last one that a session was left out for */
 	mono_t role_at;                        /* this node took a role, or all roles */
@@ -275,7 +283,7 @@ struct sync {
 	bool sweep_judges; /* this sweep looks for left-overs; the next one that does so begins at judge_at or later */
 	mono_t sweep_at, judge_at;
 	mono_t read_from, pulled_at; /* what is read is no older than that; the last operations were handed out then */
-	uint64_t sweeps_done; /* complete ones; no counter: nothing sets it to zero */
+	uint64_t sweeps_done;        /* complete ones; no counter: nothing sets it to zero */
 	struct sync_reset reset;
 	struct sync_count count;
 	struct sync_stats stats;
@@ -374,8 +382,13 @@ struct sync_view {
 	enum sync_reject reject; /* ... and what it means */
 	uint32_t peer;           /* failed, pending: the node concerned, 0: none */
 	bool in_kernel;
-	bool leased; /* remaining_s is the lease that this node gave, not what the flow's state would give */
+	bool leased;  /* remaining_s is the lease that this node gave, not what the flow's state would give */
+	bool counted; /* with sync.accounting: what other nodes have counted, and the flow's age (or CT_AGE_UNKNOWN) */
+	uint64_t packets, bytes;
+	uint32_t age_s;
 };
+/* The flow's counters on all nodes: kernel is its entry here as read, or NULL. */
+void sync_view_total(const struct sync_view *v, const struct ct_entry *kernel, uint64_t *packets, uint64_t *bytes);
 /* Fills out[max] from the walk on; returns how many; w->active becomes false at the end. Start with sess_walk_start. */
 unsigned sync_view(const struct sync *s, struct sess_walk *w, struct sync_view *out, unsigned max, mono_t now);
 /* One session by its original tuple; false: not known. */

@@ -61,6 +61,14 @@ void flow_clean(struct sync *s, struct flow f, unsigned slot);
 void flow_unlist(struct sync *s, struct flow f);
 void flow_to_expiry(struct sync *s, struct flow f, mono_t now);
 
+/* With sync.accounting, else nothing: a flow begins (seen: by its first packet); its entry was read; records. */
+void acct_born(struct sync *s, struct flow f, bool seen, mono_t now);
+bool acct_read_own(struct sync *s, struct flow f, const struct ct_entry *e); /* true: worth telling */
+void acct_read_copy(struct sync *s, struct flow f, const struct ct_entry *e);
+void acct_fill(const struct sync *s, struct flow f, struct ct_entry *e, mono_t now);
+void acct_heard(struct sync *s, struct flow f, const struct ct_entry *e, mono_t now);
+void acct_view(const struct sync *s, uint32_t id, struct sync_view *v, mono_t now);
+
 /* At the end of a list; the flow is in none. */
 void flow_append(struct sync *s, struct flow f, enum sess_list which);
 

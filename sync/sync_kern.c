@@ -63,6 +63,7 @@ static void on_new(struct sync *s, const struct ct_event *ev, mono_t now)
 		if (!f.x)
 			return;
 		f.x->evidence_s = sync_sec(s, now);
+		acct_born(s, f, true, now);
 		flow_born(s, f);
 		return;
 	}
@@ -83,6 +84,7 @@ static void on_new(struct sync *s, const struct ct_event *ev, mono_t now)
 		flow_merge(s, f, &ev->e, false);
 		set_timer(s, f, &ev->e, now);
 		f.x->evidence_s = sync_sec(s, now);
+		acct_born(s, f, true, now);
 		if (mine)
 			flow_born(s, f);
 		else
@@ -280,7 +282,8 @@ static void read_own(struct sync *s, struct flow f, const struct ct_entry *e, bo
 	bool was = f.x->why == SYNC_WHY_NONE;
 	f.x->flags &= ~SESS_ASK;
 	flow_judge(s, f);
-	if (changed || asked || revived || was != (f.x->why == SYNC_WHY_NONE))
+	bool counted = traffic && acct_read_own(s, f, e);
+	if (changed || asked || revived || counted || was != (f.x->why == SYNC_WHY_NONE))
 		flow_dirty(s, f, ALL_PEERS);
 }
 
@@ -370,6 +373,7 @@ static void read_copy(struct sync *s, struct flow f, const struct ct_entry *e, b
 {
 	unsigned owner = flow_owner(s, f);
 
+	acct_read_copy(s, f, e);
 	if (f.x->flags & SESS_ASK) {
 		answer(s, f, e, now);
 		return;

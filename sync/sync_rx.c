@@ -154,6 +154,8 @@ static void copy_new(struct sync *s, struct sync_peer *p, const struct sync_rec 
 	if (f.x->flags & SESS_KERN && !flow_same_nat(s, f, &rec->e))
 		f.x->flags |= SESS_REPLACE;
 	flow_merge(s, f, &rec->e, false);
+	acct_born(s, f, false, now);
+	acct_heard(s, f, &rec->e, now);
 	f.x->expire_s = sync_sec(s, now) + rec->e.timeout_s;
 	mark_seen(p, f);
 	flow_count(s, f);
@@ -200,6 +202,7 @@ static void copy_update(struct sync *s, struct sync_peer *p, const struct sync_r
 	if (kern && nat)
 		f.x->flags |= SESS_REPLACE;
 	f.x->why = SYNC_WHY_NONE;
+	acct_heard(s, f, &rec->e, now);
 	bool changed = flow_merge(s, f, &rec->e, !rec->full);
 	flow_count(s, f);
 	if (was_mine)

@@ -57,6 +57,7 @@ static void fill_state(struct sync *s, struct sync_peer *p, struct flow f, struc
 	sess_entry(&s->tbl, f.id, &e);
 	e.has |= CT_HAS_TIMEOUT;
 	e.timeout_s = left_at_owner(s, f, &e, now);
+	acct_fill(s, f, &e, now);
 	out->handle = f.id;
 	out->full = !knows_handle(p, f) || out->type == SYNC_REC_CURRENT || out->type == SYNC_REC_CLAIM;
 	out->version = flow_version_of(s, f);
@@ -320,6 +321,7 @@ static bool bulk_next(struct sync *s, struct sync_peer *p, struct sync_rec *out,
 		sess_entry(&s->tbl, f.id, &out->e);
 		out->e.has |= CT_HAS_TIMEOUT;
 		out->e.timeout_s = left_at_owner(s, f, &out->e, now);
+		acct_fill(s, f, &out->e, now);
 		out->bulk = true;
 		s->stats.tx_bulk++;
 		return true;

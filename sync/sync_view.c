@@ -98,6 +98,7 @@ static void view(const struct sync *s, struct flow f, struct sync_view *out, mon
 	out->in_kernel = f.x->flags & SESS_KERN;
 	out->remaining_s = f.x->list != SESS_LIST_EXPIRY && f.x->expire_s > sec ? f.x->expire_s - sec : 0;
 	out->why = flow_why(s, f, &out->peer);
+	acct_view(s, f.id, out, now);
 	out->disp = sync_why_disposition(out->why);
 	if (out->disp != SYNC_DISP_FAILED && out->why != SYNC_WHY_STANDBY_FULL && out->why != SYNC_WHY_TABLE_FULL)
 		return;

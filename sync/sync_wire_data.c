@@ -3,7 +3,7 @@
  * follow inside the object's value: unknown ones are skipped unless critical.
  *
  * Session object: flags u8, handle u32, check u32, [version 20], has u16, [tuple orig], [tuple reply], [status u16],
- * [timeout u32], [tcp state u8], [tcp flags 2, scales 2], [mark u32], TLVs (helper, master, errno, SCTP, labels, sequence adjustment, SYNPROXY).
+ * [timeout u32], [tcp state u8], [tcp flags 2, scales 2], [mark u32], TLVs (helper, master, errno, SCTP, labels, sequence adjustment, SYNPROXY, counters).
  * Tuple: l3 u8, l4 u8, zone u16, sport u16, dport u16, src, dst (4 or 16 bytes each).
  * Questions about one session (ASK, ANSWER): sync_wire_ask.c.
  */
@@ -24,6 +24,7 @@ enum {
 	SUB_LABELS = 5,
 	SUB_SEQADJ = 6,
 	SUB_SYNPROXY = 7,
+	SUB_COUNTERS = 8,
 };
 enum { ROW_ABSENT = 0x80, ROW_DISP_MAX = 3 };
 
@@ -70,6 +71,13 @@ static void put_rare(struct wire_wr *w, const struct ct_entry *e)
 	if ((e->has & CT_HAS_SYNPROXY) != 0) {
 		const uint32_t words[3] = { e->synproxy.isn, e->synproxy.its, e->synproxy.tsoff };
 		put_words(w, SUB_SYNPROXY, words, 3);
+	}
+	if ((e->has & CT_HAS_COUNTERS) != 0) {
+		size_t at = tlv_begin(w, SUB_COUNTERS);
+		wire_put_u64(w, e->packets);
+		wire_put_u64(w, e->bytes);
+		wire_put_u32(w, e->age_s);
+		tlv_end(w, at);
 	}
 }
 
@@ -305,6 +313,12 @@ static bool get_rare(uint16_t type, struct wire_rd *v, struct ct_entry *e)
 			e->seqadj[dir].after = (int32_t)wire_u32(v);
 		}
 		e->has |= CT_HAS_SEQADJ;
+		return true;
+	case SUB_COUNTERS:
+		e->packets = wire_u64(v);
+		e->bytes = wire_u64(v);
+		e->age_s = wire_u32(v);
+		e->has |= CT_HAS_COUNTERS;
 		return true;
 	case SUB_SYNPROXY:
 		e->synproxy.isn = wire_u32(v);

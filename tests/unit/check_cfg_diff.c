@@ -43,6 +43,7 @@ START_TEST(each_change_is_named)
 		{ "#end", "sync = { lease = 301; };", CFG_SYNC_CHANGED },
 		{ "#end", "sync = { lease = 400.0; };", -1 },
 		{ "#end", "sync = { min_age = 0; tcp_states = ( ); };", -1 },
+		{ "#end", "sync = { accounting = true; };", CFG_SYNC_CHANGED },
 		{ "#end", "sync = { min_age = 1; };", CFG_SYNC_CHANGED },
 		{ "#end", "sync = { min_ages = ( { protocols = ( \"gre\" ); min_age = 1; } ); };", CFG_SYNC_CHANGED },
 		{ "#end", "sync = { tcp_states = ( \"close\" ); };", CFG_SYNC_CHANGED },

@@ -189,6 +189,38 @@ static void put_tuple(struct nlmsghdr *h, uint16_t type, bool addr, bool num, bo
 	mnl_attr_nest_end(h, o);
 }
 
+static void put_counters(struct nlmsghdr *h, uint16_t type, uint64_t packets, uint64_t bytes)
+{
+	struct nlattr *nest = mnl_attr_nest_start(h, type);
+	mnl_attr_put_u64(h, CTA_COUNTERS_PACKETS, htobe64(packets));
+	mnl_attr_put_u64(h, CTA_COUNTERS_BYTES, htobe64(bytes));
+	mnl_attr_nest_end(h, nest);
+}
+
+/* Both directions add up; an entry without them says so. */
+START_TEST(counters)
+{
+	uint8_t buf[1024] __attribute__((aligned(8)));
+	struct nlmsghdr *h = (struct nlmsghdr *)buf;
+	struct ct_event ev;
+	const uint16_t new_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW;
+	message(buf, new_type, 0, AF_INET);
+	put_tuple(h, CTA_TUPLE_ORIG, true, true, true, IPPROTO_TCP);
+	ck_assert_int_eq(parse(buf, h->nlmsg_len, &ev), CT_OK);
+	ck_assert_uint_eq(ev.e.has & CT_HAS_COUNTERS, 0);
+	put_counters(h, CTA_COUNTERS_ORIG, UINT64_C(1) << 33, 100);
+	put_counters(h, CTA_COUNTERS_REPLY, 2, UINT64_C(7) << 40);
+	ck_assert_int_eq(parse(buf, h->nlmsg_len, &ev), CT_OK);
+	ck_assert_uint_ne(ev.e.has & CT_HAS_COUNTERS, 0);
+	ck_assert_uint_eq(ev.e.packets, (UINT64_C(1) << 33) + 2);
+	ck_assert_uint_eq(ev.e.bytes, (UINT64_C(7) << 40) + 100);
+	struct nlattr *nest = mnl_attr_nest_start(h, CTA_COUNTERS_ORIG);
+	mnl_attr_put_u32(h, CTA_COUNTERS_BYTES, 1);
+	mnl_attr_nest_end(h, nest);
+	ck_assert_int_eq(parse(buf, h->nlmsg_len, &ev), CT_DROP_ATTR_SIZE);
+}
+END_TEST
+
 START_TEST(each_reason)
 {
 	uint8_t buf[1024] __attribute__((aligned(8)));
@@ -382,6 +414,7 @@ int main(void)
 	tcase_add_loop_test(c, truncated_message, 0, n);
 	tcase_add_loop_test(c, any_byte_changed, 0, n);
 	tcase_add_loop_test(c, captured_as_the_library_reads_it, 0, n);
+	tcase_add_test(c, counters);
 	tcase_add_test(c, each_reason);
 	tcase_add_test(c, maxack_never_travels);
 	tcase_add_test(c, inverse);

@@ -240,14 +240,50 @@ START_TEST(test_walk)
 }
 END_TEST
 
+/* Counters stand behind the addresses, belong to one record alone, and are zero in the next tenant. */
+START_TEST(test_counters_in_place)
+{
+	struct sess_tbl a;
+	uint32_t id[4];
+
+	ck_assert_int_eq(sess_tbl_init(&a, 1000, NULL), 0);
+	struct ct_tuple k = tuple(1, false);
+	ck_assert_ptr_nonnull(sess_add(&a, &k, &id[0]));
+	ck_assert_ptr_null(sess_acct(&a, id[0]));
+	sess_tbl_free(&a);
+	ck_assert_int_eq(sess_tbl_init(&a, 1000, NULL), 0);
+	sess_tbl_account(&a);
+	for (unsigned i = 0; i < 4; i++) {
+		struct ct_tuple got;
+		k = tuple(i + 1, i % 2);
+		ck_assert_ptr_nonnull(sess_add(&a, &k, &id[i]));
+		memset(sess_acct(&a, id[i]), 0xff, sizeof(struct sess_acct));
+		sess_orig(&a, id[i], &got);
+		ck_assert_mem_eq(&got, &k, sizeof(k));
+	}
+	for (unsigned i = 0; i < 4; i++) {
+		static const struct sess_acct none;
+		uint32_t again;
+		sess_del(&a, id[i]);
+		k = tuple(i + 100, i % 2);
+		ck_assert_ptr_nonnull(sess_add(&a, &k, &again));
+		ck_assert_uint_eq(again, id[i]);
+		ck_assert_mem_eq(sess_acct(&a, again), &none, sizeof(none));
+	}
+	sess_tbl_free(&a);
+}
+END_TEST
+
 /* The bound that the design names, index included, measured at every size on the way up. */
 START_TEST(test_bytes_per_session)
 {
-	bool v6 = _i;
-	size_t most = v6 ? 150 : 100;
+	bool v6 = _i & 1, acct = _i & 2;
+	size_t most = (v6 ? 150u : 100u) + (acct ? 16u : 0u);
 	struct sess_tbl big;
 
 	ck_assert_int_eq(sess_tbl_init(&big, 400000, NULL), 0);
+	if (acct)
+		sess_tbl_account(&big);
 	for (uint32_t i = 1; i <= 200000; i++) {
 		struct ct_tuple k = tuple(i, v6);
 		if (!sess_add(&big, &k, NULL))
@@ -273,8 +309,9 @@ static Suite *suite(void)
 	tcase_add_test(c, test_limit);
 	tcase_add_loop_test(c, test_entry_round_trip, 0, 2);
 	tcase_add_test(c, test_versions);
+	tcase_add_test(c, test_counters_in_place);
 	tcase_add_test(c, test_walk);
-	tcase_add_loop_test(c, test_bytes_per_session, 0, 2);
+	tcase_add_loop_test(c, test_bytes_per_session, 0, 4);
 	suite_add_tcase(su, c);
 	return su;
 }

@@ -52,6 +52,7 @@ START_TEST(test_told_when_old_enough)
 	/* Changes of a young one do not make it older or younger. */
 	u.mark = 9;
 	u.has |= CT_HAS_MARK;
+	rig_find(&r->n[A], &u.orig)->e = u;
 	rig_event(r, A, CT_EV_UPDATE, 0, &u);
 	ck_assert_int_eq(why(A, &u), SYNC_WHY_YOUNG);
 	rig_run(r, 2 * NS_PER_SEC);
@@ -534,9 +535,134 @@ START_TEST(test_node_address)
 }
 END_TEST
 
+/* ---- accounting ---- */
+
+static void setup_counted(void)
+{
+	rig_accounting = true;
+	setup();
+	rig_accounting = false;
+}
+
+static void carried(unsigned i, const struct ct_entry *e, uint64_t packets, uint64_t bytes)
+{
+	struct rig_entry *k = rig_find(&r->n[i], &e->orig);
+
+	ck_assert_ptr_nonnull(k);
+	k->e.has |= CT_HAS_COUNTERS;
+	k->e.packets = packets;
+	k->e.bytes = bytes;
+}
+
+static void total(unsigned i, const struct ct_entry *e, uint64_t packets, uint64_t bytes)
+{
+	struct sync_view v = rig_view(r, i, e);
+	uint64_t p, b;
+
+	ck_assert(v.counted);
+	sync_view_total(&v, &rig_find(&r->n[i], &e->orig)->e, &p, &b);
+	ck_assert_uint_eq(p, packets);
+	ck_assert_uint_eq(b, bytes);
+}
+
+/* There, over to the other node, and back: nothing is lost, nothing counts twice. */
+START_TEST(test_counters_travel)
+{
+	struct ct_entry e = rig_flow(90, IPPROTO_TCP, true);
+	uint64_t big = UINT64_C(1) << 40;
+
+	rig_open(r, A, &e);
+	rig_run(r, 50 * NS_PER_MS);
+	carried(A, &e, 100, big);
+	carried(B, &e, 0, 0);
+	rig_idle(r, 8 * NS_PER_SEC);
+	rig_packet(r, A, &e, 432000);
+	rig_idle(r, 12 * NS_PER_SEC);
+	total(A, &e, 100, big);
+	total(B, &e, 100, big);
+	ck_assert_uint_ge(rig_view(r, B, &e).age_s, 19);
+	ck_assert_uint_le(rig_view(r, B, &e).age_s, 22);
+	unsigned told = r->n[A].sent[SYNC_REC_SESSION];
+	rig_idle(r, 60 * NS_PER_SEC); /* idle: nothing is told */
+	ck_assert_uint_eq(r->n[A].sent[SYNC_REC_SESSION], told);
+	unsigned updates = r->n[B].ops[CT_OP_UPDATE];
+
+	sync_authority(r->n[A].s, &(struct sync_authority){ { 5, 1 }, false, false }, r->now);
+	rig_authority(r, B, 6, true);
+	rig_idle(r, 8 * NS_PER_SEC);
+	carried(B, &e, 7, 70);
+	rig_packet(r, B, &e, 432000);
+	rig_idle(r, 25 * NS_PER_SEC);
+	total(B, &e, 107, big + 70);
+	total(A, &e, 107, big + 70);
+	ck_assert_uint_eq(r->n[B].ops[CT_OP_UPDATE], updates); /* no counter is worth a write into the kernel */
+
+	sync_authority(r->n[B].s, &(struct sync_authority){ { 6, 2 }, false, false }, r->now);
+	rig_authority(r, A, 7, true);
+	rig_idle(r, 8 * NS_PER_SEC);
+	carried(A, &e, 105, big + 5);
+	rig_packet(r, A, &e, 432000);
+	rig_idle(r, 25 * NS_PER_SEC);
+	total(A, &e, 112, big + 75);
+	total(B, &e, 112, big + 75);
+	ck_assert_uint_ge(rig_view(r, B, &e).age_s, 130);
+	ck_assert(rig_equal(r));
+}
+END_TEST
+
+/* Two flows whose totals want the same place, and one whose birth nobody saw. */
+START_TEST(test_counters_displaced)
+{
+	enum { N = SYNC_ACCT_OUT + 40 };
+	struct ct_entry e;
+
+	for (uint16_t i = 0; i < N; i++) {
+		e = rig_flow((uint16_t)(2000 + i), IPPROTO_UDP, true);
+		e.timeout_s = 3000;
+		if (i == 0)
+			rig_insert(r, A, &e);
+		else
+			rig_open(r, A, &e);
+		carried(A, &e, i + 1u, 10u * (i + 1u));
+	}
+	for (unsigned k = 0; k < 4; k++) {
+		rig_idle(r, 12 * NS_PER_SEC);
+		for (uint16_t i = 0; i < N; i++) {
+			e = rig_flow((uint16_t)(2000 + i), IPPROTO_UDP, true);
+			rig_packet(r, A, &e, 3000);
+		}
+	}
+	rig_idle(r, 12 * NS_PER_SEC);
+	unsigned known = 0;
+	for (uint16_t i = 0; i < N; i++) {
+		e = rig_flow((uint16_t)(2000 + i), IPPROTO_UDP, true);
+		struct sync_view v = rig_view(r, B, &e);
+		ck_assert(v.bytes == 10 * v.packets && (v.packets == 0 || v.packets == i + 1u));
+		known += v.packets != 0;
+		ck_assert_uint_eq(v.age_s == CT_AGE_UNKNOWN, i == 0);
+	}
+	ck_assert_uint_ge(known, SYNC_ACCT_OUT - 40);
+}
+END_TEST
+
+START_TEST(test_not_counted)
+{
+	struct ct_entry e = rig_flow(91, IPPROTO_TCP, true);
+
+	rig_open(r, A, &e);
+	carried(A, &e, 5, 5);
+	rig_idle(r, 8 * NS_PER_SEC);
+	rig_packet(r, A, &e, 432000);
+	rig_idle(r, 12 * NS_PER_SEC);
+	ck_assert(!rig_view(r, A, &e).counted && !rig_view(r, B, &e).counted);
+	ck_assert_uint_eq(r->n[A].last[SYNC_REC_SESSION].e.has & CT_HAS_COUNTERS, 0);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *su = suite_create("sync_age");
+	TCase *c = tcase_create("accounting");
 	TCase *t = tcase_create("age");
 
 	tcase_add_checked_fixture(t, setup, teardown);
@@ -558,7 +684,12 @@ static Suite *suite(void)
 	tcase_add_test(t, test_copy_becomes_local);
 	tcase_add_test(t, test_hits_and_interfaces);
 	tcase_add_test(t, test_node_address);
+	tcase_add_test(t, test_not_counted);
 	suite_add_tcase(su, t);
+	tcase_add_checked_fixture(c, setup_counted, teardown);
+	tcase_add_test(c, test_counters_travel);
+	tcase_add_test(c, test_counters_displaced);
+	suite_add_tcase(su, c);
 	return su;
 }
 

@@ -431,6 +431,36 @@ START_TEST(records_round_trip)
 }
 END_TEST
 
+/* Counters go with whole records and short ones alike, of all types that carry an entry, and with no other. */
+START_TEST(counters_round_trip)
+{
+	uint8_t buf[SYNC_DATA_MAX];
+	struct sync_rec in[32], out[33];
+	struct sync_wire_stats st = { 0 };
+	struct sync_pack p;
+	unsigned n = samples(in), with = 0;
+	sync_pack_begin(&p, buf, sizeof(buf));
+	for (unsigned i = 0; i < n; i++) {
+		bool entry =
+		    in[i].type == SYNC_REC_SESSION || in[i].type == SYNC_REC_CLAIM || in[i].type == SYNC_REC_CURRENT;
+		if (entry) {
+			in[i].e.has |= CT_HAS_COUNTERS;
+			in[i].e.packets = UINT64_MAX - i;
+			in[i].e.bytes = i;
+			in[i].e.age_s = i % 2 ? CT_AGE_UNKNOWN : i;
+			with++;
+		}
+		ck_assert_int_eq(sync_pack_add(&p, &in[i]), 0);
+	}
+	size_t len = sync_pack_end(&p);
+	ck_assert_uint_ge(with, 3);
+	ck_assert_uint_eq(unpack(buf, len, out, &st), n);
+	for (unsigned i = 0; i < n; i++)
+		ck_assert_msg(memcmp(&in[i], &out[i], sizeof(in[i])) == 0, "record %u (type %d) differs", i,
+			      in[i].type);
+}
+END_TEST
+
 /* At any room: a record fits whole or is not there, and what was packed before stays readable. */
 START_TEST(pack_at_every_room)
 {
@@ -915,6 +945,7 @@ int main(void)
 	tcase_add_loop_test(t, body_drops, 0, sizeof(bad_bodies) / sizeof(bad_bodies[0]));
 	tcase_add_test(t, too_many_groups);
 	tcase_add_test(t, longer_values_are_read);
+	tcase_add_test(t, counters_round_trip);
 	tcase_add_test(t, records_round_trip);
 	tcase_add_test(t, answer_values);
 	tcase_add_test(t, pack_at_every_room);

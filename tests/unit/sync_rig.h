@@ -49,9 +49,12 @@ struct rig {
 	uint64_t boots;
 };
 
+static bool rig_accounting; /* for the nodes that boot next */
+
 static inline void rig_conf(struct sync_conf *c, uint32_t self)
 {
 	memset(c, 0, sizeof(*c));
+	c->accounting = rig_accounting;
 	c->enabled = c->replicate = true;
 	c->protocols = SYNC_PROTO_ALL;
 	c->self = self;
