@@ -1,4 +1,5 @@
 /* Sessions by protocol and reason: one walk for whoever looks, the peers' figures, the difference. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include "daemon/base/require.h"
@@ -54,6 +55,21 @@ bool sync_count_done(const struct sync *s, mono_t since)
 	return true;
 }
 
+enum sync_disposition sync_count_disp(unsigned why)
+{
+	return why == SYNC_COUNT_NO_RECORD ? SYNC_DISP_FAILED : sync_why_disposition((enum sync_why)why);
+}
+
+const char *sync_count_word(unsigned why)
+{
+	return why == SYNC_COUNT_NO_RECORD ? sync_reject_word(SYNC_REJ_PEER_FULL) : sync_why_word((enum sync_why)why);
+}
+
+const char *sync_count_text(unsigned why)
+{
+	return why == SYNC_COUNT_NO_RECORD ? sync_reject_text(SYNC_REJ_PEER_FULL) : sync_why_text((enum sync_why)why);
+}
+
 static void count_one(const struct sync *s, struct sync_counts *c, struct flow f)
 {
 	enum sync_proto p = sync_proto_of(f.x->l4);
@@ -67,10 +83,11 @@ static void count_one(const struct sync *s, struct sync_counts *c, struct flow f
 		return;
 	}
 	c->stored += stored;
+	unsigned row = why == SYNC_WHY_FAILED && f.x->err == ENFILE ? SYNC_COUNT_NO_RECORD : why;
 	/* A change waits; the session itself is known to the peer. */
 	if (why == SYNC_WHY_QUEUED && f.x->told != 0)
-		why = SYNC_WHY_NONE;
-	c->present[p][why]++;
+		row = SYNC_WHY_NONE;
+	c->present[p][row]++;
 	unsigned owner = flow_owner(s, f);
 	if (owner == s->self_slot)
 		c->own[p]++;
@@ -81,6 +98,21 @@ static void count_one(const struct sync *s, struct sync_counts *c, struct flow f
 	c->half_open += f.x->tcp_state == CT_TCP_SYN_SENT || f.x->tcp_state == CT_TCP_SYN_RECV ||
 			f.x->tcp_state == CT_TCP_SYN_SENT2;
 	c->half_close += f.x->tcp_state >= CT_TCP_FIN_WAIT && f.x->tcp_state <= CT_TCP_LAST_ACK;
+}
+
+void sync_count_now(const struct sync *s, struct sync_counts *out)
+{
+	unsigned budget = UINT32_MAX;
+	struct sess_walk w;
+	struct flow f;
+
+	memset(out, 0, sizeof(*out));
+	sess_walk_start(&w);
+	while ((f.id = sess_walk_next(&s->tbl, &w, &budget)) != 0) {
+		f.x = sess_at(&s->tbl, f.id);
+		if (!(f.x->flags & SESS_GONE))
+			count_one(s, out, f);
+	}
 }
 
 static void rate_step(struct sync_count *c, mono_t now)
@@ -132,7 +164,7 @@ bool sync_count_due(const struct sync *s, const struct sync_peer *p, enum sync_r
 }
 
 /* Rows beyond the last one are gathered there. */
-static void put_row(struct sync_count_set *set, enum sync_why why, uint32_t count, bool absent)
+static void put_row(struct sync_count_set *set, unsigned why, uint32_t count, bool absent)
 {
 	if (count == 0)
 		return;
@@ -142,23 +174,30 @@ static void put_row(struct sync_count_set *set, enum sync_why why, uint32_t coun
 	}
 	struct sync_count_row *r = &set->rows[set->n_rows++];
 	r->count = count;
-	r->disp = (uint8_t)sync_why_disposition(why);
+	r->disp = (uint8_t)sync_count_disp(why);
 	r->absent = absent;
 	if (why != SYNC_WHY_NONE)
-		snprintf(r->word, sizeof(r->word), "%s", sync_why_word(why));
+		snprintf(r->word, sizeof(r->word), "%s", sync_count_word(why));
 }
 
 static void fill_set(const struct sync_counts *c, unsigned proto, struct sync_count_set *set)
 {
 	set->proto = (uint8_t)proto;
-	for (unsigned w = 0; w < SYNC_WHY_N; w++)
-		put_row(set, (enum sync_why)w, c->present[proto][w], false);
-	for (unsigned w = 0; w < SYNC_WHY_N; w++)
-		put_row(set, (enum sync_why)w, c->absent[proto][w], true);
+	for (unsigned w = 0; w < SYNC_COUNT_N; w++)
+		put_row(set, w, c->present[proto][w], false);
+	for (unsigned w = 0; w < SYNC_COUNT_N; w++)
+		put_row(set, w, c->absent[proto][w], true);
 	if (proto != SYNC_PROTO_TCP)
 		return;
 	set->half_open = c->half_open;
 	set->half_close = c->half_close;
+}
+
+void sync_count_sets(const struct sync_counts *c, struct sync_peer_counts *out)
+{
+	memset(out, 0, sizeof(*out));
+	for (unsigned p = 0; p < SYNC_PROTO_N; p++)
+		fill_set(c, p, &out->set[p]);
 }
 
 void sync_count_fill(struct sync *s, struct sync_peer *p, struct sync_rec *rec, mono_t now)
@@ -222,16 +261,19 @@ void sync_count_peer_up(struct sync *s, struct sync_peer *p)
 	memset(&q->in, 0, sizeof(q->in));
 }
 
-/* A copy that is refused or held back: its owner was told, and counts it with its own reasons. */
-static bool owner_knows(enum sync_why why)
+/*
+ * Does who has a session for this reason say that the other lacks it? A copy that is here and waits for a change is at its
+ * owner as well; and whether the other's kernel refuses it, the other knows best: it has a record without an entry.
+ */
+static bool says_alone(enum sync_disposition d, const char *word)
 {
-	return why == SYNC_WHY_FAILED || why == SYNC_WHY_STANDBY_FULL;
-}
+	static const enum sync_why both[] = { SYNC_WHY_INJECTING, SYNC_WHY_LOST, SYNC_WHY_FAILED,
+					      SYNC_WHY_STANDBY_FULL };
 
-static bool row_owner_knows(const struct sync_count_row *r)
-{
-	return strcmp(r->word, sync_why_word(SYNC_WHY_FAILED)) == 0 ||
-	       strcmp(r->word, sync_why_word(SYNC_WHY_STANDBY_FULL)) == 0;
+	for (unsigned i = 0; i < sizeof(both) / sizeof(both[0]); i++)
+		if (strcmp(word, sync_why_word(both[i])) == 0)
+			return false;
+	return d != SYNC_DISP_SYNCED;
 }
 
 void sync_count_delta(const struct sync_counts *c, const struct sync_peer_counts *p, unsigned proto,
@@ -240,19 +282,18 @@ void sync_count_delta(const struct sync_counts *c, const struct sync_peer_counts
 	const struct sync_count_set *set = &p->set[proto];
 
 	*out = (struct sync_count_delta){ 0 };
-	/* Who has a session and a reason for it explains that the other has none; so does who lacks it for a reason. */
-	for (unsigned w = 0; w < SYNC_WHY_N; w++) {
-		bool reason = sync_why_disposition((enum sync_why)w) != SYNC_DISP_SYNCED;
+	/* Who lacks a session for a reason explains that only the other has it. */
+	for (unsigned w = 0; w < SYNC_COUNT_N; w++) {
+		enum sync_disposition d = sync_count_disp(w);
 		out->local += c->present[proto][w];
-		out->explained += reason ? c->present[proto][w] : 0;
-		out->explained -= reason && !owner_knows((enum sync_why)w) ? c->absent[proto][w] : 0;
+		out->explained += says_alone(d, sync_count_word(w)) ? c->present[proto][w] : 0;
+		out->explained -= d != SYNC_DISP_SYNCED ? c->absent[proto][w] : 0;
 	}
 	for (unsigned i = 0; i < set->n_rows; i++) {
 		const struct sync_count_row *r = &set->rows[i];
-		bool reason = r->disp != SYNC_DISP_SYNCED;
 		out->peer += r->absent ? 0 : r->count;
-		out->explained -= reason && !r->absent ? r->count : 0;
-		out->explained += reason && r->absent && !row_owner_knows(r) ? r->count : 0;
+		out->explained -= !r->absent && says_alone(r->disp, r->word) ? r->count : 0;
+		out->explained += r->absent && r->disp != SYNC_DISP_SYNCED ? r->count : 0;
 	}
 	out->delta = out->local - out->peer;
 	out->unexplained = out->delta - out->explained;

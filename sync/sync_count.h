@@ -22,13 +22,17 @@
 #include "sync/sync_conf.h"
 #include "sync/sync_policy.h"
 
-#define SYNC_COUNT_AGAIN_NS (250 * NS_PER_MS)
-#define SYNC_COUNT_WAIT_NS  (2 * NS_PER_SEC) /* for the peers' figures; then what is known is shown */
+#define SYNC_COUNT_AGAIN_NS  (250 * NS_PER_MS)
+#define SYNC_COUNT_WAIT_NS   (2 * NS_PER_SEC) /* for the peers' figures; then what is known is shown */
+
+/* A reason of the figures alone: an own session of which the peer's daemon has no record, its table is full. */
+#define SYNC_COUNT_NO_RECORD SYNC_WHY_N
+#define SYNC_COUNT_N         (SYNC_WHY_N + 1)
 
 /* Figures of this node. present: in the kernel's table, or in the store; absent: on record, but in neither. */
 struct sync_counts {
 	mono_t at; /* end of the walk; 0: never */
-	uint32_t present[SYNC_PROTO_N][SYNC_WHY_N], absent[SYNC_PROTO_N][SYNC_WHY_N];
+	uint32_t present[SYNC_PROTO_N][SYNC_COUNT_N], absent[SYNC_PROTO_N][SYNC_COUNT_N];
 	uint32_t own[SYNC_PROTO_N], copies[SYNC_PROTO_N]; /* of the present ones */
 	uint32_t half_open, half_close;                   /* TCP, of the present ones */
 	uint32_t stored; /* of the present ones: in this node's store, not in its kernel */
@@ -71,12 +75,21 @@ struct sync_count_delta {
 struct sync;
 struct sync_peer;
 
+/* Of a reason in the figures, below SYNC_COUNT_N. */
+enum sync_disposition sync_count_disp(unsigned why);
+const char *sync_count_word(unsigned why);
+const char *sync_count_text(unsigned why);
+
 /* Somebody looks: figures not older than `now` are made here and asked for. */
 void sync_count_want(struct sync *s, mono_t now);
 /* Are the figures here, and those of every connected peer, from `since` or later? */
 bool sync_count_done(const struct sync *s, mono_t since);
 void sync_count_delta(const struct sync_counts *c, const struct sync_peer_counts *p, unsigned proto,
 		      struct sync_count_delta *out);
+
+/* All at once, for tests; and the same as a peer would get it. */
+void sync_count_now(const struct sync *s, struct sync_counts *out);
+void sync_count_sets(const struct sync_counts *c, struct sync_peer_counts *out);
 
 /* For the core. */
 void sync_count_init(struct sync_count *c, mono_t now);

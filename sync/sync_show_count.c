@@ -24,7 +24,7 @@ static uint64_t present(const struct sync_counts *c, unsigned proto)
 {
 	uint64_t n = 0;
 
-	for (unsigned w = 0; w < SYNC_WHY_N; w++)
+	for (unsigned w = 0; w < SYNC_COUNT_N; w++)
 		n += c->present[proto][w];
 	return n;
 }
@@ -56,12 +56,11 @@ static json_t *reasons_here(const struct sync_counts *c)
 	for (unsigned k = 0; k < 2 * SYNC_PROTO_N; k++) {
 		unsigned p = k / 2;
 		const uint32_t *n = k % 2 ? c->absent[p] : c->present[p];
-		for (unsigned w = SYNC_WHY_NONE + 1; w < SYNC_WHY_N; w++) {
-			enum sync_why why = (enum sync_why)w;
-			if (n[w] > 0 && sync_why_disposition(why) != SYNC_DISP_SYNCED)
+		for (unsigned w = SYNC_WHY_NONE + 1; w < SYNC_COUNT_N; w++) {
+			if (n[w] > 0 && sync_count_disp(w) != SYNC_DISP_SYNCED)
 				json_array_append_new(list,
-						      reason(p, sync_disposition_word(sync_why_disposition(why)),
-							     sync_why_word(why), sync_why_text(why), k % 2 != 0, n[w]));
+						      reason(p, sync_disposition_word(sync_count_disp(w)),
+							     sync_count_word(w), sync_count_text(w), k % 2 != 0, n[w]));
 		}
 	}
 	return list;
@@ -70,9 +69,9 @@ static json_t *reasons_here(const struct sync_counts *c)
 /* The peer's words; those that we know too have our text. */
 static const char *text_of(const char *word)
 {
-	for (unsigned w = 0; w < SYNC_WHY_N; w++)
-		if (strcmp(word, sync_why_word((enum sync_why)w)) == 0)
-			return sync_why_text((enum sync_why)w);
+	for (unsigned w = 0; w < SYNC_COUNT_N; w++)
+		if (strcmp(word, sync_count_word(w)) == 0)
+			return sync_count_text(w);
 	return "";
 }
 

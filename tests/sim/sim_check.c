@@ -497,6 +497,27 @@ static bool same(struct sim *w, unsigned a, unsigned b, char *why, size_t cap)
 	return true;
 }
 
+/* What `show session statistics` says of the two: no session that nobody explains. */
+static bool explained(struct sim *w, unsigned a, unsigned b, char *why, size_t cap)
+{
+	static struct sync_counts here, there;
+	static struct sync_peer_counts told;
+	struct sync_count_delta d;
+	sync_count_now(w->box[a].p->sync.core, &here);
+	sync_count_now(w->box[b].p->sync.core, &there);
+	sync_count_sets(&there, &told);
+	for (unsigned p = 0; p < SYNC_PROTO_N; p++) {
+		sync_count_delta(&here, &told, p, &d);
+		if (d.unexplained == 0)
+			continue;
+		snprintf(why, cap, "n%u has %lld sessions of %s, n%u %lld; %lld are explained", a + 1,
+			 (long long)d.local, sync_proto_word((enum sync_proto)p), b + 1, (long long)d.peer,
+			 (long long)d.explained);
+		return false;
+	}
+	return true;
+}
+
 bool sim_check_tables(struct sim *w, char *why, size_t cap)
 {
 	for (unsigned a = 0; a < w->n_nodes; a++)
@@ -514,7 +535,7 @@ bool sim_check_tables(struct sim *w, char *why, size_t cap)
 					 p->sync.core->owner.muted, q->sync.core->owner.muted);
 				return false;
 			}
-			if (!same(w, a, b, why, cap) || !owners(w, a, b, why, cap))
+			if (!same(w, a, b, why, cap) || !owners(w, a, b, why, cap) || !explained(w, a, b, why, cap))
 				return false;
 		}
 	return sim_check_kernels(w, why, cap);
