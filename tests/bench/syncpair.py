@@ -107,7 +107,7 @@ class Pair:
 
     def flush(self):
         for name in ROUTERS:
-            self.lab[name].conntrack("-F")
+            self.lab[name].run("conntrack", "-F", check=False, timeout=120)
 
     def events(self, name, on):
         """nf_conntrack_events of one router; off: the daemon there finds a file of its own, and believes it is on."""
