@@ -139,7 +139,7 @@ def test_a_standby_above_high_water(lab):
     assert reasons(b)[("pending", "standby-full")] >= 22
     refusals = {r["reason"]: r for r in a.ask("show conntrack-sync statistics")["ours"]["refusals"]}
     assert refusals["standby-full"]["peers"] >= 22, refusals
-    shown = b.ktsh("show", "conntrack-sync", "status")
+    shown = b.ktsh_raw("show", "conntrack-sync", "status")[1]
     assert "wait outside of the kernel" in shown and "(10 %)" in shown, shown
     assert group(b)["ready"]
     pair.crash("fw-a")
