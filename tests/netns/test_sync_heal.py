@@ -37,11 +37,11 @@ def two(make_two):
 
 
 def table(node):
-    """{what a copy has to have: (kernel id, seconds left)} of a node's own kernel."""
+    """{what a copy has to have: (kernel id, seconds left)} of a node's own kernel. While it changes, a dump may show an
+    entry twice."""
     found = {}
     for line in node.inside(LABTABLE, "dump", "10.1.").splitlines():
         entry, rest = line.split("\t")
-        assert entry not in found, "twice: " + entry
         found[entry] = tuple(int(n) for n in rest.split())
     return found
 
