@@ -351,14 +351,17 @@ json_t *client_version_json(struct flow_version v)
 	return json_string(text);
 }
 
+json_t *client_carried_json(const struct sync_view *v)
+{
+	if (!v->counted)
+		return json_null();
+	return json_pack("{s:I,s:I,s:o}", "packets", client_u(v->packets), "bytes", client_u(v->bytes), "age_us",
+			 v->age_s == CT_AGE_UNKNOWN ? json_null() : json_integer((json_int_t)v->age_s * 1000000));
+}
+
 static void say_session(struct sync_client *c, const struct sync_view *v)
 {
 	char l4[8];
-	json_t *before = json_null();
-	if (v->counted)
-		before =
-		    json_pack("{s:I,s:I,s:o}", "packets", client_u(v->packets), "bytes", client_u(v->bytes), "age_us",
-			      v->age_s == CT_AGE_UNKNOWN ? json_null() : json_integer((json_int_t)v->age_s * 1000000));
 	client_say_data(
 	    c, json_pack("{s:s,s:i,s:o,s:o,s:s,s:I,s:b,s:o,s:s,s:s,s:s,s:I,s:b,s:I,s:o}", "protocol",
 			 protocol_name(v->e.orig.l4, l4), "zone", (int)v->e.orig.zone, "original",
@@ -367,7 +370,7 @@ static void say_session(struct sync_client *c, const struct sync_view *v)
 			 v->mine, "version", client_version_json(v->version), "disposition",
 			 sync_disposition_word(v->disp), "reason", v->why == SYNC_WHY_NONE ? "" : sync_why_word(v->why),
 			 "error", v->err ? err_text(-v->err) : "", "timeout_us", (json_int_t)v->remaining_s * 1000000,
-			 "in_kernel", v->in_kernel, "peer_id", client_u(v->peer), "carried", before));
+			 "in_kernel", v->in_kernel, "peer_id", client_u(v->peer), "carried", client_carried_json(v)));
 }
 
 static void take_view(struct sync_client *c, const struct sync_view *v)

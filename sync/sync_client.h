@@ -45,6 +45,8 @@ json_t *client_tuple_json(const struct ct_tuple *t);
 const char *client_node_name(const struct sync_run *r, uint32_t node);
 json_t *client_peer_json(const struct sync_run *r, const struct data_peer *p);
 json_t *client_version_json(struct flow_version v);
+/* What other nodes have counted of it; null without sync.accounting. */
+json_t *client_carried_json(const struct sync_view *v);
 static inline json_int_t client_u(uint64_t v)
 {
 	return (json_int_t)v;
