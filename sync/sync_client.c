@@ -362,15 +362,16 @@ json_t *client_carried_json(const struct sync_view *v)
 static void say_session(struct sync_client *c, const struct sync_view *v)
 {
 	char l4[8];
-	client_say_data(
-	    c, json_pack("{s:s,s:i,s:o,s:o,s:s,s:I,s:b,s:o,s:s,s:s,s:s,s:I,s:b,s:I,s:o}", "protocol",
-			 protocol_name(v->e.orig.l4, l4), "zone", (int)v->e.orig.zone, "original",
-			 client_tuple_json(&v->e.orig), "reply", client_tuple_json(&v->e.reply), "owner",
-			 client_node_name(c->run, v->version.node), "owner_id", client_u(v->version.node), "mine",
-			 v->mine, "version", client_version_json(v->version), "disposition",
-			 sync_disposition_word(v->disp), "reason", v->why == SYNC_WHY_NONE ? "" : sync_why_word(v->why),
-			 "error", v->err ? err_text(-v->err) : "", "timeout_us", (json_int_t)v->remaining_s * 1000000,
-			 "in_kernel", v->in_kernel, "peer_id", client_u(v->peer), "carried", client_carried_json(v)));
+	client_say_data(c, json_pack("{s:s,s:i,s:o,s:o,s:s,s:I,s:b,s:o,s:s,s:s,s:s,s:I,s:b,s:I,s:o}", "protocol",
+				     protocol_name(v->e.orig.l4, l4), "zone", (int)v->e.orig.zone, "original",
+				     client_tuple_json(&v->e.orig), "reply", client_tuple_json(&v->e.reply), "owner",
+				     client_node_name(c->run, v->version.node), "owner_id", client_u(v->version.node),
+				     "mine", v->mine, "version", client_version_json(v->version), "disposition",
+				     sync_disposition_word(v->disp), "reason",
+				     v->why == SYNC_WHY_NONE ? "" : sync_why_word(v->why), "error",
+				     v->err ? sync_reject_text(v->reject) : "", "timeout_us",
+				     (json_int_t)v->remaining_s * 1000000, "in_kernel", v->in_kernel, "peer_id",
+				     client_u(v->peer), "carried", client_carried_json(v)));
 }
 
 static void take_view(struct sync_client *c, const struct sync_view *v)

@@ -151,3 +151,14 @@ def test_a_standby_above_high_water(lab):
                 lab["fw-b"].conntrack("-S").splitlines() if "early_drop=" in line)
     assert early == 0
     assert lab["fw-b"].session_count() >= own + 22
+
+
+def test_without_the_store_the_connections_are_dead(lab):
+    """Negative control: the same takeover by a router that knows no session, under the same rules."""
+    pair = start(lab, replicate=False)
+    traffic = Traffic(lab, idle=20, udp_rate=200, vpn_rate=0)
+    assert traffic.check_idle(2000)["alive"] == 20
+    pair.crash("fw-a")
+    wait_for("fw-b to hold the addresses", pair["fw-b"].has_vips, 3)
+    wait_for("echoes of new sessions through fw-b", lambda: traffic.flowing("udp"), 3)
+    assert traffic.check_idle(1500)["alive"] == 0

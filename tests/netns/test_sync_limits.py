@@ -160,3 +160,25 @@ def test_the_router_itself_is_not_opened(victim):
     assert not [line for line in found if "dport=23" in line and "src=224" not in line and "src=255" not in line], found
     refused = {r["reason"]: r["here"] for r in node.data("statistics")[0]["ours"]["refusals"]}
     assert refused["local"] >= 8, refused
+
+
+def test_a_refusal_has_words_on_both_nodes():
+    """Another session of the standby answers on the translated address; when it ends, the copy is written."""
+    two = Two()
+    try:
+        a, b = two.start()[1], two[2]
+        other = "-p tcp -s 192.0.2.1 -d 10.2.2.2 --sport 5555 --dport 80".split()
+        b.inside("conntrack", "-I", *(other + "--state ESTABLISHED -u ASSURED,SEEN_REPLY -t 300".split()))
+        a.add(1000, "-n 192.0.2.1:5555")
+
+        def rows(node):
+            return {r["reason"]: r for r in node.data("statistics")[0]["ours"]["refusals"]}
+        wait_for("the reason on the standby", lambda: rows(b).get("collision", {}).get("here"))
+        wait_for("the reason at the owner", lambda: rows(a).get("collision", {}).get("peers"))
+        session = a.data("sessions")[0]
+        assert session["disposition"] == "failed" and "same translated address" in session["error"], session
+        b.inside("conntrack", "-D", *other)
+        wait_for("the copy", lambda: [line for line in b.table() if "dport=5555" in line], 15)
+        wait_for("the owner to know", lambda: a.data("sessions")[0]["disposition"] == "synced")
+    finally:
+        two.close()
