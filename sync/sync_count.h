@@ -8,7 +8,7 @@
  *
  * Nothing is counted while nobody looks: the hot path pays nothing, and the reasons need no bookkeeping that could go
  * wrong. A look starts one walk in steps of a tick here and, by COUNTS_ASK, at each connected peer; the walks begin
- * within a message's time of each other. A walk younger than SYNC_COUNT_AGAIN_NS serves the next look as well.
+ * within a message's time of each other. A peer that looks again at once gets the figures of the last walk, and their age.
  * Only births are counted as they happen (rates).
  */
 #ifndef KT_SYNC_SYNC_COUNT_H
@@ -23,6 +23,7 @@
 #include "sync/sync_policy.h"
 
 #define SYNC_COUNT_AGAIN_NS  (250 * NS_PER_MS)
+#define SYNC_COUNT_SHARE     10               /* between two walks for peers pass so many times the duration of one */
 #define SYNC_COUNT_WAIT_NS   (2 * NS_PER_SEC) /* for the peers' figures; then what is known is shown */
 
 /* A reason of the figures alone: an own session of which the peer's daemon has no record, its table is full. */
@@ -45,9 +46,8 @@ struct sync_peer_counts {
 };
 
 struct sync_count_peer {
-	bool ask;  /* COUNTS_ASK is to be sent */
-	bool due;  /* an answer is to be sent, set `next` first */
-	bool owed; /* it asked late in a walk for an earlier look: one more begins after it */
+	bool ask; /* COUNTS_ASK is to be sent */
+	bool due; /* an answer is to be sent, set `next` first */
 	unsigned next;
 	mono_t heard;                    /* when its last complete answer came */
 	struct sync_peer_counts in, got; /* being received; the last complete one */
