@@ -15,7 +15,7 @@ endif
 
 # Files that no program is made of. Folders that hold objects in the build tree are given file by file.
 EXTRA_DIST += dev README.md HACKING.md LICENSE .clang-format .editorconfig .ci/run m4/.gitkeep docs tests/fuzz/corpus \
-	tests/cppcheck.supp tests/lsan.supp $(wildcard $(top_srcdir)/tests/lab/*.py $(top_srcdir)/tests/netns/*.py \
+	tests/cppcheck.supp tests/lsan.supp tests/tsan.supp $(wildcard $(top_srcdir)/tests/lab/*.py $(top_srcdir)/tests/netns/*.py \
 	$(top_srcdir)/tests/interop/*.py $(top_srcdir)/tests/bench/*.py $(top_srcdir)/tests/lab/*.sh) \
 	$(wildcard $(top_srcdir)/tests/vm/*.py $(top_srcdir)/tests/vm/*.sh $(top_srcdir)/tests/vm/*.c) tests/vm/guest
 
@@ -61,3 +61,6 @@ check_sync_heal_SOURCES = tests/unit/check_sync_heal.c tests/unit/sync_rig.h
 check_sync_heal_LDADD = $(SYNC_CORE_LIBS) $(UNIT_LIBS)
 check_node_sync_SOURCES = tests/unit/check_node_sync.c
 check_node_sync_LDADD = libdaemon_core.a libike_core.a libvrrp_core.a libsync_core.a libbase_core.a $(SODIUM_LIBS) $(UNIT_LIBS)
+check_PROGRAMS += fuzz_sync_core
+fuzz_sync_core_SOURCES = tests/fuzz/fuzz_sync_core.c
+fuzz_sync_core_LDADD = libfake_ct.a libsync_core.a libbase_core.a $(NFCT_LIBS) $(FUZZ_LIBS)
