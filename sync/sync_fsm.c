@@ -207,8 +207,11 @@ void sync_authority(struct sync *s, const struct sync_authority *a, mono_t now)
 {
 	bool had = s->owner.auth.any, floor = sync_owner_authority(&s->owner, a);
 
-	if (a->any && (!had || (floor && a->all)))
+	if (a->any && (!had || (floor && a->all))) {
 		s->role_at = now;
+		/* Idle copies wait for their own timers. */
+		s->sweep_at = mono_min(s->sweep_at, mono_add(now, NS_PER_SEC));
+	}
 	if (floor) {
 		for (unsigned i = 0; i < SESS_NODES; i++)
 			s->peers[i].floor_due = true;

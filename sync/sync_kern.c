@@ -270,7 +270,9 @@ static void read_own(struct sync *s, struct flow f, const struct ct_entry *e, bo
 		if (!flow_is_short(s, f))
 			flow_want(s, f, SESS_OP_RENEW, SESS_QUEUE_RENEW);
 	} else {
-		set_timer(s, f, e, now);
+		/* Small moves add up: a sweep that comes often would never see traffic else. */
+		if (traffic)
+			set_timer(s, f, e, now);
 		if (sync_strict_due(s, f, e, now))
 			flow_want(s, f, SESS_OP_STRICT, SESS_QUEUE_RENEW);
 	}

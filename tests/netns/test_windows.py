@@ -3,6 +3,7 @@
 An ACK far outside of the window passes while the entry is liberal, and is invalid afterwards; the stream goes on.
 """
 
+import json
 import re
 import socket
 import struct
@@ -13,7 +14,7 @@ import pytest
 
 from conf import lab_conf, text
 from ctdump import BE_LIBERAL, dump
-from keeptrackd import Daemon
+from keeptrackd import SOCKET, Daemon
 from lab import CLIENT, ROUTERS, SERVER, VIP_WAN, wait_for
 from test_replication import Flow, group, same_on_both
 from wire import in_netns
@@ -26,6 +27,8 @@ def pairs(lab):
         conf = lab_conf(lab, name)
         conf["vrrp"]["groups"][0]["preempt"] = False
         conf["sync"]["strict_window_after"] = 2
+        conf["sync"]["accounting"] = True
+        lab[name].sysctl({"net/netfilter/nf_conntrack_acct": 1})
         daemons[name] = Daemon(lab, name, conf=text(conf))
     for name in ROUTERS:
         daemons[name].start()
@@ -81,6 +84,21 @@ def checksum(data):
     return ~total & 0xffff
 
 
+def carried(lab, router, flow):
+    """What other nodes have counted of a flow."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(3)
+        s.connect("/proc/%d/root%s" % (lab[router].holder.pid, SOCKET))
+        s.sendall(b'{"v":1,"id":1,"cmd":"show conntrack table ipv4","args":{}}\n')
+        for line in s.makefile(encoding="utf-8"):
+            answer = json.loads(line)
+            for row in [] if answer.get("end") else answer["data"].get("sessions", []):
+                if row["original"]["source_port"] == flow.original()[2]:
+                    return row["carried"]
+            if answer.get("end"):
+                return None
+
+
 def far_outside(lab, flow):
     """An ACK of the client's own connection, a gigabyte off."""
     port, to = flow.near.getsockname()[1], flow.near.getpeername()[1]
@@ -115,12 +133,15 @@ def test_strict_again_after_a_takeover(lab, pairs):
     assert invalid(lab) == before
     moving.talk()
     stream = Stream(moving)
-    wait_for("strict windows", lambda: not liberal(moving), 20, 0.1)
+    wait_for("strict windows", lambda: not liberal(moving), 25, 0.1)
     stream.moves()
     before = invalid(lab)
     far_outside(lab, moving)
     wait_for("the forged ACK to be invalid", lambda: invalid(lab) == before + 1, 3)
     stream.moves()
+    # The walk that saw the traffic told what this router has counted to the one that was before.
+    told = wait_for("counters at the other router", lambda: carried(lab, "fw-a", moving), 3)
+    assert told["bytes"] > 65536 and 5e6 < told["age_us"] < 60e6, told
     stream.stop()
     assert invalid(lab) == before + 1, "packets of the stream itself were called invalid"
     counters = pairs["fw-b"].ask("show conntrack-sync statistics")["ours"]["counters"]
