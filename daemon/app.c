@@ -504,6 +504,9 @@ int app_run(const struct app_options *opt)
 	log_notice(LOG_MAIN, "ended");
 	sdnotify_done();
 	log_done();
+	/* What libraries do at exit is not for a process in which a thread still runs through them. */
+	if (a.sync_left)
+		_exit(a.exit_status);
 	cfg_free(a.cfg);
 	return a.exit_status;
 }

@@ -115,6 +115,7 @@ struct app {
 	struct loop_timer *accept_timer;
 	struct vrrp_io *vrrp;
 	struct sync_thread *sync;
+	bool sync_left;             /* its thread did not end with us */
 	struct sync_conf sync_conf; /* the copy that SYNC and the channel read from the start on */
 	struct peer_ctl *peer;
 	struct pair *pair; /* NULL: a lone router */

@@ -91,7 +91,6 @@ void app_peer_stop(struct app *a)
 	if (a->peer)
 		peer_ctl_free(a->peer, "the daemon is ending");
 	a->peer = NULL;
-	if (a->sync)
-		sync_thread_stop(a->sync, 500 * NS_PER_MS);
+	a->sync_left = sync_thread_stop(a->sync, 500 * NS_PER_MS) < 0;
 	a->sync = NULL;
 }

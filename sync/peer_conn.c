@@ -203,6 +203,7 @@ static bool deliver(struct peer_conn *c, unsigned *left)
 		c->rx_len -= used;
 		(*left)--;
 		c->st.rx_records++;
+		c->st.rx_skipped += d == SYNC_DROP_TYPE;
 		c->st.heard = clock_mono();
 		if (d == SYNC_OK)
 			c->cb.on_record(c->arg, &env);
@@ -499,7 +500,7 @@ const struct peer_conn_stats *peer_conn_stats(const struct peer_conn *c)
 
 void peer_conn_stats_clear(struct peer_conn *c)
 {
-	c->st = (struct peer_conn_stats){ .heard = c->st.heard };
+	c->st = (struct peer_conn_stats){ .heard = c->st.heard, .rx_skipped = c->st.rx_skipped };
 }
 
 static int queue(struct peer_conn *c, const uint8_t *p, size_t len)

@@ -141,8 +141,8 @@ typedef void (*sync_report_fn)(void *arg, const struct sync_report *rep);
  */
 struct sync_thread *sync_thread_start(struct loop *l, const struct sync_conf *conf, uint64_t boot_nonce,
 				      const uint64_t config_digest[4], sync_report_fn fn, void *arg);
-/* Asks the thread to end, waits at most wait_ns, frees. */
-void sync_thread_stop(struct sync_thread *t, int64_t wait_ns);
+/* Asks the thread to end, waits at most wait_ns, frees. -ETIMEDOUT: it goes on, and its memory stays: leave by _exit. */
+int sync_thread_stop(struct sync_thread *t, int64_t wait_ns);
 /* 0, or -EAGAIN when the mailbox is full. */
 int sync_thread_send(struct sync_thread *t, const struct sync_cmd *cmd);
 /* The role epoch that SYNC compares before every send: stored by CONTROL at the point of no return. */

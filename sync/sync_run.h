@@ -47,8 +47,9 @@ struct data_link {
 	struct data_peer *peer;
 	uint8_t index;
 	bool dials;
-	bool greeted; /* its hello was accepted */
-	bool asked;   /* dialler: ACTIVATE was sent, its echo is awaited */
+	bool greeted;     /* its hello was accepted */
+	uint64_t skipped; /* records of unknown types at the last one understood */
+	bool asked;       /* dialler: ACTIVATE was sent, its echo is awaited */
 	struct peer_conn *conn;
 	struct peer_retry retry;
 	struct loop_timer *retry_timer;

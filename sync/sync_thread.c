@@ -387,10 +387,10 @@ struct sync_thread *sync_thread_start(struct loop *l, const struct sync_conf *co
 	return t;
 }
 
-void sync_thread_stop(struct sync_thread *t, int64_t wait_ns)
+int sync_thread_stop(struct sync_thread *t, int64_t wait_ns)
 {
 	if (!t)
-		return;
+		return 0;
 	mono_t until = mono_add(clock_mono(), wait_ns);
 	atomic_store(&t->stopping, true);
 	loop_stop(t->run->loop);
@@ -405,10 +405,11 @@ void sync_thread_stop(struct sync_thread *t, int64_t wait_ns)
 		loop_fd_free(t->rep_fd);
 		t->rep_fd = NULL;
 		pthread_detach(t->thread);
-		return;
+		return -ETIMEDOUT;
 	}
 	pthread_join(t->thread, NULL);
 	thread_free(t);
+	return 0;
 }
 
 int sync_thread_send(struct sync_thread *t, const struct sync_cmd *cmd)

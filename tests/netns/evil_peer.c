@@ -3,7 +3,7 @@
  * and then sends what lines on stdin ask for.
  *
  *   evil_peer ADDR_OF_1 ADDR_OF_2 KEYFILE
- *   commands: dial | flood N | again | cut | long | noise | gap | stream | garble | handles N | own SRC DST PORT | quit
+ *   commands: dial | flood N | again | cut | long | noise | gap | stream | garble | later | handles N | own SRC DST PORT | quit
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -179,6 +179,17 @@ static void spoiled(const char *how)
 	send_buf(len);
 }
 
+/* A record of a type that a later version may have: one object with its number. */
+static void of_a_later_version(void)
+{
+	struct wire_wr w = wire_wr(buf, sizeof(buf));
+	struct sync_env env = { .type = 0x01ff, .owner = 1, .epoch = { 1, 1 }, .seq = ++seq };
+	size_t off = sync_env_begin(&w, &env);
+	wire_put(&w, 0, 4);
+	sync_env_end(&w, off);
+	send_buf(wire_len(&w));
+}
+
 static void own_session(const char *args)
 {
 	struct sync_rec rec;
@@ -217,6 +228,8 @@ static void command(const char *line)
 		send_buf(200);
 	} else if (strcmp(word, "stream") == 0) {
 		activate();
+	} else if (strcmp(word, "later") == 0) {
+		of_a_later_version();
 	} else if (strcmp(word, "own") == 0) {
 		own_session(args);
 	} else if (strcmp(word, "quit") == 0) {

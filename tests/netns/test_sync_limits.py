@@ -106,6 +106,16 @@ def test_refused_and_named(victim, how, named):
     wait_for("copies again", lambda: counters(node)["rx_records"] >= 5)
 
 
+def test_a_record_of_a_later_version_is_skipped(victim):
+    evil, node = victim()
+    evil.ask("flood 3", "flooded 3")
+    evil.say("later")
+    evil.ask("flood 2", "flooded 5")
+    wait_for("five copies", lambda: len([t for t in table(node) if "src=10.77." in t]) == 5)
+    assert drops(node)["record type is unknown; it was skipped"] == 1
+    assert counters(node)["rx_created"] == 5 and node.data("status")[0]["peers"][0]["links"][0]["state"] == "active"
+
+
 def test_a_flood_is_read_slowly_and_whole(victim):
     """60000 records, 20000 a second: back-pressure, no loss, little memory, and the thread answers meanwhile."""
     evil, node = victim(protocols="slow")
