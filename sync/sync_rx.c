@@ -163,9 +163,9 @@ static void copy_new(struct sync *s, struct sync_peer *p, const struct sync_rec 
 	if (!handle_set(&p->handles, rec->handle, f.id))
 		s->stats.refused_full++;
 	store_put(s, f, rec->bulk ? SESS_QUEUE_BULK : SESS_QUEUE_LIVE);
-	/* A flow of ours that we had forgotten: who gives it back learns our handle of it. */
+	/* A flow of ours that we had forgotten: who gives it back learns our handle of it, and the others hear whose it is. */
 	if (flow_mine(s, f))
-		flow_dirty(s, f, 1u << (p->slot - 1));
+		flow_dirty(s, f, ALL_PEERS);
 }
 
 /* Applies a peer's state to a flow that is known here; the version is at least ours. */
@@ -229,6 +229,9 @@ static bool on_current(struct sync *s, struct sync_peer *p, const struct sync_re
 			s->stats.refused_range++;
 		flow_judge(s, f);
 		flow_count(s, f);
+		/* The number is news to every other peer as well. */
+		if (f.x->why == SYNC_WHY_NONE)
+			flow_dirty(s, f, ALL_PEERS);
 	} else if (c > 0 || (c == 0 && rec->version.node == p->node)) {
 		return false;
 	}

@@ -451,7 +451,8 @@ static void step(struct world *w)
 	}
 	require(sess_count(&w->s->tbl) <= TABLE);
 	check_lists(w->s);
-	check_digests(w->s);
+	if (w->left % 4 == 0)
+		check_digests(w->s);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
