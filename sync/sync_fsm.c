@@ -450,9 +450,9 @@ mono_t sync_deadline(const struct sync *s, mono_t now)
 
 	if (s->recounting || s->policy_walking || s->reset.walking || s->missing_walking || s->retry_walking ||
 	    s->count.walking || s->n_raw > 0 || s->queues[SESS_QUEUE_LIVE].head != 0 ||
-	    s->queues[SESS_QUEUE_RENEW].head != 0)
+	    s->queues[SESS_QUEUE_RENEW].head != 0 || !tbl_is_settled(&s->tbl.idx))
 		return now;
-	if (s->queues[SESS_QUEUE_BULK].head != 0 || !tbl_is_settled(&s->tbl.idx))
+	if (s->queues[SESS_QUEUE_BULK].head != 0)
 		t = mono_add(now, POLL_NS);
 	if (s->expiry_head != 0)
 		t = mono_min(t, expiry_due(s, sess_at(&s->tbl, s->expiry_head)->expire_s));
