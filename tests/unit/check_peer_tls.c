@@ -681,12 +681,15 @@ START_TEST(peer_does_not_read)
 	client_send(&c, buf, n);
 	until(b.ups == 1);
 	m = (struct peer_msg){ .type = PEER_HEARTBEAT, .n_groups = PEER_GROUPS_MAX };
+	mono_t begun = clock_mono();
 	unsigned sent = 0;
 	while (peer_ctl_send(b.ctl, 1, &m) == 0 && sent < 100000)
 		sent++;
 	ck_assert_uint_lt(sent, 100000);
+	int64_t elapsed = mono_sub(clock_mono(), begun);
 	until(b.downs == 1);
-	ck_assert_int_eq(b.why, PEER_WHY_FULL);
+	/* A build that is slow enough finds it silent before the queue is full. */
+	ck_assert(b.why == PEER_WHY_FULL || (elapsed > 250 * NS_PER_MS && b.why == PEER_WHY_SILENT));
 	client_free(&c);
 }
 END_TEST
