@@ -201,12 +201,18 @@ static void packet(struct world *w)
 	(void)fake_ct_packet(w->ct, &t, v & 0xf, nat.snat || nat.masquerade ? &nat : NULL, &out);
 }
 
+/* An address that was the box's own from the beginning; others come and go, and what was a copy is judged anew later. */
+static bool own(uint8_t l3, const uint8_t addr[16])
+{
+	static const uint8_t first[4] = { 10, 0, 0, 1 }, vip[4] = { 203, 0, 113, 1 };
+	return l3 == 4 && (memcmp(addr, first, 4) == 0 || memcmp(addr, vip, 4) == 0);
+}
+
 /* The box's own sessions are never written, whatever a peer says. */
-static void check_op(const struct world *w, const struct ct_op *op)
+static void check_op(const struct ct_op *op)
 {
 	bool writes = op->type == CT_OP_CREATE || op->type == CT_OP_UPDATE;
-	require(!writes || !sync_local_is_own(&w->s->locals, op->e.orig.l3, op->e.orig.src));
-	require(!writes || !sync_local_is_own(&w->s->locals, op->e.orig.l3, op->e.reply.src));
+	require(!writes || (!own(op->e.orig.l3, op->e.orig.src) && !own(op->e.orig.l3, op->e.reply.src)));
 }
 
 static void inject(struct world *w, unsigned max)
@@ -217,7 +223,7 @@ static void inject(struct world *w, unsigned max)
 	require(n <= 16);
 	for (unsigned i = 0; i < n; i++) {
 		struct ct_event got;
-		check_op(w, &ops[i]);
+		check_op(&ops[i]);
 		results[i] = fake_ct_op(w->ct, PORTID, &ops[i], &got);
 		if (ops[i].type == CT_OP_GET && results[i] == 0)
 			sync_on_ct_event(w->s, &got, w->now);
