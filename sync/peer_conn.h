@@ -75,7 +75,7 @@ enum peer_drain peer_conn_drain(struct peer_conn *c, mono_t until);
 struct peer_conn_stats {
 	uint64_t rx_bytes, tx_bytes, rx_records, tx_sends;
 	uint64_t rx_skipped; /* records of a type that this version does not know */
-	mono_t heard; /* newest complete record */
+	mono_t heard;        /* newest complete record */
 };
 const struct peer_conn_stats *peer_conn_stats(const struct peer_conn *c);
 /* Counts from zero again; when it was heard and what was skipped stay. */

@@ -183,7 +183,8 @@ static void spoiled(const char *how)
 static void of_a_later_version(void)
 {
 	struct wire_wr w = wire_wr(buf, sizeof(buf));
-	struct sync_env env = { .type = 0x01ff, .owner = 1, .epoch = { 1, 1 }, .seq = ++seq };
+	seq++;
+	struct sync_env env = { .type = 0x01ff, .owner = 1, .epoch = { 1, 1 }, .seq = seq };
 	size_t off = sync_env_begin(&w, &env);
 	wire_put(&w, 0, 4);
 	sync_env_end(&w, off);

@@ -91,9 +91,9 @@ static const struct {
 	bool again; /* worth another attempt: something may change */
 	bool full;
 } refusals[] = {
-	{ ENOMEM, true, true },   { ENOSPC, true, true },       { ENOENT, true, false },
-	{ ENOBUFS, true, false }, { EAGAIN, true, false },      { EINVAL, false, false },
-	{ EPERM, false, false },  { EOPNOTSUPP, true, false },  { ERANGE, false, false },
+	{ ENOMEM, true, true },   { ENOSPC, true, true },      { ENOENT, true, false },
+	{ ENOBUFS, true, false }, { EAGAIN, true, false },     { EINVAL, false, false },
+	{ EPERM, false, false },  { EOPNOTSUPP, true, false }, { ERANGE, false, false },
 };
 
 START_TEST(refused_create)
