@@ -252,8 +252,9 @@ static bool may_lose(const struct sync *core, unsigned from, const struct sync_r
 	/* What a bulk does not name is taken for ended. */
 	if ((rec->type != SYNC_REC_SESSION && rec->type != SYNC_REC_DELETE) || rec->bulk)
 		return false;
-	return !x ||
-	       flow_version_cmp(sync_owner_effective(&core->owner, sess_version(&core->tbl, x)), rec->version) == 0;
+	if (!x)
+		return rec->full; /* a handle that is not known is asked for: that is another matter */
+	return flow_version_cmp(sync_owner_effective(&core->owner, sess_version(&core->tbl, x)), rec->version) == 0;
 }
 
 /* Records about a flow that is known, from before the fence, must change nothing. */
