@@ -522,8 +522,6 @@ void sync_on_ct_event(struct sync *s, const struct ct_event *ev, mono_t now)
 void sync_on_overrun(struct sync *s, mono_t now)
 {
 	s->stats.overruns++;
-	if (MUTANT(M_OVERRUN_IGNORED))
-		return;
 	s->sweep_hurry = true;
 	/* What was lost may lie where a running sweep has been already. */
 	s->sweep_again |= s->sweeping;

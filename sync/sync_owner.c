@@ -24,8 +24,7 @@ bool sync_owner_authority(struct sync_owner *o, const struct sync_authority *a)
 	/* Taken back: a floor that no peer has read yet was never there. One that was read stays, evidence settles it.
 	 */
 	if (epoch_cmp(a->epoch, o->auth.epoch) < 0) {
-		bool undo =
-		    epoch_cmp(o->floor_authority, o->auth.epoch) == 0 && (!o->floor_told || MUTANT(M_FLOOR_TAKEN_BACK));
+		bool undo = epoch_cmp(o->floor_authority, o->auth.epoch) == 0 && !o->floor_told;
 
 		o->auth = *a;
 		if (undo) {

@@ -620,7 +620,7 @@ void sync_settle_peer(struct sync *s, struct sync_peer *p, mono_t now)
 		bool idle = true;
 		for (unsigned q = SESS_QUEUE_LIVE; q < SESS_QUEUES; q++) {
 			p->barrier_at[q] = s->queues[q].put;
-			idle &= s->queues[q].done == s->queues[q].put || MUTANT(M_STORED_TOO_EARLY);
+			idle &= s->queues[q].done == s->queues[q].put;
 		}
 		p->barrier_seq = p->rx_seq;
 		p->barrier = !idle;

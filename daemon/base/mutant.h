@@ -43,11 +43,8 @@
 	X(M_CLAIM_UNCOUNTED, "claim without a higher count")            \
 	X(M_CURRENT_UNTOLD, "refusal not answered with CURRENT")        \
 	X(M_FLOOR_UNHEARD, "floor of a peer not heard")                 \
-	X(M_FLOOR_TAKEN_BACK, "floor taken back after it was told")     \
 	X(M_EXPIRED_UNASKED, "EXPIRED obeyed without a look")           \
 	X(M_SWEEP_BLIND, "sweep does not miss anything")                \
-	X(M_OVERRUN_IGNORED, "lost events ignored")                     \
-	X(M_STORED_TOO_EARLY, "acknowledged before it is stored")       \
 	X(M_REPLY_WITHOUT_NAT_BITS, "copy without NAT bits left so")
 
 enum mutant {
