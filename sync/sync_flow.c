@@ -195,6 +195,9 @@ static void recount_refused(struct sync *s, struct flow f)
 {
 	unsigned owner = flow_owner(s, f);
 
+	/* An update that was refused: the entry is ours now, and newer than what we were told. */
+	if (owner == s->self_slot && f.x->flags & SESS_KERN && f.x->flags & SESS_REFUSED)
+		flow_refused(s, f, 0);
 	if (!(f.x->flags & SESS_REFUSED)) {
 		if (owner == s->self_slot)
 			f.x->err = 0;

@@ -95,6 +95,13 @@ void flow_settle(struct sync *s, struct flow f);
 /* Our entry ended in the kernel, whoever told us. */
 void flow_kernel_end(struct sync *s, struct flow f, bool closing, uint32_t portid, mono_t now);
 void flow_refused(struct sync *s, struct flow f, int err);
+/* What a peer refused of an own flow is forgotten. Its own kernel's refusal, of the time when it was a copy, stays: only
+ * one with its reason is tried again. */
+static inline void flow_forget_err(struct flow f)
+{
+	if (!(f.x->flags & SESS_REFUSED))
+		f.x->err = 0;
+}
 /* An interface, an address or the role was lost so lately that ends without a reason may follow from it. */
 bool sync_loss_near(const struct sync *s, mono_t now);
 /* Sets it in the kernel, with the current parity of the sweep. */

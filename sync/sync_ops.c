@@ -381,8 +381,7 @@ static void renew_result(struct sync *s, struct flow f, int err, mono_t now)
 		f.x->flags &= ~(SESS_LEASED | SESS_FRESH);
 	} else if (err == 0) {
 		s->stats.op_renewed++;
-		if (!(f.x->flags & SESS_REFUSED))
-			f.x->err = 0; /* what a peer had refused while it was ours */
+		flow_forget_err(f); /* what a peer had refused while it was ours */
 		f.x->flags |= SESS_LEASED | SESS_FRESH;
 		if_late(s, f, now);
 	} else if (err == -ENOENT) {
@@ -440,7 +439,7 @@ static void delete_result(struct sync *s, struct flow f, int err)
 	if (err == 0) {
 		s->stats.op_deleted++;
 		store_entries(s, -1);
-		f.x->err = 0;
+		flow_forget_err(f);
 	} else if (err == -ENOENT) {
 		/* It ran out by itself before: what was wanted is so. */
 		s->stats.op_noent++;

@@ -84,7 +84,7 @@ static void judge_own(struct sync *s, struct flow f)
 		flow_uncount(s, f);
 		f.x->why = SYNC_WHY_NONE;
 	}
-	f.x->err = 0;
+	flow_forget_err(f);
 	flow_judge(s, f);
 	if (was != (f.x->why == SYNC_WHY_NONE))
 		flow_dirty(s, f, ALL_PEERS);

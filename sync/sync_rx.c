@@ -208,8 +208,6 @@ static void copy_update(struct sync *s, struct sync_peer *p, const struct sync_r
 	if (was_mine)
 		f.x->told = 0;
 	s->stats.rx_updated++;
-	if (rec->full && !handle_set(&p->handles, rec->handle, f.id))
-		s->stats.refused_full++;
 	if (kern && !changed && !was_mine && err == 0 && f.x->flags & SESS_LEASED)
 		return;
 	f.x->expire_s = sync_sec(s, now) + rec->e.timeout_s;
@@ -245,7 +243,12 @@ static void on_session(struct sync *s, struct sync_peer *p, const struct sync_re
 {
 	struct flow f;
 
-	if (!limit_whole(s, rec) || !resolve(s, p, rec, &f) || on_current(s, p, rec, f))
+	if (!limit_whole(s, rec) || !resolve(s, p, rec, &f))
+		return;
+	/* Whatever becomes of the record: its sender counts its handle as known from now on, and may end the flow by it. */
+	if (rec->full && f.x && !handle_set(&p->handles, rec->handle, f.id))
+		s->stats.refused_full++;
+	if (on_current(s, p, rec, f))
 		return;
 	if (refuse_local(s, p, f, rec))
 		return;

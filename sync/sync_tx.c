@@ -111,7 +111,7 @@ static void tell_state(struct sync *s, struct sync_peer *p, struct flow f, struc
 		s->stats.tx_updated++;
 	/* The peer answers anew when it still cannot keep it. */
 	if (flow_mine(s, f) && out->full && f.x->flags & SESS_KERN)
-		f.x->err = 0;
+		flow_forget_err(f);
 	if (flow_mine(s, f))
 		flow_set_told(p, f);
 }
@@ -317,7 +317,7 @@ static bool bulk_next(struct sync *s, struct sync_peer *p, struct sync_rec *out,
 		/* All of it, also what the stream has named before: the peer may have lost what it had. */
 		out->full = true;
 		if (f.x->flags & SESS_KERN)
-			f.x->err = 0; /* as in tell_state */
+			flow_forget_err(f); /* as in tell_state */
 		sess_entry(&s->tbl, f.id, &out->e);
 		out->e.has |= CT_HAS_TIMEOUT;
 		out->e.timeout_s = left_at_owner(s, f, &out->e, now);

@@ -156,6 +156,40 @@ START_TEST(test_forgotten_number_is_answered_once)
 }
 END_TEST
 
+/*
+ * A's process begins anew and finds its entry before B tells it whose it is. Then B takes over, and the flow ends: B
+ * has named it in this stream, and tells the end by its handle.
+ */
+START_TEST(test_handle_of_an_offer_is_learnt)
+{
+	struct ct_entry e[1];
+
+	open_some(e, 1);
+	rig_down(r);
+	rig_boot(r, A);
+	rig_run(r, 100 * NS_PER_MS);
+	ck_assert_int_eq(rig_view(r, A, &e[0]).why, SYNC_WHY_ORPHAN);
+	r->n[A].no_sweep = true;
+	rig_up(r);
+	rig_run(r, 100 * NS_PER_MS);
+	ck_assert_uint_eq(r->n[B].sent[SYNC_REC_CURRENT], 1);
+	ck_assert(rig_view(r, A, &e[0]).mine);
+	sync_fence(r->n[B].s, (struct epoch){ 6, 2 }, r->now);
+	rig_authority(r, B, 6, true);
+	rig_run(r, 100 * NS_PER_MS);
+	ck_assert(!rig_view(r, A, &e[0]).mine);
+	struct rig_entry *k = rig_find(&r->n[B], &e[0].orig);
+	k->e.tcp_state = CT_TCP_CLOSE;
+	rig_remove(r, B, k, 0);
+	rig_run(r, 50 * NS_PER_MS);
+	ck_assert(!r->n[B].last[SYNC_REC_DELETE].full);
+	ck_assert_uint_eq(r->n[A].s->stats.rx_unknown, 0);
+	ck_assert_uint_eq(r->n[A].s->stats.rx_deleted, 1);
+	ck_assert_ptr_null(rig_find(&r->n[A], &e[0].orig));
+	ck_assert(!rig_known(r, A, &e[0]));
+}
+END_TEST
+
 /* Packets passed A in the seconds before it gave the flow away; B's copy then runs out. */
 START_TEST(test_traffic_before_a_switch_is_remembered)
 {
@@ -190,6 +224,7 @@ static Suite *suite(void)
 	tcase_add_test(t, test_claim_outlives_an_end_that_was_none);
 	tcase_add_test(t, test_lost_copy_of_a_flow_that_became_ours);
 	tcase_add_test(t, test_forgotten_number_is_answered_once);
+	tcase_add_test(t, test_handle_of_an_offer_is_learnt);
 	tcase_add_test(t, test_traffic_before_a_switch_is_remembered);
 	suite_add_tcase(su, t);
 	return su;

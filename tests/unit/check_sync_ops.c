@@ -172,6 +172,51 @@ START_TEST(refused_update)
 }
 END_TEST
 
+static void takes_over(unsigned i, uint64_t counter)
+{
+	sync_fence(r->n[i].s, (struct epoch){ counter, i + 1 }, r->now);
+	rig_authority(r, i, counter, true);
+	rig_run(r, 50 * NS_PER_MS);
+}
+
+/* The copy whose update was refused becomes ours, and a copy again: the old refusal is nobody's any more. */
+START_TEST(refused_before_a_takeover)
+{
+	struct ct_entry e = copied(4);
+
+	changes_to(&e, CT_TCP_FIN_WAIT);
+	next(CT_OP_UPDATE);
+	answer(-EAGAIN);
+	takes_over(B, 6);
+	ck_assert_uint_eq(s->n_failed, 0);
+	ck_assert_int_eq(rig_view(r, B, &e).disp, SYNC_DISP_SYNCED);
+	takes_over(A, 7);
+	ck_assert(!rig_view(r, B, &e).mine);
+	ck_assert_int_ne(rig_view(r, B, &e).disp, SYNC_DISP_FAILED);
+}
+END_TEST
+
+/* The answer comes after the takeover: telling all of the flow to a peer does not make it one that is never tried again. */
+START_TEST(refused_during_a_takeover)
+{
+	struct ct_entry e = copied(5);
+
+	changes_to(&e, CT_TCP_FIN_WAIT);
+	next(CT_OP_UPDATE);
+	takes_over(B, 6);
+	answer(-EAGAIN);
+	rig_down(r);
+	rig_up(r);
+	rig_run(r, 500 * NS_PER_MS);
+	ck_assert(rig_view(r, A, &e).version.node == 2);
+	ck_assert_int_eq(rig_view(r, B, &e).err, EAGAIN);
+	rig_run(r, NS_PER_SEC);
+	nothing_more(); /* what the kernel has is newer */
+	ck_assert_uint_eq(s->n_failed, 0);
+	ck_assert_int_eq(rig_view(r, B, &e).disp, SYNC_DISP_SYNCED);
+}
+END_TEST
+
 /* Something newer is decided while the kernel works: only what the kernel has now matters. */
 START_TEST(ended_while_it_was_written)
 {
@@ -478,6 +523,8 @@ int main(void)
 	tcase_add_loop_test(t, refused_create, 0, sizeof(refusals) / sizeof(refusals[0]));
 	tcase_add_test(t, attempts_become_rare);
 	tcase_add_test(t, refused_update);
+	tcase_add_test(t, refused_before_a_takeover);
+	tcase_add_test(t, refused_during_a_takeover);
 	tcase_add_loop_test(t, ended_while_it_was_written, 0, 4);
 	tcase_add_loop_test(t, changed_while_it_was_written, 0, 3);
 	tcase_add_loop_test(t, changed_while_it_was_updated, 0, 3);

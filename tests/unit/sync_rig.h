@@ -435,6 +435,7 @@ static inline void rig_check(struct sync *s)
 		n_expiry += x->list == SESS_LIST_EXPIRY;
 		n_young += x->list == SESS_LIST_YOUNG;
 		refused += (x->flags & SESS_REFUSED) != 0;
+		ck_assert(!(x->flags & SESS_REFUSED) || x->err != 0); /* else it would never be tried again */
 		queued += x->queue != SESS_QUEUE_NONE && x->fly == SESS_OP_NONE;
 		ck_assert(x->list == SESS_LIST_STORE || (x->list == SESS_LIST_DIRTY) == (x->dirty != 0));
 		stored += x->list == SESS_LIST_STORE;
