@@ -112,10 +112,10 @@ def split(lab, on):
         lab["fw-a"].ip("link set sync0 up", "addr replace fd00:9::1/64 dev sync0 nodad")
 
 
-def towards(lab, router):
-    """IPv4 of client and server takes this router from now on."""
+def towards(lab, router, state="reachable"):
+    """IPv4 of client and server takes this router from now on; state permanent: whatever the routers announce."""
     for host, address, side in (("client", VIP_LAN, "lan0"), ("server", VIP_WAN, "wan0")):
-        lab[host].ip("neigh replace %s lladdr %s dev eth0 nud reachable" % (address, lab.mac(router, side)))
+        lab[host].ip("neigh replace %s lladdr %s dev eth0 nud %s" % (address, lab.mac(router, side), state))
 
 
 def test_split_brain_heals(lab, routers):  # noqa: F811  pylint: disable=redefined-outer-name
@@ -126,7 +126,7 @@ def test_split_brain_heals(lab, routers):  # noqa: F811  pylint: disable=redefin
     wait_for("two masters", lambda: all(d.has_vips() for d in routers.values()), 5)
     sides = []
     for name in ("fw-b", "fw-a"):
-        towards(lab, name)
+        towards(lab, name, "permanent")  # each of two masters announces the addresses as its own
         port = 7600 + 100 * ROUTERS.index(name)
         sides.append([Flow(lab["client"], lab["server"], kind, (SERVER, port + n), (SERVER, port + n))
                       for n, kind in enumerate((STREAM, DATAGRAM, STREAM, DATAGRAM))])
