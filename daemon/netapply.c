@@ -20,6 +20,7 @@
 #define LIST_CHECK_NS   (10 * NS_PER_SEC) /* without a reason */
 
 #define LINK_CHUNK      2
+#define LAST_CHUNK      4 /* the last addresses of many */
 
 struct netapply {
 	struct netapply_conf conf;
@@ -282,18 +283,34 @@ static void send_dels(struct netapply *na, const struct net_op *op, unsigned n)
 	}
 }
 
+/* Addresses are announced when their chunk is done: at the end of a takeover that of the last one is all that is waited
+ * for, so the last one goes out in ever smaller pieces. */
+static void send_last(struct netapply *na, enum net_op_kind kind, const struct net_op *op, unsigned n)
+{
+	while (n > LAST_CHUNK) {
+		unsigned half = (n + 1) / 2;
+		send_chunk(na, kind, op, half);
+		op += half;
+		n -= half;
+	}
+	send_chunk(na, kind, op, n);
+}
+
 static void send_kind(struct netapply *na, enum net_op_kind kind)
 {
-	struct net_op op[NET_CHUNK];
-	unsigned n;
-	while ((n = netstate_diff(&na->ns, kind, clock_mono(), op)) > 0) {
+	struct net_op chunk[2][NET_CHUNK];
+	unsigned at = 0, next, n = netstate_diff(&na->ns, kind, clock_mono(), chunk[at]);
+	for (; n > 0; n = next, at = !at) {
 		/* Ahead of the addition: the queue keeps the order. */
 		if (netstate_own_dirty(&na->ns))
 			own_write(na);
+		next = n < NET_CHUNK ? 0 : netstate_diff(&na->ns, kind, clock_mono(), chunk[!at]);
 		if (kind == NET_OP_DEL)
-			send_dels(na, op, n);
+			send_dels(na, chunk[at], n);
+		else if (next > 0)
+			send_chunk(na, kind, chunk[at], n);
 		else
-			send_chunk(na, kind, op, n);
+			send_last(na, kind, chunk[at], n);
 	}
 }
 

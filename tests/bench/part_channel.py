@@ -201,6 +201,8 @@ def part_d(ctx):
             wait_for("a to be master of all", lambda: all(a.holds(v.vips[0]) for v in groups), 20)
             b.start()
             wait_for("the copying to begin", lambda: b.machine.session_count() > 20000, 30, 0.002)
+            # the words of the roles have a connection of their own, which may come after that of the sessions
+            wait_for("the channel", lambda: a.ask("show failover status")["peers"][0]["channel"] == "up", 10, 0.01)
             before = len(found)
             with Load(2), Steal() as steal:
                 leave_all(rig, a, b, found)
