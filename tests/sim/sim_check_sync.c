@@ -272,11 +272,17 @@ void sim_check_watched(struct sim *w)
 	if (epoch_cmp(roles(w), w->watch_epoch) != 0)
 		return;         /* somebody preempted after a delay */
 	uint64_t forgotten = 0; /* ends that nobody told: the digests settle them */
+	bool asked = false;
+	for (unsigned n = 0; n < w->n_nodes; n++) {
+		const struct sync_stats *a = &w->watch[n], *b = &w->box[n].p->sync.core->stats;
+		asked |= a->rx_expired != b->rx_expired || a->extra != b->extra;
+	}
 	for (unsigned n = 0; n < w->n_nodes; n++) {
 		const struct sync_stats *a = &w->watch[n], *b = &w->box[n].p->sync.core->stats;
 		forgotten += b->expire_forgotten + b->destroy_forgotten - a->expire_forgotten - a->destroy_forgotten;
 		/* A digest that is on its way while a flow changes hands describes what was. */
-		if (w->watch_claims && a->rx_expired == b->rx_expired && a->extra == b->extra) /* nobody was asked */
+		/* Who was asked may have claimed, and the next packet takes the flow back from him. */
+		if (w->watch_claims && !asked)
 			SAME(claims);
 		forgotten += b->claims - a->claims;
 	}

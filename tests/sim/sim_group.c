@@ -34,6 +34,13 @@ static void since(const struct sim *w, mono_t *at, bool holds)
 		*at = w->now;
 }
 
+/* At this instant: a tick may be some milliseconds ago. */
+static bool serves_now(const struct sim *w, unsigned n, unsigned g)
+{
+	const struct role *r = &group_at(w, n, g)->role;
+	return r->is == ROLE_MASTER && r->state == ROLE_STABLE;
+}
+
 /* Each tick of the world: since when what holds. */
 void sim_group_tick(struct sim *w)
 {
@@ -49,7 +56,7 @@ void sim_group_tick(struct sim *w)
 			struct sim_group *sg = &w->box[n].p->sg[g];
 			const struct role *r = &group_at(w, n, g)->role;
 			bool runs = sim_runs(w, n);
-			since(w, &sg->serves_since, runs && r->is == ROLE_MASTER && r->state == ROLE_STABLE);
+			since(w, &sg->serves_since, runs && serves_now(w, n, g));
 			since(w, &sg->ready_since,
 			      runs && r->is == ROLE_BACKUP &&
 				  node_group_ready(&w->box[n].p->node, (uint16_t)g, w->now));
@@ -62,7 +69,8 @@ static void check_arbitration(struct sim *w, unsigned n, unsigned g, uint8_t rea
 	if (!w->arbitrate || (reason != ROLE_R_NO_RESPONSE && reason != ROLE_R_PRIORITY_ZERO))
 		return;
 	for (unsigned m = 0; m < w->n_nodes; m++)
-		if (m != n && sim_runs(w, m) && lasts(w, w->box[m].p->sg[g].serves_since) && hears(w, n, m))
+		if (m != n && sim_runs(w, m) && serves_now(w, m, g) && lasts(w, w->box[m].p->sg[g].serves_since) &&
+		    hears(w, n, m))
 			sim_violation(w, "n%u takes group %u over although n%u serves it and says so on the channel",
 				      n + 1, g, m + 1);
 }
