@@ -47,6 +47,7 @@ enum sess_flag {
 	SESS_ONLY_NEW = 1 << 19, /* may be created, an entry that exists must not be touched */
 	SESS_TELL = 1 << 20,     /* the owner is to be told whether the kernel refuses it (REFUSED) */
 	SESS_GONE = 1 << 21,     /* not there any more; only the injector still holds the record */
+	SESS_OLD = 1 << 22,      /* LEASED before it became another node's by a floor: see sync_lease_is_old */
 };
 
 /* Which list the queue links belong to. */

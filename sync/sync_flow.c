@@ -190,6 +190,11 @@ void sync_recount(struct sync *s)
 	sess_walk_start(&s->recount);
 }
 
+bool sync_lease_is_old(const struct sync *s, struct flow f)
+{
+	return f.x->flags & SESS_OLD || (s->disowned && !in_set(s, f.id));
+}
+
 /* Owners may have changed without a walk: a new one hears what is refused here, and forgets what the old one was told. */
 static void recount_refused(struct sync *s, struct flow f)
 {
@@ -225,10 +230,12 @@ void sync_recount_step(struct sync *s, unsigned budget)
 			if (s->peers[i].forget)
 				f.x->told &= (uint8_t) ~(3u << (2 * i));
 		recount_refused(s, f);
+		if (s->disowned && f.x->flags & SESS_LEASED && flow_owner(s, f) != s->self_slot)
+			f.x->flags |= SESS_OLD;
 	}
 	if (s->recount.active || !s->recounting)
 		return;
-	s->recounting = false;
+	s->recounting = s->disowned = false;
 	for (unsigned i = 0; i < SESS_NODES; i++)
 		s->peers[i].forget = false;
 }

@@ -254,6 +254,7 @@ struct sync {
 	struct digest_set sets[SESS_NODES]; /* by owner's slot - 1 */
 	struct sess_walk recount;           /* digests are being counted anew: owners changed without a walk */
 	bool recounting;
+	bool disowned; /* ... for the floor was ours: packets of that time have moved timers of what are copies now */
 	uint32_t own_before, copies_before; /* shown while counting anew */
 	uint32_t dirty_head, dirty_tail, n_dirty;
 	uint32_t expiry_head, expiry_tail;

@@ -46,6 +46,11 @@ void flow_uncount(struct sync *s, struct flow f);
 void flow_count(struct sync *s, struct flow f);
 void sync_recount(struct sync *s);
 void sync_recount_step(struct sync *s, unsigned budget);
+/*
+ * The lease was given before a floor took the flow away from us: packets that moved the timer may have come while it was
+ * ours. They are remembered, and claim nothing.
+ */
+bool sync_lease_is_old(const struct sync *s, struct flow f);
 
 /* Takes over content; delta: absent parts keep their value. True when something that travels changed. */
 bool flow_merge(struct sync *s, struct flow f, const struct ct_entry *e, bool delta);

@@ -371,6 +371,16 @@ static void claim_read(struct sync *s, struct flow f, const struct ct_entry *e, 
 	flow_claim(s, f, now);
 }
 
+/* Of the time when it was ours: for the day its new owner gives it up. From now on a timer that moves is news. */
+static void old_evidence(struct sync *s, struct flow f, const struct ct_entry *e, mono_t now)
+{
+	f.x->flags &= ~SESS_OLD;
+	f.x->evidence_s = sync_sec(s, now);
+	set_timer(s, f, e, now);
+	if (!flow_is_short(s, f))
+		flow_want(s, f, SESS_OP_RENEW, SESS_QUEUE_RENEW);
+}
+
 static void read_copy(struct sync *s, struct flow f, const struct ct_entry *e, bool sweep, mono_t now)
 {
 	unsigned owner = flow_owner(s, f);
@@ -418,11 +428,15 @@ static void read_copy(struct sync *s, struct flow f, const struct ct_entry *e, b
 		return;
 	}
 	if (traffic && !(fresh && sweep)) {
-		claim_read(s, f, e, now);
+		if (sync_lease_is_old(s, f))
+			old_evidence(s, f, e, now);
+		else
+			claim_read(s, f, e, now);
 		return;
 	}
 	if (traffic)
 		return;
+	f.x->flags &= ~SESS_OLD;
 	if (store_takes_back(s, f, renew_due(s, f, e->timeout_s))) {
 		flow_want(s, f, SESS_OP_DELETE, SESS_QUEUE_RENEW);
 		return;

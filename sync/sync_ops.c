@@ -301,7 +301,7 @@ static void put_ok(struct sync *s, struct flow f, bool created, mono_t now)
 	else
 		s->stats.op_updated++;
 	flow_in_kernel(s, f);
-	f.x->flags &= ~(SESS_FLIP | SESS_ONLY_NEW);
+	f.x->flags &= ~(SESS_FLIP | SESS_ONLY_NEW | SESS_OLD);
 	f.x->flags |= SESS_LEASED | SESS_FRESH;
 	if (!(f.x->flags & SESS_GONE))
 		flow_refused(s, f, 0);
@@ -382,6 +382,7 @@ static void renew_result(struct sync *s, struct flow f, int err, mono_t now)
 	} else if (err == 0) {
 		s->stats.op_renewed++;
 		flow_forget_err(f); /* what a peer had refused while it was ours */
+		f.x->flags &= ~SESS_OLD;
 		f.x->flags |= SESS_LEASED | SESS_FRESH;
 		if_late(s, f, now);
 	} else if (err == -ENOENT) {

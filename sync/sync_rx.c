@@ -534,8 +534,10 @@ static void on_floor(struct sync *s, struct sync_peer *p, const struct sync_rec 
 		s->stats.refused_range++;
 		return;
 	}
+	bool ours = s->owner.floor.node == s->conf->self;
 	if (!sync_owner_floor(&s->owner, rec->version))
 		return;
+	s->disowned |= ours;
 	sync_recount(s);
 	/* With three nodes not everybody hears it from its owner, who may have been started anew since. */
 	for (unsigned i = 0; i < SESS_NODES; i++)

@@ -211,6 +211,51 @@ START_TEST(test_traffic_before_a_switch_is_remembered)
 }
 END_TEST
 
+/*
+ * B serves for less than a sweep, and packets pass there: the timers that they moved are no reason to claim what has gone
+ * back to A. Packets after that are one.
+ */
+START_TEST(test_packets_from_before_the_floor_claim_nothing)
+{
+	struct ct_entry e[20], udp = rig_flow(6000, IPPROTO_UDP, true);
+
+	rig_open(r, A, &udp);
+	for (unsigned i = 0; i < 20; i++) {
+		e[i] = rig_flow((uint16_t)(5000 + i), IPPROTO_TCP, true);
+		rig_open(r, A, &e[i]);
+	}
+	rig_run(r, 5 * NS_PER_SEC);
+	r->n[B].no_sweep = true;
+	sync_fence(r->n[B].s, (struct epoch){ 6, 2 }, r->now);
+	rig_authority(r, B, 6, true);
+	rig_authority(r, A, 6, false);
+	rig_run(r, NS_PER_SEC);
+	ck_assert(rig_view(r, B, &e[0]).mine && rig_view(r, B, &udp).mine);
+	for (unsigned i = 0; i < 10; i++)
+		rig_packet(r, B, &e[i], 432000);
+	rig_packet(r, B, &udp, 120);
+	sync_fence(r->n[A].s, (struct epoch){ 7, 1 }, r->now);
+	rig_authority(r, A, 7, true);
+	rig_authority(r, B, 7, false);
+	rig_step(r);
+	r->n[B].no_sweep = false;
+	rig_run(r, 10 * NS_PER_SEC);
+	ck_assert_uint_eq(r->n[B].s->stats.claims, 0);
+	ck_assert_uint_eq(r->n[A].s->stats.claims, 0);
+	ck_assert(rig_view(r, A, &e[0]).mine && rig_view(r, A, &udp).mine);
+	/* Its lease is as long as any: the copy does not live for days on what a packet gave it. */
+	ck_assert_uint_le(rig_left(r, rig_find(&r->n[B], &e[0].orig)), 300);
+	ck_assert(rig_view(r, B, &e[0]).leased && rig_view(r, B, &e[15]).leased);
+	rig_packet(r, B, &e[0], 432000);
+	rig_packet(r, B, &e[15], 432000);
+	rig_packet(r, B, &udp, 120);
+	rig_run(r, 5 * NS_PER_SEC);
+	ck_assert(rig_view(r, B, &e[0]).mine && rig_view(r, B, &e[15]).mine && rig_view(r, B, &udp).mine);
+	ck_assert_uint_eq(r->n[B].s->stats.claims, 3);
+	ck_assert(rig_equal(r));
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *su = suite_create("sync_heal");
@@ -225,6 +270,7 @@ static Suite *suite(void)
 	tcase_add_test(t, test_lost_copy_of_a_flow_that_became_ours);
 	tcase_add_test(t, test_forgotten_number_is_answered_once);
 	tcase_add_test(t, test_handle_of_an_offer_is_learnt);
+	tcase_add_test(t, test_packets_from_before_the_floor_claim_nothing);
 	tcase_add_test(t, test_traffic_before_a_switch_is_remembered);
 	suite_add_tcase(su, t);
 	return su;
