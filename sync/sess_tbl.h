@@ -25,7 +25,8 @@
 enum sess_flag {
 	SESS_USED = 1 << 0,
 	SESS_KERN = 1 << 1,     /* is in this node's kernel table, as far as known */
-	SESS_LEASED = 1 << 2,   /* its kernel timer is a lease this node gave; expire_s says until when */
+	SESS_LEASED = 1 << 2,   /* its kernel timer is a lease this node gave; expire_s says until when. Of what nobody
+				   owns: an earlier life of this node gave it */
 	SESS_FRESH = 1 << 3,    /* given since the last sweep passed: a dump read ahead may still show the old timer.
 				   Of what nobody owns: a sweep saw it idle */
 	SESS_SWEPT = 1 << 4,    /* parity of the sweep that saw it last */
@@ -89,9 +90,10 @@ struct sess {
 					     store: enum sync_class */
 	uint8_t tcp_flags;                /* original in the low, reply in the high four bits */
 	uint8_t tcp_scale;
-	uint8_t told; /* two bits per slot: stream generation in which that node learnt the handle, 0 never */
-	uint8_t why;  /* enum sync_why: reason why it is not replicated, or SYNC_WHY_NONE */
-	uint8_t err;  /* errno of the last failed injection */
+	uint8_t told;      /* two bits per slot: stream generation in which that node learnt the handle, 0 never */
+	uint8_t why : 7;   /* enum sync_why: reason why it is not replicated, or SYNC_WHY_NONE */
+	uint8_t found : 1; /* a sweep found it; counted so when the next one sees it and no event has come */
+	uint8_t err;       /* errno of the last failed injection */
 };
 
 struct sess4 {

@@ -66,6 +66,7 @@ struct flow flow_new(struct sync *s, const struct ct_tuple *orig)
 	f.x->evidence_s = 0;
 	f.x->told = 0;
 	f.x->why = SYNC_WHY_NONE;
+	f.x->found = 0;
 	f.x->err = 0;
 	require(sess_set_version(&s->tbl, f.x, (struct flow_version){ 0 }));
 	return f;

@@ -120,6 +120,8 @@ int sync_peer_up(struct sync *s, uint32_t node, uint64_t boot_nonce, const uint8
 	p->up = true;
 	if (p->boot_nonce != 0 && p->boot_nonce != boot_nonce) {
 		p->reborn = p->forget = true;
+		p->met |= p->joined;
+		p->joined = false;
 		sync_recount(s);
 	}
 	p->boot_nonce = boot_nonce;
@@ -130,7 +132,8 @@ int sync_peer_up(struct sync *s, uint32_t node, uint64_t boot_nonce, const uint8
 	p->floor_due = true;
 	p->floor_heard = p->has_all = p->have_all = p->barrier = p->ack_due = false;
 	p->bulk = (struct sync_bulk_tx){ .wanted = true, .full = true };
-	p->equal = p->their_equal = p->digest_equal = false;
+	p->equal = p->their_equal = p->digest_equal = p->knew = false;
+	p->their_seq = 0;
 	p->digest_seq = p->digest_told = 0;
 	p->digest_at = p->ack_at = p->repair_until = now;
 	p->repair_ns = 2 * NS_PER_SEC;
@@ -323,8 +326,8 @@ void sync_net_lost(struct sync *s, mono_t now)
 	s->lost_at = now;
 }
 
-/* A copy whose end is this very box now: an injected entry must never open the box itself. Its owner is told. */
-static void drop_local(struct sync *s, struct flow f)
+/* An injected entry must never open the box itself. */
+void flow_drop_local(struct sync *s, struct flow f)
 {
 	unsigned owner = flow_owner(s, f);
 	struct ct_entry e;
@@ -334,6 +337,9 @@ static void drop_local(struct sync *s, struct flow f)
 	if (owner == 0 || (why != SYNC_WHY_LOCAL_ORIGIN && why != SYNC_WHY_LOCAL_DEST))
 		return;
 	s->stats.judged_local++;
+	/* What stands under this tuple was not written by us: it may be the box's own session. */
+	if (f.x->flags & SESS_FLIP)
+		f.x->flags &= ~(SESS_FLIP | SESS_KERN);
 	flow_uncount(s, f);
 	flow_refused(s, f, 0);
 	flow_unlist(s, f);
@@ -360,7 +366,7 @@ void sync_policy_step(struct sync *s, unsigned budget)
 			continue;
 		bool was = f.x->why == SYNC_WHY_NONE;
 		if (was && !flow_mine(s, f)) {
-			drop_local(s, f);
+			flow_drop_local(s, f);
 			continue;
 		}
 		flow_judge(s, f);
@@ -408,6 +414,7 @@ void sync_tick(struct sync *s, mono_t now)
 	sync_young_step(s, SYNC_WALK_BUDGET, now);
 	sync_policy_step(s, SYNC_WALK_BUDGET);
 	sync_missing_step(s, SYNC_WALK_BUDGET, now);
+	sync_former_step(s, SYNC_WALK_BUDGET);
 	store_step(s, now);
 	sync_retry_step(s, SYNC_WALK_BUDGET, now);
 	sync_reset_step(s, SYNC_WALK_BUDGET, now);
@@ -449,7 +456,7 @@ mono_t sync_deadline(const struct sync *s, mono_t now)
 	mono_t t = mono_add(now, NS_PER_SEC);
 
 	if (s->recounting || s->policy_walking || s->reset.walking || s->missing_walking || s->retry_walking ||
-	    s->count.walking || s->n_raw > 0 || s->queues[SESS_QUEUE_LIVE].head != 0 ||
+	    former_ready(s) || s->count.walking || s->n_raw > 0 || s->queues[SESS_QUEUE_LIVE].head != 0 ||
 	    s->queues[SESS_QUEUE_RENEW].head != 0 || !tbl_is_settled(&s->tbl.idx))
 		return now;
 	if (s->queues[SESS_QUEUE_BULK].head != 0)

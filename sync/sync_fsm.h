@@ -49,94 +49,93 @@
 #define SYNC_RAW_MAX         64                /* deletions by exact tuple that wait */
 
 /* name, text. Counters only grow. */
-#define SYNC_STATS_TABLE(X)                                                                                      \
-	X(events_new, "NEW events")                                                                              \
-	X(events_update, "UPDATE events")                                                                        \
-	X(events_destroy, "DESTROY events")                                                                      \
-	X(events_dump, "entries read by GET or by the first dump")                                               \
-	X(events_own, "events of our own injector that got through the filter")                                  \
-	X(overruns, "times that events were lost")                                                               \
-	X(table_full, "sessions not tracked: the session table is full")                                         \
-	X(tx_created, "sessions told as new")                                                                    \
-	X(tx_updated, "session changes told")                                                                    \
-	X(tx_deleted, "ends told as DELETE")                                                                     \
-	X(tx_expired, "ends told as EXPIRED")                                                                    \
-	X(tx_claims, "CLAIMs told")                                                                              \
-	X(tx_currents, "CURRENTs told")                                                                          \
-	X(tx_wants, "WANTs told")                                                                                \
-	X(tx_bulk, "sessions told in bulk")                                                                      \
-	X(tx_records, "records handed out")                                                                      \
-	X(cancelled, "sessions that began and ended before they were told")                                      \
-	X(expire_forgotten, "expiries not told: an interface, an address or the role was lost")                  \
-	X(destroy_forgotten, "ends not told: no authority")                                                      \
-	X(rx_records, "records taken in")                                                                        \
-	X(rx_created, "copies made known by a peer")                                                             \
-	X(rx_updated, "changes of copies")                                                                       \
-	X(rx_deleted, "copies ended by DELETE")                                                                  \
-	X(rx_expired, "EXPIREDs received")                                                                       \
-	X(rx_claims, "flows that a peer claimed")                                                                \
-	X(rx_wants, "WANTs received")                                                                            \
-	X(rx_unknown, "records about a flow or handle that is not known here")                                   \
-	X(refused_epoch, "records refused: below the fence")                                                     \
-	X(refused_version, "records refused: below the flow's version")                                          \
-	X(refused_sender, "records refused: the version names another node")                                     \
-	X(refused_range, "records refused: a version or handle out of range")                                    \
-	X(refused_full, "records refused: the session table is full")                                            \
-	X(tx_refused, "REFUSEDs told")                                                                           \
-	X(rx_refused, "sessions of ours that a peer's kernel refused")                                           \
-	X(refused_local, "records refused: the flow is local to this box")                                       \
-	X(only_create, "records applied create-only")                                                            \
-	X(claims, "flows claimed here by evidence")                                                              \
-	X(evidence, "traffic found by a timer that moved")                                                       \
-	X(op_created, "copies written into the kernel")                                                          \
-	X(op_updated, "copies updated in the kernel")                                                            \
-	X(op_renewed, "leases renewed")                                                                          \
-	X(op_restored, "own flows set to their full timeout after a takeover")                                   \
-	X(op_strict, "flows taken over that got strict TCP windows again")                                       \
-	X(op_strict_failed, "flows whose TCP windows the kernel would not make strict")                          \
-	X(op_deleted, "copies deleted from the kernel")                                                          \
-	X(op_asked, "entries read from the kernel")                                                              \
-	X(op_exist, "creates that found an entry")                                                               \
-	X(op_noent, "operations that found no entry")                                                            \
-	X(op_create_failed, "creates the kernel refused")                                                        \
-	X(op_update_failed, "updates the kernel refused")                                                        \
-	X(op_renew_failed, "renewals the kernel refused")                                                        \
-	X(op_delete_failed, "deletes the kernel refused")                                                        \
-	X(op_full, "creates refused for want of space in the kernel's table")                                    \
-	X(op_collision, "creates refused since another flow holds the translated address")                       \
-	X(op_retried, "failed copies tried again")                                                               \
-	X(op_dropped, "operations dropped: the flow had become ours")                                            \
-	X(store_warm, "copies kept in the store by configuration")                                               \
-	X(store_full, "copies kept in the store: no room below the high-water mark")                             \
-	X(store_out, "flows taken out of the store")                                                             \
-	X(store_back, "copies taken back from the kernel into the store")                                        \
-	X(store_commits, "commits of a store that held something")                                               \
-	X(lost, "copies that vanished here")                                                                     \
-	X(vanished, "own entries that vanished unseen")                                                          \
-	X(found, "entries of the kernel that no record explained")                                               \
-	X(leftovers,                                                                                             \
-	  "entries of an earlier life of this node, removed: a peer holds their address and does not know them") \
-	X(repaired, "copies whose kernel entry was missing or differed and was set right")                       \
-	X(offered, "flows told to their owner, who did not know them")                                           \
-	X(extra, "copies that their owner did not name")                                                         \
-	X(rejudgings, "walks over the sessions after a change of addresses, networks, role or configuration")    \
-	X(judged_in, "sessions that such a walk took into replication")                                          \
-	X(judged_out, "sessions that such a walk took out of replication")                                       \
-	X(judged_local, "copies removed: an address of this box has become their end")                           \
-	X(node_address, "sessions left out: translated to this node's own address")                              \
-	X(grown, "sessions told after their least age")                                                          \
-	X(sweeps, "sweeps ended")                                                                                \
-	X(digests_equal, "DIGESTs compared equal")                                                               \
-	X(digests_differ, "DIGESTs that differed")                                                               \
-	X(buckets_early, "requests for buckets that came too soon after the last")                               \
-	X(buckets_resent, "buckets sent again after a difference")                                               \
-	X(bulks, "bulks begun")                                                                                  \
-	X(rx_asks, "questions of a peer about a session")                                                        \
-	X(rx_asks_refused, "questions of a peer that were too many, not answered")                               \
-	X(rx_answers_late, "answers of a peer that nobody waits for any more")                                   \
-	X(rx_resyncs, "full bulks that a peer asked for")                                                        \
-	X(resyncs, "resets and full comparisons begun by an operator")                                           \
-	X(reset_forgotten, "copies that a reset forgot: they were not in the kernel")                            \
+#define SYNC_STATS_TABLE(X)                                                                                   \
+	X(events_new, "NEW events")                                                                           \
+	X(events_update, "UPDATE events")                                                                     \
+	X(events_destroy, "DESTROY events")                                                                   \
+	X(events_dump, "entries read by GET or by the first dump")                                            \
+	X(events_own, "events of our own injector that got through the filter")                               \
+	X(overruns, "times that events were lost")                                                            \
+	X(table_full, "sessions not tracked: the session table is full")                                      \
+	X(tx_created, "sessions told as new")                                                                 \
+	X(tx_updated, "session changes told")                                                                 \
+	X(tx_deleted, "ends told as DELETE")                                                                  \
+	X(tx_expired, "ends told as EXPIRED")                                                                 \
+	X(tx_claims, "CLAIMs told")                                                                           \
+	X(tx_currents, "CURRENTs told")                                                                       \
+	X(tx_wants, "WANTs told")                                                                             \
+	X(tx_bulk, "sessions told in bulk")                                                                   \
+	X(tx_records, "records handed out")                                                                   \
+	X(cancelled, "sessions that began and ended before they were told")                                   \
+	X(expire_forgotten, "expiries not told: an interface, an address or the role was lost")               \
+	X(destroy_forgotten, "ends not told: no authority")                                                   \
+	X(rx_records, "records taken in")                                                                     \
+	X(rx_created, "copies made known by a peer")                                                          \
+	X(rx_updated, "changes of copies")                                                                    \
+	X(rx_deleted, "copies ended by DELETE")                                                               \
+	X(rx_expired, "EXPIREDs received")                                                                    \
+	X(rx_claims, "flows that a peer claimed")                                                             \
+	X(rx_wants, "WANTs received")                                                                         \
+	X(rx_unknown, "records about a flow or handle that is not known here")                                \
+	X(refused_epoch, "records refused: below the fence")                                                  \
+	X(refused_version, "records refused: below the flow's version")                                       \
+	X(refused_sender, "records refused: the version names another node")                                  \
+	X(refused_range, "records refused: a version or handle out of range")                                 \
+	X(refused_full, "records refused: the session table is full")                                         \
+	X(tx_refused, "REFUSEDs told")                                                                        \
+	X(rx_refused, "sessions of ours that a peer's kernel refused")                                        \
+	X(refused_local, "records refused: the flow is local to this box")                                    \
+	X(only_create, "records applied create-only")                                                         \
+	X(claims, "flows claimed here by evidence")                                                           \
+	X(evidence, "traffic found by a timer that moved")                                                    \
+	X(op_created, "copies written into the kernel")                                                       \
+	X(op_updated, "copies updated in the kernel")                                                         \
+	X(op_renewed, "leases renewed")                                                                       \
+	X(op_restored, "own flows set to their full timeout after a takeover")                                \
+	X(op_strict, "flows taken over that got strict TCP windows again")                                    \
+	X(op_strict_failed, "flows whose TCP windows the kernel would not make strict")                       \
+	X(op_deleted, "copies deleted from the kernel")                                                       \
+	X(op_asked, "entries read from the kernel")                                                           \
+	X(op_exist, "creates that found an entry")                                                            \
+	X(op_noent, "operations that found no entry")                                                         \
+	X(op_create_failed, "creates the kernel refused")                                                     \
+	X(op_update_failed, "updates the kernel refused")                                                     \
+	X(op_renew_failed, "renewals the kernel refused")                                                     \
+	X(op_delete_failed, "deletes the kernel refused")                                                     \
+	X(op_full, "creates refused for want of space in the kernel's table")                                 \
+	X(op_collision, "creates refused since another flow holds the translated address")                    \
+	X(op_retried, "failed copies tried again")                                                            \
+	X(op_dropped, "operations dropped: the flow had become ours")                                         \
+	X(store_warm, "copies kept in the store by configuration")                                            \
+	X(store_full, "copies kept in the store: no room below the high-water mark")                          \
+	X(store_out, "flows taken out of the store")                                                          \
+	X(store_back, "copies taken back from the kernel into the store")                                     \
+	X(store_commits, "commits of a store that held something")                                            \
+	X(lost, "copies that vanished here")                                                                  \
+	X(vanished, "own entries that vanished unseen")                                                       \
+	X(found, "entries of the kernel that no record explained")                                            \
+	X(leftovers, "entries of an earlier life of this node, removed: the peers do not know them any more") \
+	X(repaired, "copies whose kernel entry was missing or differed and was set right")                    \
+	X(offered, "flows told to their owner, who did not know them")                                        \
+	X(extra, "copies that their owner did not name")                                                      \
+	X(rejudgings, "walks over the sessions after a change of addresses, networks, role or configuration") \
+	X(judged_in, "sessions that such a walk took into replication")                                       \
+	X(judged_out, "sessions that such a walk took out of replication")                                    \
+	X(judged_local, "copies removed: an address of this box has become their end")                        \
+	X(node_address, "sessions left out: translated to this node's own address")                           \
+	X(grown, "sessions told after their least age")                                                       \
+	X(sweeps, "sweeps ended")                                                                             \
+	X(digests_equal, "DIGESTs compared equal")                                                            \
+	X(digests_differ, "DIGESTs that differed")                                                            \
+	X(buckets_early, "requests for buckets that came too soon after the last")                            \
+	X(buckets_resent, "buckets sent again after a difference")                                            \
+	X(bulks, "bulks begun")                                                                               \
+	X(rx_asks, "questions of a peer about a session")                                                     \
+	X(rx_asks_refused, "questions of a peer that were too many, not answered")                            \
+	X(rx_answers_late, "answers of a peer that nobody waits for any more")                                \
+	X(rx_resyncs, "full bulks that a peer asked for")                                                     \
+	X(resyncs, "resets and full comparisons begun by an operator")                                        \
+	X(reset_forgotten, "copies that a reset forgot: they were not in the kernel")                         \
 	X(reset_judged, "own flows judged anew by a reset")
 
 struct sync_stats {
@@ -194,10 +193,13 @@ struct sync_peer {
 	bool floor_due, floor_heard;
 	struct sync_bulk_tx bulk;
 	bool has_all;      /* everything we had when it joined is acknowledged as stored */
+	bool joined;       /* the same, of any connection of its present life */
+	bool met;          /* an earlier life of it had everything */
 	uint64_t acked;    /* our records that it has stored */
 	uint32_t refusing; /* our sessions that its kernel refuses */
 	mono_t digest_at;
 	bool digest_due, their_equal;
+	uint64_t their_seq; /* its record that said so first */
 	uint64_t digest_seq_sent;
 	/* in */
 	uint64_t rx_seq, data_seq; /* last record; last one that wants an ACK */
@@ -206,6 +208,7 @@ struct sync_peer {
 	bool barrier, ack_due;
 	mono_t ack_at;
 	bool have_all;                    /* its first full bulk is complete */
+	bool knew;                        /* and it has known an earlier life of this node */
 	uint64_t digest_seq, digest_told; /* last compared, last published */
 	bool digest_equal; /* the last comparison of its DIGEST, published when what came before it is stored */
 	bool equal;
@@ -273,8 +276,9 @@ struct sync {
 	mono_t lost_at; /* last loss of an interface, an address or the role */
 	bool flushing;
 	/* walks */
-	struct sess_walk policy_walk, retry_walk, missing_walk;
-	bool policy_walking, retry_walking, missing_walking;
+	struct sess_walk policy_walk, retry_walk, missing_walk, former_walk;
+	bool policy_walking, retry_walking, missing_walking, former_walking;
+	bool former_due; /* copies of an earlier life may be there */
 	uint32_t n_failed;
 	mono_t retry_at;
 	int64_t retry_ns;

@@ -8,7 +8,7 @@
  * sync_flow.c: one flow's life (lists, counting, ownership, its end); sync_age.c: what time does to it; sync_kern.c: the kernel's side in;
  * sync_ops.c: operations out and their results; sync_rx.c, sync_tx.c: records in and out; sync_store.c: copies outside of the kernel;
  * sync_fsm.c: commands, peers,
- * time; sync_view.c: for `show`.
+ * time; sync_former.c: copies of an earlier life; sync_view.c: for `show`.
  */
 #ifndef KT_SYNC_SYNC_INT_H
 #define KT_SYNC_SYNC_INT_H
@@ -107,6 +107,8 @@ static inline void flow_forget_err(struct flow f)
 	if (!(f.x->flags & SESS_REFUSED))
 		f.x->err = 0;
 }
+/* A copy whose end is this very box now: it goes, also from the kernel, and its owner is told. No effect on others. */
+void flow_drop_local(struct sync *s, struct flow f);
 /* An interface, an address or the role was lost so lately that ends without a reason may follow from it. */
 bool sync_loss_near(const struct sync *s, mono_t now);
 /* Sets it in the kernel, with the current parity of the sweep. */
@@ -164,6 +166,18 @@ void sync_missing_step(struct sync *s, unsigned budget, mono_t now);
 void sync_extra_step(struct sync *s, struct sync_peer *p, unsigned budget, mono_t now);
 void sync_expiry_step(struct sync *s, unsigned budget, mono_t now);
 void sync_purge_step(struct sync *s, struct sync_peer *p, unsigned budget);
+
+/* Copies of an earlier life of this process (sync_former.c). Can the timer only be a lease that it gave? */
+bool former_lease(const struct sync *s, const struct ct_entry *e);
+/* A sweep found an entry that nobody owns. */
+void former_found(struct sync *s, struct flow f, const struct ct_entry *e);
+/* Such an entry is not adopted: the peers are about to say what became of it. */
+bool former_waits(const struct sync *s, struct flow f);
+/* It was read: true when it has ended and is dropped here. */
+bool former_read(struct sync *s, struct flow f, const struct ct_entry *e, bool traffic, bool sweep);
+/* The first sweep and the comparison are over, and there is something to look at. */
+bool former_ready(const struct sync *s);
+void sync_former_step(struct sync *s, unsigned budget);
 
 /* Questions about sessions (sync_ask.c). */
 bool sync_ask_waits(const struct sync_peer *p);

@@ -52,12 +52,20 @@ static struct flow begin(struct sync *s, const struct ct_entry *e, mono_t now)
 	return f;
 }
 
+/* A sweep may see an entry before its event is read: that is no find. */
+static void explained(struct flow f)
+{
+	if (f.x)
+		f.x->found = 0;
+}
+
 static void on_new(struct sync *s, const struct ct_event *ev, mono_t now)
 {
 	struct flow f = flow_find(s, &ev->e.orig);
 
 	s->stats.events_new++;
 	sync_count_born(&s->count, ev->e.orig.l4);
+	explained(f);
 	if (!f.x) {
 		f = begin(s, &ev->e, now);
 		if (!f.x)
@@ -124,6 +132,7 @@ static void on_update(struct sync *s, const struct ct_event *ev, mono_t now)
 	struct flow f = flow_find(s, &ev->e.orig);
 
 	s->stats.events_update++;
+	explained(f);
 	if (!f.x) {
 		f = begin(s, &ev->e, now);
 		if (!f.x)
@@ -166,6 +175,7 @@ static void on_destroy(struct sync *s, const struct ct_event *ev, mono_t now)
 		return;
 	}
 	struct flow f = { id, x };
+	explained(f);
 	if (!(x->flags & SESS_KERN) && (x->list == SESS_LIST_EXPIRY || x->flags & (SESS_DEAD_DEL | SESS_DEAD_EXP)))
 		return;
 	flow_kernel_end(s, f, flow_closing(f, &e), ev->portid, now);
@@ -317,11 +327,11 @@ static void read_orphan(struct sync *s, struct flow f, const struct ct_entry *e,
 	flow_judge(s, f);
 	if (f.x->why == SYNC_WHY_NONE && flow_mine(s, f))
 		flow_born(s, f);
-	if (f.x->why != SYNC_WHY_ORPHAN)
+	if (former_read(s, f, e, traffic, sweep) || f.x->why != SYNC_WHY_ORPHAN)
 		return;
 	if (traffic)
 		s->join_until = mono_max(s->join_until, mono_add(now, SYNC_JOIN_NS));
-	if ((traffic && !s->owner.muted) || may_adopt(s)) {
+	if ((traffic && !s->owner.muted) || (may_adopt(s) && !former_waits(s, f))) {
 		flow_born(s, f);
 	} else if (sweep && s->sweep_judges && !traffic && f.x->evidence_s == 0 && is_leftover(s, f)) {
 		/* Twice, and SYNC_LEFTOVER_NS between the two. */
@@ -482,13 +492,17 @@ static void read_unknown(struct sync *s, const struct ct_entry *e, bool sweep, m
 	/* Local, excluded or not yet worth it: nothing to explain. */
 	if (f.x->why != SYNC_WHY_ORPHAN && f.x->why != SYNC_WHY_NONE)
 		return;
-	s->stats.found++;
+	f.x->found = 1;
 	s->join_until = mono_max(s->join_until, mono_add(now, SYNC_JOIN_NS));
+	if (f.x->why == SYNC_WHY_ORPHAN)
+		former_found(s, f, e);
 	if (may_be_gone(s, sweep)) {
 		flow_uncount(s, f);
 		f.x->why = SYNC_WHY_ORPHAN;
 		flow_want(s, f, SESS_OP_GET, SESS_QUEUE_RENEW);
-	} else if (f.x->why == SYNC_WHY_NONE || may_adopt(s))
+		return;
+	}
+	if (f.x->why == SYNC_WHY_NONE || (may_adopt(s) && !former_waits(s, f)))
 		flow_born(s, f);
 }
 
@@ -499,6 +513,11 @@ static void read_entry(struct sync *s, const struct ct_entry *e, bool sweep, mon
 	if (!f.x) {
 		read_unknown(s, e, sweep, now);
 		return;
+	}
+	/* Another sweep sees it, seconds later, and nothing was heard of it. */
+	if (sweep && f.x->found && (f.x->flags & SESS_SWEPT) != (s->sweep_parity ? SESS_SWEPT : 0u)) {
+		f.x->found = 0;
+		s->stats.found++;
 	}
 	flow_in_kernel(s, f);
 	unsigned owner = flow_owner(s, f);

@@ -116,6 +116,22 @@ static void grant(struct sync *s, struct flow f, struct ct_entry *e, uint32_t se
 	f.x->expire_s = sync_sec(s, now) + seconds;
 }
 
+/* It waited to be written, and has its end at this box since: the walk over the sessions has yet to come by. */
+static void become_local(struct sync *s, struct flow f)
+{
+	bool was = f.x->why == SYNC_WHY_NONE;
+
+	if (!flow_mine(s, f)) {
+		flow_drop_local(s, f);
+		return;
+	}
+	flow_judge(s, f);
+	if (was && f.x->why != SYNC_WHY_NONE) {
+		s->stats.judged_out++;
+		flow_dirty(s, f, ALL_PEERS);
+	}
+}
+
 static bool make_put(struct sync *s, struct flow f, struct ct_op *op, mono_t now)
 {
 	bool mine = flow_mine(s, f), kern = f.x->flags & SESS_KERN;
@@ -139,6 +155,10 @@ static bool make_put(struct sync *s, struct flow f, struct ct_op *op, mono_t now
 		return false;
 	op->type = kern ? CT_OP_UPDATE : CT_OP_CREATE;
 	copy_entry(s, f, &op->e, kern);
+	if (sync_policy_local(&s->locals, &op->e) != SYNC_WHY_NONE) {
+		become_local(s, f);
+		return false;
+	}
 	if (!kern)
 		store_entries(s, 1);
 	/* It waited here while its owner's timer went on: what its state would give is a better guess than nothing. */

@@ -96,15 +96,31 @@ static void refuse(struct sync *s, struct sync_peer *p, struct flow f, enum sync
 static bool refuse_local(struct sync *s, struct sync_peer *p, struct flow f, const struct sync_rec *rec)
 {
 	bool known = f.x != NULL;
+	/* One that waits to be written goes; what is in the kernel already leads elsewhere, and stays until its end. */
+	bool copy = known && f.x->why == SYNC_WHY_NONE && !flow_mine(s, f) && !(f.x->flags & SESS_KERN) &&
+		    f.x->fly == SESS_OP_NONE;
 
 	/* Also what was an ordinary flow until now, and by this record would be answered here. */
 	if ((!known || (f.x->why != SYNC_WHY_LOCAL_ORIGIN && f.x->why != SYNC_WHY_LOCAL_DEST)) &&
 	    (!rec->full || sync_policy_local(&s->locals, &rec->e) == SYNC_WHY_NONE))
 		return false;
+	struct flow_version stored = copy ? sess_version(&s->tbl, f.x) : (struct flow_version){ 0 };
+	/* Only the owner's word changes what is here already. */
+	if (copy && sync_owner_judge(&s->owner, rec, &stored) != SYNC_APPLY)
+		return false;
 	s->stats.refused_local++;
 	s->rejected[SYNC_REJ_LOCAL]++;
 	if (known && f.x->why == SYNC_WHY_NONE && flow_mine(s, f))
 		return true;
+	if (copy) {
+		flow_uncount(s, f);
+		flow_refused(s, f, 0);
+		s->stats.refused_range += !sess_set_version(&s->tbl, f.x, rec->version);
+		flow_merge(s, f, &rec->e, false);
+		flow_count(s, f);
+		flow_drop_local(s, f);
+		return true;
+	}
 	if (!known) {
 		/* The answer waits in a record until the peer reads it: not more of them than of copies. */
 		if (limit_copy(s, p))
@@ -176,8 +192,13 @@ static void copy_update(struct sync *s, struct sync_peer *p, const struct sync_r
 	uint32_t sec = sync_sec(s, now), left = f.x->expire_s > sec ? f.x->expire_s - sec : 0;
 
 	/* Found in our kernel after a restart, with more time left than its owner knows of: packets came here last. */
-	if (f.x->why == SYNC_WHY_ORPHAN && kern && left > rec->e.timeout_s + SYNC_EVIDENCE_S)
-		f.x->evidence_s = sec;
+	if (f.x->why == SYNC_WHY_ORPHAN) {
+		/* A lease of an earlier life says nothing. */
+		if (kern && !(f.x->flags & SESS_LEASED) && left > rec->e.timeout_s + SYNC_EVIDENCE_S)
+			f.x->evidence_s = sec;
+		f.x->flags &= ~SESS_LEASED;
+		f.x->found = 0;
+	}
 
 	/* It may stand in our fast path for a while yet; that says nothing new (sync_kern.c). */
 	if (was_mine && kern && f.x->status & CT_ST_OFFLOAD)
@@ -395,6 +416,7 @@ static void on_bulk(struct sync *s, struct sync_peer *p, const struct sync_rec *
 		p->have_all |= full_mask(b->mask);
 		if (full_mask(b->mask)) {
 			p->reborn = false;
+			p->knew = rec->knew;
 			p->again.n_in++;
 		}
 	}
@@ -517,10 +539,13 @@ static void on_ack(struct sync_peer *p, const struct sync_rec *rec, mono_t now)
 		sync_lag_acked(&p->lag, p->acked, now);
 	}
 	if (p->bulk.end_seq != 0 && p->acked >= p->bulk.end_seq)
-		p->has_all = true;
+		p->has_all = p->joined = true;
 	p->refusing = rec->refused;
-	if (rec->digest_seq != 0)
+	if (rec->digest_seq != 0) {
+		if (rec->equal && !p->their_equal)
+			p->their_seq = rec->seq;
 		p->their_equal = rec->equal;
+	}
 	sync_lag_judged(&p->lag, rec->digest_seq);
 }
 

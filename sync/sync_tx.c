@@ -331,6 +331,8 @@ static bool bulk_next(struct sync *s, struct sync_peer *p, struct sync_rec *out,
 	p->bulk.running = false;
 	head(s, p, out, SYNC_REC_BULK_END);
 	if (p->bulk.full) {
+		/* What was forgotten here with an interface has not ended: its copies are all there is. */
+		out->knew = p->met && !s->owner.muted && !sync_loss_near(s, now);
 		p->bulk.end_seq = out->seq;
 		p->again.n_out++;
 	}

@@ -513,6 +513,94 @@ START_TEST(bulk_rate)
 }
 END_TEST
 
+/* The server of all flows is this box from now on. */
+static void become_the_end(void)
+{
+	struct addr own[2] = { addr_v4(10, 0, 0, 2), addr_v4(198, 51, 100, 7) };
+
+	ck_assert_int_eq(sync_local_addrs(s, own, 2, r->now), 0);
+}
+
+START_TEST(local_before_it_was_written)
+{
+	struct ct_entry e = flow(700);
+
+	become_the_end();
+	nothing_more();
+	rig_run(r, 200 * NS_PER_MS);
+	nothing_more();
+	ck_assert_int_eq(rig_view(r, A, &e).why, SYNC_WHY_PEER_LOCAL);
+	ck_assert(!rig_known(r, B, &e));
+	ck_assert_uint_eq(s->stats.judged_local, 1);
+}
+END_TEST
+
+/* What stands there is not of our making: neither written nor removed. */
+START_TEST(local_when_the_tuple_is_taken)
+{
+	struct ct_entry e = flow(701);
+
+	next(CT_OP_CREATE);
+	answer(-EEXIST);
+	become_the_end();
+	nothing_more();
+	rig_run(r, 200 * NS_PER_MS);
+	nothing_more();
+	ck_assert_int_eq(rig_view(r, A, &e).why, SYNC_WHY_PEER_LOCAL);
+}
+END_TEST
+
+/* The flow begins anew at A, and by its new mapping this box answers it, before it was written. */
+START_TEST(local_by_a_changed_tuple)
+{
+	struct ct_entry e = flow(702);
+
+	memcpy(e.reply.src, (uint8_t[]){ 10, 0, 0, 2 }, 4);
+	e.status |= CT_ST_DST_NAT;
+	rig_event(r, A, CT_EV_NEW, 0, &e);
+	rig_run(r, 50 * NS_PER_MS);
+	nothing_more();
+	rig_run(r, 200 * NS_PER_MS);
+	ck_assert_int_eq(rig_view(r, A, &e).why, SYNC_WHY_PEER_LOCAL);
+	ck_assert(!rig_known(r, B, &e));
+}
+END_TEST
+
+/* Nor by the word of one who is not its owner any more. */
+START_TEST(local_by_an_old_word)
+{
+	struct ct_entry e = flow(703), other = e;
+
+	next(CT_OP_CREATE);
+	answer(0);
+	sync_fence(s, (struct epoch){ 6, 2 }, r->now);
+	rig_authority(r, B, 6, true);
+	rig_authority(r, B, 7, false);
+	r->n[B].cut = true;
+	memcpy(other.reply.src, (uint8_t[]){ 10, 0, 0, 2 }, 4);
+	rig_event(r, A, CT_EV_NEW, 0, &other);
+	rig_run(r, 50 * NS_PER_MS);
+	nothing_more();
+	ck_assert_int_eq(rig_view(r, B, &e).why, SYNC_WHY_NONE);
+	r->n[B].cut = false;
+}
+END_TEST
+
+START_TEST(own_flow_is_local_before_it_was_written)
+{
+	struct ct_entry e = flow(704);
+
+	sync_fence(s, (struct epoch){ 6, 2 }, r->now);
+	rig_authority(r, B, 6, true);
+	become_the_end();
+	nothing_more();
+	rig_run(r, 200 * NS_PER_MS);
+	nothing_more();
+	ck_assert_uint_eq(r->n[B].ops[CT_OP_CREATE], 0);
+	ck_assert(!rig_known(r, B, &e) || rig_view(r, B, &e).why == SYNC_WHY_LOCAL_DEST);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *su = suite_create("sync_ops");
@@ -538,6 +626,11 @@ int main(void)
 	tcase_add_test(t, raw_delete_of_a_copy);
 	tcase_add_test(t, copies_are_liberal);
 	tcase_add_loop_test(t, bulk_rate, 0, 2);
+	tcase_add_test(t, local_before_it_was_written);
+	tcase_add_test(t, local_when_the_tuple_is_taken);
+	tcase_add_test(t, local_by_a_changed_tuple);
+	tcase_add_test(t, local_by_an_old_word);
+	tcase_add_test(t, own_flow_is_local_before_it_was_written);
 	suite_add_tcase(su, t);
 	SRunner *sr = srunner_create(su);
 	srunner_run_all(sr, CK_ENV);

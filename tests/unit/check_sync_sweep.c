@@ -95,6 +95,49 @@ START_TEST(test_found_and_alive)
 }
 END_TEST
 
+/* The sweep is quicker than the event: nothing was lost, nothing is found. */
+START_TEST(test_event_behind_the_sweep)
+{
+	struct ct_entry e = rig_flow(208, IPPROTO_TCP, true);
+
+	rest_until_no_sweep(A);
+	rig_insert(r, A, &e);
+	rig_sweep(r, A);
+	rig_run(r, 100 * NS_PER_MS); /* read once more, and taken for ours */
+	ck_assert_ptr_nonnull(rig_find(&r->n[B], &e.orig));
+	rig_event(r, A, CT_EV_NEW, 0, &e);
+	r->n[A].no_sweep = false;
+	rig_run(r, 8 * NS_PER_SEC);
+	ck_assert_uint_eq(r->n[A].s->stats.found, 0);
+	ck_assert(rig_view(r, A, &e).mine);
+	ck_assert(rig_equal(r));
+}
+END_TEST
+
+/* A dump of a table that moves shows an entry twice. */
+START_TEST(test_found_by_the_next_sweep_only)
+{
+	struct ct_entry e = rig_flow(209, IPPROTO_UDP, true), gone = rig_flow(210, IPPROTO_UDP, true);
+
+	rest_until_no_sweep(A);
+	rig_insert(r, A, &e);
+	rig_insert(r, A, &gone);
+	sync_sweep_begin(r->n[A].s, r->now);
+	for (unsigned i = 0; i < 2; i++) {
+		sync_on_sweep_entry(r->n[A].s, &e, r->now);
+		sync_on_sweep_entry(r->n[A].s, &gone, r->now);
+	}
+	sync_sweep_end(r->n[A].s, true, r->now);
+	rig_run(r, 100 * NS_PER_MS);
+	ck_assert_uint_eq(r->n[A].s->stats.found, 0);
+	rig_remove(r, A, rig_find(&r->n[A], &gone.orig), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		rig_sweep(r, A);
+		ck_assert_uint_eq(r->n[A].s->stats.found, 1);
+	}
+}
+END_TEST
+
 START_TEST(test_dump_older_than_a_copy)
 {
 	struct ct_entry e = rig_flow(204, IPPROTO_TCP, true), old = e;
@@ -218,6 +261,8 @@ static Suite *suite(void)
 	tcase_add_test(t, test_dump_of_what_has_ended);
 	tcase_add_test(t, test_dump_of_what_has_ended_on_a_standby);
 	tcase_add_test(t, test_found_and_alive);
+	tcase_add_test(t, test_event_behind_the_sweep);
+	tcase_add_test(t, test_found_by_the_next_sweep_only);
 	tcase_add_test(t, test_dump_older_than_a_copy);
 	tcase_add_test(t, test_lost_update_soon_after_birth);
 	tcase_add_test(t, test_repairs_are_counted_once);

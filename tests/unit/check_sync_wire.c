@@ -728,6 +728,30 @@ START_TEST(reply_without_an_inverse)
 }
 END_TEST
 
+/* What a later version says in the end of a bulk is read as far as it is known, and an empty one says nothing. */
+START_TEST(end_of_a_bulk)
+{
+	struct sync_rec in = { .type = SYNC_REC_BULK_END, .owner = 1, .seq = 1, .knew = true }, out[2];
+	struct sync_wire_stats st = { 0 };
+	uint8_t buf[256];
+	struct sync_pack p;
+	sync_pack_begin(&p, buf, sizeof(buf));
+	ck_assert_int_eq(sync_pack_add(&p, &in), 0);
+	ck_assert_uint_eq(unpack(buf, sync_pack_end(&p), out, &st), 1);
+	ck_assert_mem_eq(&in, &out[0], sizeof(in));
+	static const uint8_t body[] = { 0, 8, 0, 0, 0, 8, 0, 1, 0, 0, 8, 0, 3, 1, 9, 9 };
+	static const bool knew[] = { false, false, true };
+	struct sync_env env = { .type = SYNC_OBJ_STREAM, .owner = 1, .seq = 1, .body = body, .len = sizeof(body) };
+	struct sync_unpack u;
+	sync_unpack_begin(&u, &env);
+	for (unsigned i = 0; i < 3; i++) {
+		ck_assert_int_eq(sync_unpack_next(&u, out, NULL), SYNC_OK);
+		ck_assert_int_eq(out[0].type, SYNC_REC_BULK_END);
+		ck_assert(out[0].knew == knew[i]);
+	}
+}
+END_TEST
+
 START_TEST(unknown_objects)
 {
 	struct sync_unpack u;
@@ -950,6 +974,7 @@ int main(void)
 	tcase_add_test(t, answer_values);
 	tcase_add_test(t, pack_at_every_room);
 	tcase_add_test(t, largest_object_fits);
+	tcase_add_test(t, end_of_a_bulk);
 	tcase_add_test(t, objects_cut);
 	tcase_add_test(t, lost_version_is_not_borrowed);
 	tcase_add_loop_test(t, session_values, 0, sizeof(objects) / sizeof(objects[0]));
