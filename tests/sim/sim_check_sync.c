@@ -154,12 +154,20 @@ static bool disposed(struct sim *w, unsigned n, const struct ct_entry *e, struct
 	return true;
 }
 
+#define LEASE_LATE_S 4 /* renewals are due at half and wait for the sweep that reads the timer */
+
 static bool entry_ok(struct sim *w, unsigned n, const struct ct_entry *e, char *why, size_t cap)
 {
 	struct sync_view v, x;
 	struct ct_entry f;
 	if (!disposed(w, n, e, &v, why, cap))
 		return false;
+	if (v.leased && !v.mine && v.disp == SYNC_DISP_SYNCED && !sync_policy_short(&v.e) &&
+	    v.remaining_s + LEASE_LATE_S < w->lease_ns / NS_PER_SEC / 2) {
+		snprintf(why, cap, "n%u has not renewed the lease of port %u: %u s are left", n + 1, e->orig.sport,
+			 v.remaining_s);
+		return false;
+	}
 	for (unsigned b = 0; b < w->n_nodes && v.disp == SYNC_DISP_SYNCED; b++) {
 		struct sim_rec r;
 		if (b == n || (sim_rec_find(w->box[b].p->sync.core, &e->orig, &r) && r.stored))
