@@ -1,5 +1,7 @@
-"""What the parts of the benchmarks share: rows of the table, statistics, load, conditions."""
+"""What the benchmarks share: the program around their parts (run), rows of the table, statistics, load, conditions."""
 
+import argparse
+import json
 import os
 import platform
 import signal
@@ -175,3 +177,57 @@ def conditions(build):
     return {"kernel": platform.release(), "cores": os.cpu_count(), "cpu": cpu, "memory_mb": memory,
             "load_average": os.getloadavg(), "keeptrackd": version_of(os.path.join(build, "keeptrackd"), "--version"),
             "keepalived": version_of("keepalived", "--version"), "time": time.strftime("%Y-%m-%d %H:%M:%S %Z")}
+
+
+def arguments(name, doc, parts, stacks):
+    usage, rest = doc.split("\n", 1)
+    parser = argparse.ArgumentParser(prog="./dev bench " + name, usage=usage.removeprefix("usage "), epilog=rest,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="few repetitions")
+    parser.add_argument("--only", default=",".join(sorted(parts)), help="parts, for example a,c")
+    if stacks:
+        parser.add_argument("--stack", choices=[s.label for s in STACKS], help="measure this daemon alone")
+    parser.add_argument("--json", metavar="FILE", help="all samples and the conditions")
+    parser.add_argument("--build", default=os.path.join(TOP, "build"), help="folder with the programs")
+    args = parser.parse_args()
+    args.only = [p for p in args.only.replace(" ", "").split(",") if p]
+    for p in args.only:
+        if p not in parts:
+            parser.error("there is no part %s" % p)
+    return args
+
+
+def run(name, doc, parts, other="keepalived", stacks=False, note=""):
+    """A benchmark from its arguments to its table; the exit status: 1 when a goal was missed.
+
+    doc: its text of usage, the first line as "usage (as root): ...". parts: {letter: (function, seconds it may take)}.
+    other: the program in the second column, asked for its version. stacks: the parts measure the daemons that
+    ctx.stacks lists, and --stack chooses one. note: what to know of the cells of the table.
+    """
+    args = arguments(name, doc, parts, stacks)
+    if os.getuid() != 0:
+        sys.exit("Network namespaces are needed: run it as root.")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    Row.other = other
+    before = conditions(args.build)
+    if other not in before:
+        before[other] = version_of(other, "--version")
+    ctx = Context(args.build, args.quick, [s for s in STACKS if args.stack in (None, s.label)] if stacks else [])
+    rows, seconds = [], {}
+    for part in args.only:
+        begin = time.monotonic()
+        print("part %s: %s" % (part, parts[part][0].__module__), file=sys.stderr, flush=True)
+        rows += run_part(part, parts, ctx)
+        seconds[part] = round(time.monotonic() - begin, 1)
+    after = os.getloadavg()
+    print("%s; %s" % (before["keeptrackd"], before[other]))
+    print("Linux %(kernel)s, %(cores)d cores (%(cpu)s), %(memory_mb)d MB, %(time)s; load average before "
+          "%(load_average)s" % before, "after %s" % (after,))
+    print("%s; %s%s\n" % ("quick" if args.quick else "full", ", ".join("%s %.0f s" % s for s in seconds.items()),
+                          "; " + note if note else ""))
+    print(table(rows))
+    if args.json:
+        with open(args.json, "w", encoding="utf-8") as f:
+            json.dump({"conditions": dict(before, load_average_after=after), "quick": args.quick, "seconds": seconds,
+                       "rows": [r.as_json() for r in rows]}, f, indent=1)
+    return 1 if any(r.met is False for r in rows) else 0
