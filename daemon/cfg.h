@@ -76,6 +76,8 @@ struct cfg {
 	char vici_socket[CFG_PATH_MAX];
 	struct ike_tunnel_conf *tunnels;
 	uint16_t n_tunnels;
+	bool tunnels_auto;                /* further ones are learnt from the IKE daemon */
+	struct ike_tunnel_conf auto_conf; /* their settings; names and addresses are empty */
 	struct hook_conf *hooks;
 	uint16_t n_hooks;
 	/* process */
@@ -136,5 +138,8 @@ struct cfg_change {
 
 /* Fills out[cap]; returns how many changes there are (may exceed cap). */
 unsigned cfg_diff(const struct cfg *old, const struct cfg *now, struct cfg_change *out, unsigned cap);
+
+/* The group that owns a virtual address, or -1. */
+int cfg_group_of_vip(const struct cfg *c, const struct addr *vip);
 
 #endif

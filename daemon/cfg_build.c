@@ -377,67 +377,6 @@ static void build_sync(struct cfg *c, const struct cfg_tree *t)
 	}
 }
 
-static uint16_t group_of_vip(const struct cfg *c, const struct addr *vip)
-{
-	for (unsigned i = 0; i < c->n_instances; i++) {
-		for (unsigned j = 0; j < c->instances[i].n_vips; j++) {
-			if (addr_eq(&c->instances[i].vips[j].addr, vip))
-				return c->instances[i].group;
-		}
-	}
-	require(!"a tunnel without its address in a checked tree");
-	return 0;
-}
-
-static void build_tunnels(struct cfg *c, const struct cfg_tree *t)
-{
-	const struct cfg_rec *ipsec = block(&t->root, "ipsec");
-	const struct cfg_val *list = cfg_rec_val(ipsec, "tunnels");
-
-	text(ipsec, "vici", c->vici_socket, sizeof(c->vici_socket));
-	c->tunnels = room(list->n, sizeof(*c->tunnels));
-	c->n_tunnels = (uint16_t)list->n;
-	for (unsigned i = 0; i < list->n; i++) {
-		const struct cfg_rec *r = &list->recs[i];
-		const struct cfg_val *dpd = cfg_rec_val(r, "dpd");
-		struct ike_tunnel_conf *k = &c->tunnels[i];
-		text(r, "name", k->name, sizeof(k->name));
-		text(r, "ike", k->ike, sizeof(k->ike));
-		text(r, "child", k->child, sizeof(k->child));
-		k->vip = address(cfg_rec_val(r, "vip")->text);
-		k->peer = address(cfg_rec_val(r, "peer")->text);
-		k->backend = num(r, "backend") ? IKE_BACKEND_NONE : IKE_BACKEND_VICI;
-		k->priority = (uint8_t)num(r, "priority");
-		k->initiate = num(r, "initiate");
-		k->group = group_of_vip(c, &k->vip);
-		k->line = r->at.line;
-		if (!dpd->n)
-			continue;
-		k->dpd.enabled = true;
-		k->dpd.interval_ns = num(&dpd->recs[0], "interval");
-		k->dpd.retry_ns = num(&dpd->recs[0], "retry");
-		k->dpd.retries = (uint8_t)num(&dpd->recs[0], "retries");
-		k->dpd.action = (enum ike_dpd_action)num(&dpd->recs[0], "action");
-	}
-}
-
-static void build_hooks(struct cfg *c, const struct cfg_tree *t)
-{
-	const struct cfg_val *list = cfg_rec_val(&t->root, "hooks");
-
-	c->hooks = room(list->n, sizeof(*c->hooks));
-	c->n_hooks = (uint16_t)list->n;
-	for (unsigned i = 0; i < list->n; i++) {
-		const struct cfg_rec *r = &list->recs[i];
-		const struct cfg_val *exec = cfg_rec_val(r, "exec");
-		c->hooks[i].on = (uint32_t)num(r, "on");
-		c->hooks[i].timeout_ns = num(r, "timeout");
-		c->hooks[i].line = r->at.line;
-		for (unsigned j = 0; j < exec->n; j++)
-			c->hooks[i].argv[j] = exec->items[j].text; /* lives as long as the tree */
-	}
-}
-
 /* SHA-256 of the canonical text of some sections, its first 8 bytes as a big-endian number. */
 static uint64_t digest(const struct cfg_tree *t, const char *const *sections)
 {
@@ -475,8 +414,7 @@ struct cfg *cfg_build(struct cfg_tree *t)
 	build_groups(c, t);
 	build_nodes(c, t);
 	build_sync(c, t);
-	build_tunnels(c, t);
-	build_hooks(c, t);
+	cfg_build_ike(c, t);
 	c->digest[0] = digest(t, channel);
 	c->digest[1] = digest(t, vrrp);
 	c->digest[2] = digest(t, sync);

@@ -587,44 +587,15 @@ static void check_cluster(struct checker *c)
 			     "the channel is neither encrypted nor authenticated");
 }
 
-static void check_tunnel(struct checker *c, const struct cfg_rec *r, const struct vip_place *vips, unsigned n_vips)
+static void check_ike(struct checker *c, const struct vip_place *vips, unsigned n)
 {
-	const char *vip = text_of(r, "vip"), *peer = text_of(r, "peer");
-	const struct cfg_val *backend = cfg_rec_val(r, "backend");
-	struct addr a, b;
+	struct addr *addrs = calloc(n ? n : 1, sizeof(*addrs));
 
-	if (vip && addr_parse(vip, &a)) {
-		struct vip_place key = { .addr = a };
-		if (!bsearch(&key, vips, n_vips, sizeof(*vips), vip_cmp))
-			cfg_complain(c->errs, CFG_ERROR, c->t, r, "vip",
-				     "is no virtual address; it must be one of the virtual_addresses or "
-				     "excluded_addresses of an instance");
-		if (peer && addr_parse(peer, &b) && a.af != b.af)
-			cfg_complain(c->errs, CFG_ERROR, c->t, r, "peer", "must be of the same family as vip");
-		else if (peer && addr_eq(&a, &b))
-			cfg_complain(c->errs, CFG_ERROR, c->t, r, "peer",
-				     "is the vip itself; it must be the remote end");
-	}
-	if (backend->bad || backend->num != IKE_BACKEND_VICI)
-		return;
-	static const char *const needed[] = { "ike", "child" };
-	for (unsigned i = 0; i < 2; i++) {
-		if (!cfg_rec_val(r, needed[i])->given)
-			cfg_complain(c->errs, CFG_ERROR, c->t, r, needed[i],
-				     "is missing; backend = \"vici\" needs the name that swanctl.conf gives it");
-	}
-}
-
-static void check_hooks(struct checker *c)
-{
-	const struct cfg_val *hooks = cfg_rec_val(&c->t->root, "hooks");
-
-	for (unsigned i = 0; i < hooks->n; i++) {
-		const struct cfg_val *exec = cfg_rec_val(&hooks->recs[i], "exec");
-		if (exec->n && exec->items[0].text[0] != '/')
-			cfg_complain_item(c->errs, &hooks->recs[i], "exec", 0,
-					  "the program must be an absolute path, no shell looks for it");
-	}
+	require(addrs);
+	for (unsigned i = 0; i < n; i++)
+		addrs[i] = vips[i].addr;
+	cfg_check_ike(c->t, addrs, n, c->errs);
+	free(addrs);
 }
 
 unsigned cfg_check(const struct cfg_tree *t, struct cfg_errors *errs)
@@ -654,9 +625,7 @@ unsigned cfg_check(const struct cfg_tree *t, struct cfg_errors *errs)
 			     "%u virtual addresses; with a cluster at most %u are possible", n_vips, SYNC_LOCALS_MAX);
 	check_groups(&c);
 	unique_names(&c, c.tunnels);
-	for (unsigned i = 0; i < c.tunnels->n; i++)
-		check_tunnel(&c, &c.tunnels->recs[i], vips, n_vips);
-	check_hooks(&c);
+	check_ike(&c, vips, n_vips);
 	cfg_check_sync(t, errs);
 	cfg_check_vmac(t, errs);
 	cfg_check_routes(t, errs);

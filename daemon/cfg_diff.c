@@ -242,21 +242,28 @@ static bool sync_equal(const struct sync_conf *a, const struct sync_conf *b)
 static bool dpd_equal(const struct ike_dpd_conf *a, const struct ike_dpd_conf *b)
 {
 	return a->enabled == b->enabled && a->interval_ns == b->interval_ns && a->retry_ns == b->retry_ns &&
-	       a->retries == b->retries && a->action == b->action;
+	       a->retries == b->retries && a->action == b->action && a->mode == b->mode;
+}
+
+static bool settings_equal(const struct ike_tunnel_conf *a, const struct ike_tunnel_conf *b)
+{
+	return a->priority == b->priority && a->initiate == b->initiate && a->on_demote == b->on_demote &&
+	       a->watch_spi == b->watch_spi && a->sync_sa == b->sync_sa && dpd_equal(&a->dpd, &b->dpd);
 }
 
 static bool tunnel_equal(const struct cfg *old, const struct ike_tunnel_conf *a, const struct cfg *now,
 			 const struct ike_tunnel_conf *b)
 {
 	return same(a->name, b->name) && addr_eq(&a->vip, &b->vip) && addr_eq(&a->peer, &b->peer) &&
-	       same(a->ike, b->ike) && same(a->child, b->child) && a->backend == b->backend &&
-	       a->priority == b->priority && a->initiate == b->initiate && dpd_equal(&a->dpd, &b->dpd) &&
+	       same(a->ike, b->ike) && same(a->child, b->child) && a->backend == b->backend && settings_equal(a, b) &&
+	       a->warm == b->warm && same(a->warm_ike, b->warm_ike) && same(a->warm_child, b->warm_child) &&
 	       same(old->groups[a->group].name, now->groups[b->group].name);
 }
 
 static bool tunnels_equal(const struct cfg *old, const struct cfg *now)
 {
-	if (old->n_tunnels != now->n_tunnels || !same(old->vici_socket, now->vici_socket))
+	if (old->n_tunnels != now->n_tunnels || !same(old->vici_socket, now->vici_socket) ||
+	    old->tunnels_auto != now->tunnels_auto || !settings_equal(&old->auto_conf, &now->auto_conf))
 		return false;
 	for (unsigned i = 0; i < old->n_tunnels; i++) {
 		if (!tunnel_equal(old, &old->tunnels[i], now, &now->tunnels[i]))

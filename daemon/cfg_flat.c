@@ -101,7 +101,7 @@ static void flat_val(const char *up, const struct cfg_val *v, FILE *out)
 		snprintf(path, sizeof(path), "conf.long.%016" PRIx64, hash(path, strlen(path)));
 	if (v->key->type == CFG_T_BLOCK && v->n)
 		flat_rec(path, &v->recs[0], out);
-	else if (v->key->type == CFG_T_RECORDS)
+	else if (v->key->type == CFG_T_RECORDS && !v->num)
 		flat_records(path, v, out);
 	else if (v->key->type != CFG_T_BLOCK)
 		flat_value(path, v, out);

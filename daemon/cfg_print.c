@@ -98,7 +98,10 @@ static void print_value(const struct cfg_val *v, unsigned depth, FILE *out)
 		fputs("}", out);
 		break;
 	case CFG_T_RECORDS:
-		print_records(v, depth, out);
+		if (v->num)
+			fputs("\"auto\"", out);
+		else
+			print_records(v, depth, out);
 		break;
 	case CFG_T_BOOL:
 		fputs(v->num ? "true" : "false", out);

@@ -199,6 +199,12 @@ static void read_records(struct reader *rd, const struct cfg_rec *rec, struct cf
 {
 	int n = is_list(s) ? config_setting_length(s) : 0;
 
+	if ((v->key->flags & CFG_F_AUTO) && config_setting_type(s) == CONFIG_TYPE_STRING) {
+		v->num = strcmp(config_setting_get_string(s), "auto") == 0;
+		if (!v->num)
+			refuse(rd, rec, v, s, "unknown word");
+		return;
+	}
 	if (!is_list(s)) {
 		refuse(rd, rec, v, s, "wrong type");
 		return;

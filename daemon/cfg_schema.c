@@ -22,9 +22,15 @@ static const char *const words_tcp[] = { "syn_sent", "syn_recv",  "established",
 					 "last_ack", "time_wait", "close",       NULL };
 static const char *const words_mechanism[] = { "vrrp", "cluster", NULL };
 static const char *const words_expect[] = { "all", "ftp", "h323", "nfs", "sip", "sqlnet", NULL };
-static const char *const words_backend[] = { "vici", "none", NULL };
+/* in the order of enum ike_backend and the following */
+static const char *const words_backend[] = { "vici", "libreswan", "exec", "none", NULL };
+static const char *const words_initiate[] = { "auto", "never", NULL };
+static const char *const words_demote[] = { "silent", "delete", NULL };
+static const char *const words_dpd_mode[] = { "on-demand", "periodic", "off", NULL };
+static const char *const words_sync_sa[] = { "off", "inbound", NULL };
 static const char *const words_action[] = { "reset", "rekey", "notify", NULL };
-static const char *const words_event[] = { "role", "dpd-dead", "tunnel-up", "tunnel-down", "reset-failed", NULL };
+static const char *const words_event[] = { "role",         "dpd-dead",    "up", "down",
+					   "reset-failed", "spi-unknown", NULL };
 static const char *const words_level[] = { "err", "warning", "notice", "info", "debug", NULL };
 
 static const char *const words_version[] = { "v3", "v2", "v2+v3", NULL };
@@ -57,6 +63,35 @@ static const char *const words_addr_flags[] = { "noprefixroute", "home", "mngtmp
 	  "Preferred lifetime; 0: never chosen as a source. Without it: forever, and 0 for an IPv6 address with /128" }, \
 	{ list "[].track", CFG_T_BOOL, 0, 0, 1, "true", NULL, NULL, \
 	  "Its loss counts (address_lost); false: it is only put back" }
+
+/* How a tunnel is treated, listed or found. */
+#define TUNNEL_KEYS(tunnel) \
+	{ tunnel ".priority", CFG_T_INT, 0, 0, 255, "100", NULL, NULL, \
+	  "Order of initiation after a takeover; lower first. At most 32 negotiations of a node are under way at once" }, \
+	{ tunnel ".initiate", CFG_T_WORD, 0, 0, 0, "auto", NULL, words_initiate, \
+	  "auto brings the tunnel up after a takeover; never waits for the peer, which may be behind NAT" }, \
+	{ tunnel ".on_demote", CFG_T_WORD, 0, 0, 0, "silent", NULL, words_demote, \
+	  "What the peer is told when this node gives the address away: silent leaves that to the new master, delete says " \
+	  "goodbye, which takes up to 5 ms. Where no other node is ready to take over, it is always said, for up to 200 ms" }, \
+	{ tunnel ".dpd", CFG_T_BLOCK, OPT, 0, 0, NULL, NULL, NULL, \
+	  "Dead peer detection by the daemon. Without this block the tunnel has none of ours" }, \
+	{ tunnel ".dpd.mode", CFG_T_WORD, 0, 0, 0, "on-demand", NULL, words_dpd_mode, \
+	  "on-demand judges the peer only while packets are sent to it; periodic asks an idle one for new keys once in an " \
+	  "interval as well; off judges nobody" }, \
+	{ tunnel ".dpd.interval", CFG_T_TIME, 0, MS(100), SEC(3600), "3", "seconds", NULL, \
+	  "Silence that raises a doubt" }, \
+	{ tunnel ".dpd.retry", CFG_T_TIME, 0, MS(100), SEC(60), "1", "seconds", NULL, \
+	  "Time between two probes" }, \
+	{ tunnel ".dpd.retries", CFG_T_INT, 0, 1, 20, "3", NULL, NULL, \
+	  "Unanswered probes until the peer counts as dead" }, \
+	{ tunnel ".dpd.action", CFG_T_WORD, 0, 0, 0, "reset", NULL, words_action, \
+	  "What then happens: reset drops and initiates, rekey asks for new keys, notify only runs the hooks" }, \
+	{ tunnel ".watch_spi", CFG_T_BOOL, 0, 0, 1, "true", NULL, NULL, \
+	  "ESP packets of the peer with an SPI that this node does not know reset the tunnel: it still uses an SA of the " \
+	  "former master" }, \
+	{ tunnel ".sync_sa", CFG_T_WORD, 0, 0, 0, "off", NULL, words_sync_sa, \
+	  "inbound: this node's inbound ESP keys go to the other nodes, which install them when they take over, so that " \
+	  "nothing the peer sends is lost until the new SA is there. Needs an encrypted channel" }
 
 static const struct cfg_key table[] = {
 	/* path, type, flags, min, max, default, unit, words, help */
@@ -298,31 +333,33 @@ static const struct cfg_key table[] = {
 	{ "ipsec", CFG_T_BLOCK, 0, 0, 0, NULL, NULL, NULL, "IPsec tunnels that follow a virtual address" },
 	{ "ipsec.vici", CFG_T_PATH, 0, 1, CFG_PATH_MAX - 1, "/run/charon.vici", NULL, NULL,
 	  "Control socket of strongSwan's charon" },
-	{ "ipsec.tunnels", CFG_T_RECORDS, 0, 0, 4096, NULL, NULL, NULL, "The tunnels" },
+	{ "ipsec.tunnels", CFG_T_RECORDS, CFG_F_AUTO, 0, IKE_TUNNELS_MAX, NULL, NULL, NULL,
+	  "The tunnels. A connection of the IKE daemon that is not listed is never touched. The word \"auto\" instead of "
+	  "the list takes every connection of strongSwan whose local address is a virtual address, under its name there, "
+	  "with the settings of ipsec.auto" },
 	{ "ipsec.tunnels[].name", CFG_T_NAME, REQ, 1, IKE_NAME_MAX - 1, NULL, NULL, NULL, "Name of the tunnel" },
 	{ "ipsec.tunnels[].vip", CFG_T_ADDR, REQ, 0, 0, NULL, NULL, NULL,
 	  "Local end: a virtual address of one of the instances" },
 	{ "ipsec.tunnels[].peer", CFG_T_ADDR, REQ, 0, 0, NULL, NULL, NULL, "Remote end of the tunnel" },
 	{ "ipsec.tunnels[].ike", CFG_T_TEXT, OPT, 1, IKE_NAME_MAX - 1, NULL, NULL, NULL,
-	  "Name of the connection in the IKE daemon. Needed with the vici backend" },
+	  "Name of the connection in the IKE daemon. Not needed with backend none" },
 	{ "ipsec.tunnels[].child", CFG_T_TEXT, OPT, 1, IKE_NAME_MAX - 1, NULL, NULL, NULL,
 	  "Name of the child of that connection. Needed with the vici backend" },
 	{ "ipsec.tunnels[].backend", CFG_T_WORD, 0, 0, 0, "vici", NULL, words_backend,
-	  "How the IKE daemon is reached: vici is strongSwan; none only sweeps kernel state" },
-	{ "ipsec.tunnels[].priority", CFG_T_INT, 0, 0, 255, "100", NULL, NULL,
-	  "Order of initiation after a takeover; lower first" },
-	{ "ipsec.tunnels[].initiate", CFG_T_BOOL, 0, 0, 1, "true", NULL, NULL,
-	  "Bring the tunnel up after a takeover; false waits for the peer" },
-	{ "ipsec.tunnels[].dpd", CFG_T_BLOCK, OPT, 0, 0, NULL, NULL, NULL,
-	  "Dead peer detection by the daemon. Without this block the tunnel has none of ours" },
-	{ "ipsec.tunnels[].dpd.interval", CFG_T_TIME, 0, MS(100), SEC(3600), "3", "seconds", NULL,
-	  "Silence that raises a doubt" },
-	{ "ipsec.tunnels[].dpd.retry", CFG_T_TIME, 0, MS(100), SEC(60), "1", "seconds", NULL,
-	  "Time between two probes" },
-	{ "ipsec.tunnels[].dpd.retries", CFG_T_INT, 0, 1, 20, "3", NULL, NULL,
-	  "Unanswered probes until the peer counts as dead" },
-	{ "ipsec.tunnels[].dpd.action", CFG_T_WORD, 0, 0, 0, "reset", NULL, words_action,
-	  "What then happens: reset drops and initiates, rekey asks for new keys, notify only runs the hooks" },
+	  "How the IKE daemon is reached: vici is strongSwan, libreswan its ipsec whack, exec a program of yours; none only "
+	  "sweeps kernel state" },
+	TUNNEL_KEYS("ipsec.tunnels[]"),
+	{ "ipsec.tunnels[].warm", CFG_T_BOOL, 0, 0, 1, "false", NULL, NULL,
+	  "While this node is not MASTER it keeps an IKE SA without child with the peer, from its own address, so that a "
+	  "takeover needs one exchange more. The peer must accept both nodes' own addresses, IKEv2 without child (RFC 6023), "
+	  "and keep several IKE SAs of one identity (unique = never), unless each node has an identity of its own" },
+	{ "ipsec.tunnels[].warm_ike", CFG_T_TEXT, OPT, 1, IKE_NAME_MAX - 1, NULL, NULL, NULL,
+	  "Name of the connection for it: as ike, but bound to the node's own address, of the same name on all nodes. "
+	  "Needed with warm" },
+	{ "ipsec.tunnels[].warm_child", CFG_T_TEXT, OPT, 1, IKE_NAME_MAX - 1, NULL, NULL, NULL,
+	  "Name of the child of that connection. Without it: the same as child" },
+	{ "ipsec.auto", CFG_T_BLOCK, OPT, 0, 0, NULL, NULL, NULL, "Settings of the tunnels that \"auto\" finds" },
+	TUNNEL_KEYS("ipsec.auto"),
 
 	{ "hooks", CFG_T_RECORDS, 0, 0, 256, NULL, NULL, NULL,
 	  "Programs that are run after an event, one at a time and in the order of the list" },
@@ -522,7 +559,9 @@ char *cfg_schema_want(const struct cfg_key *k, char *buf, size_t size)
 		return buf;
 	case CFG_T_RECORDS:
 		snprintf(buf, size, "a list of records: ( { key = value; ... }, ... )%s",
-			 k->flags & CFG_F_SHORT ? " or of texts: ( \"...\", ... )" : "");
+			 k->flags & CFG_F_SHORT  ? " or of texts: ( \"...\", ... )"
+			 : k->flags & CFG_F_AUTO ? " or the word \"auto\""
+						 : "");
 		return buf;
 	case CFG_T_BOOL:
 		snprintf(buf, size, "true or false");

@@ -33,7 +33,7 @@ struct cfg_val {
 	struct cfg_pos at;
 	bool given;
 	bool bad;               /* written, but not usable: complained about already */
-	int64_t num;            /* bool, int, ns, word index, word bits */
+	int64_t num;            /* bool, int, ns, word index, word bits; records: "auto" */
 	char *text;             /* text types; NULL: neither given nor defaulted */
 	struct cfg_item *items; /* lists of texts */
 	struct cfg_rec *recs;   /* block: 1, or 0 when optional and absent; records: any number */
@@ -91,6 +91,9 @@ unsigned cfg_check(const struct cfg_tree *t, struct cfg_errors *errs);
 void cfg_check_vmac(const struct cfg_tree *t, struct cfg_errors *errs);
 /* The policy of `sync`: what contradicts itself. */
 void cfg_check_sync(const struct cfg_tree *t, struct cfg_errors *errs);
+/* Its part about ipsec and hooks, and the building of these. vips: every virtual address, in the order of addr_cmp. */
+void cfg_check_ike(const struct cfg_tree *t, const struct addr *vips, unsigned n_vips, struct cfg_errors *errs);
+void cfg_build_ike(struct cfg *c, const struct cfg_tree *t);
 /* Its part about routes and rules, and the building of these. */
 void cfg_check_routes(const struct cfg_tree *t, struct cfg_errors *errs);
 void cfg_build_routes(struct cfg *c, const struct cfg_tree *t);

@@ -33,9 +33,10 @@
 
 static const char *const event_name[] = { [HOOK_ROLE] = "role",
 					  [HOOK_DPD_DEAD] = "dpd-dead",
-					  [HOOK_TUNNEL_UP] = "tunnel-up",
-					  [HOOK_TUNNEL_DOWN] = "tunnel-down",
-					  [HOOK_RESET_FAILED] = "reset-failed" };
+					  [HOOK_TUNNEL_UP] = "up",
+					  [HOOK_TUNNEL_DOWN] = "down",
+					  [HOOK_RESET_FAILED] = "reset-failed",
+					  [HOOK_SPI_UNKNOWN] = "spi-unknown" };
 static const char *const outcome_name[] = { [EXEC_EXITED] = "exited",
 					    [EXEC_SIGNALED] = "killed by signal",
 					    [EXEC_TIMED_OUT] = "timed out",

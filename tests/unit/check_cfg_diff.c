@@ -95,7 +95,7 @@ START_TEST(each_change_is_named)
 		{ "child = \"c\"", "child = \"d\"", CFG_TUNNELS_CHANGED },
 		{ "child = \"c\"", "child = \"c\"; backend = \"none\"", CFG_TUNNELS_CHANGED },
 		{ "child = \"c\"", "child = \"c\"; priority = 3", CFG_TUNNELS_CHANGED },
-		{ "child = \"c\"", "child = \"c\"; initiate = false", CFG_TUNNELS_CHANGED },
+		{ "child = \"c\"", "child = \"c\"; initiate = \"never\"", CFG_TUNNELS_CHANGED },
 		{ "dpd = { };", "dpd = { interval = 4; };", CFG_TUNNELS_CHANGED },
 		{ "dpd = { };", "dpd = { retry = 2; };", CFG_TUNNELS_CHANGED },
 		{ "dpd = { };", "dpd = { action = \"notify\"; };", CFG_TUNNELS_CHANGED },

@@ -67,8 +67,8 @@ static void random_rest(FILE *f)
 		fprintf(f,
 			"ipsec = { tunnels = ( { name = \"t\"; vip = \"10.0.0.1\"; peer = \"198.51.100.%u\"; ike = \"a "
 			"\\\\ \\\" b\"; "
-			"child = \"c%u\"; initiate = %s; %s } ); };\n",
-			rnd(256), rnd(9), flip(),
+			"child = \"c%u\"; initiate = \"%s\"; %s } ); };\n",
+			rnd(256), rnd(9), rnd(2) ? "auto" : "never",
 			rnd(2) ? "dpd = { interval = 0.5; retries = 7; action = \"rekey\"; };" : "");
 	if (rnd(2))
 		fprintf(f,

@@ -102,10 +102,10 @@ START_TEST(everything)
 	    "sync = { store = \"warm\"; quick = true; protocols = ( \"udp\" ); lease = 300.5; replicate = false; };\n"
 	    "ipsec = { vici = \"/run/c\"; tunnels = ( { name = \"t\"; vip = \"192.0.2.1\"; peer = \"198.51.100.1\"; "
 	    "ike = "
-	    "\"hq\"; child = \"net\"; priority = 3; initiate = false; dpd = { interval = 0.5; action = \"notify\"; }; "
+	    "\"hq\"; child = \"net\"; priority = 3; initiate = \"never\"; dpd = { interval = 0.5; action = \"notify\"; }; "
 	    "}, { name = "
 	    "\"n\"; vip = \"10.0.1.1\"; peer = \"10.0.1.2\"; backend = \"none\"; } ); };\n"
-	    "hooks = ( { on = ( \"role\", \"tunnel-down\" ); exec = ( \"/bin/x\", \"a b\", \"\\\"\" ); timeout = 2; } "
+	    "hooks = ( { on = ( \"role\", \"down\" ); exec = ( \"/bin/x\", \"a b\", \"\\\"\" ); timeout = 2; } "
 	    ");\n"
 	    "control = { socket = \"/run/s\"; view_group = \"\"; admin_group = \"adm\"; };\n");
 

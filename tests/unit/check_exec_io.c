@@ -98,7 +98,7 @@ START_TEST(environment_and_last_line)
 	until(1);
 	ck_assert_int_eq(results[0].outcome, EXEC_EXITED);
 	ck_assert_int_eq(results[0].code, 0);
-	ck_assert_str_eq(results[0].line, "tunnel-up|BACKUP|MASTER|site|192.0.2.1|hq||none \"heard\"; $(false)|42.7");
+	ck_assert_str_eq(results[0].line, "up|BACKUP|MASTER|site|192.0.2.1|hq||none \"heard\"; $(false)|42.7");
 	ck_assert_str_eq(results[0].program, "/bin/sh");
 	ck_assert_str_eq(results[0].subject, "hq");
 	ck_assert_int_ge(results[0].took_ns, 0);
