@@ -79,6 +79,11 @@ static void on_vici(void *arg, const struct vici_ev *v)
 			 "of a virtual address",
 			 v->ike);
 		return;
+	case VICI_EV_CONN:
+	case VICI_EV_CONNS:
+	case VICI_EV_SA:
+	case VICI_EV_SAS:
+		return;
 	}
 }
 

@@ -3,6 +3,8 @@ noinst_LIBRARIES += libike_core.a libike_io.a
 libike_core_a_SOURCES = \
 	ike-hooks/ike_conf.h \
 	ike-hooks/ike_fsm.c ike-hooks/ike_fsm.h \
+	ike-hooks/vici_conn.c ike-hooks/vici_conn.h \
+	ike-hooks/vici_req.c ike-hooks/vici_req.h \
 	ike-hooks/vici_sa.c ike-hooks/vici_sa.h \
 	ike-hooks/vici_wire.c ike-hooks/vici_wire.h \
 	ike-hooks/xfrm_wire.c ike-hooks/xfrm_wire.h

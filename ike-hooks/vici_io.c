@@ -14,8 +14,8 @@
 #include <unistd.h>
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
-#include "daemon/base/list.h"
 #include "daemon/base/log.h"
+#include "ike-hooks/vici_req.h"
 #include "ike-hooks/vici_sa.h"
 #include "ike-hooks/vici_wire.h"
 
@@ -29,16 +29,6 @@ enum conn_id { CONN_CTL = 0, CONN_EVT, CONN_N };
 
 static const char *const event_names[] = { "ike-updown", "child-updown", "ike-rekey", "child-rekey", "ike-update" };
 #define N_EVENTS (sizeof(event_names) / sizeof(event_names[0]))
-
-/* What the control connection is asked; the public requests first. */
-enum job { JOB_TERMINATE = 0, JOB_INITIATE, JOB_REKEY, JOB_LIST, JOB_VERSION, JOB_REGISTER };
-
-struct request {
-	struct list node;
-	enum job job;
-	struct vici_tag tag;
-	char ike[IKE_NAME_MAX], child[IKE_NAME_MAX];
-};
 
 struct conn {
 	struct vici *v;
@@ -59,14 +49,15 @@ struct vici {
 	void *arg;
 	enum vici_state state;
 	struct conn conn[CONN_N];
-	struct list urgent, normal; /* of struct request */
+	struct list urgent, normal; /* of struct vici_req */
 	unsigned queued;
-	struct request cur; /* outstanding on CTL */
+	struct vici_req cur; /* outstanding on CTL */
 	bool busy;
 	struct ike_sample sample; /* being collected for cur */
 	unsigned registered;      /* events confirmed on EVT */
 	bool ctl_ready;
 	mono_t connect_at, ctl_by, evt_by, alive_at;
+	mono_t list_by; /* whatever comes, a list has ended by then */
 	int64_t backoff_ns;
 	int broken; /* set inside a callback; the connection is dropped after it */
 	int last_err;
@@ -113,7 +104,7 @@ static void forget_queue(struct list *q)
 {
 	list_for_each_safe (node, q) {
 		list_del(node);
-		free(list_entry(node, struct request, node));
+		free(list_entry(node, struct vici_req, node));
 	}
 }
 
@@ -174,43 +165,7 @@ static int flush_tx(struct conn *c)
 
 /* ---- requests on the control connection ---- */
 
-static size_t encode(const struct request *r, uint8_t *buf, size_t cap)
-{
-	static const char *const command[] = {
-		[JOB_TERMINATE] = "terminate", [JOB_INITIATE] = "initiate", [JOB_REKEY] = "rekey",
-		[JOB_LIST] = "list-sas",       [JOB_VERSION] = "version",   [JOB_REGISTER] = "list-sa"
-	};
-	struct vici_wr w;
-
-	vici_begin(&w, buf, cap, r->job == JOB_REGISTER ? VICI_EVENT_REGISTER : VICI_CMD_REQUEST, command[r->job]);
-	switch (r->job) {
-	case JOB_TERMINATE:
-		vici_put_key(&w, "ike", r->ike);
-		vici_put_key(&w, "force", "yes");
-		vici_put_key(&w, "timeout", "-1");
-		break;
-	case JOB_INITIATE:
-		vici_put_key(&w, "child", r->child);
-		vici_put_key(&w, "ike", r->ike);
-		vici_put_key(&w, "timeout", "-1");
-		break;
-	case JOB_REKEY:
-		vici_put_key(&w, "child", r->child);
-		vici_put_key(&w, "ike", r->ike);
-		break;
-	case JOB_LIST:
-		/* Without noblock the list waits for SAs in use by other threads. */
-		vici_put_key(&w, "noblock", "yes");
-		vici_put_key(&w, "ike", r->ike);
-		break;
-	case JOB_VERSION:
-	case JOB_REGISTER:
-		break;
-	}
-	return vici_end(&w);
-}
-
-static void send_request(struct vici *v, const struct request *r)
+static void send_request(struct vici *v, const struct vici_req *r)
 {
 	struct conn *c = &v->conn[CONN_CTL];
 
@@ -218,9 +173,10 @@ static void send_request(struct vici *v, const struct request *r)
 	v->busy = true;
 	v->sample = (struct ike_sample){ .present = false };
 	v->ctl_by = mono_add(loop_now(v->loop), VICI_REPLY_NS);
+	v->list_by = mono_add(loop_now(v->loop), VICI_LIST_NS);
 	v->n.requests++;
 	c->tx_off = 0;
-	c->tx_len = encode(r, c->tx, sizeof(c->tx));
+	c->tx_len = vici_req_encode(r, c->tx, sizeof(c->tx));
 	int rc = flush_tx(c);
 	if (rc)
 		v->broken = rc;
@@ -233,18 +189,18 @@ static void pump(struct vici *v)
 	struct list *q = !list_empty(&v->urgent) ? &v->urgent : &v->normal;
 	if (list_empty(q))
 		return;
-	struct request *r = list_entry(q->next, struct request, node);
+	struct vici_req *r = list_entry(q->next, struct vici_req, node);
 	list_del(&r->node);
 	v->queued--;
 	send_request(v, r);
 	free(r);
 }
 
-static int queue(struct vici *v, enum job job, const char *ike, const char *child, struct vici_tag tag)
+static int queue(struct vici *v, enum vici_job job, const char *ike, const char *child, struct vici_tag tag)
 {
 	if (v->state != VICI_READY || v->broken)
 		return ERR_STATE;
-	struct request *r = v->queued < VICI_QUEUE_MAX ? calloc(1, sizeof(*r)) : NULL;
+	struct vici_req *r = v->queued < VICI_QUEUE_MAX ? calloc(1, sizeof(*r)) : NULL;
 	if (!r) {
 		v->n.refused++;
 		return ERR_FULL;
@@ -253,7 +209,7 @@ static int queue(struct vici *v, enum job job, const char *ike, const char *chil
 	r->tag = tag;
 	snprintf(r->ike, sizeof(r->ike), "%s", ike);
 	snprintf(r->child, sizeof(r->child), "%s", child);
-	list_add_tail(job == JOB_LIST ? &v->normal : &v->urgent, &r->node);
+	list_add_tail(job >= JOB_LIST ? &v->normal : &v->urgent, &r->node);
 	v->queued++;
 	pump(v);
 	rearm(v);
@@ -278,6 +234,16 @@ int vici_rekey(struct vici *v, const char *ike, const char *child, struct vici_t
 int vici_list(struct vici *v, const char *ike, const char *child, struct vici_tag tag)
 {
 	return queue(v, JOB_LIST, ike, child, tag);
+}
+
+int vici_conns(struct vici *v, struct vici_tag tag)
+{
+	return queue(v, JOB_CONNS, "", "", tag);
+}
+
+int vici_sas(struct vici *v, struct vici_tag tag)
+{
+	return queue(v, JOB_SAS, "", "", tag);
 }
 
 /* ---- what arrives ---- */
@@ -305,16 +271,17 @@ static void take_version(struct vici *v, const struct vici_packet *p)
 		snprintf(v->version, sizeof(v->version), "%s %s", daemon, version);
 }
 
-static void tell_reply(struct vici *v, const struct vici_packet *p, const struct request *r)
+static void tell_reply(struct vici *v, const struct vici_packet *p, const struct vici_req *r)
 {
-	static const enum ike_req req_of[] = { [JOB_TERMINATE] = IKE_REQ_TERMINATE,
-					       [JOB_INITIATE] = IKE_REQ_INITIATE,
-					       [JOB_REKEY] = IKE_REQ_REKEY,
-					       [JOB_LIST] = IKE_REQ_LIST };
+	static const enum ike_req req_of[] = { [JOB_TERMINATE] = IKE_REQ_TERMINATE, [JOB_INITIATE] = IKE_REQ_INITIATE,
+					       [JOB_REKEY] = IKE_REQ_REKEY,         [JOB_LIST] = IKE_REQ_LIST,
+					       [JOB_SAS] = IKE_REQ_NONE,            [JOB_CONNS] = IKE_REQ_NONE };
 	char success[8], matches[16], errmsg[160];
 	bool has_success = vici_find(p->msg, p->msg_len, "success", success, sizeof(success));
 	bool has_matches = vici_find(p->msg, p->msg_len, "matches", matches, sizeof(matches));
-	struct vici_ev ev = { .kind = VICI_EV_REPLY,
+	struct vici_ev ev = { .kind = r->job == JOB_CONNS ? VICI_EV_CONNS
+				      : r->job == JOB_SAS ? VICI_EV_SAS
+							  : VICI_EV_REPLY,
 			      .tag = r->tag,
 			      .req = req_of[r->job],
 			      .errmsg = errmsg,
@@ -324,7 +291,7 @@ static void tell_reply(struct vici *v, const struct vici_packet *p, const struct
 
 	vici_find(p->msg, p->msg_len, "errmsg", errmsg, sizeof(errmsg));
 	ev.matches = has_matches ? (uint32_t)strtoul(matches, NULL, 10) : 0;
-	ev.ok = has_success ? strcmp(success, "yes") == 0 : r->job == JOB_LIST;
+	ev.ok = has_success ? strcmp(success, "yes") == 0 : r->job >= JOB_LIST;
 	/* "Nothing to terminate" is what was wanted. */
 	if (r->job == JOB_TERMINATE && has_matches && ev.matches == 0)
 		ev.ok = true;
@@ -341,7 +308,7 @@ static void tell_reply(struct vici *v, const struct vici_packet *p, const struct
 
 static void ctl_answer(struct vici *v, const struct vici_packet *p)
 {
-	struct request r = v->cur;
+	struct vici_req r = v->cur;
 
 	if (!v->busy) {
 		v->n.unexpected++;
@@ -355,13 +322,17 @@ static void ctl_answer(struct vici *v, const struct vici_packet *p)
 	case JOB_VERSION:
 		take_version(v, p);
 		if (!v->ctl_ready)
-			send_request(v, &(struct request){ .job = JOB_REGISTER });
+			send_request(v, &(struct vici_req){ .job = JOB_REGISTER });
 		break;
 	case JOB_REGISTER:
 		if (p->type != VICI_EVENT_CONFIRM) {
 			v->broken = ERR_VERSION; /* without list-sa events a list says nothing */
 			return;
 		}
+		send_request(v, &(struct vici_req){ .job = JOB_REGISTER_CONNS });
+		return;
+	case JOB_REGISTER_CONNS:
+		/* A daemon without this event has empty lists of connections; tunnels work all the same. */
 		v->ctl_ready = true;
 		maybe_ready(v);
 		break;
@@ -369,10 +340,18 @@ static void ctl_answer(struct vici *v, const struct vici_packet *p)
 	case JOB_INITIATE:
 	case JOB_REKEY:
 	case JOB_LIST:
+	case JOB_SAS:
+	case JOB_CONNS:
 		tell_reply(v, p, &r);
 		break;
 	}
 	pump(v);
+}
+
+/* A long list is no daemon that hangs, but one without end would be. */
+static void list_goes_on(struct vici *v)
+{
+	v->ctl_by = mono_min(mono_add(loop_now(v->loop), VICI_REPLY_NS), v->list_by);
 }
 
 static void list_row(struct vici *v, const struct vici_packet *p)
@@ -380,8 +359,17 @@ static void list_row(struct vici *v, const struct vici_packet *p)
 	struct vici_sa_rd rd;
 	struct vici_sa_row row;
 
-	if (!v->busy || v->cur.job != JOB_LIST) {
+	if (!v->busy || (v->cur.job != JOB_LIST && v->cur.job != JOB_SAS)) {
 		v->n.unexpected++;
+		return;
+	}
+	list_goes_on(v);
+	if (v->cur.job == JOB_SAS) {
+		if (vici_check(p->msg, p->msg_len) != VICI_OK)
+			v->n.bad_messages++;
+		else
+			emit(v, &(struct vici_ev){
+				    .kind = VICI_EV_SA, .tag = v->cur.tag, .msg = p->msg, .msg_len = p->msg_len });
 		return;
 	}
 	vici_sa_begin(&rd, p->msg, p->msg_len);
@@ -390,25 +378,49 @@ static void list_row(struct vici *v, const struct vici_packet *p)
 	v->n.bad_messages += rd.rd.drop != VICI_OK;
 }
 
+static void list_conn(struct vici *v, const struct vici_packet *p)
+{
+	struct vici_conn_rd rd;
+	struct vici_conn conn;
+
+	if (!v->busy || v->cur.job != JOB_CONNS) {
+		v->n.unexpected++;
+		return;
+	}
+	list_goes_on(v);
+	vici_conn_begin(&rd, p->msg, p->msg_len);
+	while (vici_conn_next(&rd, &conn))
+		emit(v, &(struct vici_ev){ .kind = VICI_EV_CONN, .tag = v->cur.tag, .ike = conn.name, .conn = &conn });
+	v->n.bad_messages += rd.rd.drop != VICI_OK;
+}
+
+/* An event has to be registered before its list is asked for; these two requests have their own answers. */
+static bool registering(const struct vici *v)
+{
+	return v->busy && (v->cur.job == JOB_REGISTER || v->cur.job == JOB_REGISTER_CONNS);
+}
+
 static void ctl_packet(struct vici *v, const struct vici_packet *p)
 {
 	switch (p->type) {
 	case VICI_EVENT:
 		if (strcmp(p->name, "list-sa") == 0)
 			list_row(v, p);
+		else if (strcmp(p->name, "list-conn") == 0)
+			list_conn(v, p);
 		else
 			v->n.unexpected++;
 		return;
 	case VICI_CMD_RESPONSE:
 	case VICI_CMD_UNKNOWN:
-		if (v->busy && v->cur.job == JOB_REGISTER)
+		if (registering(v))
 			v->n.unexpected++;
 		else
 			ctl_answer(v, p);
 		return;
 	case VICI_EVENT_CONFIRM:
 	case VICI_EVENT_UNKNOWN:
-		if (v->busy && v->cur.job == JOB_REGISTER)
+		if (registering(v))
 			ctl_answer(v, p);
 		else
 			v->n.unexpected++;
@@ -623,7 +635,7 @@ static void connect_both(struct vici *v)
 	if (!v->hung)
 		v->state = VICI_CONNECTING;
 	v->registered = 0;
-	send_request(v, &(struct request){ .job = JOB_VERSION });
+	send_request(v, &(struct vici_req){ .job = JOB_VERSION });
 	register_next(v);
 	if (v->broken)
 		lost(v, v->broken);
@@ -644,7 +656,7 @@ static void on_timer(void *arg, mono_t deadline)
 	} else if (mono_due(v->alive_at, now)) {
 		v->alive_at = mono_add(now, VICI_ALIVE_NS);
 		if (!v->busy && v->ctl_ready)
-			send_request(v, &(struct request){ .job = JOB_VERSION });
+			send_request(v, &(struct vici_req){ .job = JOB_VERSION });
 	}
 	rearm(v);
 }

@@ -15,12 +15,14 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "daemon/base/epoch.h"
 #include "daemon/base/loop.h"
 #include "ike-hooks/ike_fsm.h"
+#include "ike-hooks/vici_conn.h"
+#include "ike-hooks/vici_req.h"
 
 #define VICI_QUEUE_MAX 1024 /* waiting requests; more are refused with ERR_FULL and counted */
 #define VICI_REPLY_NS  (500 * NS_PER_MS)
+#define VICI_LIST_NS   (5 * NS_PER_SEC) /* the whole of a list; each of its events has VICI_REPLY_NS */
 #define VICI_ALIVE_NS  (5 * NS_PER_SEC)
 
 enum vici_state {
@@ -39,13 +41,10 @@ enum vici_ev_kind {
 	VICI_EV_IKE_REKEY,    /* ike */
 	VICI_EV_CHILD_REKEY,  /* ike, child, sa_id = new child */
 	VICI_EV_IKE_UPDATE,   /* ike: its addresses are about to change (MOBIKE moved a tunnel off the VIP) */
-};
-
-/* Travels with a request and comes back in its reply. */
-struct vici_tag {
-	uint32_t tunnel;
-	uint32_t seq;
-	struct epoch epoch;
+	VICI_EV_CONN,         /* conn: one connection of a list that vici_conns asked for */
+	VICI_EV_CONNS,        /* tag, ok, errmsg: the list is complete; answers vici_conns as REPLY does others */
+	VICI_EV_SA,           /* tag, msg: one IKE SA of a list that vici_sas asked for */
+	VICI_EV_SAS,          /* tag, ok, errmsg: that list is complete */
 };
 
 struct vici_ev {
@@ -58,6 +57,9 @@ struct vici_ev {
 	const char *ike, *child;
 	uint32_t ike_id, sa_id;
 	struct ike_sample sample;
+	const struct vici_conn *conn; /* CONN */
+	const uint8_t *msg;           /* SA: the message of the list-sa event, for a reader of the caller's choice */
+	size_t msg_len;
 };
 
 struct vici_counters {
@@ -81,6 +83,10 @@ int vici_initiate(struct vici *v, const char *ike, const char *child, struct vic
 int vici_rekey(struct vici *v, const char *ike, const char *child, struct vici_tag tag);
 /* What exists of this child; the reply carries a sample. */
 int vici_list(struct vici *v, const char *ike, const char *child, struct vici_tag tag);
+/* All connections that are loaded: VICI_EV_CONN each, then VICI_EV_CONNS. */
+int vici_conns(struct vici *v, struct vici_tag tag);
+/* All SAs, those in use by other threads of charon left out: VICI_EV_SA each, then VICI_EV_SAS. */
+int vici_sas(struct vici *v, struct vici_tag tag);
 
 enum vici_state vici_state(const struct vici *v);
 const char *vici_state_name(enum vici_state s);
