@@ -527,10 +527,8 @@ static void dump_timer(void *arg, mono_t deadline)
 	loop_timer_set(io->dump_timer, next);
 }
 
-void ct_io_dump_rate(struct ct_io *io, uint32_t per_s)
+static void dump_pace(struct ct_io *io, uint32_t per_s)
 {
-	if (io->dump_fd < 0)
-		return;
 	io->dump_rate = per_s;
 	io->dump_credit_ns = 0;
 	io->dump_last = clock_mono();
@@ -538,6 +536,17 @@ void ct_io_dump_rate(struct ct_io *io, uint32_t per_s)
 	if (dump_read_size(per_s) > io->dump_read)
 		io->dump_read = dump_read_size(per_s);
 	loop_timer_set(io->dump_timer, io->dump_last);
+}
+
+void ct_io_dump_rate(struct ct_io *io, uint32_t per_s)
+{
+	/* A faster walk begins at once. What a slower one owes already stays owed, or asking often would pay it. */
+	if (io->dump_fd < 0 || per_s == io->dump_rate)
+		return;
+	if (per_s == 0 || (io->dump_rate != 0 && per_s > 2 * (uint64_t)io->dump_rate))
+		dump_pace(io, per_s);
+	else
+		io->dump_rate = per_s;
 }
 
 int ct_io_dump_start(struct ct_io *io, uint32_t per_s)
@@ -550,7 +559,7 @@ int ct_io_dump_start(struct ct_io *io, uint32_t per_s)
 	io->st.dumps++;
 	io->dump_tries = 0;
 	io->dump_read = dump_read_size(per_s);
-	ct_io_dump_rate(io, per_s);
+	dump_pace(io, per_s);
 	return 0;
 }
 

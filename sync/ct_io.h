@@ -20,8 +20,9 @@
 
 #define CT_IO_BATCH        CT_WIRE_BATCH /* events per callback, operations per inject */
 #define CT_IO_RCVBUF       (128u << 20)  /* 1280 bytes per waiting event */
+/* The first event of a batch waits: each wake-up costs both nodes as much as some ten events do. */
 #define CT_IO_WAIT_NS      (500 * NS_PER_US)
-#define CT_IO_WAIT_BUSY_NS NS_PER_MS
+#define CT_IO_WAIT_BUSY_NS (2 * NS_PER_MS)
 #define CT_IO_BUDGET       1024            /* events per wake-up ... */
 #define CT_IO_BUDGET_NS    (2 * NS_PER_MS) /* ... and time, whichever ends first */
 
@@ -91,7 +92,7 @@ int ct_io_inject(struct ct_io *io, const struct ct_op *ops, unsigned n, int *res
  * lets it), then calls dump_end once. -EBUSY when one is running.
  */
 int ct_io_dump_start(struct ct_io *io, uint32_t per_s);
-/* Changes the pace of the running dump, and of no other. */
+/* Changes the pace of the running dump, and of no other. May be called as often as one likes. */
 void ct_io_dump_rate(struct ct_io *io, uint32_t per_s);
 /* Ends the running dump without a callback. */
 void ct_io_dump_stop(struct ct_io *io);

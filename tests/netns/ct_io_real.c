@@ -206,6 +206,11 @@ static void test_dump(struct loop *l, struct ct_io *io, struct seen *s)
 
 	memset(s, 0, sizeof(*s));
 	EXPECT(ct_io_dump_start(io, 1000) == 0 && until(l, &s->by_type[CT_EV_DUMP], 10), "slow dump");
+	for (unsigned i = 0; i < 200 && s->ends == 0; i++) {
+		ct_io_dump_rate(io, i % 2 ? 1000 : 1001);
+		run_for(l, NS_PER_MS);
+	}
+	EXPECT(s->ends == 0, "naming the pace anew pays what the dump owes");
 	ct_io_dump_rate(io, 0);
 	EXPECT(until(l, &s->ends, 1) && s->by_type[CT_EV_DUMP] == 3000, "speeding up");
 
