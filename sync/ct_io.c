@@ -18,7 +18,7 @@ enum {
 	RX_SLOT = 2048, /* one event or answer: below 700 bytes in practice, a longer one is counted as cut */
 	INJECT_RCVBUF = 1 << 20,
 	EV_STREAM = 4,          /* events in one pass from which on the socket is looked at again without being asked */
-	EV_BUSY = 16,           /* events in one pass from which on the wait is the longer one */
+	EV_BUSY = 15000,        /* events a second from which on the wait is the longer one */
 	DUMP_READ_PACED = 8192, /* about 30 entries: little waits in the kernel while the pace makes us wait */
 	DUMP_READ_MAX = 32768,  /* the most the kernel puts into one answer */
 	DUMP_TRIES = 3,
@@ -43,7 +43,8 @@ struct ct_io {
 	int ev_fd;
 	struct loop_fd *ev;
 	struct loop_timer *ev_timer;
-	bool busy;    /* the last pass brought many events */
+	bool busy;    /* the last pass brought many events for its time */
+	mono_t ev_at; /* of the last pass */
 	bool reading; /* inside a callback of the event socket */
 	struct rx ev_rx;
 	struct ct_event ev_batch[CT_IO_BATCH];
@@ -217,10 +218,12 @@ static void ev_timer(void *arg, mono_t deadline)
 	unsigned n;
 	(void)deadline;
 	bool empty = ev_read_all(io, CT_IO_BUDGET, CT_IO_BUDGET_NS, &n);
-	io->busy = n >= EV_BUSY;
+	mono_t now = clock_mono();
+	io->busy = n >= EV_STREAM && (int64_t)n * NS_PER_SEC >= EV_BUSY * mono_sub(now, io->ev_at);
+	io->ev_at = now;
 	/* A stream of events is read by the clock: that saves a wake-up and two calls on the descriptor each time. */
 	if (empty && n >= EV_STREAM)
-		loop_timer_set(io->ev_timer, mono_add(clock_mono(), io->busy ? io->wait_busy_ns : io->wait_ns));
+		loop_timer_set(io->ev_timer, mono_add(now, io->busy ? io->wait_busy_ns : io->wait_ns));
 	else if (empty)
 		loop_fd_set(io->ev, LOOP_READ);
 	else

@@ -10,7 +10,8 @@
 #include "sync/sync_int.h"
 
 #define NAT_BITS       (CT_ST_SRC_NAT | CT_ST_DST_NAT)
-#define COST           1000 /* of one copy written in bulk, in credit */
+#define COST           1000 /* of one copy written in bulk, in credit; with NAT it takes the kernel half as long again */
+#define COST_NAT       1500
 #define BULK_RATE      200000
 #define BULK_BURST     256
 #define OP_LATE_NS     NS_PER_SEC
@@ -244,7 +245,7 @@ static unsigned pull_queue(struct sync *s, enum sess_queue which, struct ct_op *
 			continue;
 		}
 		if (which == SESS_QUEUE_BULK)
-			s->bulk_credit -= f.x->status & NAT_BITS ? 2 * COST : COST;
+			s->bulk_credit -= f.x->status & NAT_BITS ? COST_NAT : COST;
 		n++;
 	}
 	return n;

@@ -152,6 +152,28 @@ class Steal:
         return 10 * (self.samples[-1][1] - self.samples[0][1])
 
 
+class Stalls:
+    """When a thread of the highest priority, bound to its processor, woke up LIMIT_MS too late: a program of any priority
+    could not have been on time there. Finer than Steal, and it sees what the hypervisor does not count."""
+
+    LIMIT_MS = 10
+
+    def __init__(self, build):
+        self.program, self.windows = os.path.join(build, "labflow"), []
+
+    def __enter__(self):
+        self.child = subprocess.Popen([self.program, "stalls", str(self.LIMIT_MS)], stdout=subprocess.PIPE, text=True)
+        return self
+
+    def __exit__(self, *_):
+        self.child.terminate()
+        out, _ = self.child.communicate()
+        self.windows = sorted(tuple(map(int, line.split())) for line in out.splitlines())
+
+    def longest_ms(self):
+        return max(((end - begin) / 1e6 for begin, end in self.windows), default=0.0)
+
+
 def outside(windows, begin, end):
     """Does [begin, end] touch none of the windows?"""
     return all(end < a or begin > b for a, b in windows)

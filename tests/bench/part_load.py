@@ -5,7 +5,7 @@ import signal
 import time
 
 from lab import now_ns, wait_for
-from measure import Load, Ours, Row, Steal, median, outside, percentile
+from measure import Load, Ours, Row, Stalls, Steal, median, outside, percentile
 from part_takeover import heard, skew_ms
 from rig import Rig, Vr
 
@@ -45,12 +45,12 @@ class Pair:
 
 def under_load(ctx, seconds):
     """Both stacks at the same time under the same loops: ({label: ([(since, until, lateness in ms)], [instants of false
-    takeovers])}, Steal)."""
+    takeovers])}, Steal, Stalls)."""
     pairs = {}
     try:
         for stack in ctx.stacks:
             pairs[stack.label] = Pair(stack, ctx.build)
-        with Load(4), Steal() as steal:
+        with Load(4), Steal() as steal, Stalls(ctx.build) as stalls:
             time.sleep(1)
             begin, end = now_ns(), time.monotonic() + seconds
             while time.monotonic() < end:
@@ -62,7 +62,7 @@ def under_load(ctx, seconds):
             stamps = [x.t_ns for x in pair.tap.vrrp(begin, mac=pair.a.mac())]
             found[label] = ([(a, b, (b - a) / 1e6 - INTERVAL_MS) for a, b in zip(stamps, stamps[1:])],
                             pair.takeovers(begin))
-        return found, steal
+        return found, steal, stalls
     finally:
         for pair in pairs.values():
             pair.close()
@@ -124,7 +124,7 @@ def loaded_rows(found, stolen, seconds, whole):
                     for d, f in ((late, lateness_cell), (takeovers, str)))
     what = "4 busy loops for %d s, 10 ms adverts: lateness" % seconds
     if whole:
-        return [Row("h", what + ", also while the processors were stolen", "", *late_cells, None),
+        return [Row("h", what + ", also while the machine stood still", "", *late_cells, None),
                 Row("h", "  takeovers", "", *take_cells, None, takeovers)]
     return [Row("h", what, "p99.99 <= 15 ms", *late_cells, percentile(ours, 99.99) <= 15 if ours else None,
                 {k: {"p50": median(v), "p99": percentile(v, 99), "p9999": percentile(v, 99.99), "max": max(v)}
@@ -134,12 +134,15 @@ def loaded_rows(found, stolen, seconds, whole):
 
 def part_h(ctx):
     seconds = ctx.choose(300, 60)
-    loaded, steal = under_load(ctx, seconds)
-    rows = loaded_rows(loaded, steal.stolen(), seconds, False)
-    if steal.stolen():
+    loaded, steal, stalls = under_load(ctx, seconds)
+    lost = steal.stolen() + stalls.windows
+    rows = loaded_rows(loaded, lost, seconds, False)
+    if lost:
         rows += loaded_rows(loaded, [], seconds, True)
         rows.append(Row("h", "  the hypervisor took the processors away", "", "%d ms in %d of %d looks" % (
             steal.total_ms(), len(steal.stolen()), len(steal.samples)), "", None))
+        rows.append(Row("h", "  a bound thread of the highest priority was %d ms late" % stalls.LIMIT_MS, "",
+                        "%d times, longest %.0f ms" % (len(stalls.windows), stalls.longest_ms()), "", None))
     ctx.say("under load: %s; stolen %d ms" % (rows[0].ours, steal.total_ms()))
     judged, tried = {}, {}
     for stack in ctx.stacks:

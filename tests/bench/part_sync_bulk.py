@@ -71,6 +71,10 @@ def part_e(ctx):
 
 # ---------------------------------------------------------------- f: bulk
 
+def timer_start(pair):
+    return subprocess.Popen([pair.lab.tool("labflow"), "timer", "10", "60", "fifo"], stdout=subprocess.PIPE)
+
+
 def timer_result(child):
     child.send_signal(signal.SIGTERM)
     out, _ = child.communicate(timeout=10)
@@ -87,22 +91,26 @@ def bulk_run(stack_class, pair, count, snat, silent):
             time.sleep(2)
         if silent:
             pair.events(B, False)
-        timer = subprocess.Popen([pair.lab.tool("labflow"), "timer", "10", "60", "fifo"], stdout=subprocess.PIPE)
+        timer = None
         try:
             began = stack.pair.lab[B].session_count() + 50
             stack.begin(B)
             if not isinstance(stack, Ours) and not stack.hot:
+                timer = timer_start(pair)
                 return cold_bulk(stack, timer, count)
             if stack_class is Hot:
                 stack.tell(B, "-n")
             wait_for("the first copies", lambda: stack.pair.lab[B].session_count() > began, 20, 0.001)
+            # Not earlier: an empty fw-b's first look at its table passes by fw-a's half million in one piece of kernel
+            # time, because both share one table here.
             t0 = time.monotonic()
+            timer = timer_start(pair)
             wait_for("all copies", lambda: stack.pair.lab[B].session_count() >= count, 60, 0.002)
             seconds = time.monotonic() - t0
             late = timer_result(timer)
             verdict = pair.compare(5)
         finally:
-            if timer.poll() is None:
+            if timer and timer.poll() is None:
                 timer.kill()
                 timer.wait()
             if silent:

@@ -34,20 +34,23 @@ def setting(name, value=None):
 
 
 class Room:
-    """Space for this many sessions in each table; what the limit was is restored."""
+    """Space for this many sessions in each table; what the limits were is restored.
+
+    All namespaces share one hash table: with twice the buckets its chains are as long as on two machines."""
 
     def __init__(self, sessions):
         # copies stay below the high-water mark of 85 %, and room for a stack's own
-        self.wanted, self.before = int(sessions * 1.5) + 65536, None
+        self.wanted, self.before = int(sessions * 1.5) + 65536, {}
 
     def __enter__(self):
-        self.before = setting("nf_conntrack_max")
-        if self.before < self.wanted:
-            setting("nf_conntrack_max", self.wanted)
+        self.before = {name: setting(name) for name in ("nf_conntrack_max", "nf_conntrack_buckets")}
+        setting("nf_conntrack_buckets", 2 * self.before["nf_conntrack_buckets"])
+        setting("nf_conntrack_max", max(self.wanted, self.before["nf_conntrack_max"]))
         return self
 
     def __exit__(self, *_):
-        setting("nf_conntrack_max", self.before)
+        for name in ("nf_conntrack_buckets", "nf_conntrack_max"):
+            setting(name, self.before[name])
 
 
 class Pair:

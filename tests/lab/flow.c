@@ -6,11 +6,12 @@
  *   labflow push IP PORT SECONDS                           one TCP stream as fast as it goes: bytes per 100 ms
  *   labflow plain INTERFACE                                no segmentation below TCP: packets as they are on a wire
  *   labflow timer PERIOD-MS SECONDS [fifo]                 how late a thread like that of VRRP wakes up
+ *   labflow stalls LIMIT-MS                                when a thread above all others was late, on each processor
  *
  * Flow n goes from 10.50.0.1 + n / 50000, port 10000 + n % 50000, to 203.0.113.77, port 7000. One line of JSON each;
  * instants are CLOCK_MONOTONIC nanoseconds.
  */
-#define _GNU_SOURCE 1 /* sendmmsg */
+#define _GNU_SOURCE 1 /* sendmmsg, processor sets */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/ethtool.h>
@@ -26,6 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -267,6 +269,38 @@ static int cmd_timer(double period_ms, double seconds, int fifo)
 	return 0;
 }
 
+/* ---------------------------------------------------------------- stalls */
+
+/* One process per processor, so that each can be bound to its own; a line "begin end" for each stall until SIGTERM. */
+static int cmd_stalls(double limit_ms)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	pid_t me = getpid();
+
+	for (long cpu = 0; cpu < cpus; cpu++) {
+		if (cpu < cpus - 1 && fork() != 0)
+			continue;
+		struct sched_param sp = { .sched_priority = 90 };
+		cpu_set_t one;
+		CPU_ZERO(&one);
+		CPU_SET((size_t)cpu, &one);
+		if (getpid() != me && (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || getppid() != me))
+			fail("prctl");
+		if (sched_setaffinity(0, sizeof(one), &one) != 0 || sched_setscheduler(0, SCHED_FIFO, &sp) != 0)
+			fail("scheduling");
+		break;
+	}
+	signal(SIGTERM, on_term);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	while (!ended) {
+		int64_t begin = now_ns();
+		sleep_until(begin + 1000000);
+		if ((double)(now_ns() - begin - 1000000) >= limit_ms * 1e6)
+			printf("%lld %lld\n", (long long)begin, (long long)now_ns());
+	}
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const char *cmd = argc > 2 ? argv[1] : "";
@@ -282,6 +316,8 @@ int main(int argc, char **argv)
 		return cmd_plain(argv[2]);
 	if (strcmp(cmd, "timer") == 0 && argc > 3)
 		return cmd_timer(atof(argv[2]), atof(argv[3]), argc > 4 && strcmp(argv[4], "fifo") == 0);
-	fprintf(stderr, "usage: labflow udp|sink|push|plain|timer ... (see tests/lab/flow.c)\n");
+	if (strcmp(cmd, "stalls") == 0)
+		return cmd_stalls(atof(argv[2]));
+	fprintf(stderr, "usage: labflow udp|sink|push|plain|timer|stalls ... (see tests/lab/flow.c)\n");
 	return 2;
 }
