@@ -16,19 +16,25 @@
 #define SAS_PER_PASS    4096u /* more are found by the next pass: what was deleted is no longer listed */
 #define DELETES_AT_ONCE 64u
 
-struct sweep {
+enum phase { PH_START = 0, PH_DUMP_FROM, PH_DUMP_TO, PH_DELETE, PH_DONE };
+
+struct xfrm_scan {
+	struct xfrm_filter filter;
+	bool dry;
+	enum phase phase;
 	int fd;
-	uint32_t seq;
-	mono_t until;
-	const struct addr *vip, *peer;
+	uint32_t seq, dump_seq;
+	bool begun;
+	mono_t from, until;
 	struct xfrm_sa *list;
-	uint32_t n, cap;
-	bool repeat; /* the table changed during the dump, or the list was full */
+	uint32_t n, cap, next;  /* next: of the list, to be deleted */
+	uint32_t failed_before; /* when this pass began */
+	bool repeat;            /* the table changed during the dump, or the list was full */
 	uint8_t *buf;
-	struct xfrm_sweep_result *out;
+	struct xfrm_sweep_result out;
 };
 
-static int open_socket(struct sweep *s)
+static int open_socket(struct xfrm_scan *s)
 {
 	struct sockaddr_nl local = { .nl_family = AF_NETLINK };
 
@@ -43,7 +49,7 @@ static int open_socket(struct sweep *s)
 	return 0;
 }
 
-static int send_to_kernel(struct sweep *s, const void *msg, size_t len)
+static int send_to_kernel(struct xfrm_scan *s, const void *msg, size_t len)
 {
 	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 
@@ -59,7 +65,7 @@ static int send_to_kernel(struct sweep *s, const void *msg, size_t len)
 }
 
 /* One datagram from the kernel, waiting at most until the deadline. Its length, -errno or ERR_TIMEOUT. */
-static ssize_t receive(struct sweep *s)
+static ssize_t receive(struct xfrm_scan *s)
 {
 	for (;;) {
 		int64_t left = mono_sub(s->until, clock_mono());
@@ -87,61 +93,61 @@ static ssize_t receive(struct sweep *s)
 	}
 }
 
-static void keep(struct sweep *s, const struct xfrm_sa *sa)
+static void keep(struct xfrm_scan *s, const struct xfrm_sa *sa)
 {
-	if (!xfrm_matches(sa, s->vip, s->peer))
+	if (!xfrm_selected(sa, &s->filter)) {
+		s->out.other++;
 		return;
+	}
 	/* Both ends may be the VIP: the second dump finds it again. */
 	for (uint32_t i = s->n; i-- > 0 && addr_eq(&sa->src, &sa->dst);)
 		if (s->list[i].spi == sa->spi && s->list[i].proto == sa->proto && addr_eq(&s->list[i].dst, &sa->dst))
 			return;
-	s->out->found++;
-	s->out->larval += sa->larval;
+	s->out.found++;
+	s->out.larval += sa->larval;
 	if (s->n < s->cap)
 		s->list[s->n++] = *sa;
 	else
 		s->repeat = true;
 }
 
-static int dump(struct sweep *s, const struct addr *src, const struct addr *dst)
+static int ask_dump(struct xfrm_scan *s, bool from)
 {
 	uint8_t msg[XFRM_BUF_LEN];
-	uint32_t seq = ++s->seq;
-	size_t len = xfrm_put_dump(msg, sizeof(msg), seq, src, dst);
-	int rc = len ? send_to_kernel(s, msg, len) : -EINVAL;
+	const struct addr *vip = &s->filter.vip, *peer = &s->filter.peer;
 
-	while (rc == 0) {
-		ssize_t n = receive(s);
-		if (n < 0)
-			return (int)n;
-		for (size_t at = 0, used; at < (size_t)n; at += used) {
-			struct xfrm_msg m;
-			xfrm_get(s->buf + at, (size_t)n - at, &m, &used);
-			if (used == 0)
-				return -EBADMSG;
-			if (m.seq != seq)
-				continue;
-			s->repeat = s->repeat || m.interrupted;
-			if (m.kind == XFRM_DONE || m.kind == XFRM_ACK)
-				return m.error;
-			if (m.kind == XFRM_OK)
-				keep(s, &m.sa);
-		}
-	}
-	return rc;
+	s->dump_seq = ++s->seq;
+	size_t len = xfrm_put_dump(msg, sizeof(msg), s->dump_seq, from ? vip : peer, from ? peer : vip);
+	return len ? send_to_kernel(s, msg, len) : -EINVAL;
 }
 
-static int dump_both(struct sweep *s)
+/* One datagram of the dump. 1: there is more of it. */
+static int read_dump(struct xfrm_scan *s)
 {
-	const struct addr none = { .af = ADDR_NONE };
-	const struct addr *peer = s->peer && addr_len(s->peer->af) ? s->peer : &none;
-	int rc = dump(s, s->vip, peer);
+	ssize_t n = receive(s);
 
-	return rc ? rc : dump(s, peer, s->vip);
+	if (n < 0)
+		return (int)n;
+	for (size_t at = 0, used; at < (size_t)n; at += used) {
+		struct xfrm_msg m;
+		xfrm_get(s->buf + at, (size_t)n - at, &m, &used);
+		if (used == 0)
+			return -EBADMSG;
+		if (m.seq != s->dump_seq)
+			continue;
+		s->repeat = s->repeat || m.interrupted;
+		if (m.kind == XFRM_DONE || m.kind == XFRM_ACK)
+			return m.error;
+		if (m.kind == XFRM_OK)
+			keep(s, &m.sa);
+		else
+			s->out.unread++;
+	}
+	return 1;
 }
 
 /* Collects the acknowledgements of the deletes first..last. */
-static int collect(struct sweep *s, uint32_t first, uint32_t last)
+static int collect(struct xfrm_scan *s, uint32_t first, uint32_t last)
 {
 	uint32_t waiting = last - first + 1;
 
@@ -158,99 +164,200 @@ static int collect(struct sweep *s, uint32_t first, uint32_t last)
 				continue;
 			waiting--;
 			if (m.error == 0) {
-				s->out->deleted++;
+				s->out.deleted++;
 			} else if (m.error == -ESRCH) {
-				s->out->gone++;
+				s->out.gone++;
 			} else {
-				s->out->failed++;
-				s->out->last_error = m.error;
+				s->out.failed++;
+				s->out.last_error = m.error;
 			}
 		}
 	}
 	return 0;
 }
 
-static int delete_listed(struct sweep *s)
+/* The next few of the list. */
+static int delete_some(struct xfrm_scan *s)
 {
-	for (uint32_t i = 0; i < s->n;) {
-		uint8_t batch[DELETES_AT_ONCE * XFRM_BUF_LEN];
-		size_t len = 0;
-		uint32_t first = s->seq + 1;
+	uint8_t batch[DELETES_AT_ONCE * XFRM_BUF_LEN];
+	size_t len = 0;
+	uint32_t first = s->seq + 1;
 
-		for (unsigned k = 0; k < DELETES_AT_ONCE && i < s->n; k++, i++)
-			len += xfrm_put_delete(batch + len, sizeof(batch) - len, ++s->seq, &s->list[i]);
-		int rc = send_to_kernel(s, batch, len);
-		if (rc == 0)
-			rc = collect(s, first, s->seq);
-		if (rc)
-			return rc;
-	}
+	for (unsigned k = 0; k < DELETES_AT_ONCE && s->next < s->n; k++, s->next++)
+		len += xfrm_put_delete(batch + len, sizeof(batch) - len, ++s->seq, &s->list[s->next]);
+	int rc = send_to_kernel(s, batch, len);
+	return rc ? rc : collect(s, first, s->seq);
+}
+
+static int begin_pass(struct xfrm_scan *s)
+{
+	s->out.passes++;
+	s->repeat = false;
+	s->n = s->next = 0;
+	s->failed_before = s->out.failed;
+	s->out.other = s->out.unread = 0;
+	if (s->dry)
+		s->out.found = s->out.larval = 0;
+	s->phase = PH_DUMP_FROM;
+	return ask_dump(s, true);
+}
+
+static bool pass_is_last(const struct xfrm_scan *s)
+{
+	if (!s->repeat || s->out.passes == PASSES_MAX)
+		return true;
+	/* A pass that could delete nothing would find the same again; a full list grows no longer. */
+	return s->dry ? s->n == s->cap : s->out.failed - s->failed_before == s->n;
+}
+
+static int end_pass(struct xfrm_scan *s)
+{
+	if (!pass_is_last(s))
+		return begin_pass(s);
+	s->phase = PH_DONE;
 	return 0;
 }
 
-static int run(struct sweep *s, bool dry)
+/* One piece of work. 0, or the error that ends it all. */
+static int step(struct xfrm_scan *s)
 {
-	int rc = open_socket(s);
+	int rc;
 
-	while (rc == 0 && s->out->passes < PASSES_MAX) {
-		s->out->passes++;
-		s->repeat = false;
-		s->n = 0;
-		uint32_t failed = s->out->failed;
-		if (dry)
-			s->out->found = s->out->larval = 0;
-		rc = dump_both(s);
-		if (rc == 0 && !dry)
-			rc = delete_listed(s);
-		/* A pass that could delete nothing would find the same again. */
-		if (!s->repeat || (!dry && s->out->failed - failed == s->n))
-			break;
-		if (dry && s->n == s->cap)
-			break;
+	switch (s->phase) {
+	case PH_START:
+		rc = open_socket(s);
+		return rc ? rc : begin_pass(s);
+	case PH_DUMP_FROM:
+		rc = read_dump(s);
+		if (rc)
+			return rc < 0 ? rc : 0;
+		s->phase = PH_DUMP_TO;
+		return ask_dump(s, false);
+	case PH_DUMP_TO:
+		rc = read_dump(s);
+		if (rc)
+			return rc < 0 ? rc : 0;
+		if (s->dry || s->n == 0)
+			return end_pass(s);
+		s->phase = PH_DELETE;
+		return 0;
+	case PH_DELETE:
+		rc = delete_some(s);
+		if (rc == 0 && s->next == s->n)
+			rc = end_pass(s);
+		return rc;
+	case PH_DONE:
+		return 0;
 	}
+	return -EINVAL;
+}
+
+int xfrm_scan_run(struct xfrm_scan *s, int64_t slice_ns)
+{
+	mono_t now = clock_mono(), end = mono_add(now, slice_ns);
+	int rc = 0;
+
+	if (!s->begun) {
+		s->begun = true;
+		s->from = now;
+		s->until = mono_add(now, XFRM_SWEEP_NS);
+	}
+	while (rc == 0 && s->phase != PH_DONE) {
+		rc = step(s);
+		now = clock_mono();
+		if (rc == 0 && s->phase != PH_DONE && mono_due(end, now))
+			return 1;
+	}
+	s->phase = PH_DONE;
 	if (s->fd >= 0)
 		close(s->fd);
+	s->fd = -1;
+	if (rc)
+		s->out.last_error = rc;
+	s->out.took_ns = mono_sub(now, s->from);
 	return rc;
 }
 
-static int start(const struct addr *vip, const struct addr *peer, struct xfrm_sa *list, uint32_t cap, bool dry,
-		 struct xfrm_sweep_result *out)
+struct xfrm_scan *xfrm_scan_new(const struct xfrm_filter *f, bool dry, uint32_t cap)
 {
-	mono_t begun = clock_mono();
-	struct sweep s = { .fd = -1, .until = mono_add(begun, XFRM_SWEEP_NS), .vip = vip, .peer = peer, .cap = cap };
-	struct xfrm_sa *own = NULL;
+	bool bad = !addr_len(f->vip.af) || (addr_len(f->peer.af) && f->peer.af != f->vip.af);
+	struct xfrm_scan *s = bad ? NULL : calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->filter = *f;
+	s->dry = dry;
+	s->fd = -1;
+	s->cap = cap;
+	s->buf = malloc(RECV_BUF);
+	s->list = calloc(cap ? cap : 1, sizeof(*s->list));
+	if (s->buf && s->list)
+		return s;
+	xfrm_scan_free(s);
+	return NULL;
+}
+
+const struct xfrm_sweep_result *xfrm_scan_result(const struct xfrm_scan *s)
+{
+	return &s->out;
+}
+
+const struct xfrm_sa *xfrm_scan_list(const struct xfrm_scan *s, uint32_t *n)
+{
+	*n = s->n;
+	return s->list;
+}
+
+void xfrm_scan_free(struct xfrm_scan *s)
+{
+	if (!s)
+		return;
+	if (s->fd >= 0)
+		close(s->fd);
+	free(s->buf);
+	free(s->list);
+	free(s);
+}
+
+/* ---- in one go ---- */
+
+static int at_once(const struct addr *vip, const struct addr *peer, struct xfrm_sa *list, uint32_t cap, bool dry,
+		   struct xfrm_sweep_result *out)
+{
+	struct xfrm_filter f = { .vip = *vip };
+	uint32_t n;
 
 	memset(out, 0, sizeof(*out));
-	s.out = out;
-	if (!addr_len(vip->af) || (peer && addr_len(peer->af) && peer->af != vip->af))
+	if (peer)
+		f.peer = *peer;
+	if (!addr_len(vip->af) || (addr_len(f.peer.af) && f.peer.af != vip->af))
 		return out->last_error = -EINVAL;
-	if (!dry) {
-		own = malloc(SAS_PER_PASS * sizeof(*own));
-		s.cap = own ? SAS_PER_PASS : 0;
-	}
-	s.list = dry ? list : own;
-	s.buf = malloc(RECV_BUF);
-	int rc = s.buf && (dry || own) ? run(&s, dry) : -ENOMEM;
-	free(s.buf);
-	free(own);
-	if (rc)
-		out->last_error = rc;
-	out->took_ns = mono_sub(clock_mono(), begun);
+	struct xfrm_scan *s = xfrm_scan_new(&f, dry, cap);
+	if (!s)
+		return out->last_error = -ENOMEM;
+	int rc = xfrm_scan_run(s, XFRM_SWEEP_NS);
+	if (rc == 1) /* the deadline of the whole and of the slice are one: the next look says so */
+		rc = xfrm_scan_run(s, XFRM_SWEEP_NS);
+	*out = s->out;
+	const struct xfrm_sa *found = xfrm_scan_list(s, &n);
+	if (dry && n)
+		memcpy(list, found, n * sizeof(*list));
+	xfrm_scan_free(s);
 	return rc;
 }
 
 int xfrm_sweep(const struct addr *vip, struct xfrm_sweep_result *out)
 {
-	return start(vip, NULL, NULL, 0, false, out);
+	return at_once(vip, NULL, NULL, SAS_PER_PASS, false, out);
 }
 
 int xfrm_sweep_pair(const struct addr *vip, const struct addr *peer, struct xfrm_sweep_result *out)
 {
-	return start(vip, peer, NULL, 0, false, out);
+	return at_once(vip, peer, NULL, SAS_PER_PASS, false, out);
 }
 
 int xfrm_list(const struct addr *vip, const struct addr *peer, struct xfrm_sa *list, uint32_t cap,
 	      struct xfrm_sweep_result *out)
 {
-	return start(vip, peer, list, cap, true, out);
+	return at_once(vip, peer, list, cap, true, out);
 }

@@ -11,6 +11,8 @@
 
 /* Values of AF_INET and AF_INET6 in the kernel's interface; <sys/socket.h> does not belong into pure code. */
 enum { FAMILY_V4 = 2, FAMILY_V6 = 10 };
+/* And of IPPROTO_*. */
+enum { PROTO_ESP = 50, PROTO_AH = 51, PROTO_COMP = 108 };
 
 static const char *const drop_text[] = {
 #define XFRM_TEXT(name, text) [name] = text,
@@ -26,6 +28,11 @@ const char *xfrm_drop_text(enum xfrm_drop d)
 static uint16_t family_of(const struct addr *a)
 {
 	return a->af == ADDR_V6 ? FAMILY_V6 : FAMILY_V4;
+}
+
+static uint16_t net16(uint16_t v)
+{
+	return __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? v : __builtin_bswap16(v);
 }
 
 /* Host order to network order, and back. */
@@ -108,6 +115,33 @@ static bool is_key_attr(unsigned type)
 	       type == XFRMA_ALG_AUTH_TRUNC;
 }
 
+static enum xfrm_drop get_attr(unsigned type, const uint8_t *value, size_t len, struct xfrm_sa *sa)
+{
+	if (type == XFRMA_MARK) {
+		struct xfrm_mark m;
+		if (len != sizeof(m))
+			return XFRM_DROP_ATTR_SIZE;
+		memcpy(&m, value, sizeof(m));
+		sa->has_mark = true;
+		sa->mark = m.v;
+		sa->mark_mask = m.m;
+	} else if (type == XFRMA_IF_ID) {
+		if (len != sizeof(sa->if_id))
+			return XFRM_DROP_ATTR_SIZE;
+		memcpy(&sa->if_id, value, sizeof(sa->if_id));
+	} else if (type == XFRMA_ENCAP) {
+		struct xfrm_encap_tmpl t;
+		if (len != sizeof(t))
+			return XFRM_DROP_ATTR_SIZE;
+		memcpy(&t, value, sizeof(t));
+		sa->encap_sport = net16(t.encap_sport);
+		sa->encap_dport = net16(t.encap_dport);
+	} else if (is_key_attr(type)) {
+		sa->larval = false;
+	}
+	return XFRM_OK;
+}
+
 static enum xfrm_drop get_attrs(const uint8_t *p, size_t len, struct xfrm_sa *sa)
 {
 	sa->larval = true;
@@ -117,24 +151,10 @@ static enum xfrm_drop get_attrs(const uint8_t *p, size_t len, struct xfrm_sa *sa
 		memcpy(&a, p, sizeof(a));
 		if (a.nla_len < NLA_HDRLEN || a.nla_len > len)
 			return XFRM_DROP_ATTR;
-		unsigned type = a.nla_type & (unsigned)NLA_TYPE_MASK;
-		size_t value_len = a.nla_len - (size_t)NLA_HDRLEN;
-		const uint8_t *value = p + NLA_HDRLEN;
-		if (type == XFRMA_MARK) {
-			struct xfrm_mark m;
-			if (value_len != sizeof(m))
-				return XFRM_DROP_ATTR_SIZE;
-			memcpy(&m, value, sizeof(m));
-			sa->has_mark = true;
-			sa->mark = m.v;
-			sa->mark_mask = m.m;
-		} else if (type == XFRMA_IF_ID) {
-			if (value_len != sizeof(sa->if_id))
-				return XFRM_DROP_ATTR_SIZE;
-			memcpy(&sa->if_id, value, sizeof(sa->if_id));
-		} else if (is_key_attr(type)) {
-			sa->larval = false;
-		}
+		enum xfrm_drop d =
+		    get_attr(a.nla_type & (unsigned)NLA_TYPE_MASK, p + NLA_HDRLEN, a.nla_len - (size_t)NLA_HDRLEN, sa);
+		if (d != XFRM_OK)
+			return d;
 		size_t step = NLA_ALIGN((size_t)a.nla_len);
 		if (step >= len)
 			return XFRM_OK;
@@ -209,4 +229,17 @@ bool xfrm_matches(const struct xfrm_sa *sa, const struct addr *vip, const struct
 	if (addr_eq(&sa->dst, vip))
 		return any || addr_eq(&sa->src, peer);
 	return false;
+}
+
+bool xfrm_selected(const struct xfrm_sa *sa, const struct xfrm_filter *f)
+{
+	if (sa->proto != PROTO_ESP && sa->proto != PROTO_AH && sa->proto != PROTO_COMP)
+		return false;
+	if (f->has_reqid && sa->reqid != f->reqid)
+		return false;
+	if (f->has_mark && sa->mark != f->mark) /* none is 0, for the kernel too */
+		return false;
+	if (f->has_if_id && sa->if_id != f->if_id)
+		return false;
+	return xfrm_matches(sa, &f->vip, &f->peer);
 }

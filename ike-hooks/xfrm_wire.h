@@ -23,6 +23,15 @@ struct xfrm_sa {
 	bool larval; /* no key material: waiting for the IKE daemon, or an allocated SPI */
 	uint32_t mark, mark_mask;
 	uint32_t reqid, if_id;
+	uint16_t encap_sport, encap_dport; /* ESP in UDP; 0: none */
+};
+
+/* Which SAs a sweep is about: by address, and narrower where more is given. */
+struct xfrm_filter {
+	struct addr vip;
+	struct addr peer; /* af 0: every peer */
+	bool has_reqid, has_mark, has_if_id;
+	uint32_t reqid, mark, if_id;
 };
 
 #define XFRM_DROP_TABLE(X)                                             \
@@ -61,6 +70,11 @@ size_t xfrm_put_delete(void *buf, size_t cap, uint32_t seq, const struct xfrm_sa
 void xfrm_get(const void *buf, size_t len, struct xfrm_msg *out, size_t *used);
 /* True when the SA goes from or to vip (and its other end is peer, if peer is given and set). */
 bool xfrm_matches(const struct xfrm_sa *sa, const struct addr *vip, const struct addr *peer);
+/*
+ * True when a sweep with this filter is to delete the SA. ESP, AH and IPComp only: what else the kernel lists is its own
+ * (IPIP below an IPComp SA goes with that one, and cannot be deleted alone: xfrm_del_sa, xfrm_state_kern).
+ */
+bool xfrm_selected(const struct xfrm_sa *sa, const struct xfrm_filter *f);
 const char *xfrm_drop_text(enum xfrm_drop d);
 
 #endif

@@ -23,6 +23,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (m.kind != XFRM_OK)
 			continue;
 		require(m.sa.src.af == m.sa.dst.af && xfrm_matches(&m.sa, &m.sa.src, &m.sa.dst));
+		struct xfrm_filter f = { .vip = m.sa.dst,
+					 .has_reqid = true,
+					 .reqid = m.sa.reqid,
+					 .has_mark = true,
+					 .mark = m.sa.mark,
+					 .has_if_id = true,
+					 .if_id = m.sa.if_id };
+		bool ours = m.sa.proto == 50 || m.sa.proto == 51 || m.sa.proto == 108;
+		require(xfrm_selected(&m.sa, &f) == ours);
+		f.reqid++;
+		require(!xfrm_selected(&m.sa, &f));
 		size_t n = xfrm_put_delete(buf, sizeof(buf), 1, &m.sa);
 		require(n == (m.sa.has_mark ? 52u : 40u));
 		require(memcmp(buf + 16, m.sa.dst.b, addr_len(m.sa.dst.af)) == 0);

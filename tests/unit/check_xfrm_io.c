@@ -42,8 +42,8 @@ ask(const void *msg, size_t len)
 	return m.kind == XFRM_ACK ? m.error : 0;
 }
 
-/* A larval SA from src to dst with this SPI; mark 0: none. */
-static void larval(const char *src, const char *dst, uint32_t spi, uint32_t mark)
+/* A larval SA from src to dst; mark 0: none. */
+static void larval_of(const char *src, const char *dst, uint32_t spi, uint32_t mark, uint8_t proto, uint32_t reqid)
 {
 	struct {
 		struct nlmsghdr h;
@@ -59,7 +59,8 @@ static void larval(const char *src, const char *dst, uint32_t spi, uint32_t mark
 	m.h.nlmsg_flags = NLM_F_REQUEST;
 	memcpy(&m.info.info.saddr, s.b, 16);
 	memcpy(&m.info.info.id.daddr, d.b, 16);
-	m.info.info.id.proto = IPPROTO_ESP;
+	m.info.info.id.proto = proto;
+	m.info.info.reqid = reqid;
 	m.info.info.family = s.af == ADDR_V4 ? AF_INET : AF_INET6;
 	m.info.info.mode = XFRM_MODE_TUNNEL;
 	m.info.min = m.info.max = spi;
@@ -68,6 +69,11 @@ static void larval(const char *src, const char *dst, uint32_t spi, uint32_t mark
 	m.mark.v = mark;
 	m.mark.m = 0xffffffff;
 	ck_assert_msg(ask(&m, m.h.nlmsg_len) == 0, "ALLOCSPI %s > %s: %s", src, dst, strerror(errno));
+}
+
+static void larval(const char *src, const char *dst, uint32_t spi, uint32_t mark)
+{
+	larval_of(src, dst, spi, mark, IPPROTO_ESP, 0);
 }
 
 /* A policy towards dst, as the IKE daemon's trap. */
@@ -235,6 +241,79 @@ START_TEST(many_in_several_batches)
 }
 END_TEST
 
+/* AH and IPComp as well; of reqid and mark only what was given. */
+START_TEST(protocols_and_numbers)
+{
+	struct addr vip = A("192.0.2.1");
+	struct xfrm_filter f = { .vip = vip, .has_reqid = true, .reqid = 7 };
+	uint32_t n;
+
+	larval_of("192.0.2.1", "192.0.2.9", 0x1001, 0, IPPROTO_AH, 7);
+	larval_of("192.0.2.9", "192.0.2.1", 0x1002, 0, IPPROTO_COMP, 8);
+	larval_of("192.0.2.9", "192.0.2.1", 0x1003, 5, IPPROTO_ESP, 7);
+	larval_of("192.0.2.9", "192.0.2.2", 0x1004, 5, IPPROTO_ESP, 7);
+	struct xfrm_scan *s = xfrm_scan_new(&f, true, 8);
+	ck_assert_ptr_nonnull(s);
+	ck_assert_int_eq(xfrm_scan_run(s, NS_PER_SEC), 0);
+	ck_assert_uint_eq(xfrm_scan_result(s)->found, 2);
+	ck_assert_uint_eq(xfrm_scan_result(s)->other, 1);
+	ck_assert_uint_eq(xfrm_scan_result(s)->deleted, 0);
+	xfrm_scan_list(s, &n);
+	ck_assert_uint_eq(n, 2);
+	xfrm_scan_free(s);
+
+	f.has_mark = true;
+	f.mark = 5;
+	s = xfrm_scan_new(&f, false, 8);
+	ck_assert_int_eq(xfrm_scan_run(s, NS_PER_SEC), 0);
+	ck_assert_uint_eq(xfrm_scan_result(s)->deleted, 1);
+	xfrm_scan_free(s);
+	ck_assert_uint_eq(count("192.0.2.1"), 2);
+
+	struct xfrm_sweep_result r;
+	ck_assert_int_eq(xfrm_sweep(&vip, &r), 0);
+	ck_assert_uint_eq(r.deleted, 2);
+	ck_assert_uint_eq(r.failed, 0);
+	ck_assert_uint_eq(count("192.0.2.1"), 0);
+	ck_assert_uint_eq(count("192.0.2.2"), 1);
+}
+END_TEST
+
+/* The same work in pieces: whoever runs them has time for other things in between. */
+START_TEST(in_slices)
+{
+	struct xfrm_filter f = { .vip = A("192.0.2.1") };
+	char peer[32];
+	unsigned slices = 0;
+	int rc;
+
+	for (unsigned i = 0; i < 2000; i++) {
+		snprintf(peer, sizeof(peer), "10.0.%u.%u", i / 200, i % 200 + 1);
+		larval("192.0.2.1", peer, 0x10000 + i, 0);
+	}
+	struct xfrm_scan *s = xfrm_scan_new(&f, false, 4096);
+	ck_assert_ptr_nonnull(s);
+	while ((rc = xfrm_scan_run(s, 0)) == 1)
+		slices++;
+	ck_assert_int_eq(rc, 0);
+	ck_assert_uint_ge(slices, 20);
+	ck_assert_uint_eq(xfrm_scan_result(s)->deleted, 2000);
+	ck_assert_int_eq(xfrm_scan_run(s, 0), 0); /* done is done */
+	xfrm_scan_free(s);
+	ck_assert_uint_eq(count("192.0.2.1"), 0);
+
+	larval("192.0.2.1", "192.0.2.9", 0x1001, 0);
+	s = xfrm_scan_new(&f, false, 4);
+	ck_assert_int_eq(xfrm_scan_run(s, 0), 1);
+	xfrm_scan_free(s); /* given up in the middle */
+	ck_assert_uint_eq(count("192.0.2.1"), 1);
+	f.vip.af = ADDR_NONE;
+	ck_assert_ptr_null(xfrm_scan_new(&f, false, 4));
+	f = (struct xfrm_filter){ .vip = A("192.0.2.1"), .peer = A("2001:db8::1") };
+	ck_assert_ptr_null(xfrm_scan_new(&f, false, 4));
+}
+END_TEST
+
 int main(void)
 {
 	/* Without the right to make a namespace there is nothing to test here. */
@@ -252,6 +331,8 @@ int main(void)
 	tcase_add_test(t, one_peer_only);
 	tcase_add_test(t, both_ends_are_the_address);
 	tcase_add_test(t, many_in_several_batches);
+	tcase_add_test(t, protocols_and_numbers);
+	tcase_add_test(t, in_slices);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);

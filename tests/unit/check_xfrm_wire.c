@@ -120,6 +120,13 @@ static size_t make_sa(uint8_t *buf, uint16_t family, bool keys, bool mark)
 	}
 	uint32_t if_id = 21;
 	n = add_attr(buf, n, XFRMA_IF_ID, &if_id, sizeof(if_id));
+	if (keys) {
+		struct xfrm_encap_tmpl encap;
+		memset(&encap, 0, sizeof(encap));
+		memcpy(&encap.encap_sport, "\x11\x94", 2);
+		memcpy(&encap.encap_dport, "\x12\x34", 2);
+		n = add_attr(buf, n, XFRMA_ENCAP, &encap, sizeof(encap));
+	}
 	n = add_attr(buf, n, 4000, "later", 5);
 	h.nlmsg_len = (uint32_t)n;
 	memcpy(buf, &h, sizeof(h));
@@ -142,13 +149,15 @@ START_TEST(reads_an_sa)
 	ck_assert_uint_eq(m.sa.mode, XFRM_MODE_TUNNEL);
 	ck_assert(m.sa.has_mark && m.sa.mark == 3 && m.sa.mark_mask == 0xf);
 	ck_assert(!m.sa.larval);
+	ck_assert_uint_eq(m.sa.encap_sport, 4500);
+	ck_assert_uint_eq(m.sa.encap_dport, 0x1234);
 	struct addr src = A("192.0.2.1"), dst = A("192.0.2.2");
 	ck_assert(addr_eq(&m.sa.src, &src) && addr_eq(&m.sa.dst, &dst));
 
 	n = make_sa(buf, 10, false, false);
 	xfrm_get(buf, n, &m, &used);
 	ck_assert_int_eq(m.kind, XFRM_OK);
-	ck_assert(m.sa.larval && !m.sa.has_mark);
+	ck_assert(m.sa.larval && !m.sa.has_mark && !m.sa.encap_sport && !m.sa.encap_dport);
 	ck_assert_uint_eq(m.sa.dst.af, ADDR_V6);
 }
 END_TEST
@@ -200,7 +209,8 @@ START_TEST(bad_fields)
 		    { 60000, 1, XFRM_DROP_ATTR },
 		    { 4, XFRMA_MARK, XFRM_DROP_ATTR_SIZE },
 		    { 8, XFRMA_MARK, XFRM_DROP_ATTR_SIZE },
-		    { 6, XFRMA_IF_ID, XFRM_DROP_ATTR_SIZE } };
+		    { 6, XFRMA_IF_ID, XFRM_DROP_ATTR_SIZE },
+		    { 20, XFRMA_ENCAP, XFRM_DROP_ATTR_SIZE } };
 	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
 		n = make_sa(buf, 2, false, false);
 		struct nlattr a = { .nla_len = row[i].len, .nla_type = row[i].type };
@@ -271,6 +281,53 @@ START_TEST(matches_by_address_only)
 }
 END_TEST
 
+/* By address, and by each of the three numbers where it is given. */
+START_TEST(selection)
+{
+	struct xfrm_sa sa = {
+		.src = A("192.0.2.1"), .dst = A("192.0.2.9"), .spi = 1, .proto = 50, .reqid = 7, .if_id = 3
+	};
+	struct xfrm_filter f = { .vip = A("192.0.2.1") };
+
+	static const struct {
+		uint8_t proto;
+		bool want;
+	} row[] = {
+		{ 50, true }, { 51, true }, { 108, true }, { 4, false }, { 41, false }, { 43, false }, { 60, false }
+	};
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		sa.proto = row[i].proto;
+		ck_assert_int_eq(xfrm_selected(&sa, &f), row[i].want);
+	}
+	sa.proto = 51;
+	f.vip = A("192.0.2.9");
+	ck_assert(xfrm_selected(&sa, &f));
+	f.vip = A("192.0.2.2");
+	ck_assert(!xfrm_selected(&sa, &f));
+	f.vip = sa.src;
+	f.peer = A("192.0.2.8");
+	ck_assert(!xfrm_selected(&sa, &f));
+	f.peer = sa.dst;
+	ck_assert(xfrm_selected(&sa, &f));
+
+	f.has_reqid = true;
+	ck_assert(!xfrm_selected(&sa, &f));
+	f.reqid = 7;
+	ck_assert(xfrm_selected(&sa, &f));
+	f.has_if_id = true;
+	ck_assert(!xfrm_selected(&sa, &f));
+	f.if_id = 3;
+	ck_assert(xfrm_selected(&sa, &f));
+	f.has_mark = true; /* 0: those without a mark */
+	ck_assert(xfrm_selected(&sa, &f));
+	f.mark = 5;
+	ck_assert(!xfrm_selected(&sa, &f));
+	sa.has_mark = true;
+	sa.mark = 5;
+	ck_assert(xfrm_selected(&sa, &f));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("xfrm_wire");
@@ -283,6 +340,7 @@ int main(void)
 	tcase_add_test(t, bad_fields);
 	tcase_add_test(t, answers);
 	tcase_add_test(t, matches_by_address_only);
+	tcase_add_test(t, selection);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
