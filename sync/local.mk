@@ -31,7 +31,7 @@ ct_io_real_LDADD = libsync_io.a libsync_core.a $(BASE_LIBS) $(NFCT_LIBS)
 libsync_core_a_SOURCES += sync/sync_wire.h sync/sync_wire_tlv.h sync/sync_wire.c sync/sync_wire_data.c sync/sync_wire_ask.h sync/sync_wire_ask.c sync/peer_msg.h \
 	sync/peer_why.h sync/peer_why.c sync/peer_hello.h sync/peer_hello.c
 libsync_io_a_SOURCES += sync/key_file.c sync/peer_tls.c sync/peer_conn.c sync/peer_sock.c sync/peer_io.c sync/peer_listen.c \
-	sync/sync_thread.c sync/sync_drive.c sync/sync_data.c sync/sync_client.c sync/sync_client.h sync/sync_show.c sync/sync_show_policy.c \
+	sync/sync_thread.c sync/sync_drive.c sync/sync_delete.c sync/sync_data.c sync/sync_client.c sync/sync_client.h sync/sync_show.c sync/sync_show_policy.c \
 	sync/sync_show_table.c sync/sync_show_count.c sync/client_explain.c sync/client_act.c sync/sync_addr.c sync/client_store.h sync/client_store.c
 libsync_io_a_SOURCES += sync/sync.h sync/sync_conf.h sync/sync_run.h sync/key_file.h sync/ossl.h sync/peer_tls.h \
 	sync/peer_conn.h sync/peer_link.h sync/peer_io.h sync/peer_listen.h

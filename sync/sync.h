@@ -38,7 +38,7 @@ enum sync_cmd_type {
 			      SYNC_CMD_FENCE does -> APPLIED{epoch} */
 	SYNC_CMD_DEMOTING, /* first step of a demotion: send no destroy until STABLE */
 	SYNC_CMD_STABLE,   /* the group rests: destroys flow again, digests settle the rest */
-	SYNC_CMD_DELETE_CT,  /* delete one entry by exact original tuple (IKE and ESP of a VIP) */
+	SYNC_CMD_DELETE_CT,  /* delete entries by exact tuple (IKE and ESP of a VIP): `list`, or without one `tuple` */
 	SYNC_CMD_PEER_ALIVE, /* the owner of the copies was heard by adverts (only the channel may be cut) */
 	SYNC_CMD_CLIENT,     /* a control-socket connection handed over for a session command: fd passes to SYNC */
 	SYNC_CMD_CLEAR,      /* all counters to zero */
@@ -72,6 +72,22 @@ enum sync_client_kind {
 	SYNC_CLIENT_RESYNC,
 };
 
+/*
+ * Entries to be deleted. After `until` none of the rest is touched: it may be of a new session. Each is an original
+ * tuple, or the reply's where nothing was translated: the kernel finds an entry by either.
+ */
+struct sync_ct_list {
+	struct sync_ct_list *next; /* SYNC's */
+	mono_t until;
+	uint32_t n, done;
+	struct ct_tuple tuple[];
+};
+
+/* What became of them, since the start of the thread. */
+struct sync_ct_counts {
+	uint64_t deleted, absent, failed, late;
+};
+
 struct sync_cmd {
 	enum sync_cmd_type type;
 	struct epoch epoch;
@@ -80,6 +96,7 @@ struct sync_cmd {
 	uint32_t peer_node; /* FLUSH, APPLY: the other end; PEER_ALIVE: who was heard. 0: the only peer, or all */
 	struct sync_authority authority;
 	struct ct_tuple tuple;
+	struct sync_ct_list *list; /* DELETE_CT: malloc, passes to SYNC */
 	int fd;
 	enum sync_client_kind client;
 	struct sync_query query; /* TABLE */
@@ -145,6 +162,8 @@ struct sync_thread *sync_thread_start(struct loop *l, const struct sync_conf *co
 int sync_thread_stop(struct sync_thread *t, int64_t wait_ns);
 /* 0, or -EAGAIN when the mailbox is full. */
 int sync_thread_send(struct sync_thread *t, const struct sync_cmd *cmd);
+/* What became of the entries of SYNC_CMD_DELETE_CT. */
+void sync_thread_ct_counts(const struct sync_thread *t, struct sync_ct_counts *out);
 /* The role epoch that SYNC compares before every send: stored by CONTROL at the point of no return. */
 void sync_thread_role_epoch(struct sync_thread *t, struct epoch e);
 

@@ -149,6 +149,7 @@ int drive_init(struct sync_run *r, const uint8_t key[16])
 
 void drive_done(struct sync_run *r)
 {
+	delete_free(r);
 	loop_timer_free(r->tick);
 	r->tick = NULL;
 	ct_io_free(r->ct);
@@ -204,8 +205,11 @@ static bool inject(struct sync_run *r)
 	if (rc < 0)
 		r->st.inject_errors++;
 	mono_t now = clock_mono();
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n; i++) {
 		sync_on_op_result(r->core, ops[i].cookie, results[i], now);
+		if (ops[i].type == CT_OP_DELETE && ops[i].cookie == 0)
+			delete_result(r, results[i]);
+	}
 	return true;
 }
 
@@ -346,7 +350,8 @@ void drive_pump(struct sync_run *r)
 	mono_t now = clock_mono();
 	if (mono_due(sync_deadline(r->core, now), now))
 		sync_tick(r->core, now);
-	bool more = inject_some(r, PUMP_BATCHES, mono_add(now, PUMP_NS));
+	bool more = delete_pump(r);
+	more |= inject_some(r, PUMP_BATCHES, mono_add(now, PUMP_NS));
 	explain_pump(r);
 	act_pump(r);
 	for (unsigned i = 0; i < r->n_peers; i++)
@@ -390,23 +395,4 @@ void drive_fence(struct sync_run *r, struct epoch epoch, mono_t at)
 		r->st.fences_degraded++;
 	sync_run_report(r, &rep);
 	drive_kick(r);
-}
-
-void drive_delete(struct sync_run *r, const struct ct_tuple *tuple)
-{
-	if (r->core) {
-		int rc = sync_delete_ct(r->core, tuple, clock_mono());
-		if (rc != 0)
-			log_warn(LOG_SYNC, "an entry is not deleted: %s", err_text(rc));
-		drive_kick(r);
-		return;
-	}
-	struct ct_op op = { .type = CT_OP_DELETE };
-	int result = 0;
-	op.e.orig = *tuple;
-	(void)ct_io_inject(r->ct, &op, 1, &result);
-	r->st.inject_calls++;
-	r->st.injected++;
-	if (result != 0 && result != -ENOENT)
-		log_warn(LOG_SYNC, "an entry is not deleted: %s", err_text(result));
 }

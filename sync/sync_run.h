@@ -120,6 +120,8 @@ struct sync_run {
 	struct loop_timer *tick;
 	bool injecting, pumping;
 	struct sync_wait flush, apply, commit;
+	struct sync_ct_list *deletes, *deletes_last; /* wait for room among the core's single deletions */
+	uint32_t n_deletes;                          /* entries of them */
 	struct sync_state told;
 	mono_t counts_at;
 	mono_t timeouts_at; /* the kernel's timers are read again then */
@@ -152,6 +154,7 @@ struct sync_thread {
 	_Atomic uint32_t epoch_seq;
 	_Atomic uint64_t epoch_counter;
 	_Atomic uint32_t epoch_node;
+	_Atomic uint64_t ct_deleted, ct_absent, ct_failed, ct_late; /* SYNC counts, CONTROL reads */
 	struct sync_run *run;
 };
 
@@ -170,7 +173,15 @@ void drive_kick(struct sync_run *r);
 void drive_fence(struct sync_run *r, struct epoch epoch, mono_t at);
 /* True when a command of that instant is seen so late that the role no longer waits for its answer. */
 bool drive_late(mono_t at);
-void drive_delete(struct sync_run *r, const struct ct_tuple *tuple);
+
+/* sync_delete.c: single entries by exact tuple */
+/* SYNC_CMD_DELETE_CT; the list passes. */
+void delete_begin(struct sync_run *r, const struct ct_tuple *tuple, struct sync_ct_list *list);
+/* Hands the core what it has room for. True when more waits. */
+bool delete_pump(struct sync_run *r);
+/* Result of an operation that the core made of it. */
+void delete_result(struct sync_run *r, int result);
+void delete_free(struct sync_run *r);
 
 /* sync_data.c: data connections */
 int data_conf(struct sync_run *r, const struct sync_conf *old, bool tls_changed);

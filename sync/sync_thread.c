@@ -182,7 +182,7 @@ static void command(struct sync_run *r, const struct sync_cmd *c)
 		command_role(r, c);
 		break;
 	case SYNC_CMD_DELETE_CT:
-		drive_delete(r, &c->tuple);
+		delete_begin(r, &c->tuple, c->list);
 		break;
 	case SYNC_CMD_CLIENT:
 		if (!client_other(r, c))
@@ -344,6 +344,8 @@ static void thread_free(struct sync_thread *t)
 			close(c.fd);
 		else if (c.type == SYNC_CMD_CONF)
 			free((void *)(uintptr_t)c.conf);
+		else if (c.type == SYNC_CMD_DELETE_CT)
+			free(c.list);
 	}
 	while (t->reps.slots && ring_pop(&t->reps, &rep)) {
 		if (rep.type == SYNC_REP_CTL_CONN) {
@@ -410,6 +412,11 @@ int sync_thread_stop(struct sync_thread *t, int64_t wait_ns)
 	pthread_join(t->thread, NULL);
 	thread_free(t);
 	return 0;
+}
+
+void sync_thread_ct_counts(const struct sync_thread *t, struct sync_ct_counts *out)
+{
+	*out = (struct sync_ct_counts){ t->ct_deleted, t->ct_absent, t->ct_failed, t->ct_late };
 }
 
 int sync_thread_send(struct sync_thread *t, const struct sync_cmd *cmd)
