@@ -212,6 +212,9 @@ void fmt_text(enum ctl_cmd cmd, const json_t *data, bool detail, FILE *out)
 	case CTL_SHOW_IPSEC:
 		fmt_ipsec(data, out);
 		break;
+	case CTL_SHOW_IPSEC_SWEEP:
+		fmt_sweep(data, out);
+		break;
 	case CTL_SHOW_INTERFACES:
 		fmt_interfaces(data, out);
 		break;

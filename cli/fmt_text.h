@@ -31,6 +31,7 @@ void fmt_order(const json_t *order, FILE *out);
 void fmt_restart(const json_t *data, FILE *out);
 void fmt_cleared(const json_t *data, FILE *out);
 void fmt_ipsec(const json_t *data, FILE *out);
+void fmt_sweep(const json_t *data, FILE *out);
 void fmt_session_statistics(const json_t *data, FILE *out);
 void fmt_session_policy(const json_t *data, FILE *out);
 void fmt_sync_peers(const json_t *data, FILE *out);

@@ -111,6 +111,7 @@ static const char *branch_help(const char *word, size_t len)
 		{ "table", "One by one" },
 		{ "cache", "Replicated sessions one by one" },
 		{ "failover", "Role changes" },
+		{ "sweep", "What is removed from the kernel with a role" },
 	};
 
 	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {

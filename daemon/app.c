@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "daemon/app_pair.h"
+#include "daemon/app_quar.h"
+#include "daemon/app_sweep.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/require.h"
@@ -378,7 +380,9 @@ static int start_parts(struct app *a)
 	app_maintenance_load(a);
 	if (app_node_build(a, a->epoch_stored) < 0)
 		return -ENOMEM;
-	rc = app_ike_start(a);
+	rc = app_sweep_start(a);
+	if (rc == 0)
+		rc = app_ike_start(a);
 	if (rc < 0)
 		return rc;
 	rc = app_pair_start(a);
@@ -404,6 +408,8 @@ static int start_parts(struct app *a)
 		rc = app_vmac_start(a);
 	if (rc == 0)
 		rc = app_accept_start(a);
+	if (rc == 0)
+		rc = app_quar_start(a);
 	return rc < 0 ? rc : app_net_start(a);
 }
 
@@ -412,17 +418,21 @@ static void stop_parts(struct app *a)
 	app_pair_end(a);
 	if (a->ctl)
 		ctl_free(a->ctl);
+	a->ctl = NULL;
 	app_peer_stop(a);
 	if (a->vici)
 		vici_free(a->vici);
 	if (a->exec)
 		exec_free(a->exec);
 	app_vmac_end(a);
+	app_quar_end(a);
 	if (a->kt)
 		kernel_thread_stop(a->kt, 500 * NS_PER_MS);
 	app_reload_stop(a);
 	app_pair_free(a);
 	app_accept_stop(a);
+	app_quar_stop(a);
+	app_sweep_stop(a);
 	sysctl_io_free(a->sysctl);
 	if (a->net)
 		netapply_free(a->net);

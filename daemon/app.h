@@ -30,6 +30,8 @@
 #include "vrrp/vrrp_io.h"
 
 struct pair;
+struct quar;
+struct sweeps;
 
 struct app_options {
 	const char *config;
@@ -112,6 +114,7 @@ struct app {
 	char *accept_text; /* rules that were asked for last; NULL: none ever */
 	bool accept_busy, accept_again, accept_failed, vmac_ended;
 	bool accept_wanted; /* some instance has accept = false */
+	bool accept_listed; /* the text has addresses of such ones */
 	struct loop_timer *accept_timer;
 	struct vrrp_io *vrrp;
 	struct sync_thread *sync;
@@ -119,6 +122,8 @@ struct app {
 	struct sync_conf sync_conf; /* the copy that SYNC and the channel read from the start on */
 	struct peer_ctl *peer;
 	struct pair *pair; /* NULL: a lone router */
+	struct sweeps *sweeps; /* app_sweep.c */
+	struct quar *quar;     /* app_quar.c */
 	struct vici *vici;
 	struct exec *exec;
 	struct ctl *ctl;

@@ -1,8 +1,9 @@
 /*
- * accept = false: packets to the virtual addresses of a master that does not own them are dropped (RFC 9568 6.1). The rules
- * are there before the addresses come and stay until these are gone.
+ * Our nftables table. accept = false: packets to the virtual addresses of a master that does not own them are dropped (RFC
+ * 9568 6.1); the rules are there before the addresses come and stay until these are gone. And the quarantine of
+ * app_quar.c.
  */
-#include "daemon/app.h"
+#include "daemon/app_quar.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -51,12 +52,14 @@ static unsigned list_vips(struct app *a, struct nft_vip *out)
 
 static char *make_text(struct app *a)
 {
-	unsigned n = list_vips(a, NULL);
+	unsigned n = list_vips(a, NULL), n_quar;
+	const struct quar_vip *quar = app_quar_nft(a, &n_quar);
+	size_t cap = NFT_RULES_SIZE(n) + QUAR_SIZE(n_quar);
 	struct nft_vip *vip = calloc(n + 1u, sizeof(*vip));
-	char *text = malloc(NFT_RULES_SIZE(n));
+	char *text = malloc(cap);
 	if (vip && text) {
 		list_vips(a, vip);
-		if (!nft_rules_build(vip, n, text, NFT_RULES_SIZE(n))) {
+		if (!nft_rules_table(vip, n, quar, n_quar, text, cap)) {
 			free(text);
 			text = NULL;
 		}
@@ -65,9 +68,8 @@ static char *make_text(struct app *a)
 	return text;
 }
 
-static void on_applied(void *arg, bool ok)
+static void tell_accept(struct app *a, bool ok)
 {
-	struct app *a = arg;
 	if (!ok && !a->accept_failed)
 		log_err(
 		    LOG_NET,
@@ -77,11 +79,31 @@ static void on_applied(void *arg, bool ok)
 	if (ok && a->accept_failed)
 		log_notice(LOG_NET, "accept = false: the rules are in force");
 	a->accept_failed = !ok;
+}
+
+static void on_applied(void *arg, bool ok)
+{
+	struct app *a = arg;
 	a->accept_busy = false;
+	if (app_quar_applied(a, ok, nft_io_stats(a->nft)->error)) {
+		/* What the quarantine needs is missing in this kernel: the rest may be there. */
+		app_accept(a);
+		return;
+	}
+	if (a->accept_wanted)
+		tell_accept(a, ok);
 	if (!ok)
 		loop_timer_set(a->accept_timer, mono_add(clock_mono(), ACCEPT_RETRY_NS));
 	if (a->accept_again)
 		app_accept(a);
+}
+
+/* Somebody has, or had, rules in our table. */
+static bool concerns(const struct app *a)
+{
+	unsigned n_quar;
+	app_quar_nft(a, &n_quar);
+	return a->accept_text || a->accept_wanted || n_quar;
 }
 
 void app_accept(struct app *a)
@@ -91,15 +113,22 @@ void app_accept(struct app *a)
 	 * load what they need long before a promotion waits for it, and a refusal is known early.
 	 */
 	a->accept_again = a->accept_busy;
-	if (a->accept_busy || (!a->accept_text && !a->accept_wanted))
+	if (a->accept_busy || !concerns(a))
+		return;
+	/* Without accept = false somewhere only the quarantine changes the text, and it knows when. */
+	if (a->accept_text && a->accept_text[0] && !a->accept_wanted && !a->accept_listed && !app_quar_changed(a))
 		return;
 	char *text = make_text(a), *copy;
 	bool same = text && a->accept_text && strcmp(text, a->accept_text) == 0;
 	copy = text && !same ? strdup(text) : NULL;
+	if (same)
+		app_quar_taken(a);
 	if (copy && nft_io_run(a->nft, copy) == 0) {
 		free(a->accept_text);
 		a->accept_text = text;
 		a->accept_busy = true;
+		a->accept_listed = list_vips(a, NULL) > 0;
+		app_quar_taken(a);
 		return;
 	}
 	free(text);

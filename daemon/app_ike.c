@@ -4,10 +4,9 @@
 #include "daemon/app.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
+#include "daemon/app_sweep.h"
 #include "daemon/base/log.h"
-#include "ike-hooks/xfrm_io.h"
 
 static void feed(struct app *a, uint16_t tunnel, const struct ike_ev *ike)
 {
@@ -87,60 +86,6 @@ static void on_vici(void *arg, const struct vici_ev *v)
 	}
 }
 
-/* ---- sweep ---- */
-
-struct sweep {
-	struct app *app;
-	uint16_t tunnel;
-	struct epoch epoch;
-	uint32_t seq;
-	struct addr vip, peer;
-	struct xfrm_sweep_result result;
-};
-
-static int sweep_run(void *ctx)
-{
-	struct sweep *s = ctx;
-	return s->peer.af ? xfrm_sweep_pair(&s->vip, &s->peer, &s->result) : xfrm_sweep(&s->vip, &s->result);
-}
-
-static void sweep_done(struct kt_job *job)
-{
-	struct sweep *s = job->call.ctx;
-	struct app *a = s->app;
-	struct ike_ev ev = { .kind = IKE_EV_SWEPT,
-			     .epoch = s->epoch,
-			     .seq = s->seq,
-			     .ok = job->result == 0 || job->result == -EPROTONOSUPPORT,
-			     .matches = s->result.deleted };
-	if (s->result.deleted && s->tunnel < a->node.n_tunnels) /* a reload may have come between */
-		log_info(LOG_IKE, "%s: %u kernel SAs removed", a->node.tunnel[s->tunnel].conf.name, s->result.deleted);
-	feed(a, s->tunnel, &ev);
-	free(s);
-}
-
-static void sweep(struct app *a, uint16_t tunnel, const struct ike_act *act)
-{
-	struct sweep *s = calloc(1, sizeof(*s));
-	struct kt_job *job = s ? kt_job_new(KT_CALL, KT_DEMOTE, sweep_done, a) : NULL;
-	if (job) {
-		*s = (struct sweep){ .app = a,
-				     .tunnel = tunnel,
-				     .epoch = act->epoch,
-				     .seq = act->seq,
-				     .vip = act->vip,
-				     .peer = act->peer };
-		job->call.fn = sweep_run;
-		job->call.ctx = s;
-		if (kernel_thread_submit(a->kt, job) == 0)
-			return;
-		kt_job_free(job);
-	}
-	free(s);
-	struct ike_ev ev = { .kind = IKE_EV_SWEPT, .epoch = act->epoch, .seq = act->seq };
-	feed(a, tunnel, &ev);
-}
-
 void app_ike_act(struct app *a, const struct node_act *act)
 {
 	const struct ike_act *ia = &act->ike;
@@ -166,7 +111,7 @@ void app_ike_act(struct app *a, const struct node_act *act)
 		rc = a->vici ? vici_list(a->vici, c->ike, c->child, tag) : rc;
 		break;
 	case IKE_ACT_SWEEP:
-		sweep(a, act->tunnel, ia);
+		app_sweep(a, act->tunnel, ia);
 		return;
 	case IKE_ACT_PURGED:
 	case IKE_ACT_UP:

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include "daemon/app_quar.h"
+#include "daemon/app_sweep.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/rtnl_link.h"
@@ -23,6 +25,7 @@ static void first_signs(struct app *a, uint16_t group)
 	struct app_group *g = &a->group[group];
 	if (!g->vip_told) {
 		g->vip_told = true;
+		app_sweep_promoted(a, group);
 		feed_group(a, group, NODE_EV_VIP_UP, ROLE_NET_PENDING, 0);
 	}
 	if (!g->garp_told) {
@@ -97,6 +100,7 @@ static void on_group(void *arg, uint16_t group, const struct net_status *st)
 	if (group >= a->node.n_groups)
 		return;
 	tell_status(a, group, &a->group[group].net, st);
+	app_quar(a, group);
 	app_accept(a);
 	switch (st->state) {
 	case NET_EQUAL:
@@ -131,6 +135,7 @@ void app_net_mode(struct app *a, uint16_t group, enum node_net_mode mode, struct
 	g->mode = mode;
 	if (!again)
 		g->vip_told = g->garp_told = false;
+	app_quar(a, group);
 	app_accept(a); /* its job is done before those of the addresses */
 	netapply_set(a->net, group, map[mode]);
 	struct net_status st = netapply_status(a->net, group);

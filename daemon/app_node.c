@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "daemon/app_quar.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 
@@ -163,6 +164,7 @@ void app_act(struct app *a, const struct node_act *act)
 		return;
 	case NODE_ACT_PREPARE:
 		netapply_prepare(a->net, act->group);
+		app_quar(a, act->group);
 		app_accept(a);
 		return;
 	case NODE_ACT_DRAIN:
@@ -175,8 +177,10 @@ void app_act(struct app *a, const struct node_act *act)
 		app_garp_lower(a, act->inst);
 		return;
 	case NODE_ACT_TOLD:
-		if (act->what == NODE_TOLD_ROLE)
+		if (act->what == NODE_TOLD_ROLE) {
+			app_quar(a, act->group);
 			app_accept(a);
+		}
 		app_tell(a, act);
 		return;
 	case NODE_ACT_GUARDIAN:

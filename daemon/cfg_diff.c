@@ -251,13 +251,19 @@ static bool settings_equal(const struct ike_tunnel_conf *a, const struct ike_tun
 	       a->watch_spi == b->watch_spi && a->sync_sa == b->sync_sa && dpd_equal(&a->dpd, &b->dpd);
 }
 
+static bool sa_equal(const struct ike_sa_conf *a, const struct ike_sa_conf *b)
+{
+	return a->has_reqid == b->has_reqid && a->has_mark == b->has_mark && a->has_if_id == b->has_if_id &&
+	       a->reqid == b->reqid && a->mark == b->mark && a->if_id == b->if_id;
+}
+
 static bool tunnel_equal(const struct cfg *old, const struct ike_tunnel_conf *a, const struct cfg *now,
 			 const struct ike_tunnel_conf *b)
 {
 	return same(a->name, b->name) && addr_eq(&a->vip, &b->vip) && addr_eq(&a->peer, &b->peer) &&
 	       same(a->ike, b->ike) && same(a->child, b->child) && a->backend == b->backend && settings_equal(a, b) &&
-	       a->warm == b->warm && same(a->warm_ike, b->warm_ike) && same(a->warm_child, b->warm_child) &&
-	       same(old->groups[a->group].name, now->groups[b->group].name);
+	       sa_equal(&a->sa, &b->sa) && a->warm == b->warm && same(a->warm_ike, b->warm_ike) &&
+	       same(a->warm_child, b->warm_child) && same(old->groups[a->group].name, now->groups[b->group].name);
 }
 
 static bool tunnels_equal(const struct cfg *old, const struct cfg *now)

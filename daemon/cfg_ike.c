@@ -72,11 +72,13 @@ static void check_backend(const struct checker *c, const struct cfg_rec *r)
 		if (!cfg_rec_val(r, "ike")->given)
 			error(c, r, "ike", "is missing; backend = \"vici\" needs the name that swanctl.conf gives it");
 		if (!cfg_rec_val(r, "child")->given)
-			error(c, r, "child", "is missing; backend = \"vici\" needs the name that swanctl.conf gives it");
+			error(c, r, "child",
+			      "is missing; backend = \"vici\" needs the name that swanctl.conf gives it");
 		return;
 	case IKE_BACKEND_LIBRESWAN:
 		if (!cfg_rec_val(r, "ike")->given)
-			error(c, r, "ike", "is missing; backend = \"libreswan\" needs the name of the conn in ipsec.conf");
+			error(c, r, "ike",
+			      "is missing; backend = \"libreswan\" needs the name of the conn in ipsec.conf");
 		if (usable(r, "child"))
 			error(c, r, "child",
 			      "means nothing to libreswan, whose connection has one child; remove it, or use backend = "
@@ -88,7 +90,8 @@ static void check_backend(const struct checker *c, const struct cfg_rec *r)
 		for (unsigned i = 0; i < sizeof(asks) / sizeof(asks[0]); i++) {
 			if (usable(r, asks[i]) && (i == 0 || num(r, asks[i])))
 				error(c, r, asks[i],
-				      "needs an IKE daemon that can be asked, and backend = \"none\" asks nobody; remove it, "
+				      "needs an IKE daemon that can be asked, and backend = \"none\" asks nobody; "
+				      "remove it, "
 				      "or choose another backend");
 		}
 		return;
@@ -114,8 +117,9 @@ static void check_warm(const struct checker *c, const struct cfg_rec *r)
 		error(c, r, "warm_ike",
 		      "is missing; warm = true needs a connection that is bound to the node's own address");
 	if (ike && warm && strcmp(ike, warm) == 0)
-		error(c, r, "warm_ike",
-		      "is the connection of the vip; the warm one needs its own, with local_addrs = the node's address");
+		error(
+		    c, r, "warm_ike",
+		    "is the connection of the vip; the warm one needs its own, with local_addrs = the node's address");
 	if (!cfg_rec_val(r, "initiate")->bad && num(r, "initiate"))
 		error(c, r, "warm", "prepares an initiation, and initiate = \"never\" forbids it; remove one of them");
 	if (!cfg_rec_val(r, "sync_sa")->bad && num(r, "sync_sa"))
@@ -132,7 +136,8 @@ static void check_sync_sa(const struct checker *c, const struct cfg_rec *r)
 	if (v->bad || v->num != IKE_SYNC_SA_INBOUND)
 		return;
 	if (!c->channel->n)
-		error(c, r, "sync_sa", "sends keys to the other nodes, and there is no channel; remove it, or add a cluster");
+		error(c, r, "sync_sa",
+		      "sends keys to the other nodes, and there is no channel; remove it, or add a cluster");
 	else if (cfg_rec_val(&c->channel->recs[0], "insecure")->num)
 		error(c, r, "sync_sa",
 		      "would send keys over a channel with insecure = true; give the channel a key_file, or remove "
@@ -211,11 +216,9 @@ static void check_hooks(const struct checker *c)
 
 void cfg_check_ike(const struct cfg_tree *t, const struct addr *vips, unsigned n_vips, struct cfg_errors *errs)
 {
-	struct checker c = { .t = t,
-			     .errs = errs,
-			     .vips = vips,
-			     .n_vips = n_vips,
-			     .channel = cfg_rec_val(&t->root, "channel") };
+	struct checker c = {
+		.t = t, .errs = errs, .vips = vips, .n_vips = n_vips, .channel = cfg_rec_val(&t->root, "channel")
+	};
 	const struct cfg_val *section = cfg_rec_val(&t->root, "ipsec");
 
 	check_hooks(&c);
@@ -296,6 +299,15 @@ static void build_settings(struct ike_tunnel_conf *k, const struct cfg_rec *r)
 	k->dpd.action = (enum ike_dpd_action)num(&dpd->recs[0], "action");
 }
 
+/* A number that may be absent. */
+static bool number(const struct cfg_rec *r, const char *key, uint32_t *out)
+{
+	const struct cfg_val *v = cfg_rec_val(r, key);
+
+	*out = v->given ? (uint32_t)v->num : 0;
+	return v->given;
+}
+
 static void build_tunnel(struct cfg *c, struct ike_tunnel_conf *k, const struct cfg_rec *r)
 {
 	text(r, "name", k->name, sizeof(k->name));
@@ -305,6 +317,9 @@ static void build_tunnel(struct cfg *c, struct ike_tunnel_conf *k, const struct 
 	k->peer = address(cfg_rec_val(r, "peer")->text);
 	k->backend = (enum ike_backend)num(r, "backend");
 	build_settings(k, r);
+	k->sa.has_reqid = number(r, "reqid", &k->sa.reqid);
+	k->sa.has_mark = number(r, "mark", &k->sa.mark);
+	k->sa.has_if_id = number(r, "if_id", &k->sa.if_id);
 	k->warm = num(r, "warm");
 	if (k->warm) {
 		text(r, "warm_ike", k->warm_ike, sizeof(k->warm_ike));

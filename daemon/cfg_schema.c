@@ -358,6 +358,13 @@ static const struct cfg_key table[] = {
 	  "Needed with warm" },
 	{ "ipsec.tunnels[].warm_child", CFG_T_TEXT, OPT, 1, IKE_NAME_MAX - 1, NULL, NULL, NULL,
 	  "Name of the child of that connection. Without it: the same as child" },
+	{ "ipsec.tunnels[].reqid", CFG_T_INT, OPT, 1, UINT32_MAX, NULL, NULL, NULL,
+	  "Request id that the IKE daemon gives the SAs of this tunnel (reqid in swanctl.conf). With it, or mark or if_id, a "
+	  "sweep of the kernel for this tunnel leaves other SAs of the vip alone. See show ipsec sweep dry-run" },
+	{ "ipsec.tunnels[].mark", CFG_T_INT, OPT, 0, UINT32_MAX, NULL, NULL, NULL,
+	  "Mark of the SAs of this tunnel in the kernel, the same in both directions" },
+	{ "ipsec.tunnels[].if_id", CFG_T_INT, OPT, 0, UINT32_MAX, NULL, NULL, NULL,
+	  "Interface id of the SAs of this tunnel in the kernel, the same in both directions" },
 	{ "ipsec.auto", CFG_T_BLOCK, OPT, 0, 0, NULL, NULL, NULL, "Settings of the tunnels that \"auto\" finds" },
 	TUNNEL_KEYS("ipsec.auto"),
 

@@ -90,6 +90,8 @@ enum ctl_impact {
 	  "Groups, peers, and whether a switch would lose anything now")                                             \
 	X(CTL_SHOW_IPSEC, "show ipsec", CTL_VIEW, CTL_ON_CONTROL, CTL_IMPACT_NONE,                                   \
 	  "Tunnels, dead peer detection, hooks")                                                                     \
+	X(CTL_SHOW_IPSEC_SWEEP, "show ipsec sweep dry-run", CTL_VIEW, CTL_ON_CONTROL, CTL_IMPACT_NONE,               \
+	  "What a role change would remove from the kernel: SAs, conntrack entries")                                 \
 	X(CTL_SHOW_INTERFACES, "show interfaces", CTL_VIEW, CTL_ON_CONTROL, CTL_IMPACT_NONE,                         \
 	  "Interfaces that instances use")                                                                           \
 	X(CTL_SHOW_LOG, "show log", CTL_VIEW, CTL_ON_CONTROL, CTL_IMPACT_NONE, "Newest lines of the log")            \

@@ -25,6 +25,7 @@
 #include "daemon/base/fd.h"
 #include "daemon/file_io.h"
 #include "daemon/guardian.h"
+#include "daemon/quar_rules.h"
 #include "daemon/sandbox.h"
 
 #define PROTO_VRRP   112
@@ -52,6 +53,8 @@ struct area {
 	_Atomic uint32_t armed;
 	_Atomic uint32_t objects_end; /* one more than the highest slot ever used */
 	_Atomic uint32_t links_end, adverts_end, routes_end;
+	_Atomic uint32_t rules; /* the programs below are set, and rules may be */
+	char restore[2][QUAR_PROGRAM_MAX];
 	struct slot_msg object[GUARDIAN_OBJECTS];
 	struct slot_msg link[GUARDIAN_LINKS];
 	struct slot_route route[GUARDIAN_OBJECTS];
@@ -184,6 +187,43 @@ static uint32_t at_most(uint32_t n, uint32_t limit)
 	return n < limit ? n : limit;
 }
 
+/* Starts a program that reads the removal from a pipe, and waits for it. */
+static void remove_rules(const char *restore)
+{
+	char path[QUAR_PROGRAM_MAX], flag[] = "--noflush", wait_for[] = "-w", seconds[] = "5";
+	char locale[] = "LC_ALL=C";
+	char *const argv[] = { path, flag, wait_for, seconds, NULL }, *const env[] = { locale, NULL };
+	int fds[2];
+	size_t len = strlen(quar_ipt_remove);
+	memcpy(path, restore, sizeof(path));
+	path[sizeof(path) - 1] = '\0';
+	if (!path[0] || pipe2(fds, O_CLOEXEC) < 0)
+		return;
+	signal(SIGCHLD, SIG_DFL);
+	/* It fits into the pipe: nobody has to read yet. */
+	bool ok = write(fds[1], quar_ipt_remove, len) == (ssize_t)len;
+	close(fds[1]);
+	pid_t pid = ok ? fork() : -1;
+	if (pid == 0) {
+		dup2(fds[0], 0);
+		close_range(3, ~0u, 0);
+		execve(path, argv, env);
+		_exit(127);
+	}
+	close(fds[0]);
+	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
+/* The last thing, for it takes longest: nobody waits for it. */
+static void clean_rules(const struct child *c)
+{
+	if (!atomic_load_explicit(&c->area->rules, memory_order_acquire))
+		return;
+	for (unsigned f = 0; f < 2; f++)
+		remove_rules(c->area->restore[f]);
+}
+
 static void clean_up(struct child *c)
 {
 	char text[REPORT_MAX];
@@ -214,6 +254,7 @@ static _Noreturn void child_main(struct child *c)
 	} while (n < 0 && errno == EINTR);
 	if (!(n == 1 && byte == BYE) && atomic_load(&c->area->armed))
 		clean_up(c);
+	clean_rules(c);
 	_exit(0);
 }
 
@@ -428,6 +469,17 @@ int guardian_advert_set(struct guardian *g, uint32_t slot, const struct guardian
 void guardian_arm(struct guardian *g, bool healthy_backup)
 {
 	atomic_store(&g->area->armed, healthy_backup);
+}
+
+void guardian_rules_set(struct guardian *g, const char *restore4, const char *restore6)
+{
+	const char *const path[] = { restore4, restore6 };
+	atomic_store(&g->area->rules, 0);
+	if (!restore4 && !restore6)
+		return;
+	for (unsigned f = 0; f < 2; f++)
+		snprintf(g->area->restore[f], sizeof(g->area->restore[f]), "%s", path[f] ? path[f] : "");
+	atomic_store_explicit(&g->area->rules, 1, memory_order_release);
 }
 
 pid_t guardian_pid(const struct guardian *g)

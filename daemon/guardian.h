@@ -1,5 +1,6 @@
 /*
- * Purpose: one child process that cleans up when the daemon dies without a goodbye and a healthy backup was known.
+ * Purpose: one child process that cleans up when the daemon dies without a goodbye and a healthy backup was known; rules
+ *          of iptables, which do not vanish with the process as those of nftables do, it removes at every end.
  * Owns:    the child, a pipe to it, and a shared area with messages the daemon prepared.
  * Thread:  guardian_start before any thread exists; the rest on CONTROL. No call here blocks.
  * In:      prepared rtnetlink messages, prepared adverts, "a healthy backup is known".
@@ -59,6 +60,11 @@ int guardian_link_set(struct guardian *g, uint32_t slot, const uint8_t *msg, siz
 int guardian_advert_set(struct guardian *g, uint32_t slot, const struct guardian_advert *a);
 /* True while a ready backup is known; false: on our death leave everything for the restarted daemon to adopt. */
 void guardian_arm(struct guardian *g, bool healthy_backup);
+/*
+ * Rules of ours may be set by iptables: paths of iptables-restore and ip6tables-restore, empty for none. They are removed
+ * (quar_ipt_remove) when the daemon is gone, after everything else, also after a goodbye. NULL, NULL withdraws.
+ */
+void guardian_rules_set(struct guardian *g, const char *restore4, const char *restore6);
 /* Process id of the child, for display and tests. */
 pid_t guardian_pid(const struct guardian *g);
 /* False when the child has ended. */

@@ -57,11 +57,11 @@ libdaemon_core_a_SOURCES += daemon/netstate.h daemon/netstate_priv.h daemon/nets
 	daemon/netstate_obs.c daemon/netstate_done.c daemon/netstate_show.c daemon/netstate_route.c \
 	daemon/route_text.h daemon/route_read.h daemon/route_read.c daemon/route_text.c daemon/rule_text.c daemon/route_print.c daemon/rtnl_route.h daemon/rtnl_route.c daemon/rtnl_get.h daemon/rtnl_put.h \
 	daemon/rtnl_wire.h daemon/rtnl_wire.c daemon/rtnl_link.h daemon/rtnl_link.c \
-	daemon/sysctl_plan.h daemon/sysctl_plan.c daemon/nft_rules.h daemon/nft_rules.c \
+	daemon/sysctl_plan.h daemon/sysctl_plan.c daemon/nft_rules.h daemon/nft_rules.c daemon/quar_rules.h daemon/quar_rules.c daemon/sweep_ct.h daemon/sweep_ct.c \
 	daemon/ownfile.h daemon/ownfile.c \
 	daemon/journal_wire.h daemon/journal_wire.c
 libdaemon_io_a_SOURCES += daemon/netapply.h daemon/netapply.c daemon/route_list.h daemon/route_list.c daemon/rtnl_io.h daemon/rtnl_io.c \
-	daemon/kernel_thread.h daemon/kernel_thread.c daemon/sysctl_io.h daemon/sysctl_io.c daemon/nft_io.h daemon/nft_io.c daemon/journal.h daemon/journal.c daemon/guardian.h \
+	daemon/kernel_thread.h daemon/kernel_thread.c daemon/sysctl_io.h daemon/sysctl_io.c daemon/nft_io.h daemon/nft_io.c daemon/ipt_io.h daemon/ipt_io.c daemon/journal.h daemon/journal.c daemon/guardian.h \
 	daemon/guardian.c daemon/sandbox.h daemon/sandbox.c daemon/sdnotify.h daemon/sdnotify.c daemon/file_io.h \
 	daemon/file_io.c
 
@@ -78,6 +78,7 @@ fuzz_ctl_LDADD = libdaemon_io.a libdaemon_core.a $(BASE_LIBS) $(JANSSON_LIBS) $(
 libdaemon_io_a_SOURCES += daemon/app.h daemon/app.c daemon/app_node.c daemon/app_garp.c daemon/app_net.c daemon/app_vrrp.c daemon/app_vmac.c daemon/app_accept.c daemon/app_peer.c daemon/app_ike.c \
 	daemon/app_tell.c daemon/reload.c daemon/reload_map.h daemon/reload_map.c daemon/show.h daemon/show.c daemon/show_vrrp.c daemon/show_failover.c \
 	daemon/show_ipsec.c daemon/show_act.c
+libdaemon_io_a_SOURCES += daemon/app_sweep.h daemon/app_sweep_int.h daemon/app_sweep.c daemon/show_sweep.c daemon/app_quar.h daemon/app_quar.c
 libdaemon_io_a_SOURCES += daemon/app_maint.c daemon/show_peer.c daemon/show_query.c
 
 # check-pair: facts, comparison, rules are pure.
@@ -168,6 +169,11 @@ check_netstate_link_LDADD = libdaemon_core.a libbase_core.a $(SODIUM_LIBS) $(UNI
 check_PROGRAMS += check_nft_rules
 check_nft_rules_SOURCES = tests/unit/check_nft_rules.c
 check_nft_rules_LDADD = libdaemon_core.a libbase_core.a $(UNIT_LIBS)
+check_PROGRAMS += check_quar_rules check_sweep_ct
+check_quar_rules_SOURCES = tests/unit/check_quar_rules.c
+check_quar_rules_LDADD = libdaemon_core.a libbase_core.a $(UNIT_LIBS)
+check_sweep_ct_SOURCES = tests/unit/check_sweep_ct.c
+check_sweep_ct_LDADD = libdaemon_core.a libbase_core.a $(UNIT_LIBS)
 check_PROGRAMS += check_rtnl_link
 check_rtnl_link_SOURCES = tests/unit/check_rtnl_link.c
 check_rtnl_link_LDADD = libdaemon_core.a libbase_core.a $(UNIT_LIBS)

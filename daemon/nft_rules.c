@@ -84,17 +84,28 @@ static void put_rules(struct out *o, const struct nft_vip *vip, unsigned n)
 	add(o, "}\n");
 }
 
-size_t nft_rules_build(const struct nft_vip *vip, unsigned n, char *buf, size_t cap)
+size_t nft_rules_table(const struct nft_vip *vip, unsigned n, const struct quar_vip *quar, unsigned n_quar, char *buf,
+		       size_t cap)
 {
 	struct out o = { .buf = buf, .cap = cap };
+	bool any = n > 0 || quar_count(quar, n_quar, ADDR_V4) > 0 || quar_count(quar, n_quar, ADDR_V6) > 0;
 	/* Whatever is there of ours goes and the new comes in one transaction; `add` first, so that there is one to go. */
 	add(&o, "add table inet " NFT_RULES_TABLE " { flags owner; }\ndelete table inet " NFT_RULES_TABLE "\n");
-	if (n) {
-		add(&o, "table inet " NFT_RULES_TABLE " {\nflags owner\n");
-		for (int set = VIP4; set <= VIP6_LINK; set++)
-			put_set(&o, vip, n, (enum set)set);
+	if (!any)
+		return o.len < o.cap ? o.len : 0;
+	add(&o, "table inet " NFT_RULES_TABLE " {\nflags owner\n");
+	for (int set = VIP4; n && set <= VIP6_LINK; set++)
+		put_set(&o, vip, n, (enum set)set);
+	if (n)
 		put_rules(&o, vip, n);
-		add(&o, "}\n");
-	}
+	struct quar_out q = { .buf = buf, .len = o.len, .cap = cap };
+	quar_put_nft(&q, quar, n_quar);
+	o.len = q.len;
+	add(&o, "}\n");
 	return o.len < o.cap ? o.len : 0;
+}
+
+size_t nft_rules_build(const struct nft_vip *vip, unsigned n, char *buf, size_t cap)
+{
+	return nft_rules_table(vip, n, NULL, 0, buf, cap);
 }

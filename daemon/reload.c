@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/app_pair.h"
+#include "daemon/app_quar.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/reload_map.h"
@@ -301,6 +302,7 @@ static void put_in_force(struct app *a, const struct shape *old)
 	a->node.running = false;
 	netapply_hold(a->net, true);
 	app_net_declare(a);
+	app_quar_reload(a);
 	set_modes(a);
 	if (apply_channel(a, why, sizeof(why)) < 0)
 		log_err(LOG_CFG, "the channel keeps its former configuration: %s", why);

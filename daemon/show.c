@@ -4,6 +4,7 @@
 #include "daemon/show.h"
 
 #include "daemon/app_pair.h"
+#include "daemon/app_sweep.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -268,6 +269,8 @@ int app_ctl(void *app, struct ctl_request *req, json_t **reply)
 	case CTL_SHOW_IPSEC:
 		*reply = show_ipsec(a);
 		return CTL_OK;
+	case CTL_SHOW_IPSEC_SWEEP:
+		return app_sweep_show(a, req, reply);
 	case CTL_SHOW_INTERFACES:
 		*reply = show_interfaces(a);
 		return CTL_OK;

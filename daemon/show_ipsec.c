@@ -3,6 +3,8 @@
  */
 #include "daemon/show.h"
 
+#include "daemon/app_quar.h"
+#include "daemon/app_sweep.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 
@@ -87,5 +89,7 @@ json_t *show_ipsec(struct app *a)
 	json_object_set_new(j, "hook_timeouts", json_integer((json_int_t)ec.timed_out));
 	json_object_set_new(j, "hook_running", json_boolean(ec.running));
 	json_object_set_new(j, "hook_last", last_hook_json(a));
+	json_object_set_new(j, "sweep", app_sweep_json(a));
+	json_object_set_new(j, "quarantine", app_quar_json(a));
 	return j;
 }

@@ -33,6 +33,12 @@ struct ike_dpd_conf {
 	enum ike_dpd_mode mode;
 };
 
+/* Which of the kernel's SAs are a tunnel's, where an address alone would take in others'. */
+struct ike_sa_conf {
+	bool has_reqid, has_mark, has_if_id;
+	uint32_t reqid, mark, if_id;
+};
+
 struct ike_tunnel_conf {
 	char name[IKE_NAME_MAX];
 	struct addr vip;          /* local address, one of the VIPs of its group */
@@ -50,6 +56,7 @@ struct ike_tunnel_conf {
 	char warm_ike[IKE_NAME_MAX];   /* its connection, bound to the node's own address */
 	char warm_child[IKE_NAME_MAX]; /* the child of that connection that takes over */
 	bool learnt;                   /* tunnels = "auto" found it */
+	struct ike_sa_conf sa;
 	uint16_t group;                /* index of the failover group that owns the VIP */
 	unsigned line;
 };

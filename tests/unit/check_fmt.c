@@ -24,6 +24,8 @@ static const struct {
 	{ "failover-history", CTL_SHOW_FAILOVER_HISTORY, false },
 	{ "failover-timeline", CTL_SHOW_FAILOVER_TIMELINE, false },
 	{ "ipsec", CTL_SHOW_IPSEC, false },
+	{ "ipsec-sweep", CTL_SHOW_IPSEC_SWEEP, false },
+	{ "ipsec-sweep-empty", CTL_SHOW_IPSEC_SWEEP, false },
 	{ "interfaces", CTL_SHOW_INTERFACES, false },
 	{ "log", CTL_SHOW_LOG, false },
 	{ "version", CTL_SHOW_VERSION, false },
