@@ -14,6 +14,7 @@ from incumbent import Incumbent
 from ipsec import Charon
 from keeptrackd import Keeptrackd
 from lab import Lab, LabError, MACHINES, ROUTERS
+from scene_ipsec import scene_ipsec
 from scenes import SCENES, Run, scene_control
 from traffic import IDLE, Traffic, UDP_RATE, VPN_RATE
 from ui import Screen, ms
@@ -30,7 +31,7 @@ CONTROL = {"control": (scene_control, "the same crash, with nothing that replica
 
 def parse():
     p = argparse.ArgumentParser(prog="./dev demo", description="Watch two routers hand live traffic over.")
-    p.add_argument("--scene", default="all", choices=list(SCENES) + ["all"], help="one scene only (default: all)")
+    p.add_argument("--scene", default="all", choices=list(SCENES) + ["ipsec", "all"], help="one scene only (default: all)")
     p.add_argument("--keep", action="store_true", help="keep the lab until Ctrl-C, and say how to look around in it")
     p.add_argument("--json", metavar="FILE", help="write all results there")
     p.add_argument("--versus", action="store_true", help="the same scenes with keepalived + conntrackd afterwards")
@@ -133,6 +134,18 @@ def run_stack(args, screen, make_stack, scenes, results, judged, initiate=False)
     return ok
 
 
+def run_ipsec(args, screen, results):
+    """The scene with labs of its own."""
+    screen.head("keeptrackd, scene ipsec: the far site's pings while the master loses its power")
+    try:
+        results.append(scene_ipsec(screen, args.build))
+        return results[-1]["ok"]
+    except LabError as e:
+        screen.line("  " + screen.bad("failed: %s" % e))
+        results.append({"scene": "ipsec", "stack": "keeptrackd", "ok": False, "error": str(e)})
+        return False
+
+
 def show_logs(screen, lab):
     for router in ROUTERS:
         for name in ("keeptrackd.log", "keepalived.log"):
@@ -166,17 +179,19 @@ def main():
     signal.signal(signal.SIGHUP, interrupted)
     if os.geteuid() != 0:
         sys.exit("The demo makes network namespaces: run it as root (sudo ./dev demo).")
-    scenes = SCENES if args.scene == "all" else {args.scene: SCENES[args.scene]}
+    scenes = {n: s for n, s in SCENES.items() if args.scene in ("all", n)}
     results, ok = [], True
     screen.line(screen.bold("keeptrackd demo") + ", Linux %s, %d processors, load %.2f"
                 % (platform.release(), os.cpu_count(), os.getloadavg()[0]))
     show_nodes(screen)
     try:
-        if args.stack != "incumbent":
+        if args.stack != "incumbent" and scenes:
             ok = run_stack(args, screen, Keeptrackd, scenes, results, True)
             ok = run_stack(args, screen, lambda lab, charons: Keeptrackd(lab, charons, replicate=False, ipsec=False),
                            CONTROL, results, True, initiate=True) and ok
-        if args.versus or args.stack == "incumbent":
+        if args.stack != "incumbent" and args.scene in ("all", "ipsec"):
+            ok = run_ipsec(args, screen, results) and ok
+        if scenes and (args.versus or args.stack == "incumbent"):
             versus = {n: s for n, s in scenes.items() if n != "dpd"}
             run_stack(args, screen, Incumbent, versus, results, False)
             ok = run_stack(args, screen, lambda lab, charons: Incumbent(lab, charons, sync=False), CONTROL, results, True,
@@ -193,7 +208,9 @@ def main():
             with open(args.json, "w", encoding="utf-8") as f:
                 json.dump({"kernel": platform.release(), "processors": os.cpu_count(), "ok": ok, "results": results},
                           f, indent=1)
-    show_summary(screen, [r for r in results if "udp_sent" in r])
+    measured = [r for r in results if "udp_sent" in r]
+    if measured:
+        show_summary(screen, measured)
     screen.line()
     screen.line(screen.good("Everything passed.") if ok else screen.bad("The demo FAILED."))
     return 0 if ok else 1

@@ -2,6 +2,8 @@
  * labflow: packets for a router, and what they meet.
  *
  *   labflow udp INTERFACE ROUTER-MAC RATE SECONDS [FIRST]  one datagram of each of RATE new flows per second
+ *   labflow esp INTERFACE ROUTER-MAC RATE SECONDS FROM TO SPI [raw]
+ *                                                          ESP in UDP 4500, or bare; FROM and SPI may be "random"
  *   labflow sink PORT                                      takes what TCP connections bring
  *   labflow push IP PORT SECONDS                           one TCP stream as fast as it goes: bytes per 100 ms
  *   labflow plain INTERFACE                                no segmentation below TCP: packets as they are on a wire
@@ -114,7 +116,50 @@ static int packet_socket(const char *interface, uint8_t mac[6])
 	return fd;
 }
 
-static int cmd_udp(const char *interface, const char *router, unsigned rate, double seconds, uint32_t first)
+/* What the packets of a run have in common. */
+struct esp {
+	uint32_t from, to, spi; /* host order; 0: random */
+	int raw;
+};
+
+static uint32_t random32(void)
+{
+	static uint64_t x = 88172645463325252ull;
+
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	return (uint32_t)(x >> 16);
+}
+
+/* Frames are of one length: the encapsulation's 8 bytes are payload where there is none. */
+static void make_esp(uint8_t *f, const uint8_t *from, const uint8_t *to, uint32_t n, const struct esp *e)
+{
+	uint8_t *ip = f + 14, *p = ip + 20;
+	uint32_t sum = 0;
+
+	make_frame(f, from, to, n);
+	ip[9] = e->raw ? IPPROTO_ESP : IPPROTO_UDP;
+	ip[10] = ip[11] = 0;
+	put32(ip + 12, e->from ? e->from : 0x0b000000u | (random32() & 0xffffffu));
+	put32(ip + 16, e->to);
+	for (unsigned i = 0; i < 20; i += 2)
+		sum += (uint32_t)(ip[i] << 8 | ip[i + 1]);
+	sum = (sum & 0xffff) + (sum >> 16);
+	put16(ip + 10, ~(sum + (sum >> 16)) & 0xffff);
+	if (!e->raw) {
+		put16(p, 4500);
+		put16(p + 2, 4500);
+		put16(p + 4, 8 + PAYLOAD);
+		put16(p + 6, 0);
+		p += 8;
+	}
+	put32(p, e->spi ? e->spi : random32() | 0x100u);
+	put32(p + 4, n + 1);
+}
+
+static int cmd_udp(const char *interface, const char *router, unsigned rate, double seconds, uint32_t first,
+		   const struct esp *esp)
 {
 	static uint8_t frames[BURST][FRAME];
 	static struct iovec iov[BURST];
@@ -137,8 +182,12 @@ static int cmd_udp(const char *interface, const char *router, unsigned rate, dou
 		uint32_t due = (uint32_t)((double)(next + STEP_NS - t0) * rate / 1e9);
 		while (sent < due && sent < total) {
 			unsigned n = due - sent < BURST ? due - sent : BURST;
-			for (unsigned i = 0; i < n; i++)
-				make_frame(frames[i], from, to, first + sent + i);
+			for (unsigned i = 0; i < n; i++) {
+				if (esp)
+					make_esp(frames[i], from, to, first + sent + i, esp);
+				else
+					make_frame(frames[i], from, to, first + sent + i);
+			}
 			int done = sendmmsg(fd, msgs, n, 0);
 			if (done < 0 && errno != EAGAIN && errno != ENOBUFS)
 				fail("sendmmsg");
@@ -150,6 +199,24 @@ static int cmd_udp(const char *interface, const char *router, unsigned rate, dou
 	printf("{\"flows\": %u, \"seconds\": %.4f, \"end_ns\": %lld}\n", sent, (double)(now_ns() - t0) / 1e9,
 	       (long long)now_ns());
 	return 0;
+}
+
+static uint32_t address_of(const char *text)
+{
+	struct in_addr a = { 0 };
+
+	if (strcmp(text, "random") != 0 && inet_pton(AF_INET, text, &a) != 1)
+		fail(text);
+	return ntohl(a.s_addr);
+}
+
+static int cmd_esp(int argc, char **argv)
+{
+	struct esp e = { .from = address_of(argv[6]), .to = address_of(argv[7]), .raw = argc > 9 && strcmp(argv[9], "raw") == 0 };
+
+	if (strcmp(argv[8], "random") != 0)
+		e.spi = (uint32_t)strtoul(argv[8], NULL, 16);
+	return cmd_udp(argv[2], argv[3], (unsigned)atoi(argv[4]), atof(argv[5]), 0, &e);
 }
 
 /* ---------------------------------------------------------------- a TCP stream */
@@ -307,7 +374,9 @@ int main(int argc, char **argv)
 
 	if (strcmp(cmd, "udp") == 0 && argc > 5)
 		return cmd_udp(argv[2], argv[3], (unsigned)atoi(argv[4]), atof(argv[5]),
-			       argc > 6 ? (uint32_t)strtoul(argv[6], NULL, 10) : 0);
+			       argc > 6 ? (uint32_t)strtoul(argv[6], NULL, 10) : 0, NULL);
+	if (strcmp(cmd, "esp") == 0 && argc > 8)
+		return cmd_esp(argc, argv);
 	if (strcmp(cmd, "sink") == 0)
 		return cmd_sink((unsigned)atoi(argv[2]));
 	if (strcmp(cmd, "push") == 0 && argc > 4)
@@ -318,6 +387,6 @@ int main(int argc, char **argv)
 		return cmd_timer(atof(argv[2]), atof(argv[3]), argc > 4 && strcmp(argv[4], "fifo") == 0);
 	if (strcmp(cmd, "stalls") == 0)
 		return cmd_stalls(atof(argv[2]));
-	fprintf(stderr, "usage: labflow udp|sink|push|plain|timer|stalls ... (see tests/lab/flow.c)\n");
+	fprintf(stderr, "usage: labflow udp|esp|sink|push|plain|timer|stalls ... (see tests/lab/flow.c)\n");
 	return 2;
 }

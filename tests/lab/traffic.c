@@ -2,7 +2,7 @@
  * Traffic of the lab, as a client that measures and a server that echoes.
  *
  *   labtraffic server [TCP-PORT [UDP-PORT]]
- *   labtraffic client SERVER-IP TCP-PORT IDLE-CONNECTIONS [NAME,IP,PORT,RATE]...
+ *   labtraffic client SERVER-IP|- TCP-PORT IDLE-CONNECTIONS [NAME,IP,PORT,RATE]...      -: without any TCP
  *
  * The client keeps one TCP connection busy with numbered messages, a number of TCP connections idle, and any number
  * of UDP echo flows at a fixed rate. It obeys lines on its standard input and answers each with one line of JSON:
@@ -35,7 +35,7 @@
 
 #define MESSAGE       32 /* bytes of a TCP message */
 #define RING          (1u << 18)
-#define UDP_MAX       4
+#define UDP_MAX       16
 #define IDLE_MAX      4000
 #define STREAM_STEP   5000000ll   /* ns between two messages of the stream */
 #define SETTLE        250000000ll /* an echo younger than this is not lost yet */
@@ -277,6 +277,11 @@ static void open_all(void)
 	stream_seq = stream_next = 0;
 	stream_disorder = false;
 	stream_last = now_ns();
+	if (server.sin_addr.s_addr == INADDR_ANY) {
+		printf("{\"opened\": 0, \"refused\": 0}\n");
+		fflush(stdout);
+		return;
+	}
 	if (conn_open(&stream) == 0)
 		watch(stream.fd, W_STREAM, 0);
 	else
@@ -510,12 +515,12 @@ int main(int argc, char **argv)
 		run_server(argc > 2 ? (unsigned)atoi(argv[2]) : 5001, argc > 3 ? (unsigned)atoi(argv[3]) : 5002);
 	if (argc < 5 || strcmp(argv[1], "client") != 0) {
 		fprintf(stderr, "usage: labtraffic server [TCP-PORT [UDP-PORT]]\n"
-				"       labtraffic client SERVER-IP TCP-PORT IDLE [NAME,IP,PORT,RATE]...\n");
+				"       labtraffic client SERVER-IP|- TCP-PORT IDLE [NAME,IP,PORT,RATE]...\n");
 		return 2;
 	}
 	server = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(argv[3])) };
 	inet_pton(AF_INET, argv[2], &server.sin_addr);
-	n_idle = (unsigned)atoi(argv[4]);
+	n_idle = server.sin_addr.s_addr == INADDR_ANY ? 0 : (unsigned)atoi(argv[4]);
 	if (n_idle > IDLE_MAX)
 		n_idle = IDLE_MAX;
 	ep = epoll_create1(EPOLL_CLOEXEC);

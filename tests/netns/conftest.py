@@ -83,14 +83,16 @@ class Pair:
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
-    lab = item.funcargs.get("lab") if hasattr(item, "funcargs") else None
-    if lab is None or report.when != "call" or not report.failed:
+    found = getattr(item, "funcargs", {})
+    lab = found.get("lab") or getattr(found.get("site"), "lab", None)
+    if lab is None or report.when == "teardown" or not report.failed:
         return
     for name in ROUTERS:
-        path = os.path.join(lab.dir, name, "keeptrackd.log")
-        if os.path.exists(path):
-            with open(path, encoding="utf-8", errors="replace") as f:
-                report.sections.append(("keeptrackd on " + name, "".join(f.readlines()[-40:])))
+        for file in ("keeptrackd.log", "ike.log"):
+            path = os.path.join(lab.dir, name, file)
+            if os.path.exists(path):
+                with open(path, encoding="utf-8", errors="replace") as f:
+                    report.sections.append(("%s on %s" % (file, name), "".join(f.readlines()[-40:])))
 
 
 def sanitizer_reports(made):
