@@ -69,8 +69,8 @@ class FakeCharon:
         os.unlink(self.path)
 
     def wait_for_command(self, name, since=0, seconds=10.0):
-        return wait_for("the command " + name, lambda: next(t for t, n in list(self.commands) if n == name and t >= since),
-                        seconds, 0.005)
+        return wait_for("the command " + name, lambda: next(
+            (t for t, n in list(self.commands) if n == name and t >= since), None), seconds, 0.005)
 
     # ---- the thread
 

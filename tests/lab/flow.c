@@ -212,7 +212,9 @@ static uint32_t address_of(const char *text)
 
 static int cmd_esp(int argc, char **argv)
 {
-	struct esp e = { .from = address_of(argv[6]), .to = address_of(argv[7]), .raw = argc > 9 && strcmp(argv[9], "raw") == 0 };
+	struct esp e = { .from = address_of(argv[6]),
+			 .to = address_of(argv[7]),
+			 .raw = argc > 9 && strcmp(argv[9], "raw") == 0 };
 
 	if (strcmp(argv[8], "random") != 0)
 		e.spi = (uint32_t)strtoul(argv[8], NULL, 16);

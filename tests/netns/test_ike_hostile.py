@@ -53,10 +53,13 @@ def test_hostile_charons(lab, routers):
             took, entry = promotion(routers[new])
             assert took < LATE_US, (mode, entry)
             backend = routers[new].ask("show ipsec")["backend"]
-            if mode in ("good", "bytes"):
+            if mode in ("good", "bytes", "fat"):  # as long as a segment may be, and right
                 wait_for("the initiations", lambda m=two if new == "fw-b" else one: sum(
                     c == "initiate" for _, c in list(m.commands)) >= len(TUNNELS), 5)
                 assert routers[new].ask("show ipsec")["backend"]["up"], backend
+            elif mode == "deep":  # each answer is whole, and none makes sense: as if it refused everything
+                wait_for("refusals", lambda: any("refused" in t["reason"] for t in routers[new].ask("show ipsec")["tunnels"]), 5)
+                assert "up" not in {t["state"] for t in routers[new].ask("show ipsec")["tunnels"]}
             else:
                 wait_for("a %s charon to be no charon" % mode, lambda: not routers[new].ask("show ipsec")["backend"]["up"]
                          and routers[new].ask("show ipsec")["backend"]["error"], 5)
