@@ -420,6 +420,7 @@ static void stop_parts(struct app *a)
 		ctl_free(a->ctl);
 	a->ctl = NULL;
 	app_peer_stop(a);
+	app_ike_programs_free(a);
 	if (a->vici)
 		vici_free(a->vici);
 	if (a->exec)

@@ -23,6 +23,7 @@
 #include "daemon/node.h"
 #include "daemon/sysctl_io.h"
 #include "ike-hooks/exec_io.h"
+#include "ike-hooks/prog_io.h"
 #include "ike-hooks/vici_io.h"
 #include "sync/peer_io.h"
 #include "sync/sync.h"
@@ -125,6 +126,7 @@ struct app {
 	struct sweeps *sweeps; /* app_sweep.c */
 	struct quar *quar;     /* app_quar.c */
 	struct vici *vici;
+	struct prog *libreswan, *ike_program; /* tunnels with backend libreswan, exec */
 	struct exec *exec;
 	struct ctl *ctl;
 
@@ -214,12 +216,26 @@ void app_garp_rebuild(struct app *a);
 int app_peer_start(struct app *a);
 void app_peer_stop(struct app *a);
 
-/* app_ike.c: VICI, sweeps, hooks */
+/* app_ike.c: VICI events, sweeps, hooks */
 int app_ike_start(struct app *a);
 /* After a reload: the first tunnel, the last one, or another socket. */
 int app_ike_reload(struct app *a, const struct cfg *old);
 void app_ike_act(struct app *a, const struct node_act *act);
 void app_ike_hook(struct app *a, const struct node_act *act);
+void app_ike_feed(struct app *a, uint16_t tunnel, const struct ike_ev *ike);
+
+/* app_ike_backend.c: the ways to reach IKE daemons */
+/* Asks the IKE daemon of this tunnel. A refusal comes back as an IKE_EV_REPLY. */
+void app_ike_ask(struct app *a, uint16_t tunnel, enum ike_verb v, const struct ike_act *act);
+/* Does it answer? */
+bool app_ike_reaches(const struct app *a, uint16_t tunnel);
+/* Drops what a tunnel that is no longer configured has left there. */
+void app_ike_forget(struct app *a, uint16_t tunnel);
+/* Makes what the tunnels of the configuration need, at the start and after a reload. 0 or -errno. */
+int app_ike_programs(struct app *a);
+void app_ike_programs_free(struct app *a);
+/* One object for each backend that runs programs. */
+json_t *app_ike_programs_json(struct app *a);
 
 /* app_tell.c: log lines and the journal */
 void app_tell(struct app *a, const struct node_act *act);

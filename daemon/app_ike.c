@@ -8,7 +8,7 @@
 #include "daemon/app_sweep.h"
 #include "daemon/base/log.h"
 
-static void feed(struct app *a, uint16_t tunnel, const struct ike_ev *ike)
+void app_ike_feed(struct app *a, uint16_t tunnel, const struct ike_ev *ike)
 {
 	struct node_ev ev = { .type = NODE_EV_IKE, .tunnel = tunnel, .ike = ike };
 	app_feed(a, &ev);
@@ -19,7 +19,7 @@ static void feed_named(struct app *a, const char *ike_name, const char *child, c
 	for (uint16_t t = 0; t < a->node.n_tunnels; t++) {
 		const struct ike_tunnel_conf *c = &a->node.tunnel[t].conf;
 		if (strcmp(c->ike, ike_name) == 0 && (!child || strcmp(c->child, child) == 0))
-			feed(a, t, ike);
+			app_ike_feed(a, t, ike);
 	}
 }
 
@@ -40,7 +40,7 @@ static void on_reply(struct app *a, const struct vici_ev *v)
 	if (!v->ok)
 		log_debug(LOG_IKE, "%s: %s refused: %s", a->node.tunnel[v->tag.tunnel].conf.name, ike_req_name(v->req),
 			  v->errmsg);
-	feed(a, (uint16_t)v->tag.tunnel, &ev);
+	app_ike_feed(a, (uint16_t)v->tag.tunnel, &ev);
 }
 
 static void on_vici(void *arg, const struct vici_ev *v)
@@ -53,7 +53,7 @@ static void on_vici(void *arg, const struct vici_ev *v)
 		ev.kind = v->kind == VICI_EV_UP ? IKE_EV_BACKEND_UP : IKE_EV_BACKEND_DOWN;
 		for (uint16_t t = 0; t < a->node.n_tunnels; t++)
 			if (a->node.tunnel[t].conf.backend == IKE_BACKEND_VICI)
-				feed(a, t, &ev);
+				app_ike_feed(a, t, &ev);
 		return;
 	case VICI_EV_REPLY:
 		on_reply(a, v);
@@ -89,27 +89,19 @@ static void on_vici(void *arg, const struct vici_ev *v)
 void app_ike_act(struct app *a, const struct node_act *act)
 {
 	const struct ike_act *ia = &act->ike;
-	const struct ike_tunnel_conf *c = &a->node.tunnel[act->tunnel].conf;
-	struct vici_tag tag = { .tunnel = act->tunnel, .seq = ia->seq, .epoch = ia->epoch };
-	struct ike_ev refused = { .kind = IKE_EV_REPLY, .epoch = ia->epoch, .seq = ia->seq };
-	int rc = -ENOTCONN;
 	switch (ia->kind) {
 	case IKE_ACT_TERMINATE:
-		refused.req = IKE_REQ_TERMINATE;
-		rc = a->vici ? vici_terminate(a->vici, c->ike, tag) : rc;
-		break;
+		app_ike_ask(a, act->tunnel, IKE_VERB_DROP, ia);
+		return;
 	case IKE_ACT_INITIATE:
-		refused.req = IKE_REQ_INITIATE;
-		rc = a->vici ? vici_initiate(a->vici, c->ike, c->child, tag) : rc;
-		break;
+		app_ike_ask(a, act->tunnel, IKE_VERB_INITIATE, ia);
+		return;
 	case IKE_ACT_REKEY:
-		refused.req = IKE_REQ_REKEY;
-		rc = a->vici ? vici_rekey(a->vici, c->ike, c->child, tag) : rc;
-		break;
+		app_ike_ask(a, act->tunnel, IKE_VERB_REKEY, ia);
+		return;
 	case IKE_ACT_LIST:
-		refused.req = IKE_REQ_LIST;
-		rc = a->vici ? vici_list(a->vici, c->ike, c->child, tag) : rc;
-		break;
+		app_ike_ask(a, act->tunnel, IKE_VERB_LIST, ia);
+		return;
 	case IKE_ACT_SWEEP:
 		app_sweep(a, act->tunnel, ia);
 		return;
@@ -123,8 +115,6 @@ void app_ike_act(struct app *a, const struct node_act *act)
 	case IKE_ACT_N:
 		return; /* the node core keeps these */
 	}
-	if (rc < 0)
-		feed(a, act->tunnel, &refused);
 }
 
 /* ---- hooks ---- */
@@ -176,7 +166,10 @@ static int connect_backend(struct app *a)
 int app_ike_start(struct app *a)
 {
 	a->exec = exec_new(a->loop, on_hook_result, a);
-	return a->exec ? connect_backend(a) : -errno;
+	if (!a->exec)
+		return -errno;
+	int rc = app_ike_programs(a);
+	return rc < 0 ? rc : connect_backend(a);
 }
 
 int app_ike_reload(struct app *a, const struct cfg *old)
@@ -186,7 +179,11 @@ int app_ike_reload(struct app *a, const struct cfg *old)
 		a->vici = NULL;
 		struct ike_ev down = { .kind = IKE_EV_BACKEND_DOWN };
 		for (uint16_t t = 0; t < a->node.n_tunnels; t++)
-			feed(a, t, &down);
+			if (a->node.tunnel[t].conf.backend == IKE_BACKEND_VICI)
+				app_ike_feed(a, t, &down);
 	}
+	int rc = app_ike_programs(a);
+	if (rc < 0)
+		return rc;
 	return a->vici ? 0 : connect_backend(a);
 }

@@ -73,7 +73,7 @@ struct cfg {
 	/* channel and replication */
 	struct sync_conf sync;
 	/* ipsec */
-	char vici_socket[CFG_PATH_MAX];
+	char vici_socket[CFG_PATH_MAX], whack[CFG_PATH_MAX], pluto[CFG_PATH_MAX];
 	struct ike_tunnel_conf *tunnels;
 	uint16_t n_tunnels;
 	bool tunnels_auto;                /* further ones are learnt from the IKE daemon */

@@ -239,6 +239,17 @@ static bool sync_equal(const struct sync_conf *a, const struct sync_conf *b)
 	return true;
 }
 
+static bool argv_equal(const char *const *a, const char *const *b)
+{
+	for (unsigned i = 0; i <= IKE_ARGV_MAX; i++) {
+		if (!a[i] || !b[i])
+			return a[i] == b[i];
+		if (!same(a[i], b[i]))
+			return false;
+	}
+	return true;
+}
+
 static bool dpd_equal(const struct ike_dpd_conf *a, const struct ike_dpd_conf *b)
 {
 	return a->enabled == b->enabled && a->interval_ns == b->interval_ns && a->retry_ns == b->retry_ns &&
@@ -262,14 +273,16 @@ static bool tunnel_equal(const struct cfg *old, const struct ike_tunnel_conf *a,
 {
 	return same(a->name, b->name) && addr_eq(&a->vip, &b->vip) && addr_eq(&a->peer, &b->peer) &&
 	       same(a->ike, b->ike) && same(a->child, b->child) && a->backend == b->backend && settings_equal(a, b) &&
-	       sa_equal(&a->sa, &b->sa) && a->warm == b->warm && same(a->warm_ike, b->warm_ike) &&
-	       same(a->warm_child, b->warm_child) && same(old->groups[a->group].name, now->groups[b->group].name);
+	       argv_equal(a->exec, b->exec) && a->exec_timeout_ns == b->exec_timeout_ns && sa_equal(&a->sa, &b->sa) &&
+	       a->warm == b->warm && same(a->warm_ike, b->warm_ike) && same(a->warm_child, b->warm_child) &&
+	       same(old->groups[a->group].name, now->groups[b->group].name);
 }
 
 static bool tunnels_equal(const struct cfg *old, const struct cfg *now)
 {
 	if (old->n_tunnels != now->n_tunnels || !same(old->vici_socket, now->vici_socket) ||
-	    old->tunnels_auto != now->tunnels_auto || !settings_equal(&old->auto_conf, &now->auto_conf))
+	    !same(old->whack, now->whack) || !same(old->pluto, now->pluto) || old->tunnels_auto != now->tunnels_auto ||
+	    !settings_equal(&old->auto_conf, &now->auto_conf))
 		return false;
 	for (unsigned i = 0; i < old->n_tunnels; i++) {
 		if (!tunnel_equal(old, &old->tunnels[i], now, &now->tunnels[i]))
@@ -280,15 +293,7 @@ static bool tunnels_equal(const struct cfg *old, const struct cfg *now)
 
 static bool hook_equal(const struct hook_conf *a, const struct hook_conf *b)
 {
-	if (a->on != b->on || a->timeout_ns != b->timeout_ns)
-		return false;
-	for (unsigned i = 0; i <= IKE_ARGV_MAX; i++) {
-		if (!a->argv[i] || !b->argv[i])
-			return a->argv[i] == b->argv[i];
-		if (!same(a->argv[i], b->argv[i]))
-			return false;
-	}
-	return true;
+	return a->on == b->on && a->timeout_ns == b->timeout_ns && argv_equal(a->argv, b->argv);
 }
 
 static bool hooks_equal(const struct cfg *old, const struct cfg *now)

@@ -66,7 +66,13 @@ static void check_ends(const struct checker *c, const struct cfg_rec *r)
 static void check_backend(const struct checker *c, const struct cfg_rec *r)
 {
 	static const char *const asks[] = { "dpd", "on_demote" };
+	const struct cfg_val *exec = cfg_rec_val(r, "exec");
 
+	if (usable(r, "exec") && num(r, "backend") != IKE_BACKEND_EXEC)
+		error(c, r, "exec",
+		      "is not used, because backend is not \"exec\"; remove it, or set backend = \"exec\"");
+	if (exec->n && exec->items[0].text[0] != '/')
+		cfg_complain_item(c->errs, r, "exec", 0, "the program must be an absolute path, no shell looks for it");
 	switch ((enum ike_backend)num(r, "backend")) {
 	case IKE_BACKEND_VICI:
 		if (!cfg_rec_val(r, "ike")->given)
@@ -85,6 +91,10 @@ static void check_backend(const struct checker *c, const struct cfg_rec *r)
 			      "\"vici\"");
 		return;
 	case IKE_BACKEND_EXEC:
+		if (!cfg_rec_val(r, "exec")->given)
+			error(c, r, "exec",
+			      "is missing; backend = \"exec\" needs the program that reaches the IKE daemon, like "
+			      "[ \"/usr/local/sbin/ike-tunnel\" ]");
 		return;
 	case IKE_BACKEND_NONE:
 		for (unsigned i = 0; i < sizeof(asks) / sizeof(asks[0]); i++) {
@@ -320,6 +330,12 @@ static void build_tunnel(struct cfg *c, struct ike_tunnel_conf *k, const struct 
 	k->sa.has_reqid = number(r, "reqid", &k->sa.reqid);
 	k->sa.has_mark = number(r, "mark", &k->sa.mark);
 	k->sa.has_if_id = number(r, "if_id", &k->sa.if_id);
+	if (k->backend == IKE_BACKEND_EXEC) {
+		const struct cfg_val *exec = cfg_rec_val(r, "exec");
+		for (unsigned i = 0; i < exec->n; i++)
+			k->exec[i] = exec->items[i].text; /* lives as long as the tree */
+		k->exec_timeout_ns = num(r, "exec_timeout");
+	}
 	k->warm = num(r, "warm");
 	if (k->warm) {
 		text(r, "warm_ike", k->warm_ike, sizeof(k->warm_ike));
@@ -371,6 +387,8 @@ void cfg_build_ike(struct cfg *c, const struct cfg_tree *t)
 	const struct cfg_val *list = cfg_rec_val(ipsec, "tunnels");
 
 	text(ipsec, "vici", c->vici_socket, sizeof(c->vici_socket));
+	text(ipsec, "whack", c->whack, sizeof(c->whack));
+	text(ipsec, "pluto", c->pluto, sizeof(c->pluto));
 	c->tunnels_auto = list->num;
 	build_auto(c, cfg_rec_val(ipsec, "auto"));
 	c->tunnels = room(list->n, sizeof(*c->tunnels));

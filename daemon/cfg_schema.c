@@ -333,6 +333,10 @@ static const struct cfg_key table[] = {
 	{ "ipsec", CFG_T_BLOCK, 0, 0, 0, NULL, NULL, NULL, "IPsec tunnels that follow a virtual address" },
 	{ "ipsec.vici", CFG_T_PATH, 0, 1, CFG_PATH_MAX - 1, "/run/charon.vici", NULL, NULL,
 	  "Control socket of strongSwan's charon" },
+	{ "ipsec.whack", CFG_T_PATH, 0, 1, CFG_PATH_MAX - 1, "/usr/libexec/ipsec/whack", NULL, NULL,
+	  "libreswan's whack: the program that ipsec whack runs. Used by tunnels with backend libreswan" },
+	{ "ipsec.pluto", CFG_T_PATH, 0, 1, CFG_PATH_MAX - 1, "/run/pluto/pluto.ctl", NULL, NULL,
+	  "Control socket of libreswan's pluto" },
 	{ "ipsec.tunnels", CFG_T_RECORDS, CFG_F_AUTO, 0, IKE_TUNNELS_MAX, NULL, NULL, NULL,
 	  "The tunnels. A connection of the IKE daemon that is not listed is never touched. The word \"auto\" instead of "
 	  "the list takes every connection of strongSwan whose local address is a virtual address, under its name there, "
@@ -348,6 +352,11 @@ static const struct cfg_key table[] = {
 	{ "ipsec.tunnels[].backend", CFG_T_WORD, 0, 0, 0, "vici", NULL, words_backend,
 	  "How the IKE daemon is reached: vici is strongSwan, libreswan its ipsec whack, exec a program of yours; none only "
 	  "sweeps kernel state" },
+	{ "ipsec.tunnels[].exec", CFG_T_ARGV, OPT, 1, IKE_ARGV_MAX, NULL, NULL, NULL,
+	  "The program of backend exec, by absolute path, and its arguments; no shell is involved. What it is to do is in "
+	  "its environment, see PROGRAMS THAT REACH AN IKE DAEMON" },
+	{ "ipsec.tunnels[].exec_timeout", CFG_T_TIME, 0, MS(100), SEC(30), "2", "seconds", NULL,
+	  "Each run of that program is killed after this time" },
 	TUNNEL_KEYS("ipsec.tunnels[]"),
 	{ "ipsec.tunnels[].warm", CFG_T_BOOL, 0, 0, 1, "false", NULL, NULL,
 	  "While this node is not MASTER it keeps an IKE SA without child with the peer, from its own address, so that a "

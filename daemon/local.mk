@@ -75,7 +75,7 @@ fuzz_ctl_SOURCES = tests/fuzz/fuzz_ctl.c
 fuzz_ctl_LDADD = libdaemon_io.a libdaemon_core.a $(BASE_LIBS) $(JANSSON_LIBS) $(FUZZ_LIBS)
 
 # The daemon itself: the shell around the node core.
-libdaemon_io_a_SOURCES += daemon/app.h daemon/app.c daemon/app_node.c daemon/app_garp.c daemon/app_net.c daemon/app_vrrp.c daemon/app_vmac.c daemon/app_accept.c daemon/app_peer.c daemon/app_ike.c \
+libdaemon_io_a_SOURCES += daemon/app.h daemon/app.c daemon/app_node.c daemon/app_garp.c daemon/app_net.c daemon/app_vrrp.c daemon/app_vmac.c daemon/app_accept.c daemon/app_peer.c daemon/app_ike.c daemon/app_ike_backend.c \
 	daemon/app_tell.c daemon/reload.c daemon/reload_map.h daemon/reload_map.c daemon/show.h daemon/show.c daemon/show_vrrp.c daemon/show_failover.c \
 	daemon/show_ipsec.c daemon/show_act.c
 libdaemon_io_a_SOURCES += daemon/app_sweep.h daemon/app_sweep_int.h daemon/app_sweep.c daemon/show_sweep.c daemon/app_quar.h daemon/app_quar.c

@@ -98,17 +98,24 @@ static void end_groups(struct app *a, const struct reload_map *map)
 	}
 }
 
+/* A program of the operator knows a tunnel by our name for it. */
+static bool same_connection(const struct ike_tunnel_conf *x, const struct ike_tunnel_conf *y)
+{
+	return x->backend == y->backend && strcmp(x->ike, y->ike) == 0 &&
+	       (x->backend != IKE_BACKEND_EXEC || strcmp(x->name, y->name) == 0);
+}
+
 static void end_tunnels(struct app *a, const struct shape *now)
 {
 	for (uint16_t t = 0; t < a->cfg->n_tunnels; t++) {
 		const struct ike_tunnel_conf *c = &a->cfg->tunnels[t];
 		bool used = false;
 		for (uint16_t k = 0; k < now->cfg->n_tunnels; k++)
-			used |= strcmp(now->cfg->tunnels[k].ike, c->ike) == 0;
-		if (used || !a->vici || c->backend != IKE_BACKEND_VICI)
+			used |= same_connection(&now->cfg->tunnels[k], c);
+		if (used || !app_ike_reaches(a, t))
 			continue;
 		log_notice(LOG_CFG, "tunnel %s ends", c->name);
-		vici_terminate(a->vici, c->ike, (struct vici_tag){ .tunnel = UINT16_MAX });
+		app_ike_forget(a, t);
 	}
 }
 
@@ -239,10 +246,10 @@ static void tell_authority(struct app *a, const struct shape *old)
 static void begin_added(struct app *a)
 {
 	struct ike_ev up = { .kind = IKE_EV_BACKEND_UP };
-	for (uint16_t t = 0; a->vici && vici_state(a->vici) == VICI_READY && t < a->node.n_tunnels; t++) {
+	for (uint16_t t = 0; t < a->node.n_tunnels; t++) {
 		const struct ike_tunnel *tunnel = &a->node.tunnel[t];
 		struct node_ev ev = { .type = NODE_EV_IKE, .tunnel = t, .ike = &up };
-		if (!tunnel->backend && tunnel->conf.backend == IKE_BACKEND_VICI)
+		if (!tunnel->backend && app_ike_reaches(a, t))
 			app_feed(a, &ev);
 	}
 	for (uint16_t g = 0; g < a->node.n_groups; g++) {

@@ -65,8 +65,8 @@ static int same_tunnel(const struct cfg *old, const struct ike_tunnel_conf *c)
 {
 	for (uint16_t t = 0; t < old->n_tunnels; t++) {
 		const struct ike_tunnel_conf *o = &old->tunnels[t];
-		if (strcmp(o->name, c->name) == 0 && strcmp(o->ike, c->ike) == 0 && strcmp(o->child, c->child) == 0 &&
-		    addr_eq(&o->vip, &c->vip))
+		if (o->backend == c->backend && strcmp(o->name, c->name) == 0 && strcmp(o->ike, c->ike) == 0 &&
+		    strcmp(o->child, c->child) == 0 && addr_eq(&o->vip, &c->vip))
 			return t;
 	}
 	return -1;

@@ -1,8 +1,7 @@
 /*
  * Purpose: the one ordered queue of operator hooks (role and tunnel events): started one after another, with a time
  *          limit.
- * Owns:    the queue, the running child, its output pipe, and one thread that only starts programs (starting one sleeps
- *          until its file is read, and a file may lie on a dead network disk).
+ * Owns:    the queue, the running child with its output (ike-hooks/child_io.h), and the thread that starts it.
  * Thread:  CONTROL calls everything here and never waits.
  * In:      hook, event, subject, environment.
  * Out:     results, for show and log.
@@ -11,9 +10,9 @@
  * Order: first in, first run, one at a time, over all events and hooks. From EXEC_COALESCE waiting entries on, an entry
  * replaces a waiting one of the same hook and subject, in that one's place taken out and added at the end: the last
  * state always arrives, the replaced ones are counted (coalesced). EXEC_QUEUE_MAX different (hook, subject) pairs
- * waiting: the newest is refused and counted (dropped). A child gets: its own process group, SCHED_OTHER, nice 0, empty
- * signal mask, default signal handlers, stdin /dev/null, no descriptor of ours but one pipe for stdout and stderr; PATH
- * and the HA_ variables as environment. At the time limit the group gets SIGTERM, EXEC_GRACE_NS later SIGKILL.
+ * waiting: the newest is refused and counted (dropped). What a child
+ * gets: ike-hooks/child_io.h and ike-hooks/ha_env.h. At the time limit its group gets SIGTERM, EXEC_GRACE_NS later
+ * SIGKILL.
  */
 #ifndef KT_EXEC_IO_H
 #define KT_EXEC_IO_H
@@ -22,6 +21,8 @@
 #include <stdint.h>
 #include "daemon/base/epoch.h"
 #include "daemon/base/loop.h"
+#include "ike-hooks/child_io.h"
+#include "ike-hooks/ha_env.h"
 #include "ike-hooks/ike_conf.h"
 
 #define EXEC_COALESCE  64
@@ -29,21 +30,11 @@
 #define EXEC_GRACE_NS  (1 * NS_PER_SEC)
 #define EXEC_LINE_MAX  160
 
-/* What the hook learns; NULL or empty: the variable is set to an empty text. Copied. */
-struct exec_env {
-	const char *role_old, *role_new; /* HA_ROLE_OLD, HA_ROLE_NEW */
-	const char *group;               /* HA_GROUP */
-	const char *vip;                 /* HA_VIP: one address, or several separated by blanks */
-	const char *tunnel, *peer;       /* HA_TUNNEL, HA_PEER */
-	const char *reason;              /* HA_REASON */
-	struct epoch epoch;              /* HA_EPOCH as COUNTER.NODE */
-};
-
 enum exec_outcome {
-	EXEC_EXITED = 0,   /* code = exit status */
-	EXEC_SIGNALED,     /* code = signal */
-	EXEC_TIMED_OUT,    /* code = signal that ended it */
-	EXEC_START_FAILED, /* code = errno */
+	EXEC_EXITED = CHILD_EXITED,             /* code = exit status */
+	EXEC_SIGNALED = CHILD_SIGNALED,         /* code = signal */
+	EXEC_TIMED_OUT = CHILD_TIMED_OUT,       /* code = signal that ended it */
+	EXEC_START_FAILED = CHILD_START_FAILED, /* code = errno */
 };
 
 struct exec_result {

@@ -57,7 +57,10 @@ struct ike_tunnel_conf {
 	char warm_child[IKE_NAME_MAX]; /* the child of that connection that takes over */
 	bool learnt;                   /* tunnels = "auto" found it */
 	struct ike_sa_conf sa;
-	uint16_t group;                /* index of the failover group that owns the VIP */
+	/* backend exec: the program, NULL-terminated, argv[0] an absolute path; and how long it may run (others: 0) */
+	const char *exec[IKE_ARGV_MAX + 1];
+	int64_t exec_timeout_ns;
+	uint16_t group; /* index of the failover group that owns the VIP */
 	unsigned line;
 };
 

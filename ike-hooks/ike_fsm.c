@@ -41,7 +41,7 @@ const char *ike_req_name(enum ike_req r)
 
 bool ike_needs_purge(const struct ike_tunnel *t)
 {
-	return (t->left_ike && t->conf.backend == IKE_BACKEND_VICI) || t->left_kernel || t->unwanted;
+	return (t->left_ike && t->conf.backend != IKE_BACKEND_NONE) || t->left_kernel || t->unwanted;
 }
 
 static struct ike_act *act(struct ike_tunnel *t, struct ike_acts *o, enum ike_act_kind kind, enum ike_reason why)
@@ -74,7 +74,7 @@ static void request(struct ike_tunnel *t, struct ike_acts *o, enum ike_act_kind 
 	t->req = req;
 	t->req_seq = ++t->seq;
 	t->req_epoch = t->epoch;
-	t->req_by = mono_add(now, IKE_PURGE_NS);
+	t->req_by = mono_add(now, IKE_PURGE_NS + 2 * t->conf.exec_timeout_ns); /* one program may have to end first */
 	act(t, o, kind, t->why)->seq = t->req_seq;
 }
 
@@ -88,7 +88,7 @@ static void dpd_clear(struct ike_tunnel *t)
 void ike_init(struct ike_tunnel *t, const struct ike_tunnel_conf *conf, bool shares_peer, mono_t now)
 {
 	*t = (struct ike_tunnel){ .conf = *conf, .shares_peer = shares_peer, .since = now };
-	t->left_ike = conf->backend == IKE_BACKEND_VICI;
+	t->left_ike = conf->backend != IKE_BACKEND_NONE;
 	t->left_kernel = true;
 	t->timer = t->req_by = t->sweep_by = MONO_NEVER;
 	t->initiated = t->purged_at = t->reset_at = MONO_NEVER;
@@ -134,7 +134,7 @@ static void send_initiate(struct ike_tunnel *t, struct ike_acts *o, enum ike_rea
 	t->ike_up = false;
 	change(t, o, IKE_INITIATING, why, now);
 	t->initiated = now;
-	t->timer = mono_add(now, soft_ns(t));
+	t->timer = mono_add(now, soft_ns(t) + 2 * t->conf.exec_timeout_ns);
 	t->count.initiates++;
 	request(t, o, IKE_ACT_INITIATE, IKE_REQ_INITIATE, now);
 }
@@ -444,7 +444,7 @@ static void ev_initiate(struct ike_tunnel *t, const struct ike_ev *ev, mono_t no
 
 static void ev_backend_up(struct ike_tunnel *t, mono_t now, struct ike_acts *o)
 {
-	if (t->backend || t->conf.backend != IKE_BACKEND_VICI) {
+	if (t->backend || t->conf.backend == IKE_BACKEND_NONE) {
 		t->count.ignored++;
 		return;
 	}
@@ -511,6 +511,8 @@ static void ev_reply(struct ike_tunnel *t, const struct ike_ev *ev, mono_t now, 
 	case IKE_REQ_INITIATE:
 		if (!ev->ok)
 			attempt_failed(t, o, IKE_WHY_REFUSED, now);
+		else if (t->state == IKE_INITIATING && t->conf.exec_timeout_ns)
+			t->timer = mono_add(now, soft_ns(t)); /* the program had its time, now the peer has */
 		return;
 	case IKE_REQ_LIST:
 		if (t->state == IKE_CHECKING) /* an answer without a sample */

@@ -1,15 +1,20 @@
 # ike-hooks: pure core and I/O shell, two convenience libraries.
 noinst_LIBRARIES += libike_core.a libike_io.a
 libike_core_a_SOURCES = \
+	ike-hooks/ike_backend.c ike-hooks/ike_backend.h \
 	ike-hooks/ike_conf.h \
 	ike-hooks/ike_fsm.c ike-hooks/ike_fsm.h \
+	ike-hooks/sa_text.c ike-hooks/sa_text.h \
 	ike-hooks/vici_conn.c ike-hooks/vici_conn.h \
 	ike-hooks/vici_req.c ike-hooks/vici_req.h \
 	ike-hooks/vici_sa.c ike-hooks/vici_sa.h \
 	ike-hooks/vici_wire.c ike-hooks/vici_wire.h \
 	ike-hooks/xfrm_wire.c ike-hooks/xfrm_wire.h
 libike_io_a_SOURCES = \
+	ike-hooks/child_io.c ike-hooks/child_io.h \
 	ike-hooks/exec_io.c ike-hooks/exec_io.h \
+	ike-hooks/ha_env.c ike-hooks/ha_env.h \
+	ike-hooks/prog_io.c ike-hooks/prog_io.h \
 	ike-hooks/vici_io.c ike-hooks/vici_io.h \
 	ike-hooks/xfrm_io.c ike-hooks/xfrm_io.h
 
@@ -41,3 +46,13 @@ fuzz_vici_wire_SOURCES = tests/fuzz/fuzz_vici_wire.c
 fuzz_vici_wire_LDADD = $(IKE_CORE_LIBS) $(FUZZ_LIBS)
 fuzz_xfrm_wire_SOURCES = tests/fuzz/fuzz_xfrm_wire.c
 fuzz_xfrm_wire_LDADD = $(IKE_CORE_LIBS) $(FUZZ_LIBS)
+
+check_PROGRAMS += check_ike_backend check_prog_io check_sa_text fuzz_sa_text
+check_ike_backend_SOURCES = tests/unit/check_ike_backend.c
+check_ike_backend_LDADD = $(IKE_CORE_LIBS) $(UNIT_LIBS)
+check_prog_io_SOURCES = tests/unit/check_prog_io.c
+check_prog_io_LDADD = $(IKE_IO_LIBS) $(UNIT_LIBS)
+check_sa_text_SOURCES = tests/unit/check_sa_text.c
+check_sa_text_LDADD = $(IKE_CORE_LIBS) $(UNIT_LIBS)
+fuzz_sa_text_SOURCES = tests/fuzz/fuzz_sa_text.c
+fuzz_sa_text_LDADD = $(IKE_CORE_LIBS) $(FUZZ_LIBS)

@@ -317,9 +317,10 @@ START_TEST(child_inherits_nothing_dangerous)
 	ck_assert_uint_eq(blocked, 0);
 	ck_assert_uint_eq(ignored & ~0x180000000ull, 0); /* 32 and 33 are the C library's own */
 	ck_assert_str_eq(results[2].line, "policy 0 nice 0");
-	ck_assert_str_eq(results[3].line,
-			 "HA_EPOCH HA_EVENT HA_GROUP HA_PEER HA_REASON HA_ROLE_NEW HA_ROLE_OLD HA_TUNNEL "
-			 "HA_VIP PATH PWD ");
+	ck_assert_str_eq(
+	    results[3].line,
+	    "HA_CHILD HA_EPOCH HA_EVENT HA_GROUP HA_IKE HA_PEER HA_REASON HA_ROLE_NEW HA_ROLE_OLD HA_TUNNEL "
+	    "HA_VIP PATH PWD ");
 }
 END_TEST
 

@@ -1,0 +1,499 @@
+/*
+ * CONTROL never starts a program itself: posix_spawn sleeps until the new program's file is open and mapped, and that
+ * file may lie on a disk that does not answer. One thread does nothing else. It is created with SCHED_OTHER and nice 0,
+ * so its children do not inherit CONTROL's priority; the watching (pidfd, pipe, timer) is the loop's.
+ */
+#define _GNU_SOURCE 1 /* pipe2, pthread_timedjoin_np, posix_spawn_file_actions_addclosefrom_np */
+#include "ike-hooks/child_io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "daemon/base/clock.h"
+#include "daemon/base/err.h"
+#include "daemon/base/ring.h"
+
+#define STACK_BYTES   (256u * 1024u)
+#define STOP_MS       100
+#define READS_MAX     16u
+#define DRAINS_AT_END 5u
+
+/* argv and environment in one piece of memory; belongs to the thread from the order to the answer. */
+struct words {
+	const char **argv, **envp;
+};
+
+/* To the thread. words NULL: end. */
+struct order {
+	struct words *words;
+	unsigned slot;
+	int out_fd; /* closed by the thread */
+};
+
+struct started {
+	unsigned slot;
+	pid_t pid;
+	int err;
+};
+
+/* Lives on the heap by itself: a thread that hangs in the start of a program at the end is left behind with it. */
+struct spawner {
+	pthread_t thread;
+	struct ring orders, answers;
+};
+
+enum phase { PH_FREE = 0, PH_STARTING, PH_RUNNING, PH_TERM, PH_KILL };
+
+struct child {
+	struct children *all;
+	unsigned slot;
+	enum phase phase;
+	struct loop_fd *pipe_lf, *pid_lf;
+	struct loop_timer *timer;
+	pid_t pid;
+	int pipe_fd, pid_fd;
+	mono_t began;
+	int64_t timeout_ns, grace_ns;
+};
+
+struct children {
+	struct loop *loop;
+	child_out_fn out;
+	child_end_fn end;
+	void *arg;
+	struct spawner *sp;
+	struct loop_fd *answer_lf;
+	unsigned running;
+	uint64_t started;
+	struct child slot[CHILD_SLOTS];
+};
+
+/* ---- the thread ---- */
+
+static int spawn(const struct words *w, int out_fd, pid_t *pid)
+{
+	posix_spawn_file_actions_t fa;
+	posix_spawnattr_t at;
+	sigset_t none, all;
+	struct sched_param sp = { .sched_priority = 0 };
+
+	sigemptyset(&none);
+	sigfillset(&all);
+	if (posix_spawn_file_actions_init(&fa) != 0)
+		return ENOMEM;
+	if (posix_spawnattr_init(&at) != 0) {
+		posix_spawn_file_actions_destroy(&fa);
+		return ENOMEM;
+	}
+	int rc = posix_spawn_file_actions_addopen(&fa, 0, "/dev/null", O_RDONLY, 0);
+	if (rc == 0)
+		rc = posix_spawn_file_actions_adddup2(&fa, out_fd, 1);
+	if (rc == 0)
+		rc = posix_spawn_file_actions_adddup2(&fa, out_fd, 2);
+	if (rc == 0)
+		rc = posix_spawn_file_actions_addclosefrom_np(&fa, 3);
+	posix_spawnattr_setpgroup(&at, 0);
+	posix_spawnattr_setsigmask(&at, &none);
+	posix_spawnattr_setsigdefault(&at, &all);
+	posix_spawnattr_setschedpolicy(&at, SCHED_OTHER);
+	posix_spawnattr_setschedparam(&at, &sp);
+	posix_spawnattr_setflags(&at, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+					  POSIX_SPAWN_SETSCHEDULER);
+	/* The prototype's lack of const is history: the words are not written to (POSIX, exec). */
+	if (rc == 0)
+		rc = posix_spawn(pid, w->argv[0], &fa, &at, (char *const *)(uintptr_t)w->argv,
+				 (char *const *)(uintptr_t)w->envp);
+	posix_spawnattr_destroy(&at);
+	posix_spawn_file_actions_destroy(&fa);
+	return rc;
+}
+
+static void *spawner_main(void *arg)
+{
+	struct spawner *s = arg;
+
+	/* Inherited by the children. Refused only when nice is above 0 and we are not privileged: nothing to do then. */
+	(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 0);
+	for (;;) {
+		struct pollfd p = { .fd = ring_fd(&s->orders), .events = POLLIN };
+		struct order o;
+
+		(void)poll(&p, 1, -1);
+		ring_ack(&s->orders);
+		while (ring_pop(&s->orders, &o)) {
+			struct started a = { .slot = o.slot };
+			if (!o.words)
+				return NULL;
+			a.err = spawn(o.words, o.out_fd, &a.pid);
+			close(o.out_fd);
+			free(o.words);
+			ring_push(&s->answers, &a); /* one order per slot at a time: there is room */
+		}
+	}
+}
+
+static int spawner_start(struct spawner *s)
+{
+	pthread_attr_t at;
+	sigset_t all, old;
+	struct sched_param sp = { .sched_priority = 0 };
+	int rc = pthread_attr_init(&at);
+
+	if (rc)
+		return rc;
+	pthread_attr_setstacksize(&at, STACK_BYTES);
+	pthread_attr_setinheritsched(&at, PTHREAD_EXPLICIT_SCHED);
+	pthread_attr_setschedpolicy(&at, SCHED_OTHER);
+	pthread_attr_setschedparam(&at, &sp);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	rc = pthread_create(&s->thread, &at, spawner_main, s);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&at);
+	return rc;
+}
+
+static struct spawner *spawner_new(void)
+{
+	struct spawner *s = calloc(1, sizeof(*s));
+	int rc = s ? 0 : -ENOMEM;
+
+	if (!s) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	s->orders.wake_fd = s->answers.wake_fd = -1;
+	rc = ring_init(&s->orders, sizeof(struct order), CHILD_SLOTS + 1);
+	if (rc == 0)
+		rc = ring_init(&s->answers, sizeof(struct started), CHILD_SLOTS + 1);
+	if (rc == 0)
+		rc = -spawner_start(s);
+	if (rc == 0)
+		return s;
+	ring_free(&s->orders);
+	ring_free(&s->answers);
+	free(s);
+	errno = -rc;
+	return NULL;
+}
+
+/* True when the thread has ended; then nothing of it is in use any more. */
+static bool spawner_stop(struct spawner *s)
+{
+	struct order end = { .words = NULL, .out_fd = -1 };
+	struct timespec until;
+
+	ring_push(&s->orders, &end);
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += STOP_MS * 1000000L;
+	until.tv_sec += until.tv_nsec / 1000000000L;
+	until.tv_nsec %= 1000000000L;
+	if (pthread_timedjoin_np(s->thread, NULL, &until) == 0)
+		return true;
+	pthread_detach(s->thread);
+	return false;
+}
+
+/* ---- words ---- */
+
+static unsigned count(const char *const *list, size_t *bytes)
+{
+	unsigned n = 0;
+
+	for (; list[n]; n++)
+		*bytes += strlen(list[n]) + 1;
+	return n;
+}
+
+static struct words *words_copy(const char *const *argv, const char *const *envp)
+{
+	size_t bytes = 0;
+	unsigned na = count(argv, &bytes), ne = count(envp, &bytes);
+	size_t head = sizeof(struct words) + (na + ne + 2) * sizeof(char *);
+	struct words *w = malloc(head + bytes);
+
+	if (!w)
+		return NULL;
+	w->argv = (const char **)(w + 1);
+	w->envp = w->argv + na + 1;
+	char *text = (char *)w + head;
+	for (unsigned i = 0; i < na + ne + 2; i++) {
+		const char *from = i < na ? argv[i] : i == na || i == na + ne + 1 ? NULL : envp[i - na - 1];
+		w->argv[i] = from ? text : NULL;
+		if (from)
+			text = stpcpy(text, from) + 1;
+	}
+	return w;
+}
+
+/* ---- children ---- */
+
+/* At most READS_MAX pieces; false when nothing more will come now. */
+static bool drain(struct child *k)
+{
+	char buf[1024];
+
+	for (unsigned i = 0; i < READS_MAX; i++) {
+		ssize_t n = read(k->pipe_fd, buf, sizeof(buf));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return false;
+		if (n == 0) {
+			loop_fd_free(k->pipe_lf); /* end of file would wake us for ever */
+			k->pipe_lf = NULL;
+			return false;
+		}
+		k->all->out(k->all->arg, k->slot, buf, (size_t)n);
+	}
+	return true;
+}
+
+static void on_pipe(void *arg, int fd, unsigned events)
+{
+	(void)fd;
+	(void)events;
+	(void)drain(arg);
+}
+
+static void release(struct child *k)
+{
+	loop_fd_free(k->pipe_lf);
+	loop_fd_free(k->pid_lf);
+	k->pipe_lf = k->pid_lf = NULL;
+	if (k->pipe_fd >= 0)
+		close(k->pipe_fd);
+	if (k->pid_fd >= 0)
+		close(k->pid_fd);
+	k->pipe_fd = k->pid_fd = -1;
+	k->pid = 0;
+	if (k->timer)
+		loop_timer_set(k->timer, MONO_NEVER);
+	k->all->running -= k->phase != PH_FREE;
+	k->phase = PH_FREE;
+}
+
+static void finish(struct child *k, enum child_end end, int code)
+{
+	struct child_result r = { .end = end, .code = code, .took_ns = mono_sub(loop_now(k->all->loop), k->began) };
+
+	/* A full pipe is 64 KiB. A background process may keep it and write on: what is there counts, the rest does not. */
+	for (unsigned i = 0; end != CHILD_START_FAILED && i < DRAINS_AT_END && drain(k); i++)
+		;
+	release(k);
+	k->all->end(k->all->arg, k->slot, &r);
+}
+
+static void on_exit_of_child(void *arg, int fd, unsigned events)
+{
+	struct child *k = arg;
+	siginfo_t si = { .si_pid = 0 };
+	bool late = k->phase == PH_TERM || k->phase == PH_KILL;
+
+	(void)fd;
+	(void)events;
+	/* While the leader is not reaped yet its number still names the group: its children go now. */
+	if (late)
+		(void)kill(-k->pid, SIGKILL);
+	if (waitid(P_PID, (id_t)k->pid, &si, WEXITED | WNOHANG) != 0) {
+		/* Somebody else reaped it: it is gone, its status with it. */
+		si.si_pid = k->pid;
+		si.si_code = CLD_KILLED;
+		si.si_status = 0;
+	}
+	if (si.si_pid == 0)
+		return;
+	if (late)
+		finish(k, CHILD_TIMED_OUT, si.si_code == CLD_EXITED ? 0 : si.si_status);
+	else
+		finish(k, si.si_code == CLD_EXITED ? CHILD_EXITED : CHILD_SIGNALED, si.si_status);
+}
+
+static void on_timer(void *arg, mono_t deadline)
+{
+	struct child *k = arg;
+
+	(void)deadline;
+	if (k->phase == PH_RUNNING && k->grace_ns > 0) {
+		k->phase = PH_TERM;
+		(void)kill(-k->pid, SIGTERM);
+		loop_timer_set(k->timer, mono_add(loop_now(k->all->loop), k->grace_ns));
+	} else if (k->phase == PH_RUNNING || k->phase == PH_TERM) {
+		k->phase = PH_KILL;
+		(void)kill(-k->pid, SIGKILL);
+	}
+}
+
+static void take_started(struct child *k, const struct started *a)
+{
+	struct loop *l = k->all->loop;
+
+	if (a->err) {
+		finish(k, CHILD_START_FAILED, a->err);
+		return;
+	}
+	k->phase = PH_RUNNING;
+	k->pid = a->pid;
+	k->began = loop_now(l);
+	k->all->started++;
+	k->pid_fd = (int)syscall(SYS_pidfd_open, a->pid, 0);
+	int err = k->pid_fd < 0 ? errno : 0;
+	if (!err) {
+		k->pid_lf = loop_fd_new(l, k->pid_fd, LOOP_READ, LOOP_NORMAL, on_exit_of_child, k);
+		k->pipe_lf = loop_fd_new(l, k->pipe_fd, LOOP_READ, LOOP_BULK, on_pipe, k);
+		err = k->pid_lf && k->pipe_lf ? 0 : ENOMEM;
+	}
+	if (err) {
+		/* It cannot be watched, so it must not run. */
+		(void)kill(-a->pid, SIGKILL);
+		(void)waitid(P_PID, (id_t)a->pid, NULL, WEXITED | WNOHANG);
+		finish(k, CHILD_START_FAILED, err);
+		return;
+	}
+	loop_timer_set(k->timer, mono_add(k->began, k->timeout_ns));
+}
+
+static void on_answer(void *arg, int fd, unsigned events)
+{
+	struct children *c = arg;
+	struct started a;
+
+	(void)fd;
+	(void)events;
+	ring_ack(&c->sp->answers);
+	for (unsigned i = 0; i < CHILD_SLOTS && ring_pop(&c->sp->answers, &a); i++)
+		if (c->slot[a.slot].phase == PH_STARTING)
+			take_started(&c->slot[a.slot], &a);
+}
+
+int child_run(struct children *c, const char *const *argv, const char *const *envp, int64_t timeout_ns,
+	      int64_t grace_ns)
+{
+	struct child *k = NULL;
+	int p[2];
+
+	for (unsigned i = 0; i < CHILD_SLOTS && !k; i++)
+		if (c->slot[i].phase == PH_FREE)
+			k = &c->slot[i];
+	if (!k)
+		return ERR_FULL;
+	struct words *w = words_copy(argv, envp);
+	if (!w)
+		return -ENOMEM;
+	if (pipe2(p, O_CLOEXEC) != 0) {
+		int err = errno;
+		free(w);
+		return -err;
+	}
+	(void)fcntl(p[0], F_SETFL, O_NONBLOCK); /* our end only: the program gets an ordinary pipe */
+	struct order o = { .words = w, .slot = k->slot, .out_fd = p[1] };
+	if (!ring_push(&c->sp->orders, &o)) {
+		close(p[0]);
+		close(p[1]);
+		free(w);
+		return -EAGAIN;
+	}
+	k->pipe_fd = p[0];
+	k->phase = PH_STARTING;
+	k->began = loop_now(c->loop);
+	k->timeout_ns = timeout_ns;
+	k->grace_ns = grace_ns;
+	c->running++;
+	return (int)k->slot;
+}
+
+unsigned children_running(const struct children *c)
+{
+	return c->running;
+}
+
+uint64_t children_started(const struct children *c)
+{
+	return c->started;
+}
+
+/* ---- life ---- */
+
+struct children *children_new(struct loop *l, child_out_fn out, child_end_fn end, void *arg)
+{
+	struct children *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->loop = l;
+	c->out = out;
+	c->end = end;
+	c->arg = arg;
+	bool ok = true;
+	for (unsigned i = 0; i < CHILD_SLOTS; i++) {
+		struct child *k = &c->slot[i];
+		k->all = c;
+		k->slot = i;
+		k->pipe_fd = k->pid_fd = -1;
+		k->timer = ok ? loop_timer_new(l, LOOP_NORMAL, on_timer, k) : NULL;
+		ok = k->timer;
+	}
+	c->sp = ok ? spawner_new() : NULL;
+	c->answer_lf = c->sp ? loop_fd_new(l, ring_fd(&c->sp->answers), LOOP_READ, LOOP_NORMAL, on_answer, c) : NULL;
+	if (c->answer_lf)
+		return c;
+	int err = errno;
+	children_free(c);
+	errno = err;
+	return NULL;
+}
+
+static void kill_all(struct children *c)
+{
+	mono_t until = mono_add(clock_mono(), STOP_MS * NS_PER_MS);
+
+	for (unsigned i = 0; i < CHILD_SLOTS; i++)
+		if (c->slot[i].pid > 0)
+			(void)kill(-c->slot[i].pid, SIGKILL);
+	for (unsigned i = 0; i < CHILD_SLOTS; i++) {
+		struct child *k = &c->slot[i];
+		if (k->pid <= 0)
+			continue;
+		struct pollfd p = { .fd = k->pid_fd, .events = POLLIN };
+		int64_t left = mono_sub(until, clock_mono());
+		(void)poll(&p, 1, left > 0 ? (int)(left / NS_PER_MS) : 0);
+		(void)waitid(P_PID, (id_t)k->pid, NULL, WEXITED | WNOHANG);
+	}
+}
+
+void children_free(struct children *c)
+{
+	if (!c)
+		return;
+	bool ended = !c->sp || spawner_stop(c->sp);
+	struct started a;
+	while (c->sp && ring_pop(&c->sp->answers, &a)) {
+		/* Started in the meantime and not yet taken over. */
+		struct child *k = &c->slot[a.slot];
+		if (a.err || k->phase != PH_STARTING)
+			continue;
+		k->pid = a.pid;
+		k->pid_fd = (int)syscall(SYS_pidfd_open, a.pid, 0);
+	}
+	kill_all(c);
+	loop_fd_free(c->answer_lf);
+	for (unsigned i = 0; i < CHILD_SLOTS; i++) {
+		release(&c->slot[i]);
+		loop_timer_free(c->slot[i].timer);
+	}
+	if (ended && c->sp) {
+		ring_free(&c->sp->orders);
+		ring_free(&c->sp->answers);
+		free(c->sp);
+	}
+	free(c);
+}
