@@ -26,6 +26,8 @@ static bool shut(struct app *a, uint16_t group)
 	const struct role *r = &a->node.group[group].role;
 	if (a->group[group].mode != NODE_NET_DOWN || (r->state == ROLE_PREPARING && r->target == ROLE_MASTER))
 		return true;
+	if (!a->net) /* the first text is made before anything is known */
+		return false;
 	struct net_status st = netapply_status(a->net, group);
 	return st.present > 0;
 }
