@@ -112,14 +112,14 @@ def scene_ipsec(screen, build):
 def show(screen, halves):
     """Both logs side by side while they grow, from a few pings before the crash to a few after the later return."""
     first = [h.ping.last_good for h in halves]
-    screen.line("  " + screen.bold("%-46s  %s" % (halves[0].title, halves[1].title)))
+    screen.line("  " + screen.bold("%-52s  %s" % (halves[0].title, halves[1].title)))
     shown, crashed, back, end = 0, False, None, time.monotonic() + LIMIT_S
     while time.monotonic() < end:
         done = [max(h.ping.rows, default=0) for h in halves]
         while all(f + shown + 1 <= d for f, d in zip(first, done)):
             shown += 1
             cells = [h.ping.rows.get(f + shown, "") for h, f in zip(halves, first)]
-            line = "  ".join(text.ljust(46) for text in cells).rstrip()
+            line = "  ".join(text.ljust(52) for text in cells).rstrip()
             screen.line("  " + (screen.bad(line) if "time out" in line else line))
             if shown == BEFORE_S and not crashed:
                 for half in halves:
