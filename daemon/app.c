@@ -16,6 +16,7 @@
 #include "daemon/app_pair.h"
 #include "daemon/app_quar.h"
 #include "daemon/app_sweep.h"
+#include "daemon/app_sa.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/require.h"
@@ -389,6 +390,8 @@ static int start_parts(struct app *a)
 	if (rc < 0)
 		return rc;
 	rc = app_peer_start(a);
+	if (rc == 0)
+		rc = app_sa_start(a);
 	if (rc < 0)
 		return rc;
 	struct ctl_conf cc = { .path = a->cfg->ctl_socket,
@@ -429,6 +432,7 @@ static void stop_parts(struct app *a)
 	app_quar_end(a);
 	if (a->kt)
 		kernel_thread_stop(a->kt, 500 * NS_PER_MS);
+	app_sa_stop(a);
 	app_reload_stop(a);
 	app_pair_free(a);
 	app_accept_stop(a);

@@ -128,6 +128,7 @@ struct app {
 	struct vici *vici;
 	struct prog *libreswan, *ike_program; /* tunnels with backend libreswan, exec */
 	struct exec *exec;
+	struct app_sa *sa; /* copies of inbound SAs */
 	struct ctl *ctl;
 
 	int pid_fd;

@@ -2,6 +2,7 @@
  * The node core's arrays from a configuration, and its actions carried to the world.
  */
 #include "daemon/app.h"
+#include "daemon/app_sa.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -155,6 +156,12 @@ void app_act(struct app *a, const struct node_act *act)
 		return;
 	case NODE_ACT_IKE:
 		app_ike_act(a, act);
+		return;
+	case NODE_ACT_SA_IMPORT:
+		app_sa_import(a, act->group, act->epoch);
+		return;
+	case NODE_ACT_SA_REMOVE:
+		app_sa_remove(a, act->group);
 		return;
 	case NODE_ACT_HOOK:
 		app_ike_hook(a, act);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 #include "daemon/app_pair.h"
+#include "daemon/app_sa.h"
 #include "daemon/base/log.h"
 #include "daemon/show.h"
 
@@ -41,6 +42,12 @@ static void on_msg(void *arg, uint32_t node, const struct peer_msg *m)
 	app_feed(a, &ev);
 }
 
+static void on_object(void *arg, uint32_t node, enum sync_obj type, const uint8_t *bytes, size_t len)
+{
+	if (type == SYNC_OBJ_SA)
+		app_sa_object(arg, node, bytes, len);
+}
+
 static void on_state(void *arg, uint32_t node, const struct peer_ctl_state *s)
 {
 	struct app *a = arg;
@@ -51,6 +58,7 @@ static void on_state(void *arg, uint32_t node, const struct peer_ctl_state *s)
 	struct node_ev ev = { .type = s->up ? NODE_EV_PEER_UP : NODE_EV_PEER_DOWN, .peer = node, .lost = !clean };
 	app_feed(a, &ev);
 	app_pair_channel(a, node, s->up);
+	app_sa_channel(a, node, s->up);
 }
 
 static void on_probe(void *arg, uint32_t node, enum peer_probe r)
@@ -62,7 +70,7 @@ static void on_probe(void *arg, uint32_t node, enum peer_probe r)
 
 int app_peer_start(struct app *a)
 {
-	static const struct peer_ctl_cb cb = { .on_msg = on_msg, .on_state = on_state, .on_probe = on_probe };
+	static const struct peer_ctl_cb cb = { .on_msg = on_msg, .on_state = on_state, .on_object = on_object, .on_probe = on_probe };
 	if (!a->cfg->sync.enabled)
 		return 0;
 	if (a->cfg->sync.insecure)

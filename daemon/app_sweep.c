@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "daemon/app_sa.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 #include "daemon/base/log.h"
@@ -214,6 +215,8 @@ void sweep_run_next(struct app *a)
 		list_del(&s->node);
 		s->scan = xfrm_scan_new(&s->filter, s->dry != NULL, s->dry ? DRY_LIST_MAX : SWEEP_LIST_MAX);
 		q->running = s;
+		if (s->scan)
+			xfrm_scan_spare(s->scan, app_sa_bridges(a));
 		int rc = s->scan ? submit(a, s) : -ENOMEM;
 		if (rc < 0)
 			finished(a, s, rc);

@@ -35,6 +35,9 @@ check_role_LDADD = libdaemon_core.a libbase_core.a $(UNIT_LIBS)
 check_PROGRAMS += check_role_store
 check_role_store_SOURCES = tests/unit/check_role_store.c
 check_role_store_LDADD = libdaemon_core.a libbase_core.a $(UNIT_LIBS)
+check_PROGRAMS += check_role_import
+check_role_import_SOURCES = tests/unit/check_role_import.c
+check_role_import_LDADD = libdaemon_core.a libbase_core.a $(UNIT_LIBS)
 check_group_SOURCES = tests/unit/check_group.c
 check_group_LDADD = libdaemon_core.a libbase_core.a $(UNIT_LIBS)
 check_PROGRAMS += check_node check_node_switch check_node_guard
@@ -75,6 +78,7 @@ fuzz_ctl_SOURCES = tests/fuzz/fuzz_ctl.c
 fuzz_ctl_LDADD = libdaemon_io.a libdaemon_core.a $(BASE_LIBS) $(JANSSON_LIBS) $(FUZZ_LIBS)
 
 # The daemon itself: the shell around the node core.
+libdaemon_io_a_SOURCES += daemon/app_sa.h daemon/app_sa_int.h daemon/app_sa.c daemon/app_sa_peer.c daemon/app_sa_policy.c daemon/app_sa_show.c
 libdaemon_io_a_SOURCES += daemon/app.h daemon/app.c daemon/app_node.c daemon/app_garp.c daemon/app_net.c daemon/app_vrrp.c daemon/app_vmac.c daemon/app_accept.c daemon/app_peer.c daemon/app_ike.c daemon/app_ike_backend.c \
 	daemon/app_tell.c daemon/reload.c daemon/reload_map.h daemon/reload_map.c daemon/show.h daemon/show.c daemon/show_vrrp.c daemon/show_failover.c \
 	daemon/show_ipsec.c daemon/show_act.c

@@ -708,6 +708,10 @@ static void dispatch(struct node_run *r, const struct node_ev *ev)
 	case NODE_EV_LOST:
 		on_lost(r, ev->group);
 		return;
+	case NODE_EV_SA_COPIES:
+	case NODE_EV_SA_IMPORTED:
+		node_on_copies(r, ev);
+		return;
 	case NODE_EV_JOIN:
 		on_join(r, ev->group);
 		return;

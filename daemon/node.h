@@ -80,6 +80,7 @@ struct node_group {
 	mono_t took_on_zero_at;  /* took the role because of priority 0 without a channel */
 	uint16_t tunnels_due;    /* purge answers awaited */
 	uint16_t tunnels_up_due; /* child SAs awaited for the timeline */
+	bool sa_copies;          /* copies of the master's inbound SAs are at hand */
 	mono_t deaf_since;       /* a member hears no master while others do; told when it lasts */
 	uint32_t partner;        /* the other node of a planned switch; 0: none yet */
 	bool deaf_told;
@@ -135,6 +136,8 @@ enum node_ev_type {
 	NODE_EV_FORCE,       /* operator: group (NODE_ALL_GROUPS), on the master give, elsewhere take */
 	NODE_EV_MAINTENANCE, /* on */
 	NODE_EV_LOST,        /* group: somebody else removed what its role brings, and address_lost says to yield */
+	NODE_EV_SA_COPIES,   /* group, on: copies of the master's inbound SAs are at hand, or no longer */
+	NODE_EV_SA_IMPORTED, /* group, epoch, err: they are installed, or not all of them */
 	NODE_EV_JOIN,        /* group: new after a reload, or with new members or tunnels */
 	NODE_EV_DRAINED,     /* answers NODE_ACT_DRAIN */
 	NODE_EV_TICK,
@@ -164,6 +167,8 @@ enum node_act_type {
 	NODE_ACT_PEER,       /* peer (0: all), msg */
 	NODE_ACT_PROBE,      /* peer: reconnect at once, tell whether its kernel refuses */
 	NODE_ACT_IKE,        /* tunnel, ike */
+	NODE_ACT_SA_IMPORT,  /* group, epoch: the copies into the kernel, then NODE_EV_SA_IMPORTED */
+	NODE_ACT_SA_REMOVE,  /* group: out of it again */
 	NODE_ACT_HOOK,       /* hook, group or tunnel, from, to, reason */
 	NODE_ACT_JOURNAL,    /* record */
 	NODE_ACT_PREPARE,    /* group: its addresses go on the ownership list before COMMIT */

@@ -182,6 +182,7 @@ void node_wish(struct node_run *r, uint16_t group, enum role_is target, enum rol
 		.sync_late = node_sync_late(n, r->now),
 		.stored = n->sync.stored > 0,
 		.leftovers = node_ike_leftovers(n, group),
+		.copies = n->group[group].sa_copies,
 		.has_channel = channel,
 		.seen = n->seen,
 	};
@@ -576,6 +577,10 @@ static void role_act(struct node_run *r, uint16_t group, const struct role_act *
 		return;
 	case ROLE_ACT_PURGE:
 		node_ike_purge(r, group, act->epoch);
+		return;
+	case ROLE_ACT_IMPORT:
+	case ROLE_ACT_UNIMPORT:
+		node_ike_copies(r, group, act->type == ROLE_ACT_IMPORT, act->epoch);
 		return;
 	case ROLE_ACT_ADVERT:
 		each_member(r, group,

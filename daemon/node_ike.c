@@ -119,3 +119,25 @@ void node_ike_initiate(struct node_run *r, uint16_t group, struct epoch epoch)
 		}
 	}
 }
+
+void node_ike_copies(struct node_run *r, uint16_t group, bool import, struct epoch epoch)
+{
+	struct node_act *a = node_emit(r, import ? NODE_ACT_SA_IMPORT : NODE_ACT_SA_REMOVE);
+	a->group = group;
+	a->epoch = epoch;
+}
+
+void node_on_copies(struct node_run *r, const struct node_ev *ev)
+{
+	struct node *n = r->n;
+	if (ev->group >= n->n_groups) {
+		n->stale++;
+		return;
+	}
+	if (ev->type == NODE_EV_SA_COPIES) {
+		n->group[ev->group].sa_copies = ev->on;
+		return;
+	}
+	struct role_ev re = { .type = ROLE_EV_IMPORTED, .epoch = ev->epoch, .degraded = ev->err != 0 };
+	node_role(r, ev->group, &re);
+}

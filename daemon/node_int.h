@@ -117,6 +117,9 @@ void node_split_watch(struct node_run *r, uint16_t group);
 void node_ike(struct node_run *r, uint16_t tunnel, const struct ike_ev *ev);
 void node_ike_purge(struct node_run *r, uint16_t group, struct epoch epoch);
 void node_ike_initiate(struct node_run *r, uint16_t group, struct epoch epoch);
+/* SA copies into the kernel, or out of it. */
+void node_ike_copies(struct node_run *r, uint16_t group, bool import, struct epoch epoch);
+void node_on_copies(struct node_run *r, const struct node_ev *ev);
 bool node_ike_leftovers(const struct node *n, uint16_t group);
 
 #endif

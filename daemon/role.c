@@ -1,9 +1,9 @@
 /*
  * The role transaction: which event ends which stage. Stages of a promotion:
  *
- *   crash    PREPARING: fence, purge (parallel), store; authority
+ *   crash    PREPARING: fence, purge, import (parallel), store; authority
  *            COMMITTING: advert, addresses, announcements; STABLE
- *   planned  PREPARING: join, purge; PREPARED .. GO; apply (and fence); authority
+ *   planned  PREPARING: join, purge, import; PREPARED .. GO; apply (and fence); authority
  *            COMMITTING: as above, then UP; STABLE
  *
  * and of a demotion:
@@ -270,7 +270,7 @@ static void prepared_step(struct role *r, unsigned step, enum role_phase ph, con
 		role_wait_store(r, now);
 	if (r->waiting || r->target != ROLE_MASTER)
 		return;
-	if (r->kind == ROLE_K_PLANNED && step == WAIT_PURGE)
+	if (r->kind == ROLE_K_PLANNED && step & WAIT_INVISIBLE)
 		role_say_prepared(r, now, out);
 	else
 		role_commit(r, now, out);
@@ -400,6 +400,8 @@ static void on_deadline(struct role *r, mono_t now, struct role_acts *out)
 			role_mark(r, ROLE_PH_APPLY, now, ROLE_RES_TIMEOUT);
 		if (r->waiting & WAIT_PURGE)
 			role_mark(r, ROLE_PH_PURGE, now, ROLE_RES_TIMEOUT);
+		if (r->waiting & WAIT_IMPORT)
+			role_mark(r, ROLE_PH_IMPORT, now, ROLE_RES_TIMEOUT);
 		if (r->waiting & (WAIT_FENCE | WAIT_APPLY) && r->stored) {
 			r->waiting = 0;
 			role_wait_store(r, now);
@@ -410,7 +412,7 @@ static void on_deadline(struct role *r, mono_t now, struct role_acts *out)
 			r->storing = true;
 			role_mark(r, ROLE_PH_STORE, now, ROLE_RES_TIMEOUT);
 		}
-		if (r->kind == ROLE_K_PLANNED && r->waiting == WAIT_PURGE)
+		if (r->kind == ROLE_K_PLANNED && r->waiting && !(r->waiting & ~(unsigned)WAIT_INVISIBLE))
 			role_say_prepared(r, now, out);
 		else
 			role_commit(r, now, out);
@@ -472,6 +474,10 @@ void role_step(struct role *r, const struct role_ev *ev, mono_t now, struct role
 	case ROLE_EV_PURGED:
 		if (mine)
 			prepared_step(r, WAIT_PURGE, ROLE_PH_PURGE, ev, now, out);
+		return;
+	case ROLE_EV_IMPORTED:
+		if (mine)
+			prepared_step(r, WAIT_IMPORT, ROLE_PH_IMPORT, ev, now, out);
 		return;
 	case ROLE_EV_APPLIED:
 		if (mine)

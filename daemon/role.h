@@ -90,13 +90,14 @@ enum role_state { ROLE_STABLE = 0, ROLE_PREPARING, ROLE_COMMITTING, ROLE_DEMOTIN
 	X(ROLE_PH_VIP_DOWN, 16, "vip-down")                                                        \
 	X(ROLE_PH_DONE, 17, "done")                                                                \
 	X(ROLE_PH_ABORT, 18, "abort")                                                              \
-	X(ROLE_PH_STORE, 19, "store-commit") /* copies of the store are in the kernel */
+	X(ROLE_PH_STORE, 19, "store-commit") /* copies of the store are in the kernel */           \
+	X(ROLE_PH_IMPORT, 20, "sa-import")   /* copies of the old master's inbound SAs are in the kernel */
 
 enum role_phase {
 #define ROLE_PHASE_ENUM(name, num, text) name = num,
 	ROLE_PHASE_TABLE(ROLE_PHASE_ENUM)
 #undef ROLE_PHASE_ENUM
-	    ROLE_PH_N = 20
+	    ROLE_PH_N = 21
 };
 const char *role_phase_text(uint8_t phase);
 
@@ -121,6 +122,7 @@ enum role_ev_type {
 	ROLE_EV_FLUSHED,   /* epoch, seq */
 	ROLE_EV_APPLIED,   /* epoch, degraded, storing */
 	ROLE_EV_STORED,    /* epoch, degraded: the store is committed */
+	ROLE_EV_IMPORTED,  /* epoch, degraded: the SA copies are installed, or not all of them */
 	ROLE_EV_VIP_UP,    /* epoch: first chunk acknowledged by the kernel */
 	ROLE_EV_GARP,      /* epoch: first announcement sent */
 	ROLE_EV_NET,       /* net, err: state of the desired set */
@@ -146,6 +148,7 @@ struct role_ev {
 	bool sync_late;    /* WISH: SYNC is silent; it is told, its steps count as timed out at once (degraded) */
 	bool stored;       /* WISH: SYNC has copies that are not in the kernel yet */
 	bool leftovers;    /* WISH: IPsec leftovers are known, so promotion purges first */
+	bool copies;       /* WISH: copies of the master's inbound SAs are at hand */
 	bool has_channel;  /* WISH: the peer can be told */
 	struct epoch seen; /* highest epoch seen anywhere */
 	/* answers */
@@ -167,6 +170,8 @@ enum role_act_type {
 	ROLE_ACT_SYNC_DEMOTING,
 	ROLE_ACT_SYNC_STABLE,
 	ROLE_ACT_PURGE,    /* IKE: drop silently, sweep */
+	ROLE_ACT_IMPORT,   /* SA copies of this group into the kernel */
+	ROLE_ACT_UNIMPORT, /* and out of it again */
 	ROLE_ACT_ADVERT,   /* every member: first advert, MASTER */
 	ROLE_ACT_NET_UP,   /* desired set on */
 	ROLE_ACT_NET_DOWN, /* desired set off */
@@ -194,7 +199,7 @@ struct role_act {
 	unsigned record;
 };
 
-#define ROLE_ACTS_MAX    24
+#define ROLE_ACTS_MAX    28
 #define ROLE_RECORDS_MAX 4
 struct role_acts {
 	struct role_act a[ROLE_ACTS_MAX];
@@ -226,6 +231,8 @@ struct role {
 	bool has_sync, has_channel, peer_ready;
 	bool sync_late;     /* SYNC is silent: it is told everything, and nothing is waited for */
 	bool stored;        /* copies wait for this promotion */
+	bool copies;        /* SA copies wait for this promotion */
+	bool imported;      /* they were asked to be installed, and nothing has taken them back yet */
 	bool storing;       /* their commit took too long and goes on behind the role */
 	bool net_up;        /* desired set is on */
 	bool partial;       /* MASTER with part of the desired set missing */
@@ -245,6 +252,7 @@ mono_t role_deadline(const struct role *r);
 /* Step policy (design: "Step policy"): how long a step may take and what its failure means. */
 #define ROLE_FENCE_NS  (20 * NS_PER_MS)
 #define ROLE_PURGE_NS  (5 * NS_PER_MS)
+#define ROLE_IMPORT_NS (5 * NS_PER_MS)
 #define ROLE_STORE_NS  (50 * NS_PER_MS) /* commit of a store, after the fence */
 #define ROLE_APPLY_NS  (20 * NS_PER_MS)
 #define ROLE_GO_NS     (200 * NS_PER_MS) /* waiting for GO */

@@ -23,6 +23,7 @@ enum {
 	WAIT_UP = 1 << 8,
 	WAIT_NET_DOWN = 1 << 9,
 	WAIT_STORE = 1 << 10,
+	WAIT_IMPORT = 1 << 11,
 };
 
 /* The next action, with this change's epoch and group. */
@@ -40,6 +41,10 @@ void role_take_next(struct role *r, mono_t now, struct role_acts *out);
 void role_commit(struct role *r, mono_t now, struct role_acts *out);
 /* What the store holds has its own time, after the fence. */
 void role_wait_store(struct role *r, mono_t now);
+/* What a planned promotion does before it says PREPARED. */
+#define WAIT_INVISIBLE (WAIT_PURGE | WAIT_IMPORT)
+/* SA copies out of the kernel again: this node does not serve their address. */
+void role_unimport(struct role *r, struct role_acts *out);
 /* Everything that may run in parallel before the role is taken from nobody. */
 void role_prepare_crash(struct role *r, bool leftovers, mono_t now, struct role_acts *out);
 /* New side of a planned switch: from here GO is awaited. */

@@ -42,6 +42,7 @@ void role_begin(struct role *r, const struct role_ev *wish, bool new_epoch, mono
 	r->has_sync = wish->has_sync;
 	r->sync_late = wish->sync_late;
 	r->stored = wish->stored;
+	r->copies = wish->copies;
 	r->storing = false;
 	r->has_channel = wish->has_channel;
 	r->peer_ready = wish->peer_ready;
@@ -109,6 +110,24 @@ void role_wait_store(struct role *r, mono_t now)
 	r->deadline = mono_add(now, ROLE_STORE_NS);
 }
 
+/* Beside the purge: what it sweeps is not what is being installed. */
+static void begin_import(struct role *r, mono_t now, struct role_acts *out)
+{
+	if (!r->copies || r->imported)
+		return;
+	r->imported = true;
+	role_emit(r, out, ROLE_ACT_IMPORT);
+	r->waiting |= WAIT_IMPORT;
+	r->deadline = mono_max(r->deadline, mono_add(now, ROLE_IMPORT_NS));
+}
+
+void role_unimport(struct role *r, struct role_acts *out)
+{
+	if (r->imported)
+		role_emit(r, out, ROLE_ACT_UNIMPORT);
+	r->imported = false;
+}
+
 void role_prepare_crash(struct role *r, bool leftovers, mono_t now, struct role_acts *out)
 {
 	r->state = ROLE_PREPARING;
@@ -127,6 +146,7 @@ void role_prepare_crash(struct role *r, bool leftovers, mono_t now, struct role_
 		r->waiting |= WAIT_PURGE;
 		r->deadline = mono_max(r->deadline, mono_add(now, ROLE_PURGE_NS));
 	}
+	begin_import(r, now, out);
 	if (!r->waiting)
 		role_commit(r, now, out);
 }
@@ -145,13 +165,15 @@ static void prepare_planned(struct role *r, bool leftovers, mono_t now, struct r
 	r->waiting = 0;
 	if (r->has_sync)
 		role_emit(r, out, ROLE_ACT_JOIN);
+	r->deadline = now;
 	if (leftovers) {
 		role_emit(r, out, ROLE_ACT_PURGE);
 		r->waiting = WAIT_PURGE;
 		r->deadline = mono_add(now, ROLE_PURGE_NS);
-	} else {
-		role_say_prepared(r, now, out);
 	}
+	begin_import(r, now, out);
+	if (!r->waiting)
+		role_say_prepared(r, now, out);
 }
 
 void role_abandon(struct role *r, enum role_reason why, mono_t now, struct role_acts *out)
@@ -165,6 +187,8 @@ void role_abandon(struct role *r, enum role_reason why, mono_t now, struct role_
 	r->waiting = 0;
 	r->deadline = MONO_NEVER;
 	r->leaving_heard = false;
+	if (r->is != ROLE_MASTER)
+		role_unimport(r, out);
 	if (r->has_sync)
 		role_emit(r, out, ROLE_ACT_SYNC_STABLE);
 	role_emit_journal(r, out);
@@ -225,6 +249,7 @@ void role_say_go(struct role *r, uint64_t seq, enum role_result res, mono_t now,
 void role_demoted(struct role *r, enum role_result res, mono_t now, struct role_acts *out)
 {
 	role_mark(r, ROLE_PH_VIP_DOWN, now, res);
+	role_unimport(r, out);
 	/* The VIP is gone, so the IKE daemon cannot tell the remote side: the SAs go silently. */
 	role_emit(r, out, ROLE_ACT_PURGE);
 	role_mark(r, ROLE_PH_PURGE, now, ROLE_RES_OK);

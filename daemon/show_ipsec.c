@@ -5,6 +5,7 @@
 
 #include "daemon/app_quar.h"
 #include "daemon/app_sweep.h"
+#include "daemon/app_sa.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 
@@ -82,6 +83,7 @@ json_t *show_ipsec(struct app *a)
 			      "state", a->vici ? vici_state_name(vici_state(a->vici)) : "absent", "version",
 			      a->vici ? vici_version(a->vici) : "", "error", err ? err_text(err) : "", "tunnels",
 			      tunnels, "hooks", hooks);
+	json_object_set_new(j, "sa_copies", app_sa_json(a));
 	json_object_set_new(j, "hook_queue", json_integer(ec.waiting));
 	json_object_set_new(j, "hook_dropped", json_integer((json_int_t)ec.dropped));
 	json_object_set_new(j, "hook_runs", json_integer((json_int_t)ec.started));

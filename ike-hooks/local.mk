@@ -5,20 +5,30 @@ libike_core_a_SOURCES = \
 	ike-hooks/ike_conf.h \
 	ike-hooks/ike_fsm.c ike-hooks/ike_fsm.h \
 	ike-hooks/sa_text.c ike-hooks/sa_text.h \
+	ike-hooks/sa_bridge.c ike-hooks/sa_bridge.h \
+	ike-hooks/sa_copy.h \
+	ike-hooks/sa_send.c ike-hooks/sa_send.h \
+	ike-hooks/sa_store.c ike-hooks/sa_store.h \
+	ike-hooks/sa_wire.c ike-hooks/sa_wire.h \
 	ike-hooks/vici_conn.c ike-hooks/vici_conn.h \
 	ike-hooks/vici_req.c ike-hooks/vici_req.h \
 	ike-hooks/vici_sa.c ike-hooks/vici_sa.h \
 	ike-hooks/vici_wire.c ike-hooks/vici_wire.h \
+	ike-hooks/xfrm_policy.c ike-hooks/xfrm_policy.h \
+	ike-hooks/xfrm_sa.c ike-hooks/xfrm_sa.h \
 	ike-hooks/xfrm_wire.c ike-hooks/xfrm_wire.h
 libike_io_a_SOURCES = \
 	ike-hooks/child_io.c ike-hooks/child_io.h \
 	ike-hooks/exec_io.c ike-hooks/exec_io.h \
 	ike-hooks/ha_env.c ike-hooks/ha_env.h \
 	ike-hooks/prog_io.c ike-hooks/prog_io.h \
+	ike-hooks/sa_io.c ike-hooks/sa_io.h \
+	ike-hooks/sa_lock.c ike-hooks/sa_lock.h \
+	ike-hooks/sa_seal.c ike-hooks/sa_seal.h \
 	ike-hooks/vici_io.c ike-hooks/vici_io.h \
 	ike-hooks/xfrm_io.c ike-hooks/xfrm_io.h
 
-IKE_CORE_LIBS = libike_core.a libbase_core.a
+IKE_CORE_LIBS = libike_core.a libbase_core.a $(SODIUM_LIBS)
 IKE_IO_LIBS = libike_io.a libike_core.a $(BASE_LIBS)
 
 noinst_PROGRAMS += vici_probe
@@ -56,3 +66,19 @@ check_sa_text_SOURCES = tests/unit/check_sa_text.c
 check_sa_text_LDADD = $(IKE_CORE_LIBS) $(UNIT_LIBS)
 fuzz_sa_text_SOURCES = tests/fuzz/fuzz_sa_text.c
 fuzz_sa_text_LDADD = $(IKE_CORE_LIBS) $(FUZZ_LIBS)
+# Copies of inbound SAs.
+check_PROGRAMS += check_sa_seal check_sa_store check_sa_wire check_xfrm_policy check_xfrm_sa fuzz_sa_wire fuzz_xfrm_sa
+check_sa_seal_SOURCES = tests/unit/check_sa_seal.c
+check_sa_seal_LDADD = $(IKE_IO_LIBS) $(UNIT_LIBS)
+check_sa_store_SOURCES = tests/unit/check_sa_store.c tests/unit/sa_util.h
+check_sa_store_LDADD = $(IKE_CORE_LIBS) $(UNIT_LIBS)
+check_sa_wire_SOURCES = tests/unit/check_sa_wire.c tests/unit/sa_util.h
+check_sa_wire_LDADD = $(IKE_CORE_LIBS) $(UNIT_LIBS)
+check_xfrm_sa_SOURCES = tests/unit/check_xfrm_sa.c tests/unit/sa_util.h
+check_xfrm_sa_LDADD = $(IKE_CORE_LIBS) $(UNIT_LIBS)
+fuzz_sa_wire_SOURCES = tests/fuzz/fuzz_sa_wire.c
+fuzz_sa_wire_LDADD = $(IKE_CORE_LIBS) $(FUZZ_LIBS)
+fuzz_xfrm_sa_SOURCES = tests/fuzz/fuzz_xfrm_sa.c
+fuzz_xfrm_sa_LDADD = $(IKE_CORE_LIBS) $(FUZZ_LIBS)
+check_xfrm_policy_SOURCES = tests/unit/check_xfrm_policy.c tests/unit/sa_util.h
+check_xfrm_policy_LDADD = $(IKE_CORE_LIBS) $(UNIT_LIBS)

@@ -20,6 +20,7 @@ enum phase { PH_START = 0, PH_DUMP_FROM, PH_DUMP_TO, PH_DELETE, PH_DONE };
 
 struct xfrm_scan {
 	struct xfrm_filter filter;
+	const struct sa_bridges *spare;
 	bool dry;
 	enum phase phase;
 	int fd;
@@ -95,7 +96,7 @@ static ssize_t receive(struct xfrm_scan *s)
 
 static void keep(struct xfrm_scan *s, const struct xfrm_sa *sa)
 {
-	if (!xfrm_selected(sa, &s->filter)) {
+	if (!xfrm_selected(sa, &s->filter) || sa_bridge_holds(s->spare, sa)) {
 		s->out.other++;
 		return;
 	}
@@ -144,6 +145,15 @@ static int read_dump(struct xfrm_scan *s)
 			s->out.unread++;
 	}
 	return 1;
+}
+
+/* The kernel shows keys, too: they do not stay in the buffer. */
+static int read_and_wipe(struct xfrm_scan *s)
+{
+	int rc = read_dump(s);
+
+	explicit_bzero(s->buf, RECV_BUF);
+	return rc;
 }
 
 /* Collects the acknowledgements of the deletes first..last. */
@@ -228,13 +238,13 @@ static int step(struct xfrm_scan *s)
 		rc = open_socket(s);
 		return rc ? rc : begin_pass(s);
 	case PH_DUMP_FROM:
-		rc = read_dump(s);
+		rc = read_and_wipe(s);
 		if (rc)
 			return rc < 0 ? rc : 0;
 		s->phase = PH_DUMP_TO;
 		return ask_dump(s, false);
 	case PH_DUMP_TO:
-		rc = read_dump(s);
+		rc = read_and_wipe(s);
 		if (rc)
 			return rc < 0 ? rc : 0;
 		if (s->dry || s->n == 0)
@@ -295,6 +305,11 @@ struct xfrm_scan *xfrm_scan_new(const struct xfrm_filter *f, bool dry, uint32_t 
 		return s;
 	xfrm_scan_free(s);
 	return NULL;
+}
+
+void xfrm_scan_spare(struct xfrm_scan *s, const struct sa_bridges *spare)
+{
+	s->spare = spare;
 }
 
 const struct xfrm_sweep_result *xfrm_scan_result(const struct xfrm_scan *s)

@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include "daemon/base/addr.h"
 #include "daemon/base/mono.h"
+#include "ike-hooks/sa_bridge.h"
 #include "ike-hooks/xfrm_wire.h"
 
 #define XFRM_SWEEP_NS (500 * NS_PER_MS) /* whole call */
@@ -25,7 +26,7 @@ struct xfrm_sweep_result {
 	uint32_t gone;    /* expired or deleted by somebody else meanwhile */
 	uint32_t failed;  /* refused by the kernel; last_error says why */
 	uint32_t larval;  /* of found: without keys */
-	uint32_t other;   /* of the address, but not for this filter: kept */
+	uint32_t other;   /* of the address, but not for this filter, or to be spared: kept */
 	uint32_t unread;  /* messages of the kernel that could not be read; what they describe is kept */
 	uint32_t passes;  /* dumps repeated because the table changed during one */
 	int last_error;
@@ -38,6 +39,8 @@ struct xfrm_sweep_result {
  * address.
  */
 struct xfrm_scan *xfrm_scan_new(const struct xfrm_filter *f, bool dry, uint32_t cap);
+/* SAs that stay: copies that a promotion has installed. Read during the slices, on KERNEL; NULL: none. */
+void xfrm_scan_spare(struct xfrm_scan *s, const struct sa_bridges *spare);
 /* Works for about slice_ns; the time limit of the whole begins with the first call. 1: not done yet; else as above. */
 int xfrm_scan_run(struct xfrm_scan *s, int64_t slice_ns);
 const struct xfrm_sweep_result *xfrm_scan_result(const struct xfrm_scan *s);

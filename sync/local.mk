@@ -111,3 +111,6 @@ fuzz_sync_policy_LDADD = libsync_core.a libbase_core.a $(FUZZ_LIBS)
 check_PROGRAMS += check_sync_count
 check_sync_count_SOURCES = tests/unit/check_sync_count.c tests/unit/sync_rig.h
 check_sync_count_LDADD = $(SYNC_CORE_LIBS) $(UNIT_LIBS)
+check_PROGRAMS += check_sync_obj
+check_sync_obj_SOURCES = tests/unit/check_sync_obj.c
+check_sync_obj_LDADD = $(SYNC_CORE_LIBS) $(UNIT_LIBS)

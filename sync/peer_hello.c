@@ -11,7 +11,7 @@ void peer_hello_make(const struct peer_self *self, const struct sync_conf *conf,
 	out->epoch = self->epoch_max;
 	struct peer_hello *h = &out->hello;
 	h->version_min = h->version_max = SYNC_WIRE_VERSION;
-	h->features = (conf->replicate ? PEER_FEATURE_SESSIONS : 0) | PEER_FEATURE_FACTS;
+	h->features = (conf->replicate ? PEER_FEATURE_SESSIONS : 0) | PEER_FEATURE_FACTS | PEER_FEATURE_SA;
 	h->node = self->node;
 	h->boot_nonce = self->boot_nonce;
 	snprintf(h->cluster, sizeof(h->cluster), "%s", conf->cluster);

@@ -25,7 +25,7 @@ struct peer_self {
 };
 
 /* Features of this version; a bit that the other end lacks is not used towards it. */
-enum { PEER_FEATURE_SESSIONS = 1 << 0, PEER_FEATURE_FACTS = 1 << 1 };
+enum { PEER_FEATURE_SESSIONS = 1 << 0, PEER_FEATURE_FACTS = 1 << 1, PEER_FEATURE_SA = 1 << 2 };
 
 void peer_hello_make(const struct peer_self *self, const struct sync_conf *conf, bool data, struct peer_msg *out);
 /* expected: the node that the handshake has authenticated. */

@@ -251,11 +251,29 @@ static void link_hello(struct link *k, const struct peer_msg *m)
 	k->p->cb.on_msg(k->p->arg, pe->node, m);
 }
 
+static void link_object(struct link *k, const struct sync_env *env)
+{
+	struct peer *pe = k->peer;
+	const uint8_t *bytes = NULL;
+	size_t len = 0;
+	enum sync_drop d = env->owner == pe->node && k->up ? sync_obj_read(env, &bytes, &len) : SYNC_DROP_OWNER;
+	sync_wire_count(&k->p->stats, d);
+	if (d != SYNC_OK)
+		return;
+	peer_heard(pe, k->index);
+	if (peer_window_new(&pe->window, env->seq) && k->p->cb.on_object)
+		k->p->cb.on_object(k->p->arg, pe->node, (enum sync_obj)env->type, bytes, len);
+}
+
 static void on_record(void *arg, const struct sync_env *env)
 {
 	struct link *k = arg;
 	struct peer *pe = k->peer;
 	struct peer_msg m;
+	if (env->type == SYNC_OBJ_SA) {
+		link_object(k, env);
+		return;
+	}
 	enum sync_drop d = env->owner == pe->node ? sync_msg_read(env, &m, &k->p->stats) : SYNC_DROP_OWNER;
 	sync_wire_count(&k->p->stats, d);
 	if (d != SYNC_OK) {
@@ -613,6 +631,32 @@ int peer_ctl_send(struct peer_ctl *p, uint32_t node, const struct peer_msg *m)
 {
 	struct peer *pe = peer_find(p, node);
 	return pe ? peer_write(pe, m) : -ENOENT;
+}
+
+int peer_ctl_send_object(struct peer_ctl *p, uint32_t node, enum sync_obj type, const uint8_t *bytes, size_t len)
+{
+	struct peer *pe = peer_find(p, node);
+	if (!pe || !any_link_up(pe))
+		return -ENOTCONN;
+	if (!(pe->hello.features & PEER_FEATURE_SA))
+		return -ENOTSUP;
+	for (unsigned i = 0; i < pe->n_links; i++) {
+		if (pe->links[i].up && !peer_conn_tx_empty(pe->links[i].conn))
+			return -EAGAIN;
+	}
+	int n = sync_obj_write(p->buf, sizeof(p->buf), type, p->self.node, pe->tx_seq + 1, bytes, len);
+	if (n < 0)
+		return n;
+	int rc = -ENOTCONN;
+	pe->tx_seq++;
+	for (unsigned i = 0; i < pe->n_links; i++) {
+		struct link *k = &pe->links[i];
+		int one = k->up ? peer_conn_send(k->conn, p->buf, (size_t)n) : -ENOTCONN;
+		k->tx_records += one == 0;
+		if (rc != 0)
+			rc = one;
+	}
+	return rc;
 }
 
 unsigned peer_ctl_broadcast(struct peer_ctl *p, const struct peer_msg *m)

@@ -53,6 +53,8 @@ struct peer_ctl_cb {
 	void (*on_msg)(void *arg, uint32_t node, const struct peer_msg *m);
 	/* The channel to a node went up or down (not: one link of several). */
 	void (*on_state)(void *arg, uint32_t node, const struct peer_ctl_state *s);
+	/* A record for another domain (SYNC_OBJ_SA), once; the bytes are valid during the callback. May be NULL. */
+	void (*on_object)(void *arg, uint32_t node, enum sync_obj type, const uint8_t *bytes, size_t len);
 	/* Answer to peer_ctl_probe. */
 	void (*on_probe)(void *arg, uint32_t node, enum peer_probe r);
 };
@@ -76,6 +78,9 @@ void peer_ctl_epoch(struct peer_ctl *p, struct epoch e);
 int peer_ctl_send(struct peer_ctl *p, uint32_t node, const struct peer_msg *m);
 /* To every node with a link that is up; returns how many. */
 unsigned peer_ctl_broadcast(struct peer_ctl *p, const struct peer_msg *m);
+/* Bytes for another domain of that node, at most SYNC_OBJ_BYTES_MAX. As peer_ctl_send, and: -EAGAIN while a link has
+ * not taken all that was sent before (heartbeats must never wait behind these); -ENOTSUP: that node does not know them. */
+int peer_ctl_send_object(struct peer_ctl *p, uint32_t node, enum sync_obj type, const uint8_t *bytes, size_t len);
 /* Takes over an inbound connection that SYNC has authenticated as this node (SYNC_REP_CTL_CONN): fd and ssl are owned
  * by p from here on, whatever the result. ssl is NULL with insecure. */
 int peer_ctl_adopt(struct peer_ctl *p, int fd, struct ssl_st *ssl, uint32_t node);

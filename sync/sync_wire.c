@@ -35,6 +35,7 @@ static const struct sync_type types[] = {
 	{ PEER_FACTS, "facts", SYNC_CHAN_CTL, SYNC_DIGEST_NONE, false },
 	{ SYNC_OBJ_SESSION, "session", SYNC_CHAN_DATA, SYNC_DIGEST_BUCKETS, true },
 	{ SYNC_OBJ_STREAM, "stream", SYNC_CHAN_DATA, SYNC_DIGEST_NONE, false },
+	{ SYNC_OBJ_SA, "sa", SYNC_CHAN_CTL, SYNC_DIGEST_NONE, false },
 };
 
 /* TLVs of ctl messages. Numbers are never reused. */
@@ -277,6 +278,38 @@ int sync_msg_write(uint8_t *buf, size_t cap, uint32_t owner, uint64_t seq, const
 	put_body(&w, m);
 	sync_env_end(&w, off);
 	return w.bad ? ERR_FULL : (int)wire_len(&w);
+}
+
+int sync_obj_write(uint8_t *buf, size_t cap, enum sync_obj type, uint32_t owner, uint64_t seq, const uint8_t *bytes,
+		   size_t len)
+{
+	struct wire_wr w = wire_wr(buf, cap < SYNC_CTL_MAX ? cap : SYNC_CTL_MAX);
+	struct sync_env env = { .type = (uint16_t)type, .owner = owner, .seq = seq };
+	size_t off = sync_env_begin(&w, &env);
+	tlv_put(&w, TLV_BLOB | SYNC_TLV_CRITICAL, bytes, len);
+	sync_env_end(&w, off);
+	return w.bad ? ERR_FULL : (int)wire_len(&w);
+}
+
+enum sync_drop sync_obj_read(const struct sync_env *env, const uint8_t **bytes, size_t *len)
+{
+	struct wire_rd r = wire_rd(env->body, env->len), v;
+	uint16_t raw;
+	*bytes = NULL;
+	*len = 0;
+	while (wire_left(&r) > 0) {
+		if (!tlv_next(&r, &raw, &v))
+			return SYNC_DROP_TLV_CUT;
+		if (raw == (TLV_BLOB | SYNC_TLV_CRITICAL)) {
+			if (*bytes)
+				return SYNC_DROP_TLV_TWICE;
+			*bytes = v.p;
+			*len = wire_left(&v);
+		} else if ((raw & SYNC_TLV_CRITICAL) != 0) {
+			return SYNC_DROP_TLV_CRITICAL;
+		}
+	}
+	return *bytes ? SYNC_OK : SYNC_DROP_TLV_MISSING;
 }
 
 static enum sync_drop get_text(struct wire_rd *v, char *out, size_t cap)

@@ -71,6 +71,7 @@ struct sync_wire_stats {
 enum sync_obj {
 	SYNC_OBJ_SESSION = 0x0100, /* sessions, renewals, removals: one or more per record */
 	SYNC_OBJ_STREAM = 0x0101,  /* about the stream itself: bulk begin and end, digest, acknowledgement, request */
+	SYNC_OBJ_SA = 0x0102,      /* about IPsec SAs: bytes that mean nothing here, on a ctl connection */
 };
 
 enum sync_channel { SYNC_CHAN_CTL = 0, SYNC_CHAN_DATA = 1, SYNC_CHAN_BOTH = 2 };
@@ -109,6 +110,15 @@ void sync_env_end(struct wire_wr *w, size_t off);
 
 /* Bytes of the whole record, or ERR_FULL. seq numbers the messages of one sender; m->epoch goes into the envelope. */
 int sync_msg_write(uint8_t *buf, size_t cap, uint32_t owner, uint64_t seq, const struct peer_msg *m);
+/*
+ * A record that the channel carries without knowing what is in it: one TLV. Bytes of the whole record, or ERR_FULL. The
+ * reader's bytes lie inside the record.
+ */
+int sync_obj_write(uint8_t *buf, size_t cap, enum sync_obj type, uint32_t owner, uint64_t seq, const uint8_t *bytes,
+		   size_t len);
+enum sync_drop sync_obj_read(const struct sync_env *env, const uint8_t **bytes, size_t *len);
+#define SYNC_OBJ_BYTES_MAX (SYNC_CTL_MAX - SYNC_ENV_LEN - 4)
+
 /* The record as a message. On a drop *out is all zero. st may be NULL; it counts skipped TLVs only. */
 enum sync_drop sync_msg_read(const struct sync_env *env, struct peer_msg *out, struct sync_wire_stats *st);
 

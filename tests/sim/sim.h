@@ -67,6 +67,7 @@ enum sim_chan { CHAN_CTL = 0, CHAN_DATA = 1, SIM_CHANS = 2 };
 	X(pause_taken, "of a master, with a takeover")                     \
 	X(deaf_owner, "owners that listen to nobody")                      \
 	X(unicast, "seeds with unicast")                                   \
+	X(sa_imports, "promotions with copies of SAs")                     \
 	X(mixed, "seeds with version 2")                                   \
 	X(owners, "seeds with two owners")                                 \
 	X(echo, "version 2 echoes")                                        \
@@ -143,6 +144,7 @@ enum sim_what {
 	IT_KT,         /* job of KERNEL done: ops, results */
 	IT_RTNL,       /* events of the route socket wait */
 	IT_IKE,        /* tunnel, ike */
+	IT_SA,         /* SA copies of a group are installed: inst = group, epoch, flag = not all of them */
 	IT_OPER,       /* operator: num = enum sim_oper, flag, inst = group */
 	/* to the world */
 	IT_LATE,       /* data of a connection that is over: from -> node, gen, bytes */
@@ -232,6 +234,7 @@ struct sim_group {
 	mono_t stray_since; /* addresses without a role */
 	struct epoch highest;
 	mono_t serves_since, ready_since;
+	bool copies_in; /* copies of SAs are in the kernel */
 };
 
 /* One peer as the ctl channel of a process sees it. */
@@ -580,6 +583,8 @@ void sim_sync_addr_lost(struct sim *w, unsigned n);
 
 /* sim_ike.c */
 void sim_ike_act(struct sim *w, unsigned n, const struct node_act *act);
+void sim_sa_begin(struct sim *w, unsigned n);
+void sim_sa_import(struct sim *w, unsigned n, uint16_t group, struct epoch epoch);
 void sim_ike_daemon(struct sim *w, unsigned n, bool up);
 void sim_ike_hello(struct sim *w, unsigned n);
 

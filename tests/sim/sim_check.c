@@ -231,6 +231,9 @@ static void check_addrs(struct sim *w, unsigned n, unsigned g)
 {
 	struct sim_proc *p = w->box[n].p;
 	const struct node_group *grp = &p->group[g];
+	if (p->sg[g].copies_in && grp->role.state == ROLE_STABLE && grp->role.is != ROLE_MASTER)
+		sim_violation(w, "n%u holds installed SA copies of group %u although it is %s", n + 1, g,
+			      role_is_text((uint8_t)grp->role.is));
 	bool may = grp->role.state == ROLE_COMMITTING || grp->role.state == ROLE_DEMOTING ||
 		   grp->role.is == ROLE_MASTER || grp->adopting || !p->node.running;
 	if (may || !sim_runs(w, n) || sim_vips_here(w, n, (uint16_t)g) == 0) {

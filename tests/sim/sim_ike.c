@@ -111,3 +111,23 @@ void sim_ike_hello(struct sim *w, unsigned n)
 	it->ike.kind = IKE_EV_BACKEND_UP;
 	sim_post(w, it, sim_range(w, 1, 20) * NS_PER_MS);
 }
+
+/* Every other group has copies, from the beginning on. They are installed in time, late, not all of them, or never. */
+void sim_sa_begin(struct sim *w, unsigned n)
+{
+	for (unsigned g = 0; g < w->n_groups; g++) {
+		struct node_ev ev = { .type = NODE_EV_SA_COPIES, .group = (uint16_t)g, .on = (w->seed + n + g) % 2 };
+		sim_feed(w, n, &ev);
+	}
+}
+
+void sim_sa_import(struct sim *w, unsigned n, uint16_t group, struct epoch epoch)
+{
+	struct sim_item *it = sim_item_new(w, IT_SA, n);
+	w->box[n].p->sg[group].copies_in = true;
+	w->count.sa_imports++;
+	it->inst = group;
+	it->epoch = epoch;
+	it->flag = sim_chance(w, 0.1);
+	sim_post(w, it, sim_chance(w, 0.05) ? NS_PER_SEC : sim_range(w, 100, 9000) * NS_PER_US);
+}

@@ -332,6 +332,7 @@ static void synced(struct sim *w, unsigned n)
 	TRACE(w, "n%u knows its addresses, %u left over", n + 1, leftovers);
 	struct node_ev ev = { .type = NODE_EV_START, .adopting = leftovers > 0 };
 	sim_feed(w, n, &ev);
+	sim_sa_begin(w, n);
 }
 
 static void pass(struct sim *w, unsigned n)

@@ -125,6 +125,12 @@ static void act(struct sim *w, unsigned n, const struct node_act *a)
 	case NODE_ACT_IKE:
 		sim_ike_act(w, n, a);
 		return;
+	case NODE_ACT_SA_IMPORT:
+		sim_sa_import(w, n, a->group, a->epoch);
+		return;
+	case NODE_ACT_SA_REMOVE:
+		p->sg[a->group].copies_in = false;
+		return;
 	case NODE_ACT_HOOK:
 		return;
 	case NODE_ACT_JOURNAL:
@@ -353,6 +359,13 @@ void sim_control(struct sim *w, struct sim_item *it)
 		ev.type = NODE_EV_IKE;
 		ev.tunnel = it->inst;
 		ev.ike = &it->ike;
+		sim_feed(w, n, &ev);
+		return;
+	case IT_SA:
+		ev.type = NODE_EV_SA_IMPORTED;
+		ev.group = it->inst;
+		ev.epoch = it->epoch;
+		ev.err = it->flag ? -17 : 0;
 		sim_feed(w, n, &ev);
 		return;
 	case IT_OPER:

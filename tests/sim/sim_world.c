@@ -254,6 +254,7 @@ static void happen(struct sim *w, struct sim_item *it)
 	case IT_KT:
 	case IT_RTNL:
 	case IT_IKE:
+	case IT_SA:
 	case IT_OPER:
 		break;
 	}

@@ -17,6 +17,33 @@ START_TEST(force_both_ways)
 }
 END_TEST
 
+static void has_copies(unsigned who, bool on)
+{
+	give(who, (struct node_ev){ .type = NODE_EV_SA_COPIES, .on = on });
+}
+
+/* Copies of SAs follow the role: in before the address, out with it; and a hung import does not hold it up. */
+START_TEST(sa_copies_come_and_go)
+{
+	has_copies(1, true);
+	force_from_a();
+	master_is(1);
+	ck_assert(box[1].imports == 1 && box[1].removals == 0 && box[0].imports == 0);
+	ck_assert_int_eq(last(1)->result[ROLE_PH_IMPORT], ROLE_RES_OK);
+	pass(NS_PER_SEC);
+	has_copies(1, false);
+	has_copies(0, true);
+	box[0].import_hangs = true;
+	give(0, (struct node_ev){ .type = NODE_EV_FORCE, .group = NODE_ALL_GROUPS });
+	pass(50 * NS_PER_MS);
+	master_is(0);
+	ck_assert(box[0].imports == 1 && box[1].removals == 1 && box[0].removals == 0);
+	ck_assert_int_eq(last(0)->result[ROLE_PH_IMPORT], ROLE_RES_TIMEOUT);
+	give(0, (struct node_ev){ .type = NODE_EV_SA_COPIES, .group = 77, .on = true });
+	ck_assert_uint_eq(box[0].node.stale, 1);
+}
+END_TEST
+
 START_TEST(one_message_lost)
 {
 	static const enum peer_msg_type type[] = { PEER_TAKE, PEER_PREPARED, PEER_GO, PEER_UP };
@@ -325,6 +352,7 @@ int main(void)
 {
 	TCase *tc = tcase_create("two nodes");
 	tcase_add_test(tc, force_both_ways);
+	tcase_add_test(tc, sa_copies_come_and_go);
 	tcase_add_loop_test(tc, one_message_lost, 0, 4);
 	tcase_add_test(tc, up_and_adverts_lost);
 	tcase_add_loop_test(tc, force_while_the_role_is_taken_back, 0, 2);

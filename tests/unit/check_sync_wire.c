@@ -854,7 +854,8 @@ START_TEST(hello_is_made)
 			c.replicate = on;
 			peer_hello_make(&self, &c, data, &m);
 			ck_assert_int_eq(m.type, PEER_HELLO);
-			ck_assert_uint_eq(m.hello.features, (on ? PEER_FEATURE_SESSIONS : 0) | PEER_FEATURE_FACTS);
+			ck_assert_uint_eq(m.hello.features,
+					  (on ? PEER_FEATURE_SESSIONS : 0) | PEER_FEATURE_FACTS | PEER_FEATURE_SA);
 			ck_assert_uint_eq(m.hello.record_max, data ? SYNC_DATA_MAX : SYNC_CTL_MAX);
 			ck_assert_uint_eq(m.hello.epoch_max.counter, 7);
 			c.self = 1;

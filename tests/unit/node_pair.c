@@ -190,6 +190,16 @@ void act(unsigned who, const struct node_act *a)
 	case NODE_ACT_IKE:
 		act_ike(who, a);
 		return;
+	case NODE_ACT_SA_IMPORT:
+		b->imports++;
+		ck_assert_int_ne(b->net, NODE_NET_UP); /* before the address answers */
+		if (!b->import_hangs)
+			post(who,
+			     (struct node_ev){ .type = NODE_EV_SA_IMPORTED, .group = a->group, .epoch = a->epoch });
+		return;
+	case NODE_ACT_SA_REMOVE:
+		b->removals++;
+		return;
 	case NODE_ACT_HOOK:
 		b->hooks += a->hook == HOOK_ROLE;
 		return;

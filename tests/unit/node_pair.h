@@ -37,6 +37,8 @@ struct box {
 	enum node_net_mode net;
 	enum role_net net_result;
 	unsigned told[NODE_TOLD_COUNT], sent[INSTS], zero[INSTS], announced[INSTS], hooks, journals, net_downs;
+	unsigned imports, removals; /* of SA copies */
+	bool import_hangs;
 	mono_t master_since;
 };
 
