@@ -218,6 +218,7 @@ static void on_lost(void *arg, const struct net_op *op)
 static void on_link(void *arg, const struct net_link *l)
 {
 	app_vmac_link(arg, l); /* before app_vrrp_link, which forgets an interface that is gone */
+	app_quar_link(arg, l);
 	app_vrrp_link(arg, l);
 }
 

@@ -267,6 +267,19 @@ void app_quar(struct app *a, uint16_t group)
 	ipt_send(a);
 }
 
+void app_quar_link(struct app *a, const struct net_link *l)
+{
+	struct quar *q = a->quar;
+	uint32_t last = UINT32_MAX;
+	for (unsigned i = 0; q && a->net && i < q->n; i++)
+		if (q->entry[i].group != last && strcmp(q->entry[i].dev, l->name) == 0) {
+			last = q->entry[i].group;
+			app_quar(a, q->entry[i].group);
+		}
+	if (app_quar_changed(a))
+		app_accept(a);
+}
+
 void app_quar_reload(struct app *a)
 {
 	if (!a->quar)

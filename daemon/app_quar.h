@@ -23,6 +23,9 @@ void app_quar_reload(struct app *a);
 /* The role of this group, or what of it is in the kernel, has changed. Before app_accept, which sends the rules. */
 void app_quar(struct app *a, uint16_t group);
 
+/* A link changed: it may belong to a VRF now. */
+void app_quar_link(struct app *a, const struct net_link *l);
+
 /* For app_accept: what our nftables table has to hold of it. n = 0: nothing. */
 const struct quar_vip *app_quar_nft(const struct app *a, unsigned *n);
 /* The list is another one since the last app_quar_taken. */

@@ -210,8 +210,10 @@ static void slice_done(struct kt_job *job)
 void sweep_run_next(struct app *a)
 {
 	struct sweeps *q = a->sweeps;
-	while (!q->running && !list_empty(&q->waiting)) {
+	while (!list_empty(&q->waiting)) {
 		struct sweep *s = list_entry(q->waiting.next, struct sweep, node);
+		if (q->running)
+			return;
 		list_del(&s->node);
 		s->scan = xfrm_scan_new(&s->filter, s->dry != NULL, s->dry ? DRY_LIST_MAX : SWEEP_LIST_MAX);
 		q->running = s;
@@ -278,11 +280,23 @@ struct xfrm_filter sweep_filter(const struct ike_tunnel_conf *c)
 				     .if_id = c->sa.if_id };
 }
 
+static void answer_at_once(struct app *a, uint16_t tunnel, const struct ike_act *act, bool ok)
+{
+	struct ike_ev ev = { .kind = IKE_EV_SWEPT, .epoch = act->epoch, .seq = act->seq, .ok = ok };
+	struct node_ev ne = { .type = NODE_EV_IKE, .tunnel = tunnel, .ike = &ev };
+	app_feed(a, &ne);
+}
+
 void app_sweep(struct app *a, uint16_t tunnel, const struct ike_act *act)
 {
 	const struct ike_tunnel_conf *c = &a->node.tunnel[tunnel].conf;
 	struct waiter w = { .tunnel = tunnel, .epoch = act->epoch, .seq = act->seq };
 	struct xfrm_filter f = sweep_filter(c);
+	/* Of a tunnel that serves, only what it has with its peer: where that one is unknown there is nothing exact. */
+	if (a->node.tunnel[tunnel].active && !act->peer.af) {
+		answer_at_once(a, tunnel, act, true);
+		return;
+	}
 	memcpy(w.name, c->name, sizeof(w.name));
 	f.vip = act->vip;
 	f.peer = act->peer;
@@ -293,9 +307,7 @@ void app_sweep(struct app *a, uint16_t tunnel, const struct ike_act *act)
 	}
 	a->sweeps->count.errors++;
 	a->sweeps->last_error = -ENOMEM;
-	struct ike_ev ev = { .kind = IKE_EV_SWEPT, .epoch = act->epoch, .seq = act->seq };
-	struct node_ev ne = { .type = NODE_EV_IKE, .tunnel = tunnel, .ike = &ev };
-	app_feed(a, &ne);
+	answer_at_once(a, tunnel, act, false);
 }
 
 /* ---- counters ---- */

@@ -195,7 +195,7 @@ static int delete_some(struct xfrm_scan *s)
 
 	for (unsigned k = 0; k < DELETES_AT_ONCE && s->next < s->n; k++, s->next++)
 		len += xfrm_put_delete(batch + len, sizeof(batch) - len, ++s->seq, &s->list[s->next]);
-	int rc = send_to_kernel(s, batch, len);
+	int rc = len ? send_to_kernel(s, batch, len) : -EINVAL;
 	return rc ? rc : collect(s, first, s->seq);
 }
 

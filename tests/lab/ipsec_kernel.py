@@ -30,8 +30,9 @@ def packet(source, destination, protocol, payload):
     return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + payload
 
 
-def send(machine, source, destination, protocol, token, port=None):
-    """Sends one packet of a machine with this source; a rule that drops it is no error. token: bytes to be found again."""
+def send(machine, source, destination, protocol, token, port=None, device=None):
+    """Sends one packet of a machine with this source; a rule that drops it is no error. token: bytes to be found again.
+    device: a VRF."""
     body = b"\x00\x00\x12\x34\x00\x00\x00\x01" + token
     if protocol == UDP:
         body = struct.pack("!HHHH", port, port, 8 + len(token), 0) + token
@@ -41,6 +42,8 @@ def send(machine, source, destination, protocol, token, port=None):
         with socket.socket(family(source), socket.SOCK_RAW, socket.IPPROTO_RAW) as s:
             if family(source) == socket.AF_INET6:
                 s.setsockopt(socket.IPPROTO_IPV6, IPV6_HDRINCL, 1)
+            if device:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
             try:
                 s.sendto(whole, (destination, 0))
             except PermissionError:
@@ -53,8 +56,8 @@ class Leaks:
 
     numbers = iter(range(1, 1 << 30))
 
-    def __init__(self, sender, receiver, interface, wait_for):
-        self.sender, self.wait_for = sender, wait_for
+    def __init__(self, sender, receiver, interface, wait_for, device=None):
+        self.sender, self.wait_for, self.device = sender, wait_for, device
         self.tap = Tap(receiver, interface)
 
     def _arrived(self, token):
@@ -62,7 +65,7 @@ class Leaks:
 
     def _send(self, source, destination, protocol, port):
         token = b"leak-%08d-end." % next(self.numbers)
-        send(self.sender, source, destination, protocol, token, port)
+        send(self.sender, source, destination, protocol, token, port, self.device)
         return token
 
     def passes(self, source, destination, protocol, port=None):

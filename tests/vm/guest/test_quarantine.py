@@ -26,11 +26,13 @@ def fixture_lab(build):
 class Router:
     """fw-a; its role comes and goes with the link of the LAN."""
 
-    def __init__(self, lab, **tunnel):
+    def __init__(self, lab, ipv6=True, **tunnel):
         self.machine = lab["fw-a"]
-        conf = lab_conf(lab, "fw-a", advert=0.25, peer=False, replicate=False, ipv6=True)
-        conf["ipsec"] = {"tunnels": [dict({"name": "four", "vip": VIP_WAN, "peer": PEER, "backend": "none"}, **tunnel),
-                                     {"name": "six", "vip": VIP6, "peer": PEER6, "backend": "none"}]}
+        conf = lab_conf(lab, "fw-a", advert=0.25, peer=False, replicate=False, ipv6=ipv6)
+        tunnels = [dict({"name": "four", "vip": VIP_WAN, "peer": PEER, "backend": "none"}, **tunnel)]
+        if ipv6:
+            tunnels.append({"name": "six", "vip": VIP6, "peer": PEER6, "backend": "none"})
+        conf["ipsec"] = {"tunnels": tunnels}
         self.daemon = Daemon(lab, "fw-a", conf=text(conf))
         self.daemon.start()
         wait_for("the role", lambda: self.machine.has_ip4(VIP_WAN), SECONDS)
@@ -135,3 +137,28 @@ def test_quarantine_by_iptables(lab, make, end):
         assert leaks.all_pass(VIP_WAN, PEER) == (True, False)
     finally:
         leaks.close()
+
+
+def test_an_address_in_a_vrf(lab, make):
+    """The match does not ask the local table of a VRF: there the daemon closes and opens."""
+    machine = lab["fw-a"]
+    machine.ip("link add red type vrf table 10", "link set red up", "link set wan0 master red")
+    leaks = Leaks(machine, lab["peer"], "eth0", wait_for, "red")
+    try:
+        router = make(ipv6=False)
+
+        def state(shut):
+            shown = router.daemon.ask("show ipsec")["quarantine"]
+            return shown["in_force"] and shown["shut"] == shut
+        wait_for("the rules", lambda: "keeptrackd" not in router.chains()[0], SECONDS)  # there is nothing to be dropped
+        assert leaks.all_pass(VIP_WAN, PEER) == (True, False)
+        router.lose()
+        wait_for("the address to be shut", lambda: state(1), SECONDS)
+        assert leaks.all_pass(VIP_WAN, PEER) == (False, True)
+        assert leaks.passes(OWN, PEER, ESP)
+        router.gain()
+        wait_for("the address to be open", lambda: state(0), SECONDS)
+        assert leaks.all_pass(VIP_WAN, PEER) == (True, False)
+    finally:
+        leaks.close()
+        machine.ip("link set wan0 nomaster", "link del red")
