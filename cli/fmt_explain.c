@@ -10,7 +10,10 @@ void fmt_explain(const json_t *data, FILE *out)
 	size_t i, k;
 	json_t *node, *step;
 
-	fprintf(out, "Session: %s\n", fmt_dash(*name ? name : asked));
+	if (*fmt_str(data, "tunnel"))
+		fprintf(out, "Tunnel: %s\n", fmt_str(data, "tunnel"));
+	else
+		fprintf(out, "Session: %s\n", fmt_dash(*name ? name : asked));
 	if (*name && strcmp(name, asked) != 0)
 		fprintf(out, "  asked: %s\n", asked);
 	json_array_foreach(json_object_get(data, "nodes"), i, node)

@@ -1,4 +1,5 @@
-/* show ipsec as text. */
+/* show ipsec [brief|detail] and show ipsec hooks as text. */
+#include <string.h>
 #include "cli/fmt_text.h"
 #include "cli/table.h"
 
@@ -28,16 +29,99 @@ static void tunnels(const json_t *data, FILE *out)
 	table_end(&t, out);
 }
 
-static void hooks(const json_t *data, FILE *out)
+static void brief(const json_t *data, FILE *out)
+{
+	struct table t;
+	size_t i;
+	json_t *v;
+	char age[40];
+
+	table_begin(&t, TABLE_HEADS("Tunnel", "Group", "Peer", "State", "For"));
+	json_array_foreach(json_object_get(data, "tunnels"), i, v)
+	{
+		table_cell(&t, "%s", fmt_str(v, "name"));
+		table_cell(&t, "%s", fmt_str(v, "group"));
+		table_cell(&t, "%s", fmt_str(v, "peer"));
+		table_cell(&t, "%s", fmt_str(v, "state"));
+		table_cell(&t, "%s", fmt_us(fmt_int(v, "since_us"), age, sizeof(age)));
+	}
+	table_end(&t, out);
+}
+
+static void dpd_line(const json_t *d, FILE *out)
+{
+	char interval[40], retry[40], detect[40];
+
+	if (!json_is_object(d)) {
+		fprintf(out, "  dead peer detection: off\n");
+		return;
+	}
+	fprintf(out, "  dead peer detection: %s, after %s and %lld x %s (%s), then %s; now %s\n", fmt_str(d, "mode"),
+		fmt_us(fmt_int(d, "interval_us"), interval, sizeof(interval)), (long long)fmt_int(d, "retries"),
+		fmt_us(fmt_int(d, "retry_us"), retry, sizeof(retry)),
+		fmt_us(fmt_int(d, "detect_us"), detect, sizeof(detect)), fmt_str(d, "action"), fmt_str(d, "state"));
+}
+
+static void events(const json_t *v, FILE *out)
+{
+	struct table t;
+	size_t i;
+	json_t *e;
+	char wall[48];
+
+	if (!json_array_size(json_object_get(v, "events")))
+		return;
+	table_begin(&t, TABLE_HEADS("  When", "From", "To", "Why", "Epoch"));
+	json_array_foreach(json_object_get(v, "events"), i, e)
+	{
+		bool same = strcmp(fmt_str(e, "from"), fmt_str(e, "to")) == 0;
+		table_cell(&t, "  %s", fmt_wall(fmt_int(e, "wall_us"), wall, sizeof(wall)));
+		table_cell(&t, "%s", fmt_str(e, "from"));
+		table_cell(&t, "%s", same ? "-" : fmt_str(e, "to"));
+		table_cell(&t, "%s", fmt_dash(fmt_str(e, "reason")));
+		table_cell(&t, "%s", fmt_dash(fmt_str(e, "epoch")));
+	}
+	table_end(&t, out);
+}
+
+static void detail(const json_t *v, FILE *out)
+{
+	char age[40], setup[40];
+
+	fprintf(out, "\nTunnel %s: %s for %s (%s)\n", fmt_str(v, "name"), fmt_str(v, "state"),
+		fmt_us(fmt_int(v, "since_us"), age, sizeof(age)), fmt_dash(fmt_str(v, "reason")));
+	fprintf(out, "  %s to %s, group %s, backend %s, connection %s, child %s%s\n", fmt_str(v, "vip"),
+		fmt_str(v, "peer"), fmt_str(v, "group"), fmt_str(v, "backend"), fmt_dash(fmt_str(v, "ike")),
+		fmt_dash(fmt_str(v, "child")), fmt_bool(v, "learnt") ? ", learnt from the IKE daemon" : "");
+	fprintf(out, "  wanted here: %s; priority %lld, initiate %s, on demotion %s, unknown SPIs %s, copy of SAs %s\n",
+		fmt_yes(v, "wanted"), (long long)fmt_int(v, "priority"), fmt_dash(fmt_str(v, "initiate")),
+		fmt_dash(fmt_str(v, "on_demote")), fmt_bool(v, "watch_spi") ? "watched" : "not watched",
+		fmt_dash(fmt_str(v, "sync_sa")));
+	if (fmt_bool(v, "warm"))
+		fprintf(out, "  warm: connection %s\n", fmt_str(v, "warm_ike"));
+	dpd_line(json_object_get(v, "dpd"), out);
+	fprintf(out, "  initiated %lld times, last negotiation %s, failed in a row %lld, purged %lld, reset %lld\n",
+		(long long)fmt_int(v, "initiations"), fmt_us(fmt_int(v, "last_setup_us"), setup, sizeof(setup)),
+		(long long)fmt_int(v, "failures"), (long long)fmt_int(v, "purges"), (long long)fmt_int(v, "resets"));
+	if (fmt_int(v, "findings"))
+		fprintf(out, "  show ipsec check has %lld findings\n", (long long)fmt_int(v, "findings"));
+	if (*fmt_str(v, "error"))
+		fprintf(out, "  the IKE daemon refused %s ago: %s\n",
+			fmt_us(fmt_int(v, "error_age_us"), age, sizeof(age)), fmt_str(v, "error"));
+	events(v, out);
+}
+
+void fmt_ipsec_hooks(const json_t *data, FILE *out)
 {
 	struct table t;
 	size_t i;
 	json_t *v;
 	char on[120], exec[200], limit[40], took[40];
 
-	if (!json_array_size(json_object_get(data, "hooks")))
+	if (!json_array_size(json_object_get(data, "hooks"))) {
+		fprintf(out, "No hook is configured\n");
 		return;
-	fputc('\n', out);
+	}
 	table_begin(&t, TABLE_HEADS("Hook", "On", "Time Limit"));
 	json_array_foreach(json_object_get(data, "hooks"), i, v)
 	{
@@ -58,18 +142,50 @@ static void hooks(const json_t *data, FILE *out)
 			fmt_dash(fmt_str(v, "line")));
 }
 
+static void summary(const json_t *data, FILE *out)
+{
+	const json_t *s = json_object_get(data, "summary");
+
+	if (!json_is_object(s))
+		return;
+	fprintf(out, "Tunnels: %lld, wanted here %lld, up %lld", (long long)fmt_int(s, "tunnels"),
+		(long long)fmt_int(s, "wanted"), (long long)fmt_int(s, "up"));
+	if (fmt_int(s, "failed"))
+		fprintf(out, ", FAILING %lld", (long long)fmt_int(s, "failed"));
+	if (fmt_int(s, "peer_dead"))
+		fprintf(out, ", PEER SILENT %lld", (long long)fmt_int(s, "peer_dead"));
+	fputc('\n', out);
+}
+
 void fmt_ipsec(const json_t *data, FILE *out)
 {
-	const json_t *b = json_object_get(data, "backend");
+	const json_t *b = json_object_get(data, "backend"), *list = json_object_get(data, "tunnels");
+	const char *view = fmt_str(data, "view");
+	size_t i;
+	json_t *v;
 
-	if (!json_array_size(json_object_get(data, "tunnels"))) {
+	if (!json_array_size(list)) {
 		fprintf(out, "No tunnel is configured\n");
 	} else {
-		fprintf(out, "IKE daemon at %s: %s%s%s%s%s\n\n", fmt_dash(fmt_str(b, "address")),
+		fprintf(out, "IKE daemon at %s: %s%s%s%s%s\n", fmt_dash(fmt_str(b, "address")),
 			fmt_bool(b, "up") ? "reachable, " : "NOT REACHABLE, ",
 			fmt_str(b, fmt_bool(b, "up") ? "version" : "state"), *fmt_str(b, "error") ? " (" : "",
 			fmt_str(b, "error"), *fmt_str(b, "error") ? ")" : "");
-		tunnels(data, out);
+		summary(data, out);
 	}
-	hooks(data, out);
+	if (strcmp(view, "detail") == 0) {
+		json_array_foreach(list, i, v)
+		{
+			detail(v, out);
+		}
+		return;
+	}
+	if (json_array_size(list)) {
+		fputc('\n', out);
+		strcmp(view, "brief") == 0 ? brief(data, out) : tunnels(data, out);
+	}
+	if (strcmp(view, "brief") != 0 && json_array_size(json_object_get(data, "hooks"))) {
+		fputc('\n', out);
+		fmt_ipsec_hooks(data, out);
+	}
 }

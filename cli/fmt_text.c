@@ -215,6 +215,32 @@ void fmt_text(enum ctl_cmd cmd, const json_t *data, bool detail, FILE *out)
 	case CTL_SHOW_IPSEC_SWEEP:
 		fmt_sweep(data, out);
 		break;
+	case CTL_SHOW_IPSEC_SA:
+		fmt_ipsec_sa(data, out);
+		break;
+	case CTL_SHOW_IPSEC_PEER:
+		fmt_ipsec_peer(data, out);
+		break;
+	case CTL_SHOW_IPSEC_DPD:
+		fmt_ipsec_dpd(data, out);
+		break;
+	case CTL_SHOW_IPSEC_HOOKS:
+		fmt_ipsec_hooks(data, out);
+		break;
+	case CTL_SHOW_IPSEC_CHECK:
+		fmt_ipsec_check(data, out);
+		break;
+	case CTL_SHOW_IPSEC_STATISTICS:
+		fmt_ipsec_statistics(data, out);
+		break;
+	case CTL_IKE_DPD:
+		fmt_ike_dpd(data, out);
+		break;
+	case CTL_RESET_VPN_PEER:
+	case CTL_RESET_VPN_ALL:
+	case CTL_FORCE_IKE_RESET:
+		fmt_ipsec_reset(data, out);
+		break;
 	case CTL_SHOW_INTERFACES:
 		fmt_interfaces(data, out);
 		break;
@@ -239,6 +265,7 @@ void fmt_text(enum ctl_cmd cmd, const json_t *data, bool detail, FILE *out)
 		fmt_cleared(data, out);
 		break;
 	case CTL_EXPLAIN_SESSION:
+	case CTL_EXPLAIN_IPSEC:
 		fmt_explain(data, out);
 		break;
 	case CTL_RESET_SYNC_INTERNAL:

@@ -112,6 +112,9 @@ static const char *branch_help(const char *word, size_t len)
 		{ "cache", "Replicated sessions one by one" },
 		{ "failover", "Role changes" },
 		{ "sweep", "What is removed from the kernel with a role" },
+		{ "ipsec", "IPsec tunnels" },
+		{ "vpn", "IPsec tunnels" },
+		{ "ike", "Dead peer detection in other vendors' words" },
 	};
 
 	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
@@ -254,7 +257,7 @@ static bool bare_value(struct gram_match *m, const char *word)
 	int64_t num = 0;
 
 	/* A name can be any word, but not one that means something here. */
-	if (a && !used(m, a))
+	if ((a && !used(m, a)) || (ctl_cmd_is_show(m->cmd) && !m->json && strcmp(word, "json") == 0))
 		return false;
 	for (unsigned i = 0; (a = ctl_cmd_arg(m->cmd, i)) != NULL; i++) {
 		if (a->type == CTL_ARG_FLAG || a->word || used(m, a) || ctl_arg_parse(a, word, &num) < 0)

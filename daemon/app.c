@@ -13,6 +13,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "daemon/app_ipsec.h"
 #include "daemon/app_pair.h"
 #include "daemon/app_quar.h"
 #include "daemon/app_sweep.h"
@@ -383,6 +384,8 @@ static int start_parts(struct app *a)
 		return -ENOMEM;
 	rc = app_sweep_start(a);
 	if (rc == 0)
+		rc = app_ipsec_start(a);
+	if (rc == 0)
 		rc = app_ike_start(a);
 	if (rc < 0)
 		return rc;
@@ -419,6 +422,7 @@ static int start_parts(struct app *a)
 static void stop_parts(struct app *a)
 {
 	app_pair_end(a);
+	app_ipsec_end(a);
 	if (a->ctl)
 		ctl_free(a->ctl);
 	a->ctl = NULL;
@@ -435,6 +439,7 @@ static void stop_parts(struct app *a)
 	app_sa_stop(a);
 	app_reload_stop(a);
 	app_pair_free(a);
+	app_ipsec_free(a);
 	app_accept_stop(a);
 	app_quar_stop(a);
 	app_sweep_stop(a);

@@ -30,6 +30,7 @@
 #include "vrrp/announce.h"
 #include "vrrp/vrrp_io.h"
 
+struct ipsec;
 struct pair;
 struct quar;
 struct sweeps;
@@ -127,6 +128,7 @@ struct app {
 	struct quar *quar;     /* app_quar.c */
 	struct vici *vici;
 	struct prog *libreswan, *ike_program; /* tunnels with backend libreswan, exec */
+	struct ipsec *ipsec;
 	struct exec *exec;
 	struct app_sa *sa; /* copies of inbound SAs */
 	struct ctl *ctl;

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 #include "daemon/app_sweep.h"
+#include "daemon/app_ipsec.h"
 #include "daemon/base/log.h"
 
 void app_ike_feed(struct app *a, uint16_t tunnel, const struct ike_ev *ike)
@@ -47,6 +48,7 @@ static void on_vici(void *arg, const struct vici_ev *v)
 {
 	struct app *a = arg;
 	struct ike_ev ev = { .kind = IKE_EV_BACKEND_UP, .up = v->up, .sa_id = v->sa_id };
+	app_ipsec_vici(a, v);
 	switch (v->kind) {
 	case VICI_EV_UP:
 	case VICI_EV_DOWN:
@@ -177,6 +179,7 @@ int app_ike_reload(struct app *a, const struct cfg *old)
 	if (a->vici && strcmp(a->cfg->vici_socket, old->vici_socket) != 0) {
 		vici_free(a->vici);
 		a->vici = NULL;
+		app_ipsec_vici(a, &(struct vici_ev){ .kind = VICI_EV_DOWN, .errmsg = "", .ike = "", .child = "" });
 		struct ike_ev down = { .kind = IKE_EV_BACKEND_DOWN };
 		for (uint16_t t = 0; t < a->node.n_tunnels; t++)
 			if (a->node.tunnel[t].conf.backend == IKE_BACKEND_VICI)

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "daemon/app_ipsec.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/show.h"
@@ -169,6 +170,7 @@ void app_tell(struct app *a, const struct node_act *act)
 		log_notice(LOG_SYNC, "the replication thread answers again");
 		return;
 	case NODE_TOLD_TUNNEL:
+		app_ipsec_trace(a, act->tunnel, &act->ike);
 		log_info(LOG_IKE, "tunnel %s: %s -> %s (%s)", a->node.tunnel[act->tunnel].conf.name,
 			 ike_state_name(act->ike.from), ike_state_name(act->ike.to), ike_reason_text(act->ike.reason));
 		return;

@@ -74,6 +74,7 @@ struct cfg {
 	struct sync_conf sync;
 	/* ipsec */
 	char vici_socket[CFG_PATH_MAX], whack[CFG_PATH_MAX], pluto[CFG_PATH_MAX];
+	char swanctl_conf[CFG_PATH_MAX], strongswan_conf[CFG_PATH_MAX]; /* read for show ipsec check */
 	struct ike_tunnel_conf *tunnels;
 	uint16_t n_tunnels;
 	bool tunnels_auto;                /* further ones are learnt from the IKE daemon */

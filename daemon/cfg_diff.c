@@ -281,6 +281,7 @@ static bool tunnel_equal(const struct cfg *old, const struct ike_tunnel_conf *a,
 static bool tunnels_equal(const struct cfg *old, const struct cfg *now)
 {
 	if (old->n_tunnels != now->n_tunnels || !same(old->vici_socket, now->vici_socket) ||
+	    !same(old->swanctl_conf, now->swanctl_conf) || !same(old->strongswan_conf, now->strongswan_conf) ||
 	    !same(old->whack, now->whack) || !same(old->pluto, now->pluto) || old->tunnels_auto != now->tunnels_auto ||
 	    !settings_equal(&old->auto_conf, &now->auto_conf))
 		return false;

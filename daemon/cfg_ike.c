@@ -389,6 +389,8 @@ void cfg_build_ike(struct cfg *c, const struct cfg_tree *t)
 	text(ipsec, "vici", c->vici_socket, sizeof(c->vici_socket));
 	text(ipsec, "whack", c->whack, sizeof(c->whack));
 	text(ipsec, "pluto", c->pluto, sizeof(c->pluto));
+	text(ipsec, "swanctl", c->swanctl_conf, sizeof(c->swanctl_conf));
+	text(ipsec, "strongswan", c->strongswan_conf, sizeof(c->strongswan_conf));
 	c->tunnels_auto = list->num;
 	build_auto(c, cfg_rec_val(ipsec, "auto"));
 	c->tunnels = room(list->n, sizeof(*c->tunnels));

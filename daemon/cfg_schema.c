@@ -337,6 +337,11 @@ static const struct cfg_key table[] = {
 	  "libreswan's whack: the program that ipsec whack runs. Used by tunnels with backend libreswan" },
 	{ "ipsec.pluto", CFG_T_PATH, 0, 1, CFG_PATH_MAX - 1, "/run/pluto/pluto.ctl", NULL, NULL,
 	  "Control socket of libreswan's pluto" },
+	{ "ipsec.swanctl", CFG_T_PATH, 0, 1, CFG_PATH_MAX - 1, "/etc/swanctl/swanctl.conf", NULL, NULL,
+	  "strongSwan's connections: only read, and only mobike and start_action are kept, which its socket does not tell. "
+	  "They are for show ipsec check" },
+	{ "ipsec.strongswan", CFG_T_PATH, 0, 1, CFG_PATH_MAX - 1, "/etc/strongswan.conf", NULL, NULL,
+	  "strongSwan's own settings: how long it repeats a request, for show ipsec check" },
 	{ "ipsec.tunnels", CFG_T_RECORDS, CFG_F_AUTO, 0, IKE_TUNNELS_MAX, NULL, NULL, NULL,
 	  "The tunnels. A connection of the IKE daemon that is not listed is never touched. The word \"auto\" instead of "
 	  "the list takes every connection of strongSwan whose local address is a virtual address, under its name there, "

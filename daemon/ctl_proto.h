@@ -47,7 +47,8 @@ enum ctl_impact {
 	CTL_IMPACT_LOG,
 	CTL_IMPACT_ROLE,
 	CTL_IMPACT_TEST,
-	CTL_IMPACT_SESSIONS
+	CTL_IMPACT_SESSIONS,
+	CTL_IMPACT_TUNNELS /* their traffic stops for the time of a negotiation */
 };
 
 /* id, path, class, thread, impact, help. CTL_ON_CLIENT commands never reach the daemon. */
@@ -92,6 +93,18 @@ enum ctl_impact {
 	  "Tunnels, dead peer detection, hooks")                                                                     \
 	X(CTL_SHOW_IPSEC_SWEEP, "show ipsec sweep dry-run", CTL_VIEW, CTL_ON_CONTROL, CTL_IMPACT_NONE,               \
 	  "What a role change would remove from the kernel: SAs, conntrack entries")                                 \
+	X(CTL_SHOW_IPSEC_SA, "show ipsec sa", CTL_VIEW, CTL_ON_CONTROL, CTL_IMPACT_NONE,                             \
+	  "SAs of the tunnels, as the IKE daemon has them now")                                                      \
+	X(CTL_SHOW_IPSEC_PEER, "show ipsec peer", CTL_VIEW, CTL_ON_CONTROL, CTL_IMPACT_NONE,                         \
+	  "Remote ends, and how many of their tunnels are up")                                                       \
+	X(CTL_SHOW_IPSEC_DPD, "show ipsec dpd", CTL_VIEW, CTL_ON_CONTROL, CTL_IMPACT_NONE,                           \
+	  "Dead peer detection: settings, present state, what it did")                                               \
+	X(CTL_SHOW_IPSEC_HOOKS, "show ipsec hooks", CTL_VIEW, CTL_ON_CONTROL, CTL_IMPACT_NONE,                       \
+	  "Programs run after events, and how the last one ended")                                                   \
+	X(CTL_SHOW_IPSEC_CHECK, "show ipsec check", CTL_VIEW, CTL_ON_CONTROL, CTL_IMPACT_NONE,                       \
+	  "What in the IKE daemon's configuration breaks a takeover, and the remedy")                                \
+	X(CTL_SHOW_IPSEC_STATISTICS, "show ipsec statistics", CTL_VIEW, CTL_ON_CONTROL, CTL_IMPACT_NONE,             \
+	  "Counters of tunnels, of the IKE daemon's socket and of hooks")                                            \
 	X(CTL_SHOW_INTERFACES, "show interfaces", CTL_VIEW, CTL_ON_CONTROL, CTL_IMPACT_NONE,                         \
 	  "Interfaces that instances use")                                                                           \
 	X(CTL_SHOW_LOG, "show log", CTL_VIEW, CTL_ON_CONTROL, CTL_IMPACT_NONE, "Newest lines of the log")            \
@@ -100,16 +113,26 @@ enum ctl_impact {
 	  "The running configuration in canonical form")                                                             \
 	X(CTL_EXPLAIN_SESSION, "explain session", CTL_VIEW, CTL_ON_SESSION, CTL_IMPACT_NONE,                         \
 	  "Why a session is replicated, or not, on all nodes")                                                       \
+	X(CTL_EXPLAIN_IPSEC, "explain ipsec", CTL_VIEW, CTL_ON_CONTROL, CTL_IMPACT_NONE,                             \
+	  "Why a tunnel is up, or not, and what would change it")                                                    \
+	X(CTL_IKE_DPD, "ike dpd", CTL_VIEW, CTL_ON_CONTROL, CTL_IMPACT_NONE,                                         \
+	  "Dead peer detection in other vendors' words: the line for the configuration, and what is in force")       \
 	X(CTL_RESET_SYNC_INTERNAL, "reset conntrack-sync internal-cache", CTL_ADMIN, CTL_ON_SESSION,                 \
 	  CTL_IMPACT_SESSIONS, "Judge own sessions anew, read the kernel, tell them all again")                      \
 	X(CTL_RESET_SYNC_EXTERNAL, "reset conntrack-sync external-cache", CTL_ADMIN, CTL_ON_SESSION,                 \
 	  CTL_IMPACT_SESSIONS, "Forget copies that are not in the kernel, ask the peers for all again")              \
+	X(CTL_RESET_VPN_PEER, "reset vpn ipsec peer", CTL_ADMIN, CTL_ON_CONTROL, CTL_IMPACT_TUNNELS,                 \
+	  "Negotiate the tunnels of one peer anew")                                                                  \
+	X(CTL_RESET_VPN_ALL, "reset vpn ipsec all", CTL_ADMIN, CTL_ON_CONTROL, CTL_IMPACT_TUNNELS,                   \
+	  "Negotiate all tunnels anew")                                                                              \
 	X(CTL_RESTART_SYNC, "restart conntrack-sync", CTL_ADMIN, CTL_ON_SESSION, CTL_IMPACT_SESSIONS,                \
 	  "Make the data connections anew; nothing that lives is forgotten")                                         \
 	X(CTL_FORCE_RESYNC, "force resync", CTL_ADMIN, CTL_ON_SESSION, CTL_IMPACT_SESSIONS,                          \
 	  "Compare all sessions now: the kernel, and everything in both directions")                                 \
 	X(CTL_FORCE_FAILOVER, "force failover", CTL_ADMIN, CTL_ON_CONTROL, CTL_IMPACT_ROLE,                          \
 	  "Give the master role away, or take it")                                                                   \
+	X(CTL_FORCE_IKE_RESET, "force ike-reset", CTL_ADMIN, CTL_ON_CONTROL, CTL_IMPACT_TUNNELS,                     \
+	  "Remove every SA of the tunnels, also where this node has no role; negotiate those it serves anew")        \
 	X(CTL_MAINTENANCE_ENTER, "maintenance enter", CTL_ADMIN, CTL_ON_CONTROL, CTL_IMPACT_ROLE,                    \
 	  "Give all roles away and take none until maintenance leave")                                               \
 	X(CTL_MAINTENANCE_LEAVE, "maintenance leave", CTL_ADMIN, CTL_ON_CONTROL, CTL_IMPACT_ROLE,                    \
@@ -165,6 +188,15 @@ enum ctl_arg_type {
 #define CTL_ARG_TABLE(X)                                                                                            \
 	X(CTL_SHOW_VRRP, "detail", NULL, CTL_ARG_FLAG, 0, 0, 0, "Timers, peers and counters")                       \
 	X(CTL_SHOW_PAIR, "detail", NULL, CTL_ARG_FLAG, 0, 0, 0, "All facts of both nodes side by side")             \
+	X(CTL_SHOW_IPSEC, "brief", NULL, CTL_ARG_FLAG, 0, 0, 0, "One line for each tunnel")                         \
+	X(CTL_SHOW_IPSEC, "detail", NULL, CTL_ARG_FLAG, 0, 0, 0, "Settings, counters and the last events of each")  \
+	X(CTL_SHOW_IPSEC_SA, "tunnel", NULL, CTL_ARG_NAME, 1, 63, 0, "Only those of this tunnel")                   \
+	X(CTL_EXPLAIN_IPSEC, "tunnel", NULL, CTL_ARG_NAME, 1, 63, 1, "Its name (see show ipsec)")                   \
+	X(CTL_RESET_VPN_PEER, "peer", NULL, CTL_ARG_NAME, 1, 63, 1, "Its address, the name of a tunnel, or all")    \
+	X(CTL_IKE_DPD, "interval", "interval", CTL_ARG_INT, 1, 300, 1, "Seconds of silence that raise a doubt")     \
+	X(CTL_IKE_DPD, "retry", "retry", CTL_ARG_INT, 1, 60, 0, "Seconds between two tries (5 if left out)")        \
+	X(CTL_IKE_DPD, "periodic", NULL, CTL_ARG_FLAG, 0, 0, 0, "Ask an idle peer as well")                         \
+	X(CTL_IKE_DPD, "on-demand", NULL, CTL_ARG_FLAG, 0, 0, 0, "Only while packets are sent to it")               \
 	X(CTL_SHOW_FAILOVER_HISTORY, "limit", NULL, CTL_ARG_INT, 1, 1000, 0, "How many (20 if left out)")           \
 	X(CTL_SHOW_FAILOVER_TIMELINE, "epoch", NULL, CTL_ARG_EPOCH, 0, 0, 0, "Which change (the last if left out)") \
 	X(CTL_SHOW_LOG, "limit", NULL, CTL_ARG_INT, 1, 4096, 0, "How many lines (50 if left out)")                  \
@@ -207,7 +239,7 @@ const struct ctl_cmd_def *ctl_cmd_def(enum ctl_cmd c);
 int ctl_cmd_find(const char *path);
 /* Argument n of a command (from 0), or NULL. */
 const struct ctl_arg_def *ctl_cmd_arg(enum ctl_cmd c, unsigned n);
-/* True for commands that begin with "show" or "explain": they take a trailing `json` in the shell. */
+/* True for commands that only tell ("show", "explain", "ike dpd"): they take a trailing `json` in the shell. */
 int ctl_cmd_is_show(enum ctl_cmd c);
 /* 0 if text is a valid value of a (not for FLAG); *num receives the number of an INT. -1 otherwise. */
 int ctl_arg_parse(const struct ctl_arg_def *a, const char *text, int64_t *num);

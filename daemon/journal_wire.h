@@ -13,11 +13,11 @@
 #include <stdint.h>
 #include "daemon/base/epoch.h"
 
-#define JOURNAL_PHASES_MAX 19
+#define JOURNAL_PHASES_MAX 24
 #define JOURNAL_GROUP_MAX  32 /* with NUL */
 #define JOURNAL_DETAIL_MAX 48 /* with NUL */
-#define JOURNAL_ENTRY_MAX  250
-#define JOURNAL_SLOT_BYTES 288
+#define JOURNAL_ENTRY_MAX  285
+#define JOURNAL_SLOT_BYTES 304
 #define EPOCH_FILE_BYTES   24
 
 enum journal_phase_flag {

@@ -33,10 +33,33 @@ static void came_up(struct node_run *r, uint16_t group, struct epoch epoch)
 	node_role(r, group, &ev);
 }
 
+static void mark(struct node_run *r, const struct ike_tunnel *t, enum role_phase phase)
+{
+	struct role_ev ev = { .type = ROLE_EV_IKE_MARK, .epoch = r->n->group[t->conf.group].role.epoch, .phase = phase };
+	node_role(r, t->conf.group, &ev);
+}
+
+/* What the timeline of a role change shows of its tunnels. */
+static void mark_event(struct node_run *r, const struct ike_tunnel *t, const struct ike_ev *ev)
+{
+	bool of_role = epoch_cmp(t->epoch, r->n->group[t->conf.group].role.epoch) == 0;
+	if (!of_role)
+		return;
+	if (ev->kind == IKE_EV_SWEPT && ev->ok)
+		mark(r, t, ROLE_PH_SWEEP);
+	else if (ev->kind == IKE_EV_IKE_UPDOWN && ev->up && t->active)
+		mark(r, t, ROLE_PH_IKE_AUTH);
+	else if (ev->kind == IKE_EV_SA_LIST && ev->sample.in_packets && t->active)
+		mark(r, t, ROLE_PH_PACKET);
+}
+
 void node_ike(struct node_run *r, uint16_t tunnel, const struct ike_ev *ev)
 {
 	struct ike_tunnel *t = &r->n->tunnel[tunnel];
 	struct ike_acts acts;
+	mark_event(r, t, ev);
+	if (ev->kind == IKE_EV_SA_LIST && ev->seq == 0)
+		return; /* looked at for the timeline only: the machine did not ask */
 	ike_step(t, ev, r->now, &acts);
 	for (unsigned i = 0; i < acts.n; i++) {
 		const struct ike_act *ia = &acts.a[i];

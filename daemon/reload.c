@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "daemon/app_ipsec.h"
 #include "daemon/app_pair.h"
 #include "daemon/app_quar.h"
 #include "daemon/base/clock.h"
@@ -315,6 +316,7 @@ static void put_in_force(struct app *a, const struct shape *old)
 		log_err(LOG_CFG, "the channel keeps its former configuration: %s", why);
 	if (app_ike_reload(a, old->cfg) < 0)
 		log_err(LOG_CFG, "no memory to connect to the IKE daemon: tunnels stay as they are");
+	app_ipsec_reload(a);
 	app_vrrp_relink(a);
 	tell_authority(a, old);
 	a->node.running = running;

@@ -288,6 +288,16 @@ static void on_stored(struct role *r, const struct role_ev *ev, mono_t now, stru
 		role_emit_journal(r, out);
 }
 
+/* Tunnels follow the role at their own pace: nothing waits for them, the timeline shows when they got where. */
+static void on_ike_mark(struct role *r, enum role_phase ph, mono_t now, struct role_acts *out)
+{
+	if (r->rec.at[ph].ns || (ph != ROLE_PH_SWEEP && !r->rec.at[ROLE_PH_INITIATE].ns))
+		return;
+	role_mark(r, ph, now, ROLE_RES_OK);
+	if (r->state == ROLE_STABLE)
+		role_emit_journal(r, out);
+}
+
 static void on_peer(struct role *r, const struct role_ev *ev, mono_t now, struct role_acts *out)
 {
 	switch (ev->peer) {
@@ -514,6 +524,10 @@ void role_step(struct role *r, const struct role_ev *ev, mono_t now, struct role
 			role_mark(r, ROLE_PH_IKE_UP, now, ROLE_RES_OK);
 			role_emit_journal(r, out);
 		}
+		return;
+	case ROLE_EV_IKE_MARK:
+		if (mine)
+			on_ike_mark(r, ev->phase, now, out);
 		return;
 	case ROLE_EV_PEER:
 		on_peer(r, ev, now, out);

@@ -91,13 +91,16 @@ enum role_state { ROLE_STABLE = 0, ROLE_PREPARING, ROLE_COMMITTING, ROLE_DEMOTIN
 	X(ROLE_PH_DONE, 17, "done")                                                                \
 	X(ROLE_PH_ABORT, 18, "abort")                                                              \
 	X(ROLE_PH_STORE, 19, "store-commit") /* copies of the store are in the kernel */           \
-	X(ROLE_PH_IMPORT, 20, "sa-import")   /* copies of the old master's inbound SAs are in the kernel */
+	X(ROLE_PH_IMPORT, 20, "sa-import")   /* copies of the old master's inbound SAs are in the kernel */ \
+	X(ROLE_PH_SWEEP, 21, "ipsec-sweep")  /* first sweep of kernel SAs answered */              \
+	X(ROLE_PH_IKE_AUTH, 22, "ike-auth")  /* first IKE SA established */                        \
+	X(ROLE_PH_PACKET, 23, "ipsec-packet") /* first packet seen to come in through a tunnel */
 
 enum role_phase {
 #define ROLE_PHASE_ENUM(name, num, text) name = num,
 	ROLE_PHASE_TABLE(ROLE_PHASE_ENUM)
 #undef ROLE_PHASE_ENUM
-	    ROLE_PH_N = 21
+	    ROLE_PH_N = 24
 };
 const char *role_phase_text(uint8_t phase);
 
@@ -127,6 +130,7 @@ enum role_ev_type {
 	ROLE_EV_GARP,      /* epoch: first announcement sent */
 	ROLE_EV_NET,       /* net, err: state of the desired set */
 	ROLE_EV_IKE_UP,    /* epoch: last initiated tunnel of the group is up */
+	ROLE_EV_IKE_MARK,  /* epoch, phase: SWEEP, IKE_AUTH or PACKET; the first one counts */
 	ROLE_EV_PEER,      /* peer: PEER_PREPARED, PEER_GO, PEER_UP of sync/peer_msg.h; epoch, seq */
 	ROLE_EV_RIVAL,     /* an advert of another master was heard */
 	ROLE_EV_TICK,
@@ -158,6 +162,7 @@ struct role_ev {
 	enum role_net net;
 	int err;
 	enum role_peer_msg peer;
+	enum role_phase phase; /* IKE_MARK */
 };
 
 enum role_act_type {

@@ -3,6 +3,7 @@
  */
 #include "daemon/show.h"
 
+#include "daemon/app_ipsec.h"
 #include "daemon/app_pair.h"
 #include "daemon/app_sweep.h"
 
@@ -160,7 +161,12 @@ static int clear_counters(struct app *a, const struct ctl_request *req, json_t *
 	}
 	a->unknown_vrid = 0;
 	for (uint16_t t = 0; t < a->node.n_tunnels; t++)
+	{
+		struct ipsec_tunnel *m = app_ipsec_tunnel(a, t);
 		memset(&a->node.tunnel[t].count, 0, sizeof(a->node.tunnel[t].count));
+		m->moved = m->unwanted = 0;
+		m->floated = false;
+	}
 	hist_clear(loop_lateness(a->loop));
 	a->node.stale = a->node.stalls = a->node.rearms = a->node.rivals = 0;
 	a->node.splits = a->node.arbitrated = 0;
@@ -267,8 +273,18 @@ int app_ctl(void *app, struct ctl_request *req, json_t **reply)
 		*reply = show_failover_status(a);
 		return CTL_OK;
 	case CTL_SHOW_IPSEC:
-		*reply = show_ipsec(a);
-		return CTL_OK;
+	case CTL_SHOW_IPSEC_SA:
+	case CTL_SHOW_IPSEC_PEER:
+	case CTL_SHOW_IPSEC_DPD:
+	case CTL_SHOW_IPSEC_HOOKS:
+	case CTL_SHOW_IPSEC_CHECK:
+	case CTL_SHOW_IPSEC_STATISTICS:
+	case CTL_EXPLAIN_IPSEC:
+	case CTL_IKE_DPD:
+	case CTL_RESET_VPN_PEER:
+	case CTL_RESET_VPN_ALL:
+	case CTL_FORCE_IKE_RESET:
+		return app_ipsec_ctl(a, req, reply);
 	case CTL_SHOW_IPSEC_SWEEP:
 		return app_sweep_show(a, req, reply);
 	case CTL_SHOW_INTERFACES:

@@ -20,7 +20,6 @@ json_t *show_failover_status(struct app *a);
 json_t *show_failover_history(struct app *a, unsigned limit);
 /* text: "COUNTER.NODE", or NULL for the last change. NULL with *why when there is no such entry. */
 json_t *show_failover_timeline(struct app *a, const char *text, const char **why);
-json_t *show_ipsec(struct app *a);
 /* Arguments of a command that lists sessions. 0, or -1 with what is wrong in message. */
 int show_query(enum ctl_cmd cmd, const json_t *args, struct sync_query *q, char *message, size_t size);
 

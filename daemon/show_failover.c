@@ -207,7 +207,8 @@ static json_t *entry_json(struct app *a, const struct journal_entry *e)
 	static const char *const outcome[] = { "ok", "degraded", "timeout", "error" };
 	int64_t longest = 0;
 	for (uint8_t i = 0; i < e->n_phases; i++)
-		if (e->phases[i].offset_ns > longest && e->phases[i].id != ROLE_PH_IKE_UP)
+		if (e->phases[i].offset_ns > longest && e->phases[i].id != ROLE_PH_IKE_UP &&
+		    e->phases[i].id < ROLE_PH_SWEEP)
 			longest = e->phases[i].offset_ns;
 	return json_pack("{s:o, s:s, s:I, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I}", "epoch",
 			 show_epoch(e->epoch), "node", show_node_name(a, e->node), "node_id", (json_int_t)e->node,

@@ -10,7 +10,12 @@ libike_core_a_SOURCES = \
 	ike-hooks/sa_send.c ike-hooks/sa_send.h \
 	ike-hooks/sa_store.c ike-hooks/sa_store.h \
 	ike-hooks/sa_wire.c ike-hooks/sa_wire.h \
+	ike-hooks/ike_hist.c ike-hooks/ike_hist.h \
+	ike-hooks/ike_lint.c ike-hooks/ike_lint.h \
+	ike-hooks/ike_verdict.c ike-hooks/ike_verdict.h \
+	ike-hooks/swan_text.c ike-hooks/swan_text.h \
 	ike-hooks/vici_conn.c ike-hooks/vici_conn.h \
+	ike-hooks/vici_detail.c ike-hooks/vici_detail.h \
 	ike-hooks/vici_req.c ike-hooks/vici_req.h \
 	ike-hooks/vici_sa.c ike-hooks/vici_sa.h \
 	ike-hooks/vici_wire.c ike-hooks/vici_wire.h \
@@ -50,6 +55,22 @@ check_xfrm_io_SOURCES = tests/unit/check_xfrm_io.c
 check_xfrm_io_LDADD = $(IKE_IO_LIBS) $(UNIT_LIBS)
 check_vici_io_SOURCES = tests/unit/check_vici_io.c
 check_vici_io_LDADD = $(IKE_IO_LIBS) $(UNIT_LIBS)
+
+check_PROGRAMS += check_ike_lint check_ike_verdict check_swan_text check_vici_conn
+check_ike_lint_SOURCES = tests/unit/check_ike_lint.c
+check_ike_lint_LDADD = $(IKE_CORE_LIBS) $(UNIT_LIBS)
+check_ike_verdict_SOURCES = tests/unit/check_ike_verdict.c
+check_ike_verdict_LDADD = $(IKE_CORE_LIBS) $(UNIT_LIBS)
+check_swan_text_SOURCES = tests/unit/check_swan_text.c
+check_swan_text_LDADD = $(IKE_CORE_LIBS) $(UNIT_LIBS)
+check_vici_conn_SOURCES = tests/unit/check_vici_conn.c
+check_vici_conn_LDADD = $(IKE_CORE_LIBS) $(UNIT_LIBS)
+
+check_PROGRAMS += fuzz_swan_text fuzz_vici_conn
+fuzz_swan_text_SOURCES = tests/fuzz/fuzz_swan_text.c
+fuzz_swan_text_LDADD = $(IKE_CORE_LIBS) $(FUZZ_LIBS)
+fuzz_vici_conn_SOURCES = tests/fuzz/fuzz_vici_conn.c
+fuzz_vici_conn_LDADD = $(IKE_CORE_LIBS) $(FUZZ_LIBS)
 
 check_PROGRAMS += fuzz_vici_wire fuzz_xfrm_wire
 fuzz_vici_wire_SOURCES = tests/fuzz/fuzz_vici_wire.c

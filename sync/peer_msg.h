@@ -15,7 +15,7 @@
 
 #define PEER_GROUPS_MAX 64 /* group states in one heartbeat; more groups: several heartbeats */
 #define PEER_TEXT_MAX   120
-#define PEER_BLOB_MAX   256
+#define PEER_BLOB_MAX   288
 
 enum peer_msg_type {
 	PEER_HELLO = 1,      /* first record on every connection, both directions */

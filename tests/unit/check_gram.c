@@ -63,6 +63,8 @@ START_TEST(whole_commands)
 		snprintf(text, sizeof(text), "%s%s", d->path,
 			 c == CTL_DEBUG_SYNC_STALL  ? " 2"
 			 : c == CTL_EXPLAIN_SESSION ? " a b tcp"
+			 : c == CTL_EXPLAIN_IPSEC || c == CTL_RESET_VPN_PEER ? " hq"
+			 : c == CTL_IKE_DPD ? " interval 3 retry 3 periodic"
 						    : "");
 		struct gram_match m = parse(text);
 		ck_assert_msg(m.status == GRAM_OK && (int)m.cmd == c, "%s", text);
@@ -194,7 +196,7 @@ static const char *offered(const char *text)
 START_TEST(completion)
 {
 	static const char *const t[][2] = {
-		{ "", "show explain reset restart force maintenance clear debug no list help exit" },
+		{ "", "show explain ike reset restart force maintenance clear debug no list help exit" },
 		{ "s", "show" },
 		{ "show", "show" },
 		{ "show ",
@@ -226,6 +228,14 @@ START_TEST(completion)
 		{ "explain session 1.1.1.1 zone 5 2.2.2.2 ", "PROTOCOL json" },
 		{ "explain session 1.1.1.1 2.2.2.2 esp ", "zone json <cr>" },
 		{ "reset conntrack-sync ", "internal-cache external-cache" },
+		{ "reset vpn ipsec ", "peer all" },
+		{ "reset vpn ipsec peer ", "PEER" },
+		{ "show ipsec ", "sweep sa peer dpd hooks check statistics brief detail json <cr>" },
+		{ "show ipsec sa ", "TUNNEL json <cr>" },
+		{ "show ipsec sa j", "json" },
+		{ "explain ipsec ", "TUNNEL json" },
+		{ "ike dpd ", "interval retry periodic on-demand json" },
+		{ "ike dpd interval 3 ", "retry periodic on-demand json <cr>" },
 	};
 
 	for (unsigned i = 0; i < sizeof(t) / sizeof(t[0]); i++) {

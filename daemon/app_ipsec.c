@@ -1,0 +1,535 @@
+/*
+ * The IKE daemon's configuration and SAs as ktsh shows them; history of tunnels; findings in the log.
+ */
+#include "daemon/app_ipsec_int.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "daemon/base/clock.h"
+#include "daemon/base/log.h"
+#include "daemon/ipsec_files.h"
+
+/* ---- memory of tunnels ---- */
+
+static bool fits(const struct app *a)
+{
+	const struct ipsec *p = a->ipsec;
+
+	if (p->n_tunnels != a->node.n_tunnels)
+		return false;
+	for (unsigned t = 0; t < p->n_tunnels; t++) {
+		if (strcmp(p->tunnel[t].name, a->node.tunnel[t].conf.name) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* The node core's tunnels changed: memory follows them by name. */
+static void rebuild(struct app *a)
+{
+	struct ipsec *p = a->ipsec;
+	unsigned n = a->node.n_tunnels;
+
+	if (fits(a))
+		return;
+	struct ipsec_tunnel *now = calloc(n + 1u, sizeof(*now));
+	if (!now)
+		return; /* what is there stays; nothing but a view is missing */
+	for (unsigned t = 0; t < n; t++) {
+		for (unsigned o = 0; o < p->n_tunnels; o++) {
+			if (strcmp(p->tunnel[o].name, a->node.tunnel[t].conf.name) == 0)
+				now[t] = p->tunnel[o];
+		}
+		if (!now[t].name[0])
+			now[t].error_at = MONO_NEVER;
+		memcpy(now[t].name, a->node.tunnel[t].conf.name, sizeof(now[t].name));
+	}
+	free(p->tunnel);
+	p->tunnel = now;
+	p->n_tunnels = n;
+}
+
+struct ipsec_tunnel *app_ipsec_tunnel(struct app *a, uint16_t t)
+{
+	static struct ipsec_tunnel none; /* only without memory */
+	struct ipsec *p = a->ipsec;
+
+	if (t >= p->n_tunnels || strcmp(p->tunnel[t].name, a->node.tunnel[t].conf.name) != 0)
+		rebuild(a);
+	return t < p->n_tunnels ? &p->tunnel[t] : &none;
+}
+
+/* ---- history ---- */
+
+void app_ipsec_trace(struct app *a, uint16_t tunnel, const struct ike_act *act)
+{
+	if (!a->ipsec)
+		return;
+	struct ipsec_tunnel *m = app_ipsec_tunnel(a, tunnel);
+	struct ike_hist_entry e = { .wall_us = clock_wall_us(),
+				    .at = clock_mono(),
+				    .epoch = a->node.tunnel[tunnel].epoch,
+				    .from = (uint8_t)act->from,
+				    .to = (uint8_t)act->to,
+				    .why = (uint8_t)act->reason };
+	ike_hist_add(&m->hist, &e);
+	m->unwanted += act->reason == IKE_WHY_UNWANTED && act->from != act->to;
+	if (act->to == IKE_UP && act->from != IKE_UP)
+		ipsec_probe_begin(a, tunnel);
+}
+
+/* ---- configuration files, on kt-disk ---- */
+
+struct reading {
+	struct app *a;
+	struct ipsec_files files;
+};
+
+static int read_run(void *ctx)
+{
+	struct reading *r = ctx;
+
+	return ipsec_files_read(&r->files);
+}
+
+static void ask_conns(struct app *a);
+
+static void read_done(struct kt_job *job)
+{
+	struct reading *r = job->call.ctx;
+	struct ipsec *p = r->a->ipsec;
+
+	free(p->swan);
+	p->swan = r->files.facts.conn;
+	p->facts = r->files.facts;
+	p->file_known = job->result == 0;
+	p->retransmit_s = r->files.repeats ? swan_retransmit_s(&p->facts) : 0;
+	memcpy(p->file_error, r->files.error, sizeof(p->file_error));
+	free(r);
+	if (p->ended)
+		p->stage = IPSEC_REST;
+	else
+		ask_conns(p->a);
+}
+
+static bool read_begin(struct app *a)
+{
+	struct reading *r = calloc(1, sizeof(*r));
+	struct swan_conn *room = calloc(IPSEC_CONNS_MAX, sizeof(*room));
+	struct kt_job *job = r && room ? kt_job_new(KT_CALL, KT_LATER, read_done, a) : NULL;
+
+	if (job) {
+		*r = (struct reading){ .a = a };
+		snprintf(r->files.swanctl, sizeof(r->files.swanctl), "%s", a->cfg->swanctl_conf);
+		snprintf(r->files.strongswan, sizeof(r->files.strongswan), "%s", a->cfg->strongswan_conf);
+		swan_facts_init(&r->files.facts, room, IPSEC_CONNS_MAX);
+		job->call.fn = read_run;
+		job->call.ctx = r;
+		job->call.disk = true;
+		if (kernel_thread_submit(a->kt, job) == 0)
+			return true;
+		kt_job_free(job);
+	}
+	free(r);
+	free(room);
+	return false;
+}
+
+/* ---- gathering ---- */
+
+static void gathered(struct app *a);
+
+static void ask_sas(struct app *a)
+{
+	struct ipsec *p = a->ipsec;
+
+	p->stage = IPSEC_SAS;
+	p->n_sas = p->more_sas = 0;
+	p->sas_known = false;
+	snprintf(p->sas_error, sizeof(p->sas_error), "the IKE daemon does not answer");
+	if (!a->vici || vici_sas(a->vici, (struct vici_tag){ .tunnel = IPSEC_GATHER_TAG, .seq = p->seq }) < 0)
+		gathered(a);
+}
+
+static void ask_conns(struct app *a)
+{
+	struct ipsec *p = a->ipsec;
+
+	p->stage = IPSEC_CONNS;
+	p->n_conns = p->more_conns = 0;
+	p->conns_known = false;
+	snprintf(p->conns_error, sizeof(p->conns_error), "the IKE daemon does not answer");
+	if (!a->vici || vici_conns(a->vici, (struct vici_tag){ .tunnel = IPSEC_GATHER_TAG, .seq = p->seq }) < 0)
+		ask_sas(a);
+}
+
+void app_ipsec_gather(struct app *a)
+{
+	struct ipsec *p = a->ipsec;
+
+	if (p->stage != IPSEC_REST || p->ended) {
+		p->again = true;
+		return;
+	}
+	p->stage = IPSEC_FILES;
+	p->seq++;
+	if (!a->vici || !read_begin(a))
+		ask_conns(a);
+}
+
+/* One more element of an array that grows up to max. NULL: there is no room. */
+static void *grow(void **array, unsigned n, unsigned *cap, unsigned max, size_t size)
+{
+	if (n == *cap && *cap < max) {
+		unsigned more = *cap ? *cap * 2 : 64;
+		void *now = reallocarray(*array, more, size);
+		if (!now)
+			return NULL;
+		*array = now;
+		*cap = more;
+	}
+	return n < *cap ? (char *)*array + n * size : NULL;
+}
+
+static void take_conn(struct ipsec *p, const struct vici_conn *c)
+{
+	struct vici_conn *to = grow((void **)&p->conn, p->n_conns, &p->cap_conns, IPSEC_CONNS_MAX, sizeof(*to));
+
+	if (!to) {
+		p->more_conns++;
+		return;
+	}
+	*to = *c;
+	p->n_conns++;
+}
+
+static bool ours(const struct app *a, const char *ike, uint16_t *t)
+{
+	for (*t = 0; *t < a->node.n_tunnels; ++*t) {
+		const struct ike_tunnel_conf *c = &a->node.tunnel[*t].conf;
+		if (strcmp(c->ike, ike) == 0 || (c->warm && strcmp(c->warm_ike, ike) == 0))
+			return true;
+	}
+	return false;
+}
+
+static void take_sa(struct app *a, const struct vici_ev *v)
+{
+	struct ipsec *p = a->ipsec;
+	struct vici_detail_rd rd;
+	struct vici_detail d;
+	uint16_t t;
+
+	vici_detail_begin(&rd, v->msg, v->msg_len);
+	while (vici_detail_next(&rd, &d)) {
+		if (!ours(a, d.ike.name, &t))
+			continue;
+		if (vici_detail_floated(&d.ike))
+			app_ipsec_tunnel(a, t)->floated = true;
+		struct vici_detail *to = grow((void **)&p->sa, p->n_sas, &p->cap_sas, IPSEC_SAS_MAX, sizeof(*to));
+		if (to) {
+			*to = d;
+			p->n_sas++;
+		} else {
+			p->more_sas++;
+		}
+	}
+}
+
+static void moved(struct app *a, const char *ike)
+{
+	for (uint16_t t = 0; t < a->node.n_tunnels; t++) {
+		if (strcmp(a->node.tunnel[t].conf.ike, ike) == 0)
+			app_ipsec_tunnel(a, t)->moved++;
+	}
+}
+
+static void list_ended(struct app *a, const struct vici_ev *v)
+{
+	struct ipsec *p = a->ipsec;
+	bool conns = v->kind == VICI_EV_CONNS;
+
+	if (v->tag.tunnel != IPSEC_GATHER_TAG || v->tag.seq != p->seq || p->stage != (conns ? IPSEC_CONNS : IPSEC_SAS))
+		return;
+	if (!conns) {
+		p->sas_known = v->ok;
+		snprintf(p->sas_error, sizeof(p->sas_error), "%s", v->ok ? "" : v->errmsg);
+		gathered(a);
+		return;
+	}
+	p->conns_known = v->ok;
+	snprintf(p->conns_error, sizeof(p->conns_error), "%s", v->ok ? "" : v->errmsg);
+	for (unsigned i = 0; i < p->n_conns && p->file_known; i++)
+		swan_merge(&p->facts, &p->conn[i]);
+	ask_sas(a);
+}
+
+void app_ipsec_vici(struct app *a, const struct vici_ev *v)
+{
+	struct ipsec *p = a->ipsec;
+
+	if (!p)
+		return;
+	switch (v->kind) {
+	case VICI_EV_UP:
+		app_ipsec_gather(a);
+		return;
+	case VICI_EV_DOWN:
+		/* Nothing that was asked comes any more. */
+		if (p->stage == IPSEC_CONNS)
+			ask_sas(a);
+		else if (p->stage == IPSEC_SAS)
+			gathered(a);
+		return;
+	case VICI_EV_REPLY:
+		if (v->tag.tunnel >= IPSEC_PROBE_TAG && v->tag.tunnel < IPSEC_GATHER_TAG)
+			ipsec_probe_answer(a, v);
+		else if (!v->ok && v->tag.tunnel < a->node.n_tunnels && *v->errmsg) {
+			struct ipsec_tunnel *m = app_ipsec_tunnel(a, (uint16_t)v->tag.tunnel);
+			snprintf(m->error, sizeof(m->error), "%s", v->errmsg);
+			m->error_at = clock_mono();
+		}
+		return;
+	case VICI_EV_IKE_UPDATE:
+		moved(a, v->ike);
+		return;
+	case VICI_EV_CONN:
+		if (v->tag.tunnel == IPSEC_GATHER_TAG && v->tag.seq == p->seq && p->stage == IPSEC_CONNS)
+			take_conn(p, v->conn);
+		return;
+	case VICI_EV_SA:
+		if (v->tag.tunnel == IPSEC_GATHER_TAG && v->tag.seq == p->seq && p->stage == IPSEC_SAS)
+			take_sa(a, v);
+		return;
+	case VICI_EV_CONNS:
+	case VICI_EV_SAS:
+		list_ended(a, v);
+		return;
+	case VICI_EV_IKE_UPDOWN:
+	case VICI_EV_CHILD_UPDOWN:
+	case VICI_EV_IKE_REKEY:
+	case VICI_EV_CHILD_REKEY:
+		return;
+	}
+}
+
+struct ipsec_view app_ipsec_view(const struct app *a)
+{
+	const struct ipsec *p = a->ipsec;
+
+	return (struct ipsec_view){ .conn = p->conn,
+				    .n_conns = p->n_conns,
+				    .more_conns = p->more_conns,
+				    .conns_known = p->conns_known,
+				    .conns_error = p->conns_known ? "" : p->conns_error,
+				    .sa = p->sa,
+				    .n_sas = p->n_sas,
+				    .more_sas = p->more_sas,
+				    .sas_known = p->sas_known,
+				    .sas_error = p->sas_known ? "" : p->sas_error,
+				    .file = a->cfg->swanctl_conf,
+				    .file_error = p->file_error,
+				    .file_known = p->file_known,
+				    .retransmit_s = p->retransmit_s,
+				    .at = p->at };
+}
+
+const struct vici_conn *app_ipsec_conn(const struct app *a, const char *name)
+{
+	const struct ipsec *p = a->ipsec;
+
+	for (unsigned i = 0; i < p->n_conns; i++) {
+		if (strcmp(p->conn[i].name, name) == 0)
+			return &p->conn[i];
+	}
+	return NULL;
+}
+
+/* ---- findings ---- */
+
+bool app_ipsec_lint(struct app *a, uint16_t t, struct ike_lint_out *out, const char **why)
+{
+	const struct ipsec *p = a->ipsec;
+	const struct ike_tunnel_conf *c = &a->node.tunnel[t].conf;
+	const struct ipsec_tunnel *m = app_ipsec_tunnel(a, t);
+
+	*why = "";
+	if (c->backend != IKE_BACKEND_VICI)
+		*why = "only strongSwan tells its connections";
+	else if (!p->conns_known)
+		*why = p->conns_error;
+	if (**why)
+		return false;
+	struct ike_lint_in in = { .tunnel = c,
+				  .conn = app_ipsec_conn(a, c->ike),
+				  .retransmit_s = p->retransmit_s,
+				  .floated = m->floated,
+				  .moved = m->moved,
+				  .unwanted = m->unwanted };
+	ike_lint(&in, out);
+	return true;
+}
+
+/* Each set of findings is logged once: at the first connect, and whenever it has changed. */
+static void tell_findings(struct app *a)
+{
+	struct ipsec *p = a->ipsec;
+	struct ike_lint_out out;
+	char fix[400];
+	const char *why;
+	uint64_t hash = 1469598103934665603u;
+
+	for (int tell = 0; tell < 2; tell++) {
+		for (uint16_t t = 0; t < a->node.n_tunnels; t++) {
+			const struct ike_tunnel_conf *c = &a->node.tunnel[t].conf;
+			if (!app_ipsec_lint(a, t, &out, &why))
+				continue;
+			for (unsigned i = 0; i < out.n; i++) {
+				enum ike_lint what = out.f[i].what;
+				if (ike_lint_grade(what) == IKE_GRADE_NOTE)
+					continue;
+				hash = (hash ^ (t * 64u + (unsigned)what)) * 1099511628211u;
+				if (tell)
+					log_warn(LOG_IKE, "tunnel %s, connection %s: %s = %s: %s; %s", c->name, c->ike,
+						 ike_lint_setting(what), out.f[i].value, ike_lint_danger(what),
+						 ike_lint_fix(what, c, fix, sizeof(fix)));
+			}
+		}
+		if (!tell && (hash == p->told || !p->conns_known))
+			return;
+		if (!tell)
+			p->told = hash;
+	}
+}
+
+/* ---- requests that wait for a gathering ---- */
+
+static json_t *answer(struct app *a, const struct ipsec_waiting *w, const char **why)
+{
+	*why = "there is no tunnel of this name (see show ipsec)";
+	for (uint16_t t = 0; w->cmd == CTL_EXPLAIN_IPSEC && t < a->node.n_tunnels; t++) {
+		if (strcmp(a->node.tunnel[t].conf.name, w->name) == 0)
+			return show_ipsec_explain(a, t);
+	}
+	if (w->cmd == CTL_SHOW_IPSEC_CHECK)
+		return show_ipsec_check(a);
+	return w->cmd == CTL_SHOW_IPSEC_SA ? show_ipsec_sa(a, w->name) : NULL;
+}
+
+static void gathered(struct app *a)
+{
+	struct ipsec *p = a->ipsec;
+
+	p->stage = IPSEC_REST;
+	p->at = clock_mono();
+	if (p->ended)
+		return;
+	tell_findings(a);
+	for (unsigned i = 0; i < IPSEC_WAIT_MAX; i++) {
+		struct ipsec_waiting w = p->wait[i];
+		const char *why;
+		if (!w.used || w.seq != p->seq)
+			continue;
+		p->wait[i].used = false;
+		json_t *data = answer(a, &w, &why);
+		ctl_answer(a->ctl, w.token, data, data ? CTL_OK : CTL_FAILED, data ? "" : why);
+	}
+	if (p->again) {
+		p->again = false;
+		app_ipsec_gather(a); /* for those who asked meanwhile */
+	}
+}
+
+static int later(struct app *a, struct ctl_request *req)
+{
+	struct ipsec *p = a->ipsec;
+	const char *name = json_string_value(json_object_get(req->args, "tunnel"));
+	uint16_t t = 0;
+
+	while (name && t < a->node.n_tunnels && strcmp(a->node.tunnel[t].conf.name, name) != 0)
+		t++;
+	if (name && t == a->node.n_tunnels) {
+		snprintf(req->message, sizeof(req->message), "there is no tunnel of this name (see show ipsec)");
+		return CTL_FAILED;
+	}
+	for (unsigned i = 0; i < IPSEC_WAIT_MAX; i++) {
+		struct ipsec_waiting *w = &p->wait[i];
+		if (w->used)
+			continue;
+		*w = (struct ipsec_waiting){ .used = true, .token = req->token, .seq = p->seq + 1, .cmd = req->cmd };
+		snprintf(w->name, sizeof(w->name), "%s", name ? name : "");
+		app_ipsec_gather(a);
+		return CTL_LATER;
+	}
+	snprintf(req->message, sizeof(req->message), "other requests wait for the same already; try again");
+	return CTL_FAILED;
+}
+
+/* ---- commands ---- */
+
+int app_ipsec_ctl(struct app *a, struct ctl_request *req, json_t **reply)
+{
+	const char *view = json_is_true(json_object_get(req->args, "detail"))  ? "detail"
+			   : json_is_true(json_object_get(req->args, "brief")) ? "brief"
+									       : "normal";
+
+	if (req->cmd == CTL_SHOW_IPSEC_SA || req->cmd == CTL_SHOW_IPSEC_CHECK || req->cmd == CTL_EXPLAIN_IPSEC)
+		return later(a, req);
+	if (req->cmd == CTL_RESET_VPN_PEER || req->cmd == CTL_RESET_VPN_ALL || req->cmd == CTL_FORCE_IKE_RESET)
+		return app_ipsec_reset(a, req, reply);
+	if (json_object_get(req->args, "periodic") && json_object_get(req->args, "on-demand")) {
+		snprintf(req->message, sizeof(req->message), "periodic and on-demand exclude each other");
+		return CTL_FAILED;
+	}
+	*reply = req->cmd == CTL_SHOW_IPSEC_PEER	 ? show_ipsec_peer(a)
+		 : req->cmd == CTL_SHOW_IPSEC_DPD	 ? show_ipsec_dpd(a)
+		 : req->cmd == CTL_SHOW_IPSEC_HOOKS	 ? show_ipsec_hooks(a)
+		 : req->cmd == CTL_SHOW_IPSEC_STATISTICS ? show_ipsec_statistics(a)
+		 : req->cmd == CTL_IKE_DPD		 ? show_ike_dpd(a, req->args)
+							 : show_ipsec(a, view);
+	return CTL_OK;
+}
+
+int app_ipsec_start(struct app *a)
+{
+	struct ipsec *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return -ENOMEM;
+	p->a = a;
+	p->at = MONO_NEVER;
+	snprintf(p->conns_error, sizeof(p->conns_error), "the IKE daemon was not reached yet");
+	snprintf(p->sas_error, sizeof(p->sas_error), "%s", p->conns_error);
+	a->ipsec = p;
+	rebuild(a);
+	return ipsec_probe_start(a);
+}
+
+void app_ipsec_end(struct app *a)
+{
+	if (a->ipsec)
+		a->ipsec->ended = true;
+}
+
+void app_ipsec_free(struct app *a)
+{
+	struct ipsec *p = a->ipsec;
+
+	if (!p)
+		return;
+	loop_timer_free(p->probe_timer);
+	free(p->conn);
+	free(p->sa);
+	free(p->swan);
+	free(p->tunnel);
+	free(p);
+	a->ipsec = NULL;
+}
+
+void app_ipsec_reload(struct app *a)
+{
+	rebuild(a);
+	app_ipsec_gather(a);
+}
