@@ -67,7 +67,7 @@ static struct peer_msg sample(enum peer_msg_type type)
 		break;
 	case PEER_FACTS:
 		m.facts = (struct peer_facts){ .id = 9, .offset = 512, .total = 800, .wall_us = 0x60a0b0c0d0e0f };
-		m.blob_len = PEER_BLOB_MAX;
+		m.blob_len = 256;
 		memset(m.blob, 'k', m.blob_len);
 		break;
 	}
