@@ -43,7 +43,7 @@ static void rebuild(struct app *a)
 				now[t] = p->tunnel[o];
 		}
 		if (!now[t].name[0])
-			now[t].error_at = MONO_NEVER;
+			now[t].error_at = now[t].missing_at = MONO_NEVER;
 		memcpy(now[t].name, a->node.tunnel[t].conf.name, sizeof(now[t].name));
 	}
 	free(p->tunnel);
@@ -372,36 +372,59 @@ bool app_ipsec_lint(struct app *a, uint16_t t, struct ike_lint_out *out, const c
 	return true;
 }
 
-/* Each set of findings is logged once: at the first connect, and whenever it has changed. */
+/* After its start an IKE daemon has no connections for a moment: only what lasts is told. */
+static bool lasts(struct ipsec_tunnel *m, bool missing, mono_t now)
+{
+	if (!missing)
+		m->missing_at = MONO_NEVER;
+	else if (mono_is_never(m->missing_at))
+		m->missing_at = now;
+	return missing && mono_sub(now, m->missing_at) >= IPSEC_LOADED_NS;
+}
+
+static void tell_finding(const struct ike_tunnel_conf *c, const struct ike_finding *f)
+{
+	char fix[400];
+
+	log_warn(LOG_IKE, "tunnel %s, connection %s: %s = %s: %s; %s", c->name, c->ike, ike_lint_setting(f->what), f->value,
+		 ike_lint_danger(f->what), ike_lint_fix(f->what, c, fix, sizeof(fix)));
+}
+
+/* Each finding is logged once, and again only after it was gone. */
 static void tell_findings(struct app *a)
 {
 	struct ipsec *p = a->ipsec;
 	struct ike_lint_out out;
-	char fix[400];
 	const char *why;
-	uint64_t hash = 1469598103934665603u;
+	bool missing = false;
 
-	for (int tell = 0; tell < 2; tell++) {
-		for (uint16_t t = 0; t < a->node.n_tunnels; t++) {
-			const struct ike_tunnel_conf *c = &a->node.tunnel[t].conf;
-			if (!app_ipsec_lint(a, t, &out, &why))
-				continue;
-			for (unsigned i = 0; i < out.n; i++) {
-				enum ike_lint what = out.f[i].what;
-				if (ike_lint_grade(what) == IKE_GRADE_NOTE)
-					continue;
-				hash = (hash ^ (t * 64u + (unsigned)what)) * 1099511628211u;
-				if (tell)
-					log_warn(LOG_IKE, "tunnel %s, connection %s: %s = %s: %s; %s", c->name, c->ike,
-						 ike_lint_setting(what), out.f[i].value, ike_lint_danger(what),
-						 ike_lint_fix(what, c, fix, sizeof(fix)));
-			}
+	for (uint16_t t = 0; t < a->node.n_tunnels; t++) {
+		struct ipsec_tunnel *m = app_ipsec_tunnel(a, t);
+		if (!app_ipsec_lint(a, t, &out, &why))
+			continue;
+		bool none = out.n && out.f[0].what == IKE_LINT_NO_CONN;
+		uint32_t now = none ? m->told : 0; /* the others cannot be judged */
+		bool tell = !none || lasts(m, none, clock_mono());
+		missing |= none;
+		if (!none)
+			lasts(m, false, clock_mono());
+		for (unsigned i = 0; i < out.n && tell; i++) {
+			uint32_t bit = 1u << out.f[i].what;
+			now |= bit;
+			if (!(m->told & bit) && ike_lint_grade(out.f[i].what) != IKE_GRADE_NOTE)
+				tell_finding(&a->node.tunnel[t].conf, &out.f[i]);
 		}
-		if (!tell && (hash == p->told || !p->conns_known))
-			return;
-		if (!tell)
-			p->told = hash;
+		m->told = now;
 	}
+	loop_timer_set(p->look_timer, missing ? mono_add(clock_mono(), IPSEC_LOADED_NS) : MONO_NEVER);
+}
+
+static void on_look(void *arg, mono_t deadline)
+{
+	struct ipsec *p = arg;
+
+	(void)deadline;
+	app_ipsec_gather(p->a);
 }
 
 /* ---- requests that wait for a gathering ---- */
@@ -503,6 +526,9 @@ int app_ipsec_start(struct app *a)
 	snprintf(p->conns_error, sizeof(p->conns_error), "the IKE daemon was not reached yet");
 	snprintf(p->sas_error, sizeof(p->sas_error), "%s", p->conns_error);
 	a->ipsec = p;
+	p->look_timer = loop_timer_new(a->loop, LOOP_NORMAL, on_look, p);
+	if (!p->look_timer)
+		return -ENOMEM;
 	rebuild(a);
 	return ipsec_probe_start(a);
 }
@@ -520,6 +546,7 @@ void app_ipsec_free(struct app *a)
 	if (!p)
 		return;
 	loop_timer_free(p->probe_timer);
+	loop_timer_free(p->look_timer);
 	free(p->conn);
 	free(p->sa);
 	free(p->swan);

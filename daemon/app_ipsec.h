@@ -27,6 +27,7 @@
 #define IPSEC_SAS_MAX   8192 /* rows of one answer; more are counted */
 #define IPSEC_WAIT_MAX  16
 #define IPSEC_ERROR_MAX 160
+#define IPSEC_LOADED_NS (5 * NS_PER_SEC) /* a connection that is missing for so long is told to be */
 
 struct app;
 struct ipsec;
@@ -40,6 +41,8 @@ struct ipsec_tunnel {
 	bool floated;      /* an SA proved that MOBIKE is on */
 	char error[IPSEC_ERROR_MAX]; /* last refusal of the IKE daemon */
 	mono_t error_at;
+	uint32_t told;     /* findings that are in the log, 1u << enum ike_lint */
+	mono_t missing_at; /* the connection is not loaded since; NEVER: it is */
 };
 
 /* The result of the last gathering. */

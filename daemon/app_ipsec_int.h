@@ -56,9 +56,9 @@ struct ipsec {
 	struct ipsec_tunnel *tunnel;
 	unsigned n_tunnels;
 	struct ipsec_waiting wait[IPSEC_WAIT_MAX];
-	uint64_t told; /* hash of the findings that are in the log */
 	struct ipsec_probe probe[IPSEC_PROBES];
 	struct loop_timer *probe_timer;
+	struct loop_timer *look_timer; /* a connection is missing: it may have been loaded since */
 };
 
 /* app_ipsec_probe.c: the first packet after a takeover */

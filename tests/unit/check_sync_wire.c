@@ -373,7 +373,7 @@ START_TEST(too_many_groups)
 		memcpy(body + 21 * i, (uint8_t[]){ 0, 12, 0, 17 }, 4);
 	size_t n = raw(buf, PEER_HEARTBEAT, 0, body, sizeof(body));
 	ck_assert_int_eq(read_one(buf, n, SYNC_CHAN_CTL, &m), SYNC_DROP_TLV_MANY);
-	uint8_t blob[4 + 257] = { 0, 18, 1, 1 };
+	uint8_t blob[4 + PEER_BLOB_MAX + 1] = { 0, 18, (PEER_BLOB_MAX + 1) >> 8, (PEER_BLOB_MAX + 1) & 0xff };
 	n = raw(buf, PEER_JOURNAL, 0, blob, sizeof(blob));
 	ck_assert_int_eq(read_one(buf, n, SYNC_CHAN_CTL, &m), SYNC_DROP_TLV_LENGTH);
 }
