@@ -29,12 +29,14 @@ EXTRA_DIST += daemon/dist/keeptrackd.conf.example
 dist_man_MANS += daemon/dist/keeptrackd.conf.5
 
 # The role transaction and the group table.
-check_PROGRAMS += check_role check_group
-check_role_SOURCES = tests/unit/check_role.c
+check_PROGRAMS += check_role check_role_pairs check_role_store check_group
+role_one = tests/unit/role_one.c tests/unit/role_one.h tests/unit/run.h
+check_role_SOURCES = tests/unit/check_role.c $(role_one)
 check_role_LDADD = libdaemon_core.a libbase_core.a $(UNIT_LIBS)
-check_PROGRAMS += check_role_store
-check_role_store_SOURCES = tests/unit/check_role_store.c
-check_role_store_LDADD = libdaemon_core.a libbase_core.a $(UNIT_LIBS)
+check_role_pairs_SOURCES = tests/unit/check_role_pairs.c $(role_one)
+check_role_pairs_LDADD = $(check_role_LDADD)
+check_role_store_SOURCES = tests/unit/check_role_store.c $(role_one)
+check_role_store_LDADD = $(check_role_LDADD)
 check_PROGRAMS += check_role_import
 check_role_import_SOURCES = tests/unit/check_role_import.c
 check_role_import_LDADD = libdaemon_core.a libbase_core.a $(UNIT_LIBS)

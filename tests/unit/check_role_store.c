@@ -1,73 +1,5 @@
 /* The role transaction and the store: copies that PREPARE commits, in time and late. */
-#include <check.h>
-#include <stdlib.h>
-#include <string.h>
-#include "daemon/role.h"
-
-static struct role r;
-static struct role_acts out;
-static mono_t now;
-
-static void setup(void)
-{
-	role_init(&r, 0, 2);
-	now = (mono_t){ NS_PER_SEC };
-	memset(&out, 0, sizeof(out));
-}
-
-static bool has(enum role_act_type t)
-{
-	for (unsigned i = 0; i < out.n; i++)
-		if (out.a[i].type == t)
-			return true;
-	return false;
-}
-
-static void step(struct role_ev ev)
-{
-	role_step(&r, &ev, now, &out);
-}
-
-static struct role_ev wish(enum role_is target, enum role_kind kind, enum role_reason reason)
-{
-	return (struct role_ev){ .type = ROLE_EV_WISH,
-				 .target = target,
-				 .kind = kind,
-				 .reason = reason,
-				 .detect = now,
-				 .has_sync = true,
-				 .has_channel = true,
-				 .leftovers = true,
-				 .peer_ready = true,
-				 .seen = r.epoch };
-}
-
-static struct role_ev answer(enum role_ev_type t)
-{
-	return (struct role_ev){ .type = t, .epoch = r.epoch };
-}
-
-static struct role_ev peer(enum role_peer_msg m, struct epoch e)
-{
-	return (struct role_ev){ .type = ROLE_EV_PEER, .peer = m, .epoch = e, .has_sync = true, .has_channel = true };
-}
-
-static struct role_ev net(enum role_net state, int err)
-{
-	return (struct role_ev){ .type = ROLE_EV_NET, .epoch = r.epoch, .net = state, .err = err };
-}
-
-static void tick(void)
-{
-	now = mono_max(now, role_deadline(&r));
-	step((struct role_ev){ .type = ROLE_EV_TICK });
-}
-
-static void to_backup(void)
-{
-	step(wish(ROLE_BACKUP, ROLE_K_NONE, ROLE_R_START));
-	ck_assert_int_eq(r.is, ROLE_BACKUP);
-}
+#include "tests/unit/role_one.h"
 
 /* The copies of a store are waited for after the fence, and for 50 ms more. */
 START_TEST(store_is_committed_before_the_role)
@@ -160,17 +92,11 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("role_store");
 	TCase *tc = tcase_create("store");
-	tcase_add_checked_fixture(tc, setup, NULL);
+
 	tcase_add_test(tc, store_is_committed_before_the_role);
 	tcase_add_test(tc, store_late_is_degraded_until_it_is_done);
 	tcase_add_test(tc, store_after_a_late_fence);
 	tcase_add_test(tc, store_in_a_planned_switch);
-	suite_add_tcase(s, tc);
-	SRunner *sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	int bad = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return bad != 0;
+	return role_one_run("role_store", tc);
 }
