@@ -57,7 +57,7 @@ sim_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=sess_walk_next,--wrap=clock_gettime,--wra
 # Leaks of libraries, for builds with sanitizers.
 AM_TESTS_ENVIRONMENT += LSAN_OPTIONS=suppressions=$(abs_top_srcdir)/tests/lsan.supp:print_suppressions=0; export LSAN_OPTIONS;
 check_PROGRAMS += check_sync_heal check_node_sync
-check_sync_heal_SOURCES = tests/unit/check_sync_heal.c tests/unit/sync_rig.h
+check_sync_heal_SOURCES = tests/unit/check_sync_heal.c $(rig_pair)
 check_sync_heal_LDADD = $(SYNC_CORE_LIBS) $(UNIT_LIBS)
 check_node_sync_SOURCES = tests/unit/check_node_sync.c
 check_node_sync_LDADD = libdaemon_core.a libike_core.a libvrrp_core.a libsync_core.a libbase_core.a $(SODIUM_LIBS) $(UNIT_LIBS)

@@ -1,24 +1,7 @@
 /* What time, addresses and the fast path do to a session: least age, strict windows, flowtables, paced re-checks. */
-#include "tests/unit/sync_rig.h"
+#include "tests/unit/rig_pair.h"
 
-enum { A = 0, B = 1, AGE = 5 };
-
-static struct rig *r;
-
-static void setup(void)
-{
-	r = rig_new();
-	rig_authority(r, A, 5, true);
-	rig_up(r);
-	rig_run(r, NS_PER_SEC);
-}
-
-static void teardown(void)
-{
-	rig_check(r->n[A].s);
-	rig_check(r->n[B].s);
-	rig_free(r);
-}
+enum { AGE = 5 };
 
 static void ages(uint32_t sec)
 {
@@ -540,7 +523,7 @@ END_TEST
 static void setup_counted(void)
 {
 	rig_accounting = true;
-	setup();
+	rig_pair_setup();
 	rig_accounting = false;
 }
 
@@ -665,7 +648,7 @@ static Suite *suite(void)
 	TCase *c = tcase_create("accounting");
 	TCase *t = tcase_create("age");
 
-	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_checked_fixture(t, rig_pair_setup, rig_pair_teardown);
 	tcase_add_test(t, test_told_when_old_enough);
 	tcase_add_test(t, test_short_ones_cost_nothing);
 	tcase_add_test(t, test_half_open_grows_too);
@@ -686,7 +669,7 @@ static Suite *suite(void)
 	tcase_add_test(t, test_node_address);
 	tcase_add_test(t, test_not_counted);
 	suite_add_tcase(su, t);
-	tcase_add_checked_fixture(c, setup_counted, teardown);
+	tcase_add_checked_fixture(c, setup_counted, rig_pair_teardown);
 	tcase_add_test(c, test_counters_travel);
 	tcase_add_test(c, test_counters_displaced);
 	suite_add_tcase(su, c);
@@ -695,10 +678,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *sr = srunner_create(suite());
-
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(suite());
 }

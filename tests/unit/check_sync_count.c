@@ -3,22 +3,7 @@
 #include <stdlib.h>
 #include "sync/sync_query.h"
 #include "sync/sync_wire.h"
-#include "tests/unit/sync_rig.h"
-
-static struct rig *r;
-
-static void setup(void)
-{
-	r = rig_new();
-	rig_authority(r, 0, 1, true);
-	rig_up(r);
-	rig_run(r, NS_PER_SEC);
-}
-
-static void teardown(void)
-{
-	rig_free(r);
-}
+#include "tests/unit/rig_pair.h"
 
 static struct sync_delta_all {
 	struct sync_count_delta d[SYNC_PROTO_N];
@@ -478,11 +463,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("sync_count");
 	TCase *t = tcase_create("all");
-	SRunner *sr = srunner_create(s);
 
-	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, own_pings_are_explained);
 	tcase_add_test(t, every_reason_explains);
 	tcase_add_test(t, stored_copies_are_there);
@@ -496,9 +478,5 @@ int main(void)
 	tcase_add_test(t, counts_drops);
 	tcase_add_test(t, queries);
 	tcase_add_test(t, queries_by_protocol_and_side);
-	suite_add_tcase(s, t);
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return rig_pair_run("sync_count", t, rig_pair_setup);
 }

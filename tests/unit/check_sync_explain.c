@@ -3,25 +3,7 @@
 #include <stdio.h>
 #include "daemon/base/err.h"
 #include "sync/sync_explain.h"
-#include "tests/unit/sync_rig.h"
-
-enum { A = 0, B = 1 };
-
-static struct rig *r;
-
-static void setup(void)
-{
-	r = rig_new();
-	sync_fence(r->n[A].s, (struct epoch){ 5, 1 }, r->now);
-	rig_authority(r, A, 5, true);
-	rig_up(r);
-	rig_run(r, 50 * NS_PER_MS);
-}
-
-static void teardown(void)
-{
-	rig_free(r);
-}
+#include "tests/unit/rig_pair.h"
 
 static const struct {
 	const char *src, *dst, *proto;
@@ -684,7 +666,7 @@ int main(void)
 	tcase_add_loop_test(t, test_a_peer_without_an_answer, EXPLAIN_DOWN, EXPLAIN_BUSY + 1);
 	suite_add_tcase(s, t);
 	t = tcase_create("cores");
-	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_checked_fixture(t, rig_pair_setup_fenced, rig_pair_teardown);
 	tcase_add_test(t, test_facts);
 	tcase_add_test(t, test_question_and_answer);
 	tcase_add_test(t, test_late_answer);
@@ -697,9 +679,5 @@ int main(void)
 	tcase_add_test(t, test_order_and_the_peer);
 	tcase_add_test(t, test_counters_clear);
 	suite_add_tcase(s, t);
-	SRunner *sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return unit_run(s);
 }

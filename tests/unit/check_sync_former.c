@@ -1,19 +1,14 @@
 /* A node's process is started anew, its kernel keeps the copies: what ended meanwhile goes, what lives stays. */
-#include "tests/unit/sync_rig.h"
+#include "tests/unit/rig_pair.h"
 
-enum { A = 0, B = 1, FLOWS = 24, ENDED = 9 };
+enum { FLOWS = 24, ENDED = 9 };
 
-static struct rig *r;
 static struct ct_entry e[FLOWS];
 
 /* TCP and UDP, with and without NAT, all of them at both nodes. */
 static void setup(void)
 {
-	r = rig_new();
-	sync_fence(r->n[A].s, (struct epoch){ 5, 1 }, r->now);
-	rig_authority(r, A, 5, true);
-	rig_up(r);
-	rig_run(r, 50 * NS_PER_MS);
+	rig_pair_setup_fenced();
 	for (unsigned i = 0; i < FLOWS; i++) {
 		e[i] = rig_flow((uint16_t)(5000 + i), i % 3 == 1 ? IPPROTO_UDP : IPPROTO_TCP, i % 3 == 2);
 		rig_open(r, A, &e[i]);
@@ -21,13 +16,6 @@ static void setup(void)
 	rig_run(r, 3 * NS_PER_SEC);
 	ck_assert_uint_eq(r->n[B].n, FLOWS);
 	ck_assert(rig_equal(r));
-}
-
-static void teardown(void)
-{
-	rig_check(r->n[A].s);
-	rig_check(r->n[B].s);
-	rig_free(r);
 }
 
 /* The process alone. */
@@ -272,13 +260,10 @@ START_TEST(test_what_looks_like_a_lease)
 }
 END_TEST
 
-static Suite *suite(void)
+int main(void)
 {
-	Suite *su = suite_create("sync_former");
 	TCase *t = tcase_create("two cores");
 
-	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, test_ended_while_the_process_was_away);
 	tcase_add_test(t, test_first_sweep_ends_last);
 	tcase_add_test(t, test_nothing_goes_before_the_comparison);
@@ -291,16 +276,5 @@ static Suite *suite(void)
 	tcase_add_test(t, test_loss_at_the_owner);
 	tcase_add_test(t, test_lease_is_no_evidence);
 	tcase_add_test(t, test_what_looks_like_a_lease);
-	suite_add_tcase(su, t);
-	return su;
-}
-
-int main(void)
-{
-	SRunner *sr = srunner_create(suite());
-
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return rig_pair_run("sync_former", t, setup);
 }

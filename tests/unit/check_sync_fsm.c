@@ -1,24 +1,5 @@
 /* One node tells, the other keeps: records, kernel operations, refusals, sweep, commands. */
-#include "tests/unit/sync_rig.h"
-
-enum { A = 0, B = 1 };
-
-static struct rig *r;
-
-static void setup(void)
-{
-	r = rig_new();
-	rig_authority(r, A, 5, true);
-	rig_up(r);
-	rig_run(r, NS_PER_SEC);
-}
-
-static void teardown(void)
-{
-	rig_check(r->n[A].s);
-	rig_check(r->n[B].s);
-	rig_free(r);
-}
+#include "tests/unit/rig_pair.h"
 
 /* ---- create, update, delete ---- */
 
@@ -662,13 +643,10 @@ START_TEST(test_deadlines)
 }
 END_TEST
 
-static Suite *suite(void)
+int main(void)
 {
-	Suite *su = suite_create("sync_fsm");
 	TCase *t = tcase_create("two cores");
 
-	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, test_create_live);
 	tcase_add_test(t, test_nat_goes_at_once);
 	tcase_add_test(t, test_pending_until_established);
@@ -700,16 +678,5 @@ static Suite *suite(void)
 	tcase_add_test(t, test_random_churn);
 	tcase_add_test(t, test_view_and_stats);
 	tcase_add_test(t, test_deadlines);
-	suite_add_tcase(su, t);
-	return su;
-}
-
-int main(void)
-{
-	SRunner *sr = srunner_create(suite());
-
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return rig_pair_run("sync_fsm", t, rig_pair_setup);
 }

@@ -1,23 +1,5 @@
 /* Two cores after restarts, lost copies and late news of a role: nothing that lives is dropped, nothing is asked for ever. */
-#include "tests/unit/sync_rig.h"
-
-enum { A = 0, B = 1 };
-
-static struct rig *r;
-
-static void setup(void)
-{
-	r = rig_new();
-	sync_fence(r->n[A].s, (struct epoch){ 5, 1 }, r->now);
-	rig_authority(r, A, 5, true);
-	rig_up(r);
-	rig_run(r, 50 * NS_PER_MS);
-}
-
-static void teardown(void)
-{
-	rig_free(r);
-}
+#include "tests/unit/rig_pair.h"
 
 static void open_some(struct ct_entry *e, unsigned n)
 {
@@ -256,13 +238,10 @@ START_TEST(test_packets_from_before_the_floor_claim_nothing)
 }
 END_TEST
 
-static Suite *suite(void)
+int main(void)
 {
-	Suite *su = suite_create("sync_heal");
 	TCase *t = tcase_create("two cores");
 
-	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, test_owner_reboots_and_learns_its_flows_again);
 	tcase_add_test(t, test_empty_master_ends_nothing);
 	tcase_add_test(t, test_master_claims_what_the_owner_forgot);
@@ -272,16 +251,5 @@ static Suite *suite(void)
 	tcase_add_test(t, test_handle_of_an_offer_is_learnt);
 	tcase_add_test(t, test_packets_from_before_the_floor_claim_nothing);
 	tcase_add_test(t, test_traffic_before_a_switch_is_remembered);
-	suite_add_tcase(su, t);
-	return su;
-}
-
-int main(void)
-{
-	SRunner *sr = srunner_create(suite());
-
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return rig_pair_run("sync_heal", t, rig_pair_setup_fenced);
 }

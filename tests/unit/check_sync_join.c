@@ -1,24 +1,5 @@
 /* Joining, acknowledging, and finding out what differs. */
-#include "tests/unit/sync_rig.h"
-
-enum { A = 0, B = 1 };
-
-static struct rig *r;
-
-static void setup(void)
-{
-	r = rig_new();
-	rig_authority(r, A, 5, true);
-	rig_up(r);
-	rig_run(r, NS_PER_SEC);
-}
-
-static void teardown(void)
-{
-	rig_check(r->n[A].s);
-	rig_check(r->n[B].s);
-	rig_free(r);
-}
+#include "tests/unit/rig_pair.h"
 
 /* ---- join, ack, digests ---- */
 
@@ -402,13 +383,10 @@ START_TEST(test_whatever_comes)
 }
 END_TEST
 
-static Suite *suite(void)
+int main(void)
 {
-	Suite *su = suite_create("sync_join");
 	TCase *t = tcase_create("two cores");
 
-	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, test_join_sends_all_and_acks);
 	tcase_add_test(t, test_bulk_is_paced_and_live_overtakes);
 	tcase_add_test(t, test_rejoin_removes_what_ended_unheard);
@@ -420,16 +398,5 @@ static Suite *suite(void)
 	tcase_add_test(t, test_unknown_handle_is_asked_for);
 	tcase_add_test(t, test_reconnect_storm);
 	tcase_add_loop_test(t, test_whatever_comes, 0, 10);
-	suite_add_tcase(su, t);
-	return su;
-}
-
-int main(void)
-{
-	SRunner *sr = srunner_create(suite());
-
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return rig_pair_run("sync_join", t, rig_pair_setup);
 }

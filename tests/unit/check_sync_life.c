@@ -1,24 +1,5 @@
 /* Whose a flow is and when it ends: expiry, claims, leases, fence, floor, partition. */
-#include "tests/unit/sync_rig.h"
-
-enum { A = 0, B = 1 };
-
-static struct rig *r;
-
-static void setup(void)
-{
-	r = rig_new();
-	rig_authority(r, A, 5, true);
-	rig_up(r);
-	rig_run(r, NS_PER_SEC);
-}
-
-static void teardown(void)
-{
-	rig_check(r->n[A].s);
-	rig_check(r->n[B].s);
-	rig_free(r);
-}
+#include "tests/unit/rig_pair.h"
 
 /* ---- expiry and claim ---- */
 
@@ -608,13 +589,10 @@ START_TEST(test_partition_a_stays)
 }
 END_TEST
 
-static Suite *suite(void)
+int main(void)
 {
-	Suite *su = suite_create("sync_life");
 	TCase *t = tcase_create("two cores");
 
-	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, test_expiry_is_told_late);
 	tcase_add_test(t, test_expiry_claimed_by_evidence);
 	tcase_add_test(t, test_expiry_forgotten_when_something_was_lost);
@@ -641,16 +619,5 @@ static Suite *suite(void)
 	tcase_add_test(t, test_third_node_refused);
 	tcase_add_test(t, test_partition_b_stays);
 	tcase_add_test(t, test_partition_a_stays);
-	suite_add_tcase(su, t);
-	return su;
-}
-
-int main(void)
-{
-	SRunner *sr = srunner_create(suite());
-
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return rig_pair_run("sync_life", t, rig_pair_setup);
 }

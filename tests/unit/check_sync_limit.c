@@ -1,28 +1,15 @@
 /* What a peer sends with the right key and ill will: room, memory, rates, and sessions of the box itself. */
-#include "tests/unit/sync_rig.h"
+#include "tests/unit/rig_pair.h"
 
-enum { A = 0, B = 1 };
-
-static struct rig *r;
 static struct sync *s; /* of B, the standby */
 static uint64_t seq;
 
 static void setup(void)
 {
-	r = rig_new();
+	rig_pair_setup();
 	s = r->n[B].s;
-	rig_authority(r, A, 5, true);
-	rig_up(r);
-	rig_run(r, NS_PER_SEC);
 	r->n[A].cut = true; /* the real node 1 would put right what is said in its name */
 	seq = 1000000;
-}
-
-static void teardown(void)
-{
-	rig_check(r->n[A].s);
-	rig_check(r->n[B].s);
-	rig_free(r);
 }
 
 static void settle(void)
@@ -302,7 +289,7 @@ int main(void)
 	Suite *su = suite_create("sync_limit");
 	TCase *t = tcase_create("peer"), *m = tcase_create("room");
 
-	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_checked_fixture(t, setup, rig_pair_teardown);
 	tcase_add_loop_test(t, no_session_of_the_box_itself_is_injected, 0, 24);
 	tcase_add_test(t, a_known_flow_does_not_become_one);
 	tcase_add_loop_test(t, half_a_session_is_none, 0, 2);
@@ -310,14 +297,10 @@ int main(void)
 	tcase_add_test(t, unknown_handles_are_asked_for_a_few_at_a_time);
 	tcase_add_test(t, repairs_are_served_once_a_second);
 	suite_add_tcase(su, t);
-	tcase_add_checked_fixture(m, small, teardown);
+	tcase_add_checked_fixture(m, small, rig_pair_teardown);
 	tcase_add_test(m, a_peer_leaves_room_for_own_sessions);
 	tcase_add_test(m, a_quota_for_each_peer);
 	tcase_add_test(m, answers_that_nobody_reads_leave_room);
 	suite_add_tcase(su, m);
-	SRunner *sr = srunner_create(su);
-	srunner_run_all(sr, CK_NORMAL);
-	int bad = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return bad != 0;
+	return unit_run(su);
 }

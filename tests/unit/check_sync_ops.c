@@ -1,27 +1,14 @@
 /* The injector's side of the standby: whatever the kernel answers, at whatever moment, what happens next is right. */
-#include "tests/unit/sync_rig.h"
+#include "tests/unit/rig_pair.h"
 
-enum { A = 0, B = 1 };
-
-static struct rig *r;
 static struct sync *s; /* B's core */
 static struct ct_op ops[64];
 
 static void setup(void)
 {
-	r = rig_new();
-	rig_authority(r, A, 5, true);
-	rig_up(r);
-	rig_run(r, NS_PER_SEC);
+	rig_pair_setup();
 	r->n[B].no_ops = r->n[A].no_sweep = r->n[B].no_sweep = true;
 	s = r->n[B].s;
-}
-
-static void teardown(void)
-{
-	rig_check(r->n[A].s);
-	rig_check(r->n[B].s);
-	rig_free(r);
 }
 
 static unsigned pull(void)
@@ -603,11 +590,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *su = suite_create("sync_ops");
 	TCase *t = tcase_create("all");
 
-	tcase_set_timeout(t, 60);
-	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, refused_create, 0, sizeof(refusals) / sizeof(refusals[0]));
 	tcase_add_test(t, attempts_become_rare);
 	tcase_add_test(t, refused_update);
@@ -631,10 +615,5 @@ int main(void)
 	tcase_add_test(t, local_by_a_changed_tuple);
 	tcase_add_test(t, local_by_an_old_word);
 	tcase_add_test(t, own_flow_is_local_before_it_was_written);
-	suite_add_tcase(su, t);
-	SRunner *sr = srunner_create(su);
-	srunner_run_all(sr, CK_ENV);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return rig_pair_run("sync_ops", t, setup);
 }

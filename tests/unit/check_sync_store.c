@@ -1,9 +1,6 @@
 /* Copies outside of the kernel: warm store, high-water mark, promotion order, what a kernel refuses. */
-#include "tests/unit/sync_rig.h"
+#include "tests/unit/rig_pair.h"
 
-enum { A = 0, B = 1 };
-
-static struct rig *r;
 static struct sync *s; /* of B, the standby */
 
 static void setup(void)
@@ -29,13 +26,6 @@ static void hot(void)
 	r->n[B].max = 20;
 	rig_up(r);
 	rig_run(r, NS_PER_SEC);
-}
-
-static void teardown(void)
-{
-	rig_check(r->n[A].s);
-	rig_check(r->n[B].s);
-	rig_free(r);
 }
 
 static void settle(void)
@@ -514,7 +504,7 @@ int main(void)
 	Suite *su = suite_create("sync_store");
 	TCase *t = tcase_create("warm"), *h = tcase_create("high water"), *w = tcase_create("words");
 
-	tcase_add_checked_fixture(t, warm, teardown);
+	tcase_add_checked_fixture(t, warm, rig_pair_teardown);
 	tcase_add_test(t, warm_copies_stay_out_of_the_kernel);
 	tcase_add_test(t, warm_copies_follow_their_originals);
 	tcase_add_test(t, a_takeover_writes_the_store);
@@ -527,7 +517,7 @@ int main(void)
 	tcase_add_test(t, short_states_get_their_time);
 	tcase_add_test(t, from_hot_to_warm_and_back);
 	suite_add_tcase(su, t);
-	tcase_add_checked_fixture(h, hot, teardown);
+	tcase_add_checked_fixture(h, hot, rig_pair_teardown);
 	tcase_add_test(h, copies_stop_at_the_mark);
 	tcase_add_test(h, news_of_a_waiting_copy_is_no_news_of_the_mark);
 	tcase_add_test(h, a_takeover_goes_up_to_the_limit);
@@ -537,9 +527,5 @@ int main(void)
 	suite_add_tcase(su, h);
 	tcase_add_loop_test(w, reasons_have_words, 0, sizeof(words) / sizeof(words[0]));
 	suite_add_tcase(su, w);
-	SRunner *sr = srunner_create(su);
-	srunner_run_all(sr, CK_NORMAL);
-	int bad = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return bad != 0;
+	return unit_run(su);
 }

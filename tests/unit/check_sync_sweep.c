@@ -1,22 +1,10 @@
 /* The sweep while the table moves under it: what it read too early proves nothing, what events did not tell is found. */
-#include "tests/unit/sync_rig.h"
-
-enum { A = 0, B = 1 };
-
-static struct rig *r;
+#include "tests/unit/rig_pair.h"
 
 static void setup(void)
 {
-	r = rig_new();
-	sync_fence(r->n[A].s, (struct epoch){ 5, 1 }, r->now);
-	rig_authority(r, A, 5, true);
-	rig_up(r);
+	rig_pair_begin_fenced();
 	rig_run(r, 3 * NS_PER_SEC);
-}
-
-static void teardown(void)
-{
-	rig_free(r);
 }
 
 static void rest_until_no_sweep(unsigned i)
@@ -250,13 +238,10 @@ START_TEST(test_lease_given_late_is_given_again)
 }
 END_TEST
 
-static Suite *suite(void)
+int main(void)
 {
-	Suite *su = suite_create("sync_sweep");
 	TCase *t = tcase_create("two cores");
 
-	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, test_overrun_behind_a_running_sweep);
 	tcase_add_test(t, test_dump_of_what_has_ended);
 	tcase_add_test(t, test_dump_of_what_has_ended_on_a_standby);
@@ -268,16 +253,5 @@ static Suite *suite(void)
 	tcase_add_test(t, test_repairs_are_counted_once);
 	tcase_add_test(t, test_dump_read_late_is_no_traffic);
 	tcase_add_test(t, test_lease_given_late_is_given_again);
-	suite_add_tcase(su, t);
-	return su;
-}
-
-int main(void)
-{
-	SRunner *sr = srunner_create(suite());
-
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return rig_pair_run("sync_sweep", t, setup);
 }
