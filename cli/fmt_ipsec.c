@@ -173,6 +173,7 @@ void fmt_ipsec(const json_t *data, FILE *out)
 			fmt_str(b, "error"), *fmt_str(b, "error") ? ")" : "");
 		summary(data, out);
 	}
+	fmt_ipsec_quarantine(json_object_get(data, "quarantine"), out);
 	if (strcmp(view, "detail") == 0) {
 		json_array_foreach(list, i, v)
 		{

@@ -4,7 +4,8 @@
 #include "cli/fmt_text.h"
 #include "cli/table.h"
 
-static void traffic(const json_t *c, const char *way, const char *packets, const char *bytes, const char *last, FILE *out)
+static void traffic(const json_t *c, const char *way, const char *packets, const char *bytes, const char *last,
+		    FILE *out)
 {
 	char age[40];
 
@@ -48,8 +49,7 @@ static void sa(const json_t *v, FILE *out)
 		fmt_str(c, "spi_in"), fmt_str(c, "spi_out"));
 	fprintf(out, "    %s -> %s\n", fmt_str(c, "local_ts"), fmt_str(c, "remote_ts"));
 	fprintf(out, "    %s, installed %s ago, new keys in %s, ends in %s\n", fmt_dash(fmt_str(c, "algorithms")),
-		fmt_us(fmt_int(c, "age_us"), age, sizeof(age)),
-		fmt_us(fmt_int(c, "rekey_in_us"), rekey, sizeof(rekey)),
+		fmt_us(fmt_int(c, "age_us"), age, sizeof(age)), fmt_us(fmt_int(c, "rekey_in_us"), rekey, sizeof(rekey)),
 		fmt_us(fmt_int(c, "ends_in_us"), ends, sizeof(ends)));
 	traffic(c, "in: ", "in_packets", "in_bytes", "last_in_us", out);
 	traffic(c, "out:", "out_packets", "out_bytes", "last_out_us", out);
@@ -128,7 +128,7 @@ void fmt_ipsec_dpd(const json_t *data, FILE *out)
 		table_cell(&t, "%lld", (long long)fmt_int(v, "resets"));
 		table_cell(&t, "%lld", (long long)fmt_int(v, "resets_held"));
 		table_cell(&t, "%s",
-			   !json_is_integer(own)	? "not known"
+			   !json_is_integer(own)      ? "not known"
 			   : !json_integer_value(own) ? "off"
 						      : fmt_us(json_integer_value(own), ike, sizeof(ike)));
 	}
@@ -203,6 +203,10 @@ void fmt_ipsec_statistics(const json_t *data, FILE *out)
 	}
 	counters(json_object_get(data, "vici"), "Socket of the IKE daemon", out);
 	counters(data, "Hooks", out);
+	v = json_object_get(data, "sweep");
+	counters(v, "Sweeps of the kernel's SAs", out);
+	counters(json_object_get(v, "conntrack"), "Conntrack entries of IKE, ESP and AH", out);
+	fmt_ipsec_quarantine(json_object_get(data, "quarantine"), out);
 }
 
 void fmt_ike_dpd(const json_t *data, FILE *out)
@@ -211,8 +215,10 @@ void fmt_ike_dpd(const json_t *data, FILE *out)
 	json_t *v;
 	char detect[40], interval[40], retry[40];
 
-	fprintf(out, "A dead peer would be found after %s. This shell changes no configuration; the line for it is\n\n  %s\n\n",
-		fmt_us(fmt_int(data, "detect_us"), detect, sizeof(detect)), fmt_str(data, "line"));
+	fprintf(
+	    out,
+	    "A dead peer would be found after %s. This shell changes no configuration; the line for it is\n\n  %s\n\n",
+	    fmt_us(fmt_int(data, "detect_us"), detect, sizeof(detect)), fmt_str(data, "line"));
 	fprintf(out,
 		"in each record of ipsec.tunnels, or in ipsec.auto for learnt ones, in %s on both nodes; reload after "
 		"it.\n",

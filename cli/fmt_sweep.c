@@ -1,4 +1,4 @@
-/* show ipsec sweep dry-run as text. */
+/* show ipsec sweep dry-run, and the state of the quarantine, as text. */
 #include <string.h>
 #include "cli/fmt_text.h"
 #include "cli/table.h"
@@ -87,4 +87,17 @@ void fmt_sweep(const json_t *data, FILE *out)
 		fprintf(out, "%lld SAs could not be read and stay, too\n", unread);
 	if (json_array_size(ct))
 		conntrack(ct, (long long)fmt_int(data, "conntrack_more"), out);
+}
+
+void fmt_ipsec_quarantine(const json_t *q, FILE *out)
+{
+	long long n = (long long)fmt_int(q, "addresses"), shut = (long long)fmt_int(q, "shut");
+
+	if (!json_is_object(q) || !n)
+		return;
+	fprintf(out, "Quarantine: %s%s, %lld address%s", fmt_bool(q, "in_force") ? "in force by " : "NOT IN FORCE, by ",
+		fmt_str(q, "by"), n, n == 1 ? "" : "es");
+	if (shut)
+		fprintf(out, ", %lld shut although local or in a VRF", shut);
+	fprintf(out, "%s%s\n", *fmt_str(q, "error") ? ": " : "", fmt_str(q, "error"));
 }

@@ -32,6 +32,8 @@ void fmt_restart(const json_t *data, FILE *out);
 void fmt_cleared(const json_t *data, FILE *out);
 void fmt_ipsec(const json_t *data, FILE *out);
 void fmt_sweep(const json_t *data, FILE *out);
+/* One line; nothing where no address is quarantined. */
+void fmt_ipsec_quarantine(const json_t *quarantine, FILE *out);
 void fmt_ipsec_sa(const json_t *data, FILE *out);
 void fmt_ipsec_peer(const json_t *data, FILE *out);
 void fmt_ipsec_dpd(const json_t *data, FILE *out);

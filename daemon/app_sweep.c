@@ -312,12 +312,32 @@ void app_sweep(struct app *a, uint16_t tunnel, const struct ike_act *act)
 
 /* ---- counters ---- */
 
+/* Since they were cleared. */
+static struct sync_ct_counts ct_counts(const struct app *a)
+{
+	const struct sync_ct_counts *b = &a->sweeps->ct_before;
+	struct sync_ct_counts n = { 0 };
+	if (!a->sync)
+		return n;
+	sync_thread_ct_counts(a->sync, &n);
+	return (struct sync_ct_counts){ n.deleted - b->deleted, n.absent - b->absent, n.failed - b->failed,
+					n.late - b->late };
+}
+
+void app_sweep_clear(struct app *a)
+{
+	struct sweeps *s = a->sweeps;
+	memset(&s->count, 0, sizeof(s->count));
+	s->last_error = 0;
+	s->max_ns = 0;
+	if (a->sync)
+		sync_thread_ct_counts(a->sync, &s->ct_before);
+}
+
 json_t *app_sweep_json(const struct app *a)
 {
 	const struct sweeps *s = a->sweeps;
-	struct sync_ct_counts ct = { 0 };
-	if (a->sync)
-		sync_thread_ct_counts(a->sync, &ct);
+	struct sync_ct_counts ct = ct_counts(a);
 	json_t *j = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:I}", "sweeps",
 			      (json_int_t)s->count.sweeps, "shared", (json_int_t)s->count.shared, "slices",
 			      (json_int_t)s->count.slices, "found", (json_int_t)s->count.found, "larval",

@@ -27,5 +27,7 @@ void app_sweep_promoted(struct app *a, uint16_t group);
 int app_sweep_show(struct app *a, struct ctl_request *req, json_t **reply);
 /* Counters of sweeps and of conntrack entries, for show ipsec. */
 json_t *app_sweep_json(const struct app *a);
+/* clear counters. */
+void app_sweep_clear(struct app *a);
 
 #endif

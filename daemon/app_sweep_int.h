@@ -51,6 +51,7 @@ struct sweeps {
 		uint64_t sweeps, shared, found, larval, deleted, gone, failed, unread, errors, slices;
 		uint64_t ct_asked, ct_refused, ct_no_sync, ct_skipped;
 	} count;
+	struct sync_ct_counts ct_before; /* when the counters were cleared */
 	int last_error;
 	int64_t took_ns, max_ns; /* of the last sweep, of the longest */
 };

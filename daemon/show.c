@@ -167,6 +167,7 @@ static int clear_counters(struct app *a, const struct ctl_request *req, json_t *
 		m->moved = m->unwanted = 0;
 		m->floated = false;
 	}
+	app_sweep_clear(a);
 	hist_clear(loop_lateness(a->loop));
 	a->node.stale = a->node.stalls = a->node.rearms = a->node.rivals = 0;
 	a->node.splits = a->node.arbitrated = 0;

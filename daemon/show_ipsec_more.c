@@ -5,6 +5,8 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "daemon/app_quar.h"
+#include "daemon/app_sweep.h"
 #include "daemon/base/clock.h"
 #include "daemon/show.h"
 #include "ike-hooks/ike_verdict.h"
@@ -58,12 +60,11 @@ static json_t *sa_json(struct app *a, const struct vici_detail *d)
 	int t = tunnel_of_ike(a, s->name, d->has_child ? d->child.name : "");
 	const struct ike_tunnel_conf *c = t < 0 ? NULL : &a->node.tunnel[t].conf;
 	bool warm = c && c->warm && strcmp(c->warm_ike, s->name) == 0;
-	json_t *j =
-	    json_pack("{s:s, s:s, s:I, s:i, s:s, s:s, s:i, s:s, s:i, s:s, s:s}", "tunnel", c ? c->name : "", "ike",
-		      s->name, "id", (json_int_t)s->id, "version", (int)s->version, "state", s->state, "local",
-		      addr_text(&s->local, local), "local_port", (int)s->local_port, "remote",
-		      addr_text(&s->remote, remote), "remote_port", (int)s->remote_port, "local_id", s->local_id,
-		      "remote_id", s->remote_id);
+	json_t *j = json_pack("{s:s, s:s, s:I, s:i, s:s, s:s, s:i, s:s, s:i, s:s, s:s}", "tunnel", c ? c->name : "",
+			      "ike", s->name, "id", (json_int_t)s->id, "version", (int)s->version, "state", s->state,
+			      "local", addr_text(&s->local, local), "local_port", (int)s->local_port, "remote",
+			      addr_text(&s->remote, remote), "remote_port", (int)s->remote_port, "local_id",
+			      s->local_id, "remote_id", s->remote_id);
 	json_object_set_new(j, "at_vip", json_boolean(c && addr_eq(&c->vip, &s->local)));
 	json_object_set_new(j, "warm", json_boolean(warm));
 	json_object_set_new(j, "initiator", json_boolean(s->initiator));
@@ -186,11 +187,10 @@ static json_t *findings_json(const struct ike_tunnel_conf *c, const struct ike_l
 
 	for (unsigned i = 0; i < out->n; i++) {
 		enum ike_lint what = out->f[i].what;
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:s}", "severity",
-						      ike_grade_name(ike_lint_grade(what)), "setting",
-						      ike_lint_setting(what), "value", out->f[i].value, "danger",
-						      ike_lint_danger(what), "fix",
-						      ike_lint_fix(what, c, fix, sizeof(fix))));
+		json_array_append_new(
+		    list, json_pack("{s:s, s:s, s:s, s:s, s:s}", "severity", ike_grade_name(ike_lint_grade(what)),
+				    "setting", ike_lint_setting(what), "value", out->f[i].value, "danger",
+				    ike_lint_danger(what), "fix", ike_lint_fix(what, c, fix, sizeof(fix))));
 	}
 	return list;
 }
@@ -215,18 +215,18 @@ json_t *show_ipsec_check(struct app *a)
 			json_array_append_new(unknown, json_string("start_action"));
 		for (unsigned i = 0; i < out.n; i++)
 			count[ike_lint_grade(out.f[i].what)]++;
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:b, s:s, s:o, s:o}", "tunnel", c->name, "ike",
-						      c->ike, "child", c->child, "checked", checked, "not_checked_because",
-						      why, "findings", findings_json(c, &out), "not_known", unknown));
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:s, s:b, s:s, s:o, s:o}", "tunnel", c->name, "ike", c->ike,
+						"child", c->child, "checked", checked, "not_checked_because", why,
+						"findings", findings_json(c, &out), "not_known", unknown));
 	}
-	const char *verdict = count[IKE_GRADE_DANGER]	 ? "danger"
+	const char *verdict = count[IKE_GRADE_DANGER]    ? "danger"
 			      : count[IKE_GRADE_WARNING] ? "warning"
-			      : all			 ? "good"
+			      : all                      ? "good"
 							 : "not checked";
 	return json_pack("{s:s, s:I, s:I, s:I, s:o, s:{s:s, s:b, s:s}}", "verdict", verdict, "dangers",
-			 count[IKE_GRADE_DANGER], "warnings", count[IKE_GRADE_WARNING], "notes",
-			 count[IKE_GRADE_NOTE], "tunnels", list, "file", "path", v.file, "read", v.file_known, "error",
-			 v.file_error);
+			 count[IKE_GRADE_DANGER], "warnings", count[IKE_GRADE_WARNING], "notes", count[IKE_GRADE_NOTE],
+			 "tunnels", list, "file", "path", v.file, "read", v.file_known, "error", v.file_error);
 }
 
 /* ---- statistics ---- */
@@ -240,18 +240,10 @@ static json_t *vici_json(const struct app *a)
 	const struct {
 		const char *key;
 		uint64_t n;
-	} t[] = { { "connects", c->connects },
-		  { "losts", c->losts },
-		  { "requests", c->requests },
-		  { "replies", c->replies },
-		  { "events", c->events },
-		  { "timeouts", c->timeouts },
-		  { "refused", c->refused },
-		  { "bad_frames", c->bad_frames },
-		  { "bad_messages", c->bad_messages },
-		  { "unexpected", c->unexpected },
-		  { "rx_bytes", c->rx_bytes },
-		  { "tx_bytes", c->tx_bytes } };
+	} t[] = { { "connects", c->connects },     { "losts", c->losts },           { "requests", c->requests },
+		  { "replies", c->replies },       { "events", c->events },         { "timeouts", c->timeouts },
+		  { "refused", c->refused },       { "bad_frames", c->bad_frames }, { "bad_messages", c->bad_messages },
+		  { "unexpected", c->unexpected }, { "rx_bytes", c->rx_bytes },     { "tx_bytes", c->tx_bytes } };
 
 	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++)
 		json_object_set_new(j, t[i].key, json_integer((json_int_t)t[i].n));
@@ -291,5 +283,7 @@ json_t *show_ipsec_statistics(struct app *a)
 	json_object_del(j, "hooks");
 	json_object_set_new(j, "vici", vici_json(a));
 	json_object_set_new(j, "tunnels", list);
+	json_object_set_new(j, "sweep", app_sweep_json(a));
+	json_object_set_new(j, "quarantine", app_quar_json(a));
 	return j;
 }

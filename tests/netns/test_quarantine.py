@@ -105,6 +105,8 @@ def test_only_the_listed_addresses_are_swept(lab, start):
     swept = pair["fw-a"].ask("show ipsec")["sweep"]
     assert swept["deleted"] >= len(ours) and not swept["failed"] and not swept["errors"]
     assert pair["fw-a"].ask("show ipsec sweep dry-run")["sas"] == []
+    pair["fw-a"].ask("clear counters")
+    assert pair["fw-a"].ask("show ipsec statistics")["sweep"]["deleted"] == 0
 
 
 def test_reqid_and_mark_narrow_the_sweep(lab, start):
