@@ -430,6 +430,7 @@ static void stop_parts(struct app *a)
 	app_ike_programs_free(a);
 	if (a->vici)
 		vici_free(a->vici);
+	app_learn_stop(a);
 	if (a->exec)
 		exec_free(a->exec);
 	app_vmac_end(a);

@@ -123,12 +123,13 @@ struct app {
 	bool sync_left;             /* its thread did not end with us */
 	struct sync_conf sync_conf; /* the copy that SYNC and the channel read from the start on */
 	struct peer_ctl *peer;
-	struct pair *pair; /* NULL: a lone router */
+	struct pair *pair;     /* NULL: a lone router */
 	struct sweeps *sweeps; /* app_sweep.c */
 	struct quar *quar;     /* app_quar.c */
 	struct vici *vici;
 	struct prog *libreswan, *ike_program; /* tunnels with backend libreswan, exec */
 	struct ipsec *ipsec;
+	struct app_learn *learn; /* NULL: tunnels are listed */
 	struct exec *exec;
 	struct app_sa *sa; /* copies of inbound SAs */
 	struct ctl *ctl;
@@ -218,6 +219,18 @@ void app_garp_rebuild(struct app *a);
 /* app_peer.c: SYNC and the ctl channel */
 int app_peer_start(struct app *a);
 void app_peer_stop(struct app *a);
+
+/* app_learn.c: tunnels = "auto" */
+#define APP_TAG_LEARN (UINT32_MAX - 1u) /* vici_tag.tunnel of its requests */
+int app_learn_start(struct app *a);
+void app_learn_stop(struct app *a);
+/* The IKE daemon answers; a connection of its list; the end of that list. */
+void app_learn_up(struct app *a);
+struct vici_conn;
+void app_learn_conn(struct app *a, const struct vici_conn *c);
+void app_learn_done(struct app *a, bool ok);
+/* After a reload: what was learnt lives on. */
+int app_learn_carry(struct app *a, const struct node *old);
 
 /* app_ike.c: VICI events, sweeps, hooks */
 int app_ike_start(struct app *a);

@@ -15,12 +15,17 @@ void app_ike_feed(struct app *a, uint16_t tunnel, const struct ike_ev *ike)
 	app_feed(a, &ev);
 }
 
+/* Events name a connection, that of the VIP or the warm one. */
 static void feed_named(struct app *a, const char *ike_name, const char *child, const struct ike_ev *ike)
 {
 	for (uint16_t t = 0; t < a->node.n_tunnels; t++) {
 		const struct ike_tunnel_conf *c = &a->node.tunnel[t].conf;
-		if (strcmp(c->ike, ike_name) == 0 && (!child || strcmp(c->child, child) == 0))
-			app_ike_feed(a, t, ike);
+		struct ike_ev ev = *ike;
+		ev.warm = c->warm && strcmp(c->warm_ike, ike_name) == 0;
+		if (!ev.warm && strcmp(c->ike, ike_name) != 0)
+			continue;
+		if (!child || strcmp(ev.warm ? c->warm_child : c->child, child) == 0)
+			app_ike_feed(a, t, &ev);
 	}
 }
 
@@ -56,6 +61,8 @@ static void on_vici(void *arg, const struct vici_ev *v)
 		for (uint16_t t = 0; t < a->node.n_tunnels; t++)
 			if (a->node.tunnel[t].conf.backend == IKE_BACKEND_VICI)
 				app_ike_feed(a, t, &ev);
+		if (v->kind == VICI_EV_UP)
+			app_learn_up(a);
 		return;
 	case VICI_EV_REPLY:
 		on_reply(a, v);
@@ -81,7 +88,13 @@ static void on_vici(void *arg, const struct vici_ev *v)
 			 v->ike);
 		return;
 	case VICI_EV_CONN:
+		if (v->tag.tunnel == APP_TAG_LEARN)
+			app_learn_conn(a, v->conn);
+		return;
 	case VICI_EV_CONNS:
+		if (v->tag.tunnel == APP_TAG_LEARN)
+			app_learn_done(a, v->ok);
+		return;
 	case VICI_EV_SA:
 	case VICI_EV_SAS:
 		return;
@@ -94,6 +107,9 @@ void app_ike_act(struct app *a, const struct node_act *act)
 	switch (ia->kind) {
 	case IKE_ACT_TERMINATE:
 		app_ike_ask(a, act->tunnel, IKE_VERB_DROP, ia);
+		return;
+	case IKE_ACT_CLOSE:
+		app_ike_ask(a, act->tunnel, IKE_VERB_CLOSE, ia);
 		return;
 	case IKE_ACT_INITIATE:
 		app_ike_ask(a, act->tunnel, IKE_VERB_INITIATE, ia);
@@ -114,6 +130,8 @@ void app_ike_act(struct app *a, const struct node_act *act)
 	case IKE_ACT_RESET_FAILED:
 	case IKE_ACT_HOOK:
 	case IKE_ACT_TRACE:
+	case IKE_ACT_CLOSED:
+	case IKE_ACT_MADE:
 	case IKE_ACT_N:
 		return; /* the node core keeps these */
 	}
@@ -156,7 +174,7 @@ void app_ike_hook(struct app *a, const struct node_act *act)
 
 static int connect_backend(struct app *a)
 {
-	bool wanted = false;
+	bool wanted = a->cfg->tunnels_auto;
 	for (uint16_t t = 0; t < a->cfg->n_tunnels; t++)
 		wanted |= a->cfg->tunnels[t].backend == IKE_BACKEND_VICI;
 	if (!wanted)
@@ -171,7 +189,9 @@ int app_ike_start(struct app *a)
 	if (!a->exec)
 		return -errno;
 	int rc = app_ike_programs(a);
-	return rc < 0 ? rc : connect_backend(a);
+	if (rc == 0)
+		rc = app_learn_start(a) < 0 ? -ENOMEM : connect_backend(a);
+	return rc;
 }
 
 int app_ike_reload(struct app *a, const struct cfg *old)
@@ -188,5 +208,11 @@ int app_ike_reload(struct app *a, const struct cfg *old)
 	int rc = app_ike_programs(a);
 	if (rc < 0)
 		return rc;
-	return a->vici ? 0 : connect_backend(a);
+	if (!a->cfg->tunnels_auto)
+		app_learn_stop(a);
+	if (app_learn_start(a) < 0 || (!a->vici && connect_backend(a) < 0))
+		return -ENOMEM;
+	if (a->vici && vici_state(a->vici) == VICI_READY)
+		app_learn_up(a);
+	return 0;
 }

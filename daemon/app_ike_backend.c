@@ -32,8 +32,9 @@ static enum ike_req req_of(enum ike_verb v)
 {
 	switch (v) {
 	case IKE_VERB_DROP:
-	case IKE_VERB_CLOSE:
 		return IKE_REQ_TERMINATE;
+	case IKE_VERB_CLOSE:
+		return IKE_REQ_CLOSE;
 	case IKE_VERB_INITIATE:
 		return IKE_REQ_INITIATE;
 	case IKE_VERB_REKEY:
@@ -100,20 +101,22 @@ static void add_env(void *arg, uint16_t tunnel, struct exec_env *env)
 static int ask_vici(struct app *a, uint16_t tunnel, enum ike_verb v, const struct ike_act *act)
 {
 	const struct ike_tunnel_conf *c = &a->node.tunnel[tunnel].conf;
+	const char *ike = act->warm ? c->warm_ike : c->ike, *child = act->warm ? c->warm_child : c->child;
 	struct vici_tag tag = { .tunnel = tunnel, .seq = act->seq, .epoch = act->epoch };
 
 	if (!a->vici)
 		return -ENOTCONN;
 	switch (v) {
-	case IKE_VERB_DROP:
-	case IKE_VERB_CLOSE: /* forced, without waiting: what is told to the peer depends on whether the VIP is still there */
-		return vici_terminate(a->vici, c->ike, tag);
+	case IKE_VERB_DROP: /* forced, without waiting: what the peer hears depends on whether the VIP is still there */
+		return act->child ? vici_terminate_child(a->vici, ike, child, tag) : vici_terminate(a->vici, ike, tag);
+	case IKE_VERB_CLOSE:
+		return vici_close(a->vici, ike, tag);
 	case IKE_VERB_INITIATE:
-		return vici_initiate(a->vici, c->ike, c->child, tag);
+		return vici_initiate(a->vici, ike, act->child ? child : "", tag);
 	case IKE_VERB_REKEY:
-		return vici_rekey(a->vici, c->ike, c->child, tag);
+		return vici_rekey(a->vici, ike, child, tag);
 	case IKE_VERB_LIST:
-		return vici_list(a->vici, c->ike, c->child, tag);
+		return vici_list(a->vici, ike, child, tag);
 	case IKE_VERB_PROBE:
 	case IKE_VERB_N:
 		return ERR_STATE;
@@ -162,7 +165,7 @@ void app_ike_forget(struct app *a, uint16_t tunnel)
 	struct prog **p = prog_slot(a, c->backend);
 
 	if (c->backend == IKE_BACKEND_VICI && a->vici)
-		vici_terminate(a->vici, c->ike, (struct vici_tag){ .tunnel = UINT16_MAX });
+		vici_terminate(a->vici, c->ike, (struct vici_tag){ .tunnel = UINT32_MAX });
 	else if (p && *p)
 		(void)prog_request(*p, tunnel, IKE_VERB_DROP, (struct prog_tag){ .epoch = act.epoch },
 				   "no longer configured");

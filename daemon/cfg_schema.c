@@ -29,8 +29,7 @@ static const char *const words_demote[] = { "silent", "delete", NULL };
 static const char *const words_dpd_mode[] = { "on-demand", "periodic", "off", NULL };
 static const char *const words_sync_sa[] = { "off", "inbound", NULL };
 static const char *const words_action[] = { "reset", "rekey", "notify", NULL };
-static const char *const words_event[] = { "role",         "dpd-dead",    "up", "down",
-					   "reset-failed", "spi-unknown", NULL };
+static const char *const words_event[] = { "role", "dpd-dead", "up", "down", "reset-failed", "spi-unknown", NULL };
 static const char *const words_level[] = { "err", "warning", "notice", "info", "debug", NULL };
 
 static const char *const words_version[] = { "v3", "v2", "v2+v3", NULL };

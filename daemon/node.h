@@ -77,12 +77,14 @@ struct node_group {
 	struct node_split split;
 	mono_t yielded_at; /* last demotion because a higher master was heard */
 	mono_t first_decides_until, not_grouped_until;
-	mono_t took_on_zero_at;  /* took the role because of priority 0 without a channel */
-	uint16_t tunnels_due;    /* purge answers awaited */
-	uint16_t tunnels_up_due; /* child SAs awaited for the timeline */
-	bool sa_copies;          /* copies of the master's inbound SAs are at hand */
-	mono_t deaf_since;       /* a member hears no master while others do; told when it lasts */
-	uint32_t partner;        /* the other node of a planned switch; 0: none yet */
+	mono_t took_on_zero_at;                   /* took the role because of priority 0 without a channel */
+	uint16_t tunnels_due;                     /* purge answers awaited */
+	uint16_t tunnels_up_due;                  /* child SAs awaited for the timeline */
+	uint16_t tunnels_closing, tunnels_making; /* answers awaited to CLOSE and MAKE */
+	bool made_ahead;                          /* tunnels were told to come up before the role does */
+	bool sa_copies;                           /* copies of the master's inbound SAs are at hand */
+	mono_t deaf_since;                        /* a member hears no master while others do; told when it lasts */
+	uint32_t partner;                         /* the other node of a planned switch; 0: none yet */
 	bool deaf_told;
 	bool gate_told;         /* preemption waits for the sessions */
 	enum role_is told_role; /* of the last heartbeat */
@@ -248,6 +250,7 @@ struct node {
 	uint8_t n_peers;
 	struct ike_tunnel *tunnel;
 	uint16_t n_tunnels;
+	uint32_t ike_flights, ike_queued; /* negotiations under way, and waiting for their turn */
 
 	struct epoch seen; /* highest epoch known */
 	int64_t startup_delay_ns;

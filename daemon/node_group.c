@@ -183,6 +183,8 @@ void node_wish(struct node_run *r, uint16_t group, enum role_is target, enum rol
 		.stored = n->sync.stored > 0,
 		.leftovers = node_ike_leftovers(n, group),
 		.copies = n->group[group].sa_copies,
+		.close = node_ike_wants_close(n, group, r->now),
+		.warm = node_ike_warm(n, group),
 		.has_channel = channel,
 		.seen = n->seen,
 	};
@@ -582,6 +584,12 @@ static void role_act(struct node_run *r, uint16_t group, const struct role_act *
 	case ROLE_ACT_UNIMPORT:
 		node_ike_copies(r, group, act->type == ROLE_ACT_IMPORT, act->epoch);
 		return;
+	case ROLE_ACT_CLOSE:
+		node_ike_close(r, group, act->epoch);
+		return;
+	case ROLE_ACT_MAKE:
+		node_ike_make(r, group, act->epoch);
+		return;
 	case ROLE_ACT_ADVERT:
 		each_member(r, group,
 			    &(struct vrrp_ev){ .type = VRRP_EV_TAKE, .u.take.advert_base = beat_of(r, group) });
@@ -659,6 +667,7 @@ void node_role(struct node_run *r, uint16_t group, const struct role_ev *ev)
 			next_rec = acts.a[i].record + 1;
 		role_act(r, group, &acts.a[i], rec);
 	}
+	node_ike_unmake(r, group);
 	bool planning = grp->role.state == ROLE_PREPARING && grp->role.kind == ROLE_K_PLANNED;
 	if (was_planning && !planning && grp->role.state == ROLE_STABLE && grp->role.is != ROLE_MASTER)
 		grp->plan_retry_at = mono_add(r->now, NODE_PLAN_RETRY_NS);

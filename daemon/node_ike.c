@@ -1,6 +1,8 @@
 /*
- * Tunnels in the node core: purge and initiate by group, and what the tunnels answer to the role transaction.
+ * Tunnels in the node core: purge and initiate by group, who may negotiate now, and what the tunnels answer to the role
+ * transaction.
  */
+#include "daemon/base/mutant.h"
 #include "daemon/node_int.h"
 
 bool node_ike_leftovers(const struct node *n, uint16_t group)
@@ -35,7 +37,9 @@ static void came_up(struct node_run *r, uint16_t group, struct epoch epoch)
 
 static void mark(struct node_run *r, const struct ike_tunnel *t, enum role_phase phase)
 {
-	struct role_ev ev = { .type = ROLE_EV_IKE_MARK, .epoch = r->n->group[t->conf.group].role.epoch, .phase = phase };
+	struct role_ev ev = { .type = ROLE_EV_IKE_MARK,
+			      .epoch = r->n->group[t->conf.group].role.epoch,
+			      .phase = phase };
 	node_role(r, t->conf.group, &ev);
 }
 
@@ -53,70 +57,176 @@ static void mark_event(struct node_run *r, const struct ike_tunnel *t, const str
 		mark(r, t, ROLE_PH_PACKET);
 }
 
+static void closed(struct node_run *r, uint16_t group, struct epoch epoch)
+{
+	struct node_group *grp = &r->n->group[group];
+	if (epoch_cmp(epoch, grp->role.epoch) != 0 || !grp->tunnels_closing || --grp->tunnels_closing)
+		return;
+	struct role_ev ev = { .type = ROLE_EV_CLOSED, .epoch = epoch };
+	node_role(r, group, &ev);
+}
+
+static void made(struct node_run *r, uint16_t group, struct epoch epoch)
+{
+	struct node_group *grp = &r->n->group[group];
+	if (epoch_cmp(epoch, grp->role.epoch) != 0 || !grp->tunnels_making || --grp->tunnels_making)
+		return;
+	struct role_ev ev = { .type = ROLE_EV_MADE, .epoch = epoch };
+	node_role(r, group, &ev);
+}
+
+static void say_hook(struct node_run *r, uint16_t tunnel, const struct ike_act *ia)
+{
+	const struct ike_tunnel *t = &r->n->tunnel[tunnel];
+	struct node_act *a = node_emit(r, NODE_ACT_HOOK);
+	a->hook = ia->hook;
+	a->tunnel = tunnel;
+	a->group = t->conf.group;
+	a->reason = (uint8_t)ia->reason;
+	a->epoch = t->epoch;
+}
+
+static void carry_out(struct node_run *r, uint16_t tunnel, const struct ike_act *ia)
+{
+	uint16_t group = r->n->tunnel[tunnel].conf.group;
+	struct node_act *a;
+
+	switch (ia->kind) {
+	case IKE_ACT_TERMINATE:
+	case IKE_ACT_INITIATE:
+	case IKE_ACT_REKEY:
+	case IKE_ACT_LIST:
+	case IKE_ACT_SWEEP:
+	case IKE_ACT_CLOSE:
+		a = node_emit(r, NODE_ACT_IKE);
+		a->tunnel = tunnel;
+		a->ike = *ia;
+		return;
+	case IKE_ACT_PURGED:
+		purge_answered(r, group, ia->epoch);
+		return;
+	case IKE_ACT_UP:
+		came_up(r, group, ia->epoch);
+		return;
+	case IKE_ACT_CLOSED:
+		closed(r, group, ia->epoch);
+		return;
+	case IKE_ACT_MADE:
+		made(r, group, ia->epoch);
+		return;
+	case IKE_ACT_DOWN:
+	case IKE_ACT_DPD_DEAD:
+	case IKE_ACT_RESET_FAILED:
+		return; /* each comes with its hook and its trace */
+	case IKE_ACT_HOOK:
+		say_hook(r, tunnel, ia);
+		return;
+	case IKE_ACT_TRACE:
+		a = node_tell(r, NODE_TOLD_TUNNEL);
+		a->tunnel = tunnel;
+		a->ike = *ia;
+		return;
+	case IKE_ACT_N:
+		return;
+	}
+}
+
+static void step(struct node_run *r, uint16_t tunnel, const struct ike_ev *ev)
+{
+	struct node *n = r->n;
+	struct ike_tunnel *t = &n->tunnel[tunnel];
+	struct ike_acts acts;
+	unsigned flights = ike_flights(t), queued = ike_queued(t);
+
+	ike_step(t, ev, r->now, &acts);
+	/* Before the actions: one of them may end a transaction, and that steps other tunnels. */
+	n->ike_flights += ike_flights(t) - flights;
+	n->ike_queued += ike_queued(t) - queued;
+	for (unsigned i = 0; i < acts.n; i++)
+		carry_out(r, tunnel, &acts.a[i]);
+}
+
+/* Before whom: smaller is first. Retries wait for first attempts, and what a backup keeps warm for everything else. */
+static uint32_t turn_of(const struct ike_tunnel *t)
+{
+	uint32_t kind = t->state != IKE_QUEUED ? 2 : t->fails ? 1 : 0;
+
+	return kind << 8 | t->conf.priority;
+}
+
+/* The first n of those that wait, in order. Returns how many there are. */
+static unsigned next_turns(const struct node *n, uint16_t *out, unsigned max)
+{
+	uint32_t key[IKE_FLIGHTS_MAX];
+	unsigned k = 0;
+
+	for (uint16_t t = 0; t < n->n_tunnels; t++) {
+		if (!ike_queued(&n->tunnel[t]))
+			continue;
+		uint32_t turn = turn_of(&n->tunnel[t]);
+		if (k == max && turn >= key[k - 1])
+			continue;
+		unsigned at = k < max ? k++ : k - 1;
+		for (; at > 0 && key[at - 1] > turn; at--) {
+			key[at] = key[at - 1];
+			out[at] = out[at - 1];
+		}
+		key[at] = turn;
+		out[at] = t;
+	}
+	return k;
+}
+
+/* Room for more negotiations: a far end, and our own IKE daemon, must not be met by hundreds at once. */
+static void give_turns(struct node_run *r)
+{
+	struct node *n = r->n;
+	struct ike_ev grant = { .kind = IKE_EV_GRANT };
+	uint16_t turn[IKE_FLIGHTS_MAX];
+
+	if (!n->ike_queued || n->ike_flights >= IKE_FLIGHTS_MAX)
+		return;
+	unsigned k = next_turns(n, turn, IKE_FLIGHTS_MAX - n->ike_flights);
+	for (unsigned i = 0; i < k && ike_queued(&n->tunnel[turn[i]]); i++)
+		step(r, turn[i], &grant);
+}
+
 void node_ike(struct node_run *r, uint16_t tunnel, const struct ike_ev *ev)
 {
-	struct ike_tunnel *t = &r->n->tunnel[tunnel];
-	struct ike_acts acts;
-	mark_event(r, t, ev);
+	mark_event(r, &r->n->tunnel[tunnel], ev);
 	if (ev->kind == IKE_EV_SA_LIST && ev->seq == 0)
 		return; /* looked at for the timeline only: the machine did not ask */
-	ike_step(t, ev, r->now, &acts);
-	for (unsigned i = 0; i < acts.n; i++) {
-		const struct ike_act *ia = &acts.a[i];
-		switch (ia->kind) {
-		case IKE_ACT_TERMINATE:
-		case IKE_ACT_INITIATE:
-		case IKE_ACT_REKEY:
-		case IKE_ACT_LIST:
-		case IKE_ACT_SWEEP: {
-			struct node_act *a = node_emit(r, NODE_ACT_IKE);
-			a->tunnel = tunnel;
-			a->ike = *ia;
-			break;
-		}
-		case IKE_ACT_PURGED:
-			purge_answered(r, t->conf.group, ia->epoch);
-			break;
-		case IKE_ACT_UP:
-			came_up(r, t->conf.group, ia->epoch);
-			break;
-		case IKE_ACT_DOWN:
-		case IKE_ACT_DPD_DEAD:
-		case IKE_ACT_RESET_FAILED:
-			break; /* each comes with its hook and its trace */
-		case IKE_ACT_HOOK: {
-			struct node_act *a = node_emit(r, NODE_ACT_HOOK);
-			a->hook = ia->hook;
-			a->tunnel = tunnel;
-			a->group = t->conf.group;
-			a->reason = (uint8_t)ia->reason;
-			a->epoch = t->epoch;
-			break;
-		}
-		case IKE_ACT_TRACE: {
-			struct node_act *a = node_tell(r, NODE_TOLD_TUNNEL);
-			a->tunnel = tunnel;
-			a->ike = *ia;
-			break;
-		}
-		case IKE_ACT_N:
-			break;
-		}
+	step(r, tunnel, ev);
+	give_turns(r);
+}
+
+void node_ike_recount(struct node *n)
+{
+	n->ike_flights = n->ike_queued = 0;
+	for (uint16_t t = 0; t < n->n_tunnels; t++) {
+		n->ike_flights += ike_flights(&n->tunnel[t]);
+		n->ike_queued += ike_queued(&n->tunnel[t]);
 	}
+}
+
+static void each_of(struct node_run *r, uint16_t group, const struct ike_ev *ev)
+{
+	for (uint16_t t = 0; t < r->n->n_tunnels; t++)
+		if (r->n->tunnel[t].conf.group == group)
+			step(r, t, ev);
 }
 
 void node_ike_purge(struct node_run *r, uint16_t group, struct epoch epoch)
 {
 	struct node *n = r->n;
+	struct node_group *grp = &n->group[group];
 	uint16_t due = 0;
 	for (uint16_t t = 0; t < n->n_tunnels; t++)
 		due = (uint16_t)(due + (n->tunnel[t].conf.group == group));
-	n->group[group].tunnels_due = due;
-	n->group[group].tunnels_up_due = 0;
-	struct ike_ev ev = { .kind = IKE_EV_PURGE, .epoch = epoch };
-	for (uint16_t t = 0; t < n->n_tunnels; t++)
-		if (n->tunnel[t].conf.group == group)
-			node_ike(r, t, &ev);
+	grp->tunnels_due = due;
+	grp->tunnels_up_due = grp->tunnels_making = grp->tunnels_closing = 0;
+	each_of(r, group, &(struct ike_ev){ .kind = IKE_EV_PURGE, .epoch = epoch });
+	give_turns(r);
 }
 
 void node_ike_initiate(struct node_run *r, uint16_t group, struct epoch epoch)
@@ -128,19 +238,80 @@ void node_ike_initiate(struct node_run *r, uint16_t group, struct epoch epoch)
 		due = (uint16_t)(due + (n->tunnel[t].conf.group == group && n->tunnel[t].conf.initiate &&
 					n->tunnel[t].conf.backend != IKE_BACKEND_NONE));
 	n->group[group].tunnels_up_due = due;
-	struct ike_ev ev = { .kind = IKE_EV_INITIATE, .epoch = epoch };
-	/* Lower numbers first, in one pass per priority present. */
-	for (int prio = 0, next; prio < 256; prio = next) {
-		next = 256;
-		for (uint16_t t = 0; t < n->n_tunnels; t++) {
-			if (n->tunnel[t].conf.group != group)
-				continue;
-			if (n->tunnel[t].conf.priority == prio)
-				node_ike(r, t, &ev);
-			else if (n->tunnel[t].conf.priority > prio && n->tunnel[t].conf.priority < next)
-				next = n->tunnel[t].conf.priority;
-		}
+	each_of(r, group, &(struct ike_ev){ .kind = IKE_EV_INITIATE, .epoch = epoch });
+	give_turns(r);
+}
+
+bool node_ike_wants_close(const struct node *n, uint16_t group, mono_t now)
+{
+	bool others = node_ready_peer(n, group, now) != NULL;
+	for (uint16_t t = 0; t < n->n_tunnels; t++)
+		if (n->tunnel[t].conf.group == group && ike_wants_close(&n->tunnel[t], others))
+			return true;
+	return false;
+}
+
+void node_ike_close(struct node_run *r, uint16_t group, struct epoch epoch)
+{
+	struct node *n = r->n;
+	bool others = node_ready_peer(n, group, r->now) != NULL;
+	struct ike_ev ev = { .kind = IKE_EV_CLOSE,
+			     .epoch = epoch,
+			     .wait_ns = others ? IKE_CLOSE_NOW_NS : IKE_CLOSE_NS };
+	uint16_t due = 0;
+	for (uint16_t t = 0; t < n->n_tunnels; t++)
+		due = (uint16_t)(due + (n->tunnel[t].conf.group == group && ike_wants_close(&n->tunnel[t], others)));
+	n->group[group].tunnels_closing = due;
+	for (uint16_t t = 0; t < n->n_tunnels && due; t++)
+		if (n->tunnel[t].conf.group == group && ike_wants_close(&n->tunnel[t], others))
+			step(r, t, &ev);
+}
+
+bool node_ike_warm(const struct node *n, uint16_t group)
+{
+	for (uint16_t t = 0; t < n->n_tunnels; t++)
+		if (n->tunnel[t].conf.group == group && ike_is_warm(&n->tunnel[t]))
+			return true;
+	return false;
+}
+
+void node_ike_make(struct node_run *r, uint16_t group, struct epoch epoch)
+{
+	struct node *n = r->n;
+	struct ike_ev ev = { .kind = IKE_EV_MAKE, .epoch = epoch };
+	uint16_t due = 0;
+	for (uint16_t t = 0; t < n->n_tunnels; t++)
+		due = (uint16_t)(due + (n->tunnel[t].conf.group == group && ike_is_warm(&n->tunnel[t])));
+	n->group[group].tunnels_making = due;
+	n->group[group].made_ahead = true;
+	for (uint16_t t = 0; t < n->n_tunnels; t++)
+		if (n->tunnel[t].conf.group == group && ike_is_warm(&n->tunnel[t]))
+			step(r, t, &ev);
+	give_turns(r);
+}
+
+/* The planned takeover did not happen: what was brought up ahead of it goes. */
+void node_ike_unmake(struct node_run *r, uint16_t group)
+{
+	struct node *n = r->n;
+	struct node_group *grp = &n->group[group];
+	if (!grp->made_ahead || grp->role.state != ROLE_STABLE || MUTANT(M_IKE_MADE_KEPT))
+		return;
+	grp->made_ahead = false;
+	if (grp->role.is == ROLE_MASTER)
+		return;
+	for (uint16_t t = 0; t < n->n_tunnels; t++) {
+		struct ike_ev ev = { .kind = IKE_EV_PURGE, .epoch = epoch_max(grp->role.epoch, n->tunnel[t].epoch) };
+		if (n->tunnel[t].conf.group == group && n->tunnel[t].making)
+			step(r, t, &ev);
 	}
+	give_turns(r);
+}
+
+void node_ike_verify(struct node_run *r, uint16_t group)
+{
+	each_of(r, group, &(struct ike_ev){ .kind = IKE_EV_VERIFY });
+	give_turns(r);
 }
 
 void node_ike_copies(struct node_run *r, uint16_t group, bool import, struct epoch epoch)

@@ -52,6 +52,8 @@ static void end(struct node_run *r, uint16_t group)
 	a->group = group;
 	a->late_ns = mono_sub(r->now, grp->split.since);
 	a->on = serving(grp);
+	if (a->on)
+		node_ike_verify(r, group); /* the last of two initiations has won, whosever it was */
 	grp->split = (struct node_split){ .since = MONO_NEVER, .maybe = MONO_NEVER };
 	for (uint16_t i = 0; i < grp->n_members; i++)
 		r->n->member[grp->members[i]].rival_since = MONO_NEVER;

@@ -106,14 +106,35 @@ static bool same_connection(const struct ike_tunnel_conf *x, const struct ike_tu
 	       (x->backend != IKE_BACKEND_EXEC || strcmp(x->name, y->name) == 0);
 }
 
+/* The new configuration has something to do with this tunnel's connection. */
+static bool is_used(const struct cfg *now, const struct ike_tunnel_conf *c)
+{
+	if (c->learnt && now->tunnels_auto && cfg_group_of_vip(now, &c->vip) >= 0)
+		return true;
+	for (uint16_t k = 0; k < now->n_tunnels; k++)
+		if (same_connection(&now->tunnels[k], c))
+			return true;
+	return false;
+}
+
+static bool is_warm(const struct cfg *now, const char *warm_ike)
+{
+	for (uint16_t k = 0; k < now->n_tunnels; k++)
+		if (now->tunnels[k].warm && strcmp(now->tunnels[k].warm_ike, warm_ike) == 0)
+			return true;
+	return false;
+}
+
+/* Those that the IKE daemon told of as well. */
 static void end_tunnels(struct app *a, const struct shape *now)
 {
-	for (uint16_t t = 0; t < a->cfg->n_tunnels; t++) {
-		const struct ike_tunnel_conf *c = &a->cfg->tunnels[t];
-		bool used = false;
-		for (uint16_t k = 0; k < now->cfg->n_tunnels; k++)
-			used |= same_connection(&now->cfg->tunnels[k], c);
-		if (used || !app_ike_reaches(a, t))
+	for (uint16_t t = 0; t < a->node.n_tunnels; t++) {
+		const struct ike_tunnel_conf *c = &a->node.tunnel[t].conf;
+		if (!app_ike_reaches(a, t))
+			continue;
+		if (c->warm && !is_warm(now->cfg, c->warm_ike))
+			vici_terminate(a->vici, c->warm_ike, (struct vici_tag){ .tunnel = UINT32_MAX });
+		if (is_used(now->cfg, c))
 			continue;
 		log_notice(LOG_CFG, "tunnel %s ends", c->name);
 		app_ike_forget(a, t);
@@ -243,19 +264,22 @@ static void tell_authority(struct app *a, const struct shape *old)
 		log_warn(LOG_SYNC, "SYNC takes no commands: it learns the new groups with the next role change");
 }
 
-/* New groups start, new members of a MASTER group are taken, new tunnels of it are initiated. */
+/*
+ * New groups start, new members of a MASTER group are taken, new tunnels of it are initiated. A tunnel learns first that
+ * it is wanted, and then that the IKE daemon answers: else it would purge the address, which others use.
+ */
 static void begin_added(struct app *a)
 {
 	struct ike_ev up = { .kind = IKE_EV_BACKEND_UP };
+	for (uint16_t g = 0; g < a->node.n_groups; g++) {
+		struct node_ev ev = { .type = NODE_EV_JOIN, .group = g };
+		app_feed(a, &ev);
+	}
 	for (uint16_t t = 0; t < a->node.n_tunnels; t++) {
 		const struct ike_tunnel *tunnel = &a->node.tunnel[t];
 		struct node_ev ev = { .type = NODE_EV_IKE, .tunnel = t, .ike = &up };
 		if (!tunnel->backend && app_ike_reaches(a, t))
 			app_feed(a, &ev);
-	}
-	for (uint16_t g = 0; g < a->node.n_groups; g++) {
-		struct node_ev ev = { .type = NODE_EV_JOIN, .group = g };
-		app_feed(a, &ev);
 	}
 }
 
@@ -369,6 +393,8 @@ static void apply(struct app *a, struct cfg *now, const struct reload_map *map)
 	carry_groups(a, &old, map);
 	carry_peers(a, &old);
 	carry_instances(a, &old, map);
+	if (app_learn_carry(a, &old.node) < 0)
+		log_err(LOG_CFG, "no memory for the tunnels that the IKE daemon told of: they are looked for again");
 	node_rebuild(&a->node);
 	app_garp_rebuild(a);
 	apply_process(a, old.cfg);

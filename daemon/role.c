@@ -3,14 +3,15 @@
  *
  *   crash    PREPARING: fence, purge, import (parallel), store; authority
  *            COMMITTING: advert, addresses, announcements; STABLE
- *   planned  PREPARING: join, purge, import; PREPARED .. GO; apply (and fence); authority
+ *   planned  PREPARING: join, purge or warm tunnels up, import; PREPARED .. GO; apply (and fence); authority
  *            COMMITTING: as above, then UP; STABLE
  *
  * and of a demotion:
  *
  *   planned  (PREPARING: TAKE ..) PREPARED
- *            DEMOTING: flush; authority given up, silence; GO .. UP; addresses off; purge; STABLE
- *   forced   DEMOTING: addresses off, authority given up, silence; purge; STABLE
+ *            DEMOTING: flush, tunnels closed; authority given up, silence; GO .. UP; addresses off; purge; STABLE
+ *   fault    DEMOTING: tunnels closed; addresses off, authority given up, silence; purge; STABLE
+ *   forced   the same without the first: somebody else serves already
  *
  * role->waiting says which answers the present stage lacks; role->deadline ends the stage without them (step policy).
  */
@@ -308,7 +309,7 @@ static void on_peer(struct role *r, const struct role_ev *ev, mono_t now, struct
 		if (r->is != ROLE_MASTER)
 			return;
 		if (r->state == ROLE_PREPARING && r->waiting == WAIT_PREPARED) {
-			role_demote_planned(r, ev->epoch, now, out);
+			role_demote_planned(r, ev->epoch, ev->close, now, out);
 		} else if (r->state == ROLE_STABLE) {
 			struct role_ev wish = *ev;
 			wish.target = ROLE_BACKUP;
@@ -316,11 +317,11 @@ static void on_peer(struct role *r, const struct role_ev *ev, mono_t now, struct
 			wish.reason = ROLE_R_PREEMPTED;
 			wish.detect = now;
 			role_begin(r, &wish, false, now, out);
-			role_demote_planned(r, ev->epoch, now, out);
+			role_demote_planned(r, ev->epoch, ev->close, now, out);
 		} else {
 			return;
 		}
-		if (!(r->waiting & WAIT_FLUSH))
+		if (!r->waiting)
 			role_say_go(r, 0, r->has_sync ? ROLE_RES_TIMEOUT : ROLE_RES_OK, now, out);
 		return;
 	case ROLE_PEER_GO:
@@ -394,7 +395,7 @@ static void on_deadline(struct role *r, mono_t now, struct role_acts *out)
 				role_abandon(r, ROLE_R_PEER_ABORTED, now, out);
 				return;
 			}
-			role_demote_now(r, true, true, true, now, out);
+			role_demote(r, true, true, true, r->wants_close, now, out);
 			return;
 		}
 		if (r->waiting & WAIT_GO) {
@@ -422,6 +423,8 @@ static void on_deadline(struct role *r, mono_t now, struct role_acts *out)
 			r->storing = true;
 			role_mark(r, ROLE_PH_STORE, now, ROLE_RES_TIMEOUT);
 		}
+		if (r->waiting & WAIT_MADE)
+			role_mark(r, ROLE_PH_MADE, now, ROLE_RES_TIMEOUT);
 		if (r->kind == ROLE_K_PLANNED && r->waiting && !(r->waiting & ~(unsigned)WAIT_INVISIBLE))
 			role_say_prepared(r, now, out);
 		else
@@ -432,8 +435,13 @@ static void on_deadline(struct role *r, mono_t now, struct role_acts *out)
 		committed(r, r->waiting & WAIT_NET ? ROLE_NET_PARTIAL : ROLE_NET_EQUAL, -110 /* ETIMEDOUT */, now, out);
 		return;
 	case ROLE_DEMOTING:
-		if (r->waiting & WAIT_FLUSH) {
-			role_say_go(r, 0, ROLE_RES_TIMEOUT, now, out);
+		if (r->waiting & (WAIT_CLOSE | WAIT_CLOSE_GO))
+			role_mark(r, ROLE_PH_CLOSE, now, ROLE_RES_TIMEOUT);
+		if (r->waiting & WAIT_CLOSE) {
+			role_demote_now(r, r->zero, r->leaving, r->planned, now, out);
+		} else if (r->waiting & (WAIT_FLUSH | WAIT_CLOSE_GO)) {
+			bool late = r->waiting & WAIT_FLUSH || (r->has_sync && r->sync_late);
+			role_say_go(r, r->flush_seq, late ? ROLE_RES_TIMEOUT : ROLE_RES_OK, now, out);
 		} else if (r->waiting & WAIT_UP) {
 			up_missing(r, now, out);
 		} else {
@@ -501,7 +509,15 @@ void role_step(struct role *r, const struct role_ev *ev, mono_t now, struct role
 		return;
 	case ROLE_EV_FLUSHED:
 		if (mine && r->state == ROLE_DEMOTING && (r->waiting & WAIT_FLUSH))
-			role_say_go(r, ev->seq, ROLE_RES_OK, now, out);
+			role_flushed(r, ev->seq, now, out);
+		return;
+	case ROLE_EV_CLOSED:
+		if (mine && r->state == ROLE_DEMOTING && (r->waiting & (WAIT_CLOSE | WAIT_CLOSE_GO)))
+			role_closed(r, now, out);
+		return;
+	case ROLE_EV_MADE:
+		if (mine)
+			prepared_step(r, WAIT_MADE, ROLE_PH_MADE, ev, now, out);
 		return;
 	case ROLE_EV_VIP_UP:
 		if (mine && r->state == ROLE_COMMITTING && !r->rec.at[ROLE_PH_VIP].ns)

@@ -70,37 +70,39 @@ const char *role_is_text(uint8_t is);
 enum role_state { ROLE_STABLE = 0, ROLE_PREPARING, ROLE_COMMITTING, ROLE_DEMOTING };
 
 /* Phases of a transaction, in the journal with their instants. The numbers are on disk and on the wire: append only. */
-#define ROLE_PHASE_TABLE(X)                                                                        \
-	X(ROLE_PH_DETECT, 0, "detect") /* the event that led here (last sign of the old master) */ \
-	X(ROLE_PH_DECIDE, 1, "decide")                                                             \
-	X(ROLE_PH_FENCE, 2, "fence")                                                               \
-	X(ROLE_PH_PURGE, 3, "ipsec-purge")                                                         \
-	X(ROLE_PH_PREPARED, 4, "prepared") /* PREPARED sent (new) or heard (old) */                \
-	X(ROLE_PH_FLUSH, 5, "flush")                                                               \
-	X(ROLE_PH_GO, 6, "go")                                                                     \
-	X(ROLE_PH_APPLY, 7, "apply")                                                               \
-	X(ROLE_PH_AUTHORITY, 8, "authority")                                                       \
-	X(ROLE_PH_ADVERT, 9, "advert") /* first advert, the point of no return */                  \
-	X(ROLE_PH_VIP, 10, "vip-up")   /* kernel acknowledged the first chunk of addresses */      \
-	X(ROLE_PH_GARP, 11, "garp")    /* first announcement sent */                               \
-	X(ROLE_PH_NET, 12, "network")  /* observed equals desired */                               \
-	X(ROLE_PH_INITIATE, 13, "ike-initiate")                                                    \
-	X(ROLE_PH_IKE_UP, 14, "ike-up")                                                            \
-	X(ROLE_PH_UP, 15, "up") /* UP sent or heard */                                             \
-	X(ROLE_PH_VIP_DOWN, 16, "vip-down")                                                        \
-	X(ROLE_PH_DONE, 17, "done")                                                                \
-	X(ROLE_PH_ABORT, 18, "abort")                                                              \
-	X(ROLE_PH_STORE, 19, "store-commit") /* copies of the store are in the kernel */           \
-	X(ROLE_PH_IMPORT, 20, "sa-import")   /* copies of the old master's inbound SAs are in the kernel */ \
-	X(ROLE_PH_SWEEP, 21, "ipsec-sweep")  /* first sweep of kernel SAs answered */              \
-	X(ROLE_PH_IKE_AUTH, 22, "ike-auth")  /* first IKE SA established */                        \
-	X(ROLE_PH_PACKET, 23, "ipsec-packet") /* first packet seen to come in through a tunnel */
+#define ROLE_PHASE_TABLE(X)                                                                                  \
+	X(ROLE_PH_DETECT, 0, "detect") /* the event that led here (last sign of the old master) */           \
+	X(ROLE_PH_DECIDE, 1, "decide")                                                                       \
+	X(ROLE_PH_FENCE, 2, "fence")                                                                         \
+	X(ROLE_PH_PURGE, 3, "ipsec-purge")                                                                   \
+	X(ROLE_PH_PREPARED, 4, "prepared") /* PREPARED sent (new) or heard (old) */                          \
+	X(ROLE_PH_FLUSH, 5, "flush")                                                                         \
+	X(ROLE_PH_GO, 6, "go")                                                                               \
+	X(ROLE_PH_APPLY, 7, "apply")                                                                         \
+	X(ROLE_PH_AUTHORITY, 8, "authority")                                                                 \
+	X(ROLE_PH_ADVERT, 9, "advert") /* first advert, the point of no return */                            \
+	X(ROLE_PH_VIP, 10, "vip-up")   /* kernel acknowledged the first chunk of addresses */                \
+	X(ROLE_PH_GARP, 11, "garp")    /* first announcement sent */                                         \
+	X(ROLE_PH_NET, 12, "network")  /* observed equals desired */                                         \
+	X(ROLE_PH_INITIATE, 13, "ike-initiate")                                                              \
+	X(ROLE_PH_IKE_UP, 14, "ike-up")                                                                      \
+	X(ROLE_PH_UP, 15, "up") /* UP sent or heard */                                                       \
+	X(ROLE_PH_VIP_DOWN, 16, "vip-down")                                                                  \
+	X(ROLE_PH_DONE, 17, "done")                                                                          \
+	X(ROLE_PH_ABORT, 18, "abort")                                                                        \
+	X(ROLE_PH_STORE, 19, "store-commit")  /* copies of the store are in the kernel */                    \
+	X(ROLE_PH_IMPORT, 20, "sa-import")    /* copies of the old master's inbound SAs are in the kernel */ \
+	X(ROLE_PH_SWEEP, 21, "ipsec-sweep")   /* first sweep of kernel SAs answered */                       \
+	X(ROLE_PH_IKE_AUTH, 22, "ike-auth")   /* first IKE SA established */                                 \
+	X(ROLE_PH_PACKET, 23, "ipsec-packet") /* first packet seen to come in through a tunnel */            \
+	X(ROLE_PH_CLOSE, 24, "ipsec-close")   /* the peers were told that their tunnels end */               \
+	X(ROLE_PH_MADE, 25, "ipsec-made")     /* children on warm IKE SAs are up, ahead of the role */
 
 enum role_phase {
 #define ROLE_PHASE_ENUM(name, num, text) name = num,
 	ROLE_PHASE_TABLE(ROLE_PHASE_ENUM)
 #undef ROLE_PHASE_ENUM
-	    ROLE_PH_N = 24
+	    ROLE_PH_N = 26
 };
 const char *role_phase_text(uint8_t phase);
 
@@ -129,6 +131,8 @@ enum role_ev_type {
 	ROLE_EV_VIP_UP,    /* epoch: first chunk acknowledged by the kernel */
 	ROLE_EV_GARP,      /* epoch: first announcement sent */
 	ROLE_EV_NET,       /* net, err: state of the desired set */
+	ROLE_EV_CLOSED,    /* epoch: the peers of the tunnels were told, or had their time */
+	ROLE_EV_MADE,      /* epoch: what could come up ahead of the role did */
 	ROLE_EV_IKE_UP,    /* epoch: last initiated tunnel of the group is up */
 	ROLE_EV_IKE_MARK,  /* epoch, phase: SWEEP, IKE_AUTH or PACKET; the first one counts */
 	ROLE_EV_PEER,      /* peer: PEER_PREPARED, PEER_GO, PEER_UP of sync/peer_msg.h; epoch, seq */
@@ -153,6 +157,8 @@ struct role_ev {
 	bool stored;       /* WISH: SYNC has copies that are not in the kernel yet */
 	bool leftovers;    /* WISH: IPsec leftovers are known, so promotion purges first */
 	bool copies;       /* WISH: copies of the master's inbound SAs are at hand */
+	bool close;        /* WISH, PEER: tunnels are to be closed politely before the addresses go */
+	bool warm;         /* WISH: tunnels can come up ahead of a planned takeover */
 	bool has_channel;  /* WISH: the peer can be told */
 	struct epoch seen; /* highest epoch seen anywhere */
 	/* answers */
@@ -177,6 +183,8 @@ enum role_act_type {
 	ROLE_ACT_PURGE,    /* IKE: drop silently, sweep */
 	ROLE_ACT_IMPORT,   /* SA copies of this group into the kernel */
 	ROLE_ACT_UNIMPORT, /* and out of it again */
+	ROLE_ACT_CLOSE,    /* IKE: tell the peers, answered by CLOSED */
+	ROLE_ACT_MAKE,     /* IKE: bring up what is warm, answered by MADE */
 	ROLE_ACT_ADVERT,   /* every member: first advert, MASTER */
 	ROLE_ACT_NET_UP,   /* desired set on */
 	ROLE_ACT_NET_DOWN, /* desired set off */
@@ -234,18 +242,21 @@ struct role {
 	struct role_wish next;
 	struct epoch seen; /* highest epoch that any event knew of */
 	bool has_sync, has_channel, peer_ready;
-	bool sync_late;     /* SYNC is silent: it is told everything, and nothing is waited for */
-	bool stored;        /* copies wait for this promotion */
-	bool copies;        /* SA copies wait for this promotion */
-	bool imported;      /* they were asked to be installed, and nothing has taken them back yet */
-	bool storing;       /* their commit took too long and goes on behind the role */
-	bool net_up;        /* desired set is on */
-	bool partial;       /* MASTER with part of the desired set missing */
-	bool whole;         /* nothing was missing when this promotion ended, or at some time since then */
-	unsigned failed;    /* promotions in a row that failed with a ready peer */
-	mono_t hold_until;  /* FAULT(transaction) ends */
-	bool leaving_heard; /* the peer said LEAVING: a missing GO does not abort */
-	bool rival_heard;   /* while waiting for UP: the new master speaks, so it is past its point of no return */
+	bool sync_late;              /* SYNC is silent: it is told everything, and nothing is waited for */
+	bool stored;                 /* copies wait for this promotion */
+	bool copies;                 /* SA copies wait for this promotion */
+	bool imported;               /* they were asked to be installed, and nothing has taken them back yet */
+	bool storing;                /* their commit took too long and goes on behind the role */
+	bool net_up;                 /* desired set is on */
+	bool zero, leaving, planned; /* DEMOTING, while CLOSED is awaited: how it goes on */
+	uint64_t flush_seq;          /* the same: the last record that was sent */
+	bool wants_close;            /* of the wish */
+	bool partial;                /* MASTER with part of the desired set missing */
+	bool whole;                  /* nothing was missing when this promotion ended, or at some time since then */
+	unsigned failed;             /* promotions in a row that failed with a ready peer */
+	mono_t hold_until;           /* FAULT(transaction) ends */
+	bool leaving_heard;          /* the peer said LEAVING: a missing GO does not abort */
+	bool rival_heard; /* while waiting for UP: the new master speaks, so it is past its point of no return */
 };
 
 void role_init(struct role *r, uint16_t group, uint32_t node);
@@ -258,7 +269,10 @@ mono_t role_deadline(const struct role *r);
 #define ROLE_FENCE_NS  (20 * NS_PER_MS)
 #define ROLE_PURGE_NS  (5 * NS_PER_MS)
 #define ROLE_IMPORT_NS (5 * NS_PER_MS)
-#define ROLE_STORE_NS  (50 * NS_PER_MS) /* commit of a store, after the fence */
+#define ROLE_MAKE_NS   (100 * NS_PER_MS) /* children on warm IKE SAs; the old master serves meanwhile */
+#define ROLE_CLOSE_NOW (5 * NS_PER_MS)   /* goodbye to the peers of tunnels, if another node is ready */
+#define ROLE_CLOSE_NS  (200 * NS_PER_MS) /* the same, if nobody is */
+#define ROLE_STORE_NS  (50 * NS_PER_MS)  /* commit of a store, after the fence */
 #define ROLE_APPLY_NS  (20 * NS_PER_MS)
 #define ROLE_GO_NS     (200 * NS_PER_MS) /* waiting for GO */
 #define ROLE_UP_NS     (200 * NS_PER_MS) /* waiting for UP */

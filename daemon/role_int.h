@@ -24,6 +24,9 @@ enum {
 	WAIT_NET_DOWN = 1 << 9,
 	WAIT_STORE = 1 << 10,
 	WAIT_IMPORT = 1 << 11,
+	WAIT_CLOSE = 1 << 12,    /* then the addresses go */
+	WAIT_CLOSE_GO = 1 << 13, /* then GO is said */
+	WAIT_MADE = 1 << 14,
 };
 
 /* The next action, with this change's epoch and group. */
@@ -42,7 +45,7 @@ void role_commit(struct role *r, mono_t now, struct role_acts *out);
 /* What the store holds has its own time, after the fence. */
 void role_wait_store(struct role *r, mono_t now);
 /* What a planned promotion does before it says PREPARED. */
-#define WAIT_INVISIBLE (WAIT_PURGE | WAIT_IMPORT)
+#define WAIT_INVISIBLE (WAIT_PURGE | WAIT_IMPORT | WAIT_MADE)
 /* SA copies out of the kernel again: this node does not serve their address. */
 void role_unimport(struct role *r, struct role_acts *out);
 /* Everything that may run in parallel before the role is taken from nobody. */
@@ -53,10 +56,15 @@ void role_say_prepared(struct role *r, mono_t now, struct role_acts *out);
 void role_abandon(struct role *r, enum role_reason why, mono_t now, struct role_acts *out);
 /* Addresses, routes and rules go; what was given back is awaited. */
 void role_addresses_off(struct role *r, mono_t now, struct role_acts *out);
+/* The peers of the tunnels are told first, if that is wanted; then role_demote_now. */
+void role_demote(struct role *r, bool zero, bool leaving, bool planned, bool close, mono_t now, struct role_acts *out);
 /* VIPs first, then everything else: nobody must meet two owners. */
 void role_demote_now(struct role *r, bool zero, bool leaving, bool planned, mono_t now, struct role_acts *out);
 /* Old side of a planned switch: what is dirty goes to the peer before authority does. */
-void role_demote_planned(struct role *r, struct epoch epoch, mono_t now, struct role_acts *out);
+void role_demote_planned(struct role *r, struct epoch epoch, bool close, mono_t now, struct role_acts *out);
+/* FLUSHED and CLOSED: with the last of them GO follows, or the addresses go. */
+void role_flushed(struct role *r, uint64_t seq, mono_t now, struct role_acts *out);
+void role_closed(struct role *r, mono_t now, struct role_acts *out);
 /* Old side of a planned switch: authority is given up, and the peer may begin. seq: the last record sent. */
 void role_say_go(struct role *r, uint64_t seq, enum role_result res, mono_t now, struct role_acts *out);
 /* Everything is off: purge, and the end. */

@@ -46,6 +46,7 @@ void role_begin(struct role *r, const struct role_ev *wish, bool new_epoch, mono
 	r->storing = false;
 	r->has_channel = wish->has_channel;
 	r->peer_ready = wish->peer_ready;
+	r->wants_close = wish->close;
 	r->rival_heard = false;
 	r->rec = (struct role_record){
 		.epoch = r->epoch,
@@ -100,6 +101,8 @@ void role_commit(struct role *r, mono_t now, struct role_acts *out)
 	role_emit(r, out, ROLE_ACT_ADVERT);
 	role_mark(r, ROLE_PH_ADVERT, now, ROLE_RES_OK);
 	role_emit(r, out, ROLE_ACT_NET_UP);
+	if (MUTANT(M_IKE_FIRST))
+		role_emit(r, out, ROLE_ACT_INITIATE);
 }
 
 void role_wait_store(struct role *r, mono_t now)
@@ -159,7 +162,7 @@ void role_say_prepared(struct role *r, mono_t now, struct role_acts *out)
 	r->deadline = mono_add(now, ROLE_GO_NS);
 }
 
-static void prepare_planned(struct role *r, bool leftovers, mono_t now, struct role_acts *out)
+static void prepare_planned(struct role *r, bool leftovers, bool warm, mono_t now, struct role_acts *out)
 {
 	r->state = ROLE_PREPARING;
 	r->waiting = 0;
@@ -170,6 +173,10 @@ static void prepare_planned(struct role *r, bool leftovers, mono_t now, struct r
 		role_emit(r, out, ROLE_ACT_PURGE);
 		r->waiting = WAIT_PURGE;
 		r->deadline = mono_add(now, ROLE_PURGE_NS);
+	} else if (warm) {
+		r->waiting = WAIT_MADE;
+		r->deadline = mono_add(now, ROLE_MAKE_NS);
+		role_emit(r, out, ROLE_ACT_MAKE);
 	}
 	begin_import(r, now, out);
 	if (!r->waiting)
@@ -218,11 +225,48 @@ void role_demote_now(struct role *r, bool zero, bool leaving, bool planned, mono
 	role_mark(r, ROLE_PH_AUTHORITY, now, ROLE_RES_OK);
 }
 
-void role_demote_planned(struct role *r, struct epoch epoch, mono_t now, struct role_acts *out)
+void role_demote(struct role *r, bool zero, bool leaving, bool planned, bool close, mono_t now, struct role_acts *out)
+{
+	if (!close) {
+		role_demote_now(r, zero, leaving, planned, now, out);
+		return;
+	}
+	r->state = ROLE_DEMOTING;
+	r->zero = zero;
+	r->leaving = leaving;
+	r->planned = planned;
+	r->waiting = WAIT_CLOSE;
+	r->deadline = mono_add(now, r->peer_ready ? ROLE_CLOSE_NOW : ROLE_CLOSE_NS);
+	role_emit(r, out, ROLE_ACT_CLOSE);
+}
+
+void role_flushed(struct role *r, uint64_t seq, mono_t now, struct role_acts *out)
+{
+	r->waiting &= ~(unsigned)WAIT_FLUSH;
+	r->flush_seq = seq;
+	if (!r->waiting)
+		role_say_go(r, seq, ROLE_RES_OK, now, out);
+	else
+		role_mark(r, ROLE_PH_FLUSH, now, ROLE_RES_OK);
+}
+
+void role_closed(struct role *r, mono_t now, struct role_acts *out)
+{
+	bool at_once = r->waiting & WAIT_CLOSE;
+	role_mark(r, ROLE_PH_CLOSE, now, ROLE_RES_OK);
+	r->waiting &= ~(unsigned)(WAIT_CLOSE | WAIT_CLOSE_GO);
+	if (at_once)
+		role_demote_now(r, r->zero, r->leaving, r->planned, now, out);
+	else if (!r->waiting)
+		role_say_go(r, r->flush_seq, r->has_sync && r->sync_late ? ROLE_RES_TIMEOUT : ROLE_RES_OK, now, out);
+}
+
+void role_demote_planned(struct role *r, struct epoch epoch, bool close, mono_t now, struct role_acts *out)
 {
 	r->epoch = epoch;
 	r->rec.epoch = epoch;
 	r->state = ROLE_DEMOTING;
+	r->waiting = 0;
 	role_mark(r, ROLE_PH_PREPARED, now, ROLE_RES_OK);
 	role_emit(r, out, ROLE_ACT_EPOCH);
 	if (r->has_sync)
@@ -231,6 +275,13 @@ void role_demote_planned(struct role *r, struct epoch epoch, mono_t now, struct 
 		r->waiting = WAIT_FLUSH;
 		r->deadline = mono_add(now, ROLE_FENCE_NS);
 	}
+	r->flush_seq = 0;
+	if (!close)
+		return;
+	if (!r->waiting)
+		r->deadline = mono_add(now, ROLE_CLOSE_NOW); /* the partner of a planned switch is ready */
+	r->waiting |= WAIT_CLOSE_GO;
+	role_emit(r, out, ROLE_ACT_CLOSE);
 }
 
 void role_say_go(struct role *r, uint64_t seq, enum role_result res, mono_t now, struct role_acts *out)
@@ -268,7 +319,7 @@ void role_wish_master(struct role *r, const struct role_ev *wish, mono_t now, st
 	role_begin(r, wish, true, now, out);
 	r->whole = false;
 	if (wish->kind == ROLE_K_PLANNED && wish->has_channel)
-		prepare_planned(r, wish->leftovers, now, out);
+		prepare_planned(r, wish->leftovers, wish->warm, now, out);
 	else
 		role_prepare_crash(r, wish->leftovers, now, out);
 }
@@ -298,7 +349,7 @@ static void wish_leave(struct role *r, const struct role_ev *wish, mono_t now, s
 		return;
 	}
 	bool others_live = wish->kind == ROLE_K_FORCED;
-	role_demote_now(r, !others_live, !others_live, wish->kind != ROLE_K_FAULT, now, out);
+	role_demote(r, !others_live, !others_live, wish->kind != ROLE_K_FAULT, wish->close && !others_live, now, out);
 }
 
 void role_start_wish(struct role *r, const struct role_ev *wish, mono_t now, struct role_acts *out)

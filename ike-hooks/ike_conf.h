@@ -60,6 +60,7 @@ struct ike_tunnel_conf {
 	/* backend exec: the program, NULL-terminated, argv[0] an absolute path; and how long it may run (others: 0) */
 	const char *exec[IKE_ARGV_MAX + 1];
 	int64_t exec_timeout_ns;
+	bool gone;      /* and does not find it any more */
 	uint16_t group; /* index of the failover group that owns the VIP */
 	unsigned line;
 };

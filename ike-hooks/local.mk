@@ -3,7 +3,6 @@ noinst_LIBRARIES += libike_core.a libike_io.a
 libike_core_a_SOURCES = \
 	ike-hooks/ike_backend.c ike-hooks/ike_backend.h \
 	ike-hooks/ike_conf.h \
-	ike-hooks/ike_fsm.c ike-hooks/ike_fsm.h \
 	ike-hooks/sa_text.c ike-hooks/sa_text.h \
 	ike-hooks/sa_bridge.c ike-hooks/sa_bridge.h \
 	ike-hooks/sa_copy.h \
@@ -14,6 +13,8 @@ libike_core_a_SOURCES = \
 	ike-hooks/ike_lint.c ike-hooks/ike_lint.h \
 	ike-hooks/ike_verdict.c ike-hooks/ike_verdict.h \
 	ike-hooks/swan_text.c ike-hooks/swan_text.h \
+	ike-hooks/ike_dpd.c ike-hooks/ike_event.c ike-hooks/ike_fsm.c ike-hooks/ike_fsm.h ike-hooks/ike_int.h \
+	ike-hooks/ike_role.c ike-hooks/ike_warm.c \
 	ike-hooks/vici_conn.c ike-hooks/vici_conn.h \
 	ike-hooks/vici_detail.c ike-hooks/vici_detail.h \
 	ike-hooks/vici_req.c ike-hooks/vici_req.h \
@@ -40,7 +41,7 @@ noinst_PROGRAMS += vici_probe
 vici_probe_SOURCES = tests/netns/vici_probe.c
 vici_probe_LDADD = $(IKE_IO_LIBS)
 
-check_PROGRAMS += check_exec_io check_ike_dpd check_ike_fsm check_vici_io check_vici_wire check_xfrm_io check_xfrm_wire
+check_PROGRAMS += check_exec_io check_ike_dpd check_ike_fsm check_ike_role check_ike_warm check_vici_io check_vici_wire check_xfrm_io check_xfrm_wire
 check_vici_wire_SOURCES = tests/unit/check_vici_wire.c
 check_vici_wire_LDADD = $(IKE_CORE_LIBS) $(UNIT_LIBS)
 check_xfrm_wire_SOURCES = tests/unit/check_xfrm_wire.c
@@ -103,3 +104,7 @@ fuzz_xfrm_sa_SOURCES = tests/fuzz/fuzz_xfrm_sa.c
 fuzz_xfrm_sa_LDADD = $(IKE_CORE_LIBS) $(FUZZ_LIBS)
 check_xfrm_policy_SOURCES = tests/unit/check_xfrm_policy.c tests/unit/sa_util.h
 check_xfrm_policy_LDADD = $(IKE_CORE_LIBS) $(UNIT_LIBS)
+check_ike_role_SOURCES = tests/unit/check_ike_role.c tests/unit/ike_util.h
+check_ike_role_LDADD = $(IKE_CORE_LIBS) $(UNIT_LIBS)
+check_ike_warm_SOURCES = tests/unit/check_ike_warm.c tests/unit/ike_util.h
+check_ike_warm_LDADD = $(IKE_CORE_LIBS) $(UNIT_LIBS)

@@ -221,6 +221,16 @@ int vici_terminate(struct vici *v, const char *ike, struct vici_tag tag)
 	return queue(v, JOB_TERMINATE, ike, "", tag);
 }
 
+int vici_terminate_child(struct vici *v, const char *ike, const char *child, struct vici_tag tag)
+{
+	return queue(v, JOB_TERMINATE, ike, child, tag);
+}
+
+int vici_close(struct vici *v, const char *ike, struct vici_tag tag)
+{
+	return queue(v, JOB_CLOSE, ike, "", tag);
+}
+
 int vici_initiate(struct vici *v, const char *ike, const char *child, struct vici_tag tag)
 {
 	return queue(v, JOB_INITIATE, ike, child, tag);
@@ -273,7 +283,7 @@ static void take_version(struct vici *v, const struct vici_packet *p)
 
 static void tell_reply(struct vici *v, const struct vici_packet *p, const struct vici_req *r)
 {
-	static const enum ike_req req_of[] = { [JOB_TERMINATE] = IKE_REQ_TERMINATE, [JOB_INITIATE] = IKE_REQ_INITIATE,
+	static const enum ike_req req_of[] = { [JOB_TERMINATE] = IKE_REQ_TERMINATE, [JOB_CLOSE] = IKE_REQ_CLOSE, [JOB_INITIATE] = IKE_REQ_INITIATE,
 					       [JOB_REKEY] = IKE_REQ_REKEY,         [JOB_LIST] = IKE_REQ_LIST,
 					       [JOB_SAS] = IKE_REQ_NONE,            [JOB_CONNS] = IKE_REQ_NONE };
 	char success[8], matches[16], errmsg[160];
@@ -293,7 +303,7 @@ static void tell_reply(struct vici *v, const struct vici_packet *p, const struct
 	ev.matches = has_matches ? (uint32_t)strtoul(matches, NULL, 10) : 0;
 	ev.ok = has_success ? strcmp(success, "yes") == 0 : r->job >= JOB_LIST;
 	/* "Nothing to terminate" is what was wanted. */
-	if (r->job == JOB_TERMINATE && has_matches && ev.matches == 0)
+	if ((r->job == JOB_TERMINATE || r->job == JOB_CLOSE) && has_matches && ev.matches == 0)
 		ev.ok = true;
 	if (p->type == VICI_CMD_UNKNOWN) {
 		ev.ok = false;
@@ -337,6 +347,7 @@ static void ctl_answer(struct vici *v, const struct vici_packet *p)
 		maybe_ready(v);
 		break;
 	case JOB_TERMINATE:
+	case JOB_CLOSE:
 	case JOB_INITIATE:
 	case JOB_REKEY:
 	case JOB_LIST:

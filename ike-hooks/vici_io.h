@@ -78,7 +78,14 @@ void vici_free(struct vici *v);
 /* ike: connection name. Ends its IKE SAs without waiting (force, timeout -1). "Nothing to terminate" is ok, matches 0.
  */
 int vici_terminate(struct vici *v, const char *ike, struct vici_tag tag);
-/* Starts a negotiation; the reply says only that it was queued, VICI_EV_CHILD_UPDOWN tells the result. */
+/* The same for one child; its IKE SA stays. */
+int vici_terminate_child(struct vici *v, const char *ike, const char *child, struct vici_tag tag);
+/* The peer is told and asked to answer (no force); the reply says that this began, VICI_EV_IKE_UPDOWN when it did. */
+int vici_close(struct vici *v, const char *ike, struct vici_tag tag);
+/*
+ * Starts a negotiation; the reply says only that it was queued, VICI_EV_CHILD_UPDOWN tells the result. child "": an IKE
+ * SA without one.
+ */
 int vici_initiate(struct vici *v, const char *ike, const char *child, struct vici_tag tag);
 int vici_rekey(struct vici *v, const char *ike, const char *child, struct vici_tag tag);
 /* What exists of this child; the reply carries a sample. */

@@ -22,8 +22,9 @@ struct vici_tag {
 
 /* What the control connection is asked; from JOB_LIST on an answer may wait for others. */
 enum vici_job {
-	JOB_TERMINATE = 0,
-	JOB_INITIATE,
+	JOB_TERMINATE = 0, /* the whole IKE SA, or with child only that */
+	JOB_CLOSE,
+	JOB_INITIATE, /* without child only the IKE SA */
 	JOB_REKEY,
 	JOB_LIST,
 	JOB_SAS,

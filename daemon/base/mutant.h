@@ -45,7 +45,13 @@
 	X(M_FLOOR_UNHEARD, "floor of a peer not heard")                 \
 	X(M_EXPIRED_UNASKED, "EXPIRED obeyed without a look")           \
 	X(M_SWEEP_BLIND, "sweep does not miss anything")                \
-	X(M_REPLY_WITHOUT_NAT_BITS, "copy without NAT bits left so")
+	X(M_REPLY_WITHOUT_NAT_BITS, "copy without NAT bits left so")    \
+	X(M_IKE_KEPT, "SAs kept at a demotion")                         \
+	X(M_IKE_FIRST, "IKE initiate before the address")               \
+	X(M_IKE_ONE_TRY, "failed negotiation not repeated")             \
+	X(M_IKE_BLIND, "dead peer not noticed")                         \
+	X(M_IKE_WARM_LOST, "warm IKE SA not looked for again")          \
+	X(M_IKE_MADE_KEPT, "child of a failed switch kept")
 
 enum mutant {
 #define MUTANT_ENUM(name, text) name,

@@ -60,7 +60,10 @@ static void act(struct probe *p, const struct ike_act *a)
 		(void)vici_terminate(p->vici, c->ike, tag);
 		break;
 	case IKE_ACT_INITIATE:
-		(void)vici_initiate(p->vici, c->ike, c->child, tag);
+		(void)vici_initiate(p->vici, c->ike, a->child ? c->child : "", tag);
+		break;
+	case IKE_ACT_CLOSE:
+		(void)vici_close(p->vici, c->ike, tag);
 		break;
 	case IKE_ACT_REKEY:
 		printf("%.3f rekey\n", ms(p));
@@ -94,6 +97,8 @@ static void act(struct probe *p, const struct ike_act *a)
 		printf("%.3f state %s -> %s: %s\n", ms(p), ike_state_name(a->from), ike_state_name(a->to),
 		       ike_reason_text(a->reason));
 		break;
+	case IKE_ACT_CLOSED:
+	case IKE_ACT_MADE:
 	case IKE_ACT_N:
 		break;
 	}
@@ -106,6 +111,8 @@ static void step(struct probe *p, const struct ike_ev *ev)
 	ike_step(&p->t, ev, clock_mono(), &acts);
 	for (unsigned i = 0; i < acts.n; i++)
 		act(p, &acts.a[i]);
+	if (p->t.state == IKE_QUEUED) /* alone here */
+		step(p, &(struct ike_ev){ .kind = IKE_EV_GRANT });
 	loop_timer_set(p->fsm_timer, ike_deadline(&p->t));
 }
 
@@ -235,7 +242,7 @@ int main(int argc, char **argv)
 	snprintf(c.name, sizeof(c.name), "%s", argv[4]);
 	snprintf(c.ike, sizeof(c.ike), "%s", argv[4]);
 	snprintf(c.child, sizeof(c.child), "%s", argv[5]);
-	c.dpd = (struct ike_dpd_conf){ true, 300 * NS_PER_MS, 100 * NS_PER_MS, 2, IKE_DPD_RESET };
+	c.dpd = (struct ike_dpd_conf){ true, 300 * NS_PER_MS, 100 * NS_PER_MS, 2, IKE_DPD_RESET, IKE_DPD_ON_DEMAND };
 	p.loop = loop_new("probe");
 	p.fsm_timer = loop_timer_new(p.loop, LOOP_NORMAL, on_tick, &p);
 	p.beat = loop_timer_new(p.loop, LOOP_LATENCY, on_beat, &p);

@@ -28,7 +28,7 @@ enum {
 	SIM_GROUPS = 2,
 	SIM_VIPS = 2, /* per instance */
 	SIM_SESS = 64,
-	SIM_TUNNELS = 1,
+	SIM_TUNNELS = 3, /* cold, warm, one that says goodbye and is asked periodically */
 	SIM_OWN = 32,
 	SIM_OPS = 64,
 	SIM_EPOCHS = 512,
@@ -57,6 +57,8 @@ enum sim_chan { CHAN_CTL = 0, CHAN_DATA = 1, SIM_CHANS = 2 };
 	X(maintenance, "maintenances")                                     \
 	X(restart, "restarts")                                             \
 	X(ike_death, "IKE daemon deaths")                                  \
+	X(ike_far, "far ends of tunnels started anew")                     \
+	X(ike_made, "children ahead of a planned takeover")                \
 	X(asym, "sessions on another path")                                \
 	X(flush, "entries deleted by tools")                               \
 	X(slow, "slow channels")                                           \
@@ -338,8 +340,11 @@ struct sim_box {
 	/* IKE daemon */
 	mono_t frozen_until; /* MONO_ZERO: it runs */
 	bool ike_up;
-	bool ike_sa;
-	uint32_t ike_id;
+	struct sim_sa {
+		uint32_t id, child; /* 0: none */
+	} sa[SIM_TUNNELS][2];       /* of the virtual address, and of the node's own */
+	uint64_t ike_made;
+	mono_t ike_held[SIM_TUNNELS]; /* a backup has something since; MONO_NEVER: it has not */
 	struct sim_proc *p;
 	bool down_on_purpose; /* the fault that ended it will start it again */
 };
@@ -427,6 +432,14 @@ struct sim_epoch {
 
 struct sim {
 	uint64_t seed, rng[4];
+	struct {
+		uint64_t rng;
+		uint32_t ids; /* given out */
+		struct sim_far {
+			uint32_t vip, own[SIM_NODES], child; /* IKE SAs, and the child that it sends to */
+			unsigned lost;
+		} far[SIM_TUNNELS];
+	} ike;
 	mono_t now;
 	uint64_t order;
 	struct sim_item **heap;
@@ -587,6 +600,11 @@ void sim_sa_begin(struct sim *w, unsigned n);
 void sim_sa_import(struct sim *w, unsigned n, uint16_t group, struct epoch epoch);
 void sim_ike_daemon(struct sim *w, unsigned n, bool up);
 void sim_ike_hello(struct sim *w, unsigned n);
+void sim_ike_boot(struct sim *w, unsigned n);
+void sim_ike_conf(struct sim *w, unsigned t, struct ike_tunnel_conf *c);
+void sim_ike_second(struct sim *w); /* each second */
+/* After the last fault: who serves has every tunnel, who does not keeps the warm one. */
+bool sim_check_ike(const struct sim *w, char *why, size_t cap);
 
 /* sim_load.c */
 void sim_load_start(struct sim *w);

@@ -403,6 +403,7 @@ void sim_check_tick(struct sim *w)
 		return;
 	check_owners(w);
 	sim_check_sync_second(w);
+	sim_ike_second(w);
 }
 
 /* ---- after everything was put right ---- */

@@ -45,8 +45,7 @@ void sim_boot(struct sim *w, unsigned n)
 	fake_ct_sysctl_events(b->ct, sim_chance(w, 0.5) ? 2 : 1);
 	b->frozen_until = MONO_ZERO;
 	b->n_own = 0;
-	b->ike_up = true;
-	b->ike_sa = false;
+	sim_ike_boot(w, n);
 	for (unsigned s = 0; s < SIM_SEGS; s++) {
 		b->ifindex[s] = fake_rtnl_link_add(b->rtnl, ifnames[s], 0);
 		fake_rtnl_cable(b->rtnl, b->ifindex[s], true);
@@ -160,8 +159,7 @@ void sim_kt_done(struct sim *w, struct sim_item *it)
 		memcpy(b->own, j->own, sizeof(b->own));
 		b->n_own = j->n;
 		break;
-	case JOB_SWEEP:
-		b->ike_sa = false;
+	case JOB_SWEEP: /* the IKE daemons here have their SAs to themselves */
 		break;
 	}
 	job_next(w, n);

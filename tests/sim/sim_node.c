@@ -482,14 +482,11 @@ static void make_node(struct sim *w, unsigned n)
 		peer->groups = calloc(w->n_groups, sizeof(*peer->groups));
 		require(peer->groups);
 	}
-	struct ike_tunnel_conf tc = { .name = "t0",
-				      .vip = w->vips[1][0].addr,
-				      .peer = addr_v4(203, 0, 113, 1),
-				      .ike = "t0",
-				      .child = "c0",
-				      .backend = IKE_BACKEND_VICI,
-				      .initiate = true };
-	ike_init(&p->tunnel[0], &tc, false, w->now);
+	for (unsigned t = 0; t < SIM_TUNNELS; t++) {
+		struct ike_tunnel_conf tc;
+		sim_ike_conf(w, t, &tc);
+		ike_init(&p->tunnel[t], &tc, false, w->now);
+	}
 	p->acts.cap = NODE_ACTS_FOR(w->n_inst, w->n_groups) + 32u * SIM_TUNNELS;
 	p->acts.cap_msgs = NODE_MSGS_FOR(w->n_groups);
 	p->acts.a = calloc(p->acts.cap, sizeof(*p->acts.a));

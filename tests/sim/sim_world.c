@@ -349,7 +349,7 @@ static void healed(struct sim *w)
 	bool settled = one && mono_sub(w->now, w->one_since) >= ONE_FOR_NS;
 	if (!mono_is_never(w->watch_until) && mono_before(w->now, w->watch_until))
 		return;
-	if (settled && sim_check_tables(w, why, sizeof(why))) {
+	if (settled && sim_check_tables(w, why, sizeof(why)) && sim_check_ike(w, why, sizeof(why))) {
 		if (mono_is_never(w->watch_until) && sim_chance(w, WATCHED) && w->seed % 3 != 0) { /* no orders there */
 			w->watch_until = mono_add(w->now, WATCH_NS);
 			sim_check_watch(w);

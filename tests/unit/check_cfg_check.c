@@ -152,11 +152,54 @@ START_TEST(tunnels_and_hooks)
 		{ "ike = \"i\"; ", "", "test.conf:2: ipsec.tunnels[t].ike: is missing", "swanctl" },
 		{ "child = \"c\"; ", "", "test.conf:2: ipsec.tunnels[t].child: is missing", "swanctl" },
 		{ "exec = ( \"/x\" )", "exec = ( \"x\" )", "test.conf:3: hooks[0].exec = \"x\"", "absolute path" },
+		{ "ike = \"i\"; child = \"c\"; ", "backend = \"none\"; dpd = { }; ",
+		  "test.conf:2: ipsec.tunnels[t].dpd: needs an IKE daemon", "another backend" },
+		{ "ike = \"i\"; child = \"c\"; ", "backend = \"none\"; on_demote = \"delete\"; ",
+		  "test.conf:2: ipsec.tunnels[t].on_demote = \"delete\": needs an IKE daemon", "another backend" },
+		{ "ike = \"i\"; child = \"c\"; ", "backend = \"libreswan\"; ",
+		  "test.conf:2: ipsec.tunnels[t].ike: is missing", "ipsec.conf" },
+		{ "child = \"c\"; ", "child = \"c\"; backend = \"libreswan\"; ",
+		  "test.conf:2: ipsec.tunnels[t].child = \"c\": means nothing", "remove it" },
+		{ "child = \"c\"; ", "child = \"c\"; warm = true; ",
+		  "test.conf:2: ipsec.tunnels[t].warm_ike: is missing", "own address" },
+		{ "child = \"c\"; ", "child = \"c\"; warm = true; warm_ike = \"i\"; ",
+		  "test.conf:2: ipsec.tunnels[t].warm_ike = \"i\": is the connection of the vip", "local_addrs" },
+		{ "child = \"c\"; ", "child = \"c\"; warm_ike = \"w\"; ",
+		  "test.conf:2: ipsec.tunnels[t].warm_ike = \"w\": is not used", "warm = true" },
+		{ "child = \"c\"; ", "child = \"c\"; warm_child = \"w\"; ",
+		  "test.conf:2: ipsec.tunnels[t].warm_child = \"w\": is not used", "warm = true" },
+		{ "child = \"c\"; ", "child = \"c\"; warm = true; warm_ike = \"w\"; initiate = \"never\"; ",
+		  "test.conf:2: ipsec.tunnels[t].warm = true: prepares an initiation", "remove one" },
+		{ "ike = \"i\"; child = \"c\"; ",
+		  "ike = \"i\"; backend = \"libreswan\"; warm = true; warm_ike = \"w\"; ",
+		  "test.conf:2: ipsec.tunnels[t].warm = true: only backend", "remove warm" },
+		{ "child = \"c\"; ", "child = \"c\"; sync_sa = \"inbound\"; ",
+		  "test.conf:2: ipsec.tunnels[t].sync_sa = \"inbound\": sends keys", "cluster" },
+		{ "} ); };\nhooks",
+		  "}, { name = \"u\"; vip = \"192.0.2.1\"; peer = \"198.51.100.1\"; ike = \"i\"; child = \"c\"; } ); "
+		  "};\nhooks",
+		  "test.conf:2: ipsec.tunnels[u].child = \"c\": belongs to tunnel t (line 2)", "its own" },
+		{ "} ); };\nhooks",
+		  "}, { name = \"u\"; vip = \"10.0.1.1\"; peer = \"198.51.100.1\"; ike = \"i\"; child = \"d\"; } ); "
+		  "};\nhooks",
+		  "test.conf:2: ipsec.tunnels[u].vip = \"10.0.1.1\": one connection", "192.0.2.1" },
+		{ "} ); };\nhooks",
+		  "}, { name = \"u\"; vip = \"192.0.2.1\"; peer = \"198.51.100.2\"; ike = \"i\"; child = \"d\"; } ); "
+		  "};\nhooks",
+		  "test.conf:2: ipsec.tunnels[u].peer = \"198.51.100.2\": one connection", "198.51.100.1" },
+		{ "} ); };\nhooks", "} ); auto = { }; };\nhooks", "test.conf:2: ipsec.auto: is for tunnels = \"auto\"",
+		  "themselves" },
+		{ "child = \"c\"; ", "child = \"c\"; initiate = \"later\"; ", "test.conf:2: ipsec.tunnels[t].initiate",
+		  "\"auto\"" },
 	};
 	const char *base = VRRP TUNNEL "hooks = ( { on = ( \"role\" ); exec = ( \"/x\" ); } );\n";
 
 	cfg_free(good(base));
 	cfg_free(good(with(base, "ike = \"i\"; child = \"c\"; ", "backend = \"none\"; ")));
+	cfg_free(good(with(base, "child = \"c\"; ", "child = \"c\"; warm = true; warm_ike = \"w\"; ")));
+	cfg_free(good(with(base, "} ); };\nhooks",
+			   "}, { name = \"u\"; vip = \"192.0.2.1\"; peer = \"198.51.100.1\"; ike = \"i\"; child = "
+			   "\"d\"; } ); };\nhooks")));
 	for (unsigned i = 0; i < sizeof(t) / sizeof(t[0]); i++)
 		refused(with(base, t[i].from, t[i].to), t[i].begin, t[i].word);
 }

@@ -102,7 +102,8 @@ START_TEST(everything)
 	    "sync = { store = \"warm\"; quick = true; protocols = ( \"udp\" ); lease = 300.5; replicate = false; };\n"
 	    "ipsec = { vici = \"/run/c\"; tunnels = ( { name = \"t\"; vip = \"192.0.2.1\"; peer = \"198.51.100.1\"; "
 	    "ike = "
-	    "\"hq\"; child = \"net\"; priority = 3; initiate = \"never\"; dpd = { interval = 0.5; action = \"notify\"; }; "
+	    "\"hq\"; child = \"net\"; priority = 3; initiate = \"never\"; dpd = { interval = 0.5; action = \"notify\"; "
+	    "}; "
 	    "}, { name = "
 	    "\"n\"; vip = \"10.0.1.1\"; peer = \"10.0.1.2\"; backend = \"none\"; } ); };\n"
 	    "hooks = ( { on = ( \"role\", \"down\" ); exec = ( \"/bin/x\", \"a b\", \"\\\"\" ); timeout = 2; } "
@@ -144,6 +145,47 @@ START_TEST(everything)
 	ck_assert_str_eq(c->ctl_socket, "/run/s");
 	ck_assert_str_eq(c->view_group, "");
 	ck_assert_str_eq(c->admin_group, "adm");
+	cfg_free(c);
+}
+END_TEST
+
+START_TEST(tunnels_that_are_found)
+{
+	struct cfg *c =
+	    good(VRRP "ipsec = { tunnels = \"auto\"; auto = { priority = 7; initiate = \"never\"; on_demote = "
+		      "\"delete\"; watch_spi = false; dpd = { mode = \"periodic\"; }; }; };\n");
+
+	ck_assert(c->tunnels_auto && c->n_tunnels == 0);
+	ck_assert(c->auto_conf.learnt && c->auto_conf.priority == 7 && !c->auto_conf.initiate);
+	ck_assert(c->auto_conf.on_demote == IKE_DEMOTE_DELETE && !c->auto_conf.watch_spi);
+	ck_assert(c->auto_conf.dpd.enabled && c->auto_conf.dpd.mode == IKE_DPD_PERIODIC);
+	ck_assert_int_eq(c->auto_conf.dpd.interval_ns, 3 * NS_PER_SEC);
+	ck_assert_int_eq(cfg_group_of_vip(c, &c->instances[0].vips[0].addr), c->instances[0].group);
+	struct addr other = addr_v4(203, 0, 113, 1);
+	ck_assert_int_eq(cfg_group_of_vip(c, &other), -1);
+	cfg_free(c);
+	c = good(VRRP "ipsec = { tunnels = \"auto\"; };\n");
+	ck_assert(c->tunnels_auto && c->auto_conf.initiate && c->auto_conf.priority == 100 &&
+		  !c->auto_conf.dpd.enabled);
+	ck_assert(c->auto_conf.watch_spi && c->auto_conf.on_demote == IKE_DEMOTE_SILENT);
+	cfg_free(c);
+	c = good(VRRP "ipsec = { tunnels = ( ); };\n");
+	ck_assert(!c->tunnels_auto);
+	cfg_free(c);
+}
+END_TEST
+
+START_TEST(warm_tunnel)
+{
+	struct cfg *c = good(
+	    VRRP
+	    "ipsec = { tunnels = ( { name = \"t\"; vip = \"192.0.2.1\"; peer = \"198.51.100.1\"; ike = \"i\"; child "
+	    "= \"c\"; warm = true; warm_ike = \"w\"; dpd = { mode = \"off\"; interval = 5; }; } ); };\n");
+
+	ck_assert(c->tunnels[0].warm && c->tunnels[0].initiate);
+	ck_assert_str_eq(c->tunnels[0].warm_ike, "w");
+	ck_assert_str_eq(c->tunnels[0].warm_child, "c");
+	ck_assert(!c->tunnels[0].dpd.enabled && c->tunnels[0].dpd.mode == IKE_DPD_OFF);
 	cfg_free(c);
 }
 END_TEST
@@ -291,7 +333,7 @@ START_TEST(wrong_values)
 		{ "#end", "hooks = ( { on = ( \"role\" ); } );", "test.conf:4: hooks[0].exec: is missing",
 		  "absolute path" },
 		{ "#end", "hooks = ( { exec = ( \"/x\" ); on = ( ); } );", "test.conf:4: hooks[0].on: 0 entries",
-		  "1 to 5" },
+		  "1 to 6" },
 		{ "#end", "control = { admin_group = \"a-name-that-is-longer-than-31-bytes\"; };",
 		  "test.conf:4: control.admin_group", "0 to 31 bytes" },
 	};
@@ -475,6 +517,8 @@ int main(void)
 
 	tcase_set_timeout(t, 30);
 	tcase_add_test(t, defaults);
+	tcase_add_test(t, tunnels_that_are_found);
+	tcase_add_test(t, warm_tunnel);
 	tcase_add_test(t, everything);
 	tcase_add_test(t, policy);
 	tcase_add_test(t, one_and_one_point_zero_are_the_same_time);

@@ -126,8 +126,12 @@ static void act_peer(unsigned who, const struct node_act *a)
 static void act_ike(unsigned who, const struct node_act *a)
 {
 	struct ike_ev ev = { .kind = IKE_EV_REPLY, .epoch = a->ike.epoch, .seq = a->ike.seq, .ok = true };
-	bool up = false;
+	bool up = false, closed = false;
 	switch (a->ike.kind) {
+	case IKE_ACT_CLOSE:
+		ev.req = IKE_REQ_CLOSE;
+		closed = true;
+		break;
 	case IKE_ACT_TERMINATE:
 		ev.req = IKE_REQ_TERMINATE;
 		break;
@@ -153,16 +157,18 @@ static void act_ike(unsigned who, const struct node_act *a)
 	case IKE_ACT_RESET_FAILED:
 	case IKE_ACT_HOOK:
 	case IKE_ACT_TRACE:
+	case IKE_ACT_CLOSED:
+	case IKE_ACT_MADE:
 	case IKE_ACT_N:
 		ck_abort_msg("action %d is not the shell's", a->ike.kind);
 	}
 	struct item *it = post(who, (struct node_ev){ .type = NODE_EV_IKE, .tunnel = a->tunnel });
 	it->ike = ev;
 	it->ev.ike = &it->ike;
-	if (!up)
+	if (!up && !closed)
 		return;
 	it = post(who, (struct node_ev){ .type = NODE_EV_IKE, .tunnel = a->tunnel });
-	it->ike = (struct ike_ev){ .kind = IKE_EV_CHILD_UPDOWN, .up = true, .sa_id = 1 };
+	it->ike = (struct ike_ev){ .kind = up ? IKE_EV_CHILD_UPDOWN : IKE_EV_IKE_UPDOWN, .up = up, .sa_id = up };
 	it->ev.ike = &it->ike;
 }
 
