@@ -19,7 +19,8 @@ fuzz_ct_wire_LDADD = libsync_core.a libbase_core.a $(FUZZ_LIBS)
 
 # the fake conntrack table and the script that it and the real kernel pass; the latter needs root
 noinst_LIBRARIES += libfake_ct.a
-libfake_ct_a_SOURCES = tests/sim/fake_ct.h tests/sim/fake_ct.c tests/sim/fake_ct_req.h tests/sim/fake_ct_req.c \
+libfake_ct_a_SOURCES = tests/sim/fake_ct.h tests/sim/fake_ct_int.h tests/sim/fake_ct.c tests/sim/fake_ct_change.c tests/sim/fake_ct_packet.c \
+	tests/sim/fake_ct_req.h tests/sim/fake_ct_req.c \
 	tests/sim/ct_script.h tests/sim/ct_script.c
 noinst_PROGRAMS += ct_script_real ct_io_real
 ct_script_real_SOURCES = tests/netns/ct_script_real.c
@@ -59,16 +60,24 @@ fuzz_explain_SOURCES = tests/fuzz/fuzz_explain.c
 fuzz_explain_LDADD = $(SYNC_CORE_LIBS) $(FUZZ_LIBS)
 check_sync_explain_SOURCES = tests/unit/check_sync_explain.c $(rig_pair)
 check_sync_explain_LDADD = $(SYNC_CORE_LIBS) $(UNIT_LIBS)
-check_PROGRAMS += check_sync_wire check_key_file fuzz_sync_wire
-check_sync_wire_SOURCES = tests/unit/check_sync_wire.c
+check_PROGRAMS += check_peer_msg check_sync_wire check_sync_objects check_key_file fuzz_sync_wire
+sync_samples = tests/unit/sync_samples.c tests/unit/sync_samples.h tests/unit/run.h
+check_peer_msg_SOURCES = tests/unit/check_peer_msg.c $(sync_samples)
+check_peer_msg_LDADD = $(check_sync_wire_LDADD)
+check_sync_wire_SOURCES = tests/unit/check_sync_wire.c $(sync_samples)
 check_sync_wire_LDADD = libsync_core.a $(BASE_LIBS) $(UNIT_LIBS)
+check_sync_objects_SOURCES = tests/unit/check_sync_objects.c $(sync_samples)
+check_sync_objects_LDADD = $(check_sync_wire_LDADD)
 check_key_file_SOURCES = tests/unit/check_key_file.c
 check_key_file_LDADD = $(SYNC_LIBS) $(BASE_LIBS) $(UNIT_LIBS)
 fuzz_sync_wire_SOURCES = tests/fuzz/fuzz_sync_wire.c
 fuzz_sync_wire_LDADD = libsync_core.a libbase_core.a $(FUZZ_LIBS)
 EXTRA_DIST += tests/unit/golden
-check_PROGRAMS += check_peer_tls
-check_peer_tls_SOURCES = tests/unit/check_peer_tls.c
+check_PROGRAMS += check_peer_tls check_peer_strangers
+peer_ends = tests/unit/peer_ends.c tests/unit/peer_ends.h tests/unit/run.h
+check_peer_strangers_SOURCES = tests/unit/check_peer_strangers.c $(peer_ends)
+check_peer_strangers_LDADD = $(check_peer_tls_LDADD)
+check_peer_tls_SOURCES = tests/unit/check_peer_tls.c $(peer_ends)
 check_peer_tls_LDADD = $(SYNC_LIBS) $(BASE_LIBS) $(UNIT_LIBS)
 noinst_PROGRAMS += sync_node evil_peer
 evil_peer_SOURCES = tests/netns/evil_peer.c

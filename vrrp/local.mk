@@ -10,8 +10,11 @@ libvrrp_io_a_SOURCES = \
 	vrrp/vrrp_io.c vrrp/vrrp_io.h
 
 
-check_PROGRAMS += check_vrrp_wire check_garp
-check_vrrp_wire_SOURCES = tests/unit/check_vrrp_wire.c
+check_PROGRAMS += check_vrrp_wire check_vrrp_compat check_garp
+vrrp_vectors = tests/unit/vrrp_vectors.c tests/unit/vrrp_vectors.h tests/unit/run.h
+check_vrrp_compat_SOURCES = tests/unit/check_vrrp_compat.c $(vrrp_vectors)
+check_vrrp_compat_LDADD = $(check_vrrp_wire_LDADD)
+check_vrrp_wire_SOURCES = tests/unit/check_vrrp_wire.c $(vrrp_vectors)
 check_vrrp_wire_LDADD = libvrrp_core.a libbase_core.a $(UNIT_LIBS)
 check_garp_SOURCES = tests/unit/check_garp.c
 check_garp_LDADD = libvrrp_core.a libbase_core.a $(UNIT_LIBS)
