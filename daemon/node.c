@@ -1,7 +1,8 @@
 /*
  * The node core: events come in here, are given to the machine they belong to, and what the machines answer is carried
  * on: a virtual router reports what it heard, the group table turns that into a wish, the role transaction into steps.
- * The parts: node_group.c (groups and roles), node_peer.c (the channel), node_ike.c (tunnels), node_start.c (delays).
+ * The parts: node_group.c (groups and roles), node_timer.c (what is due), node_peer.c (the channel), node_sync.c (sessions),
+ * node_ike.c (tunnels), node_start.c (delays).
  */
 #include "daemon/node.h"
 #include "daemon/node_int.h"
@@ -54,33 +55,6 @@ void node_init(struct node *n, const struct node_conf *c, mono_t now)
 			n->peer[p].groups[g].at = MONO_NEVER;
 	}
 	node_rebuild(n);
-}
-
-/* What the timers of a group and of its members say now. */
-static void retime(struct node *n, uint16_t group)
-{
-	const struct node_group *grp = &n->group[group];
-	for (uint16_t i = 0; i < grp->n_members; i++) {
-		uint16_t inst = grp->members[i];
-		timerq_set(&n->inst_due, inst, grp->stalled ? MONO_NEVER : vrrp_deadline(&n->inst[inst]));
-	}
-	timerq_set(&n->group_due, group,
-		   mono_min(mono_min(grp->stall_until, grp->plan_retry_at), role_deadline(&grp->role)));
-}
-
-void node_rebuild(struct node *n)
-{
-	timerq_init(&n->inst_due, n->n_inst ? &n->member[0].timer : NULL, sizeof(*n->member), n->n_inst);
-	timerq_init(&n->group_due, n->n_groups ? &n->group[0].timer : NULL, sizeof(*n->group), n->n_groups);
-	n->n_exposed = n->n_mine = 0;
-	node_ike_recount(n);
-	n->touched = NODE_NO_GROUP;
-	n->touched_all = true; /* the next step looks at everything */
-	for (uint16_t g = 0; g < n->n_groups; g++) {
-		n->group[g].touched = n->group[g].exposed = false;
-		n->n_mine += n->group[g].mine;
-		retime(n, g);
-	}
 }
 
 struct node_act *node_emit(struct node_run *r, enum node_act_type type)
@@ -307,198 +281,6 @@ static void on_stop(struct node_run *r)
 	}
 }
 
-static void on_sync(struct node_run *r, const struct sync_report *rep)
-{
-	struct node *n = r->n;
-	struct role_ev ev = { .type = ROLE_EV_FENCED,
-			      .epoch = rep->epoch,
-			      .seq = rep->seq,
-			      .degraded = rep->degraded,
-			      .storing = rep->storing };
-	switch (rep->type) {
-	case SYNC_REP_PONG:
-		n->pong_at = r->now;
-		n->aborting = false;
-		if (n->sync_silent_told) {
-			n->sync_silent_told = false;
-			node_tell(r, NODE_TOLD_SYNC_BACK);
-			node_sync_anew(r);
-			n->touched_all = true;
-		}
-		return;
-	case SYNC_REP_STATE:
-		n->sync = rep->state;
-		n->touched_all = true;
-		return;
-	case SYNC_REP_FENCED:
-		node_fenced(r, &ev);
-		return;
-	case SYNC_REP_AUTHORITY:
-		return; /* nothing waits for it */
-	case SYNC_REP_FLUSHED:
-		ev.type = ROLE_EV_FLUSHED;
-		break;
-	case SYNC_REP_APPLIED:
-		ev.type = ROLE_EV_APPLIED;
-		break;
-	case SYNC_REP_COMMITTED:
-		node_committed(r, &ev);
-		return;
-	case SYNC_REP_CTL_CONN:
-	case SYNC_REP_FACTS:
-	case SYNC_REP_STOPPED:
-		return;
-	}
-	for (uint16_t g = 0; g < n->n_groups; g++)
-		if (epoch_cmp(n->group[g].role.epoch, ev.epoch) == 0)
-			node_role(r, g, &ev);
-}
-
-bool node_sync_late(const struct node *n, mono_t now)
-{
-	return n->has_sync && mono_sub(now, n->pong_at) > NODE_SYNC_LATE_NS;
-}
-
-/* SYNC hangs: not ready at once; after ten seconds a MASTER with a ready peer gives its groups away and ends. */
-static void sync_watch(struct node_run *r)
-{
-	struct node *n = r->n;
-	if (!n->has_sync)
-		return;
-	if (mono_due(n->ping_at, r->now)) {
-		struct node_act *a = node_emit(r, NODE_ACT_SYNC);
-		a->cmd.type = SYNC_CMD_PING;
-		a->cmd.seq = ++n->ping_seq;
-		n->ping_at = mono_add(r->now, NODE_HEARTBEAT_NS);
-	}
-	if (!node_sync_late(n, r->now))
-		return;
-	if (!n->sync_silent_told) {
-		n->sync_silent_told = true;
-		node_tell(r, NODE_TOLD_SYNC_SILENT);
-	}
-	if (mono_sub(r->now, n->pong_at) < NODE_SYNC_HUNG_NS || n->stopping)
-		return;
-	bool any = false, resting = true;
-	for (uint16_t g = 0; g < n->n_groups; g++) {
-		struct role *role = &n->group[g].role;
-		if (role->is == ROLE_MASTER && role->state == ROLE_STABLE && node_ready_peer(n, g, r->now)) {
-			any = true;
-			n->aborting = true;
-			node_wish(r, g, ROLE_BACKUP, ROLE_K_PLANNED, ROLE_R_SYNC_HANG, n->pong_at);
-		}
-		resting &= role->state == ROLE_STABLE && role->is != ROLE_MASTER;
-	}
-	if (n->aborting && !any && resting) {
-		n->aborting = false;
-		node_emit(r, NODE_ACT_ABORT);
-	}
-}
-
-/* True when it is to be looked at: a master fell silent. Expiries count only after the sockets were read dry. */
-static bool member_due(struct node_run *r, uint16_t i, bool *expiry)
-{
-	struct node *n = r->n;
-	struct vrrp *v = &n->inst[i];
-	struct vrrp_ev tick = { .type = VRRP_EV_TICK };
-	if (v->state == VRRP_MASTER) {
-		node_vrrp(r, i, &tick);
-		return false;
-	}
-	if (!n->drained) {
-		*expiry = true;
-		return false;
-	}
-	int64_t late = mono_sub(r->now, v->master_down_at);
-	if (v->state == VRRP_BACKUP && late > v->master_adv_ns && !MUTANT(M_GUARD_OFF) && !n->member[i].rearmed) {
-		/* We were late by more than an interval: what we did not hear may be our own fault. */
-		tick.type = VRRP_EV_REARM;
-		tick.u.rearm.delay_ns = vrrp_skew(v);
-		n->member[i].rearmed = true;
-		n->rearms++;
-		struct node_act *a = node_tell(r, NODE_TOLD_REARMED);
-		a->inst = i;
-		a->late_ns = late;
-	}
-	node_vrrp(r, i, &tick);
-	return true;
-}
-
-/* The due timers of the virtual routers, some of them in one step: packets and other work come in between. */
-static void vrrp_timers(struct node_run *r)
-{
-	struct node *n = r->n;
-	bool expiry = false;
-	uint32_t key;
-	for (unsigned done = 0; done < NODE_TICK_MAX && timerq_pop(&n->inst_due, r->now, &key); done++) {
-		uint16_t g = n->member[key].group;
-		const struct node_group *grp = &n->group[g];
-		bool silent = false;
-		node_touch(n, g); /* its timers are set anew at the end of the step */
-		for (uint16_t m = 0; m < grp->n_members && !grp->stalled; m++)
-			if (mono_due(vrrp_deadline(&n->inst[grp->members[m]]), r->now))
-				silent |= member_due(r, grp->members[m], &expiry);
-		if (silent) /* members that fell silent together are judged together */
-			node_evaluate(r, g);
-	}
-	if (expiry && !n->draining) {
-		n->draining = true;
-		node_emit(r, NODE_ACT_DRAIN);
-	}
-}
-
-static void group_timers(struct node_run *r)
-{
-	struct node *n = r->n;
-	struct role_ev tick = { .type = ROLE_EV_TICK };
-	uint32_t g;
-	for (unsigned done = 0; done < NODE_TICK_MAX && timerq_pop(&n->group_due, r->now, &g); done++) {
-		struct node_group *grp = &n->group[g];
-		node_touch(n, (uint16_t)g);
-		if (grp->stalled && mono_due(grp->stall_until, r->now)) {
-			grp->stalled = false;
-			grp->stall_until = MONO_NEVER;
-			retime(n, (uint16_t)g); /* its adverts are due at once */
-		}
-		if (mono_due(role_deadline(&grp->role), r->now))
-			node_role(r, (uint16_t)g, &tick);
-		if (mono_due(grp->plan_retry_at, r->now))
-			grp->plan_retry_at = MONO_NEVER;
-	}
-}
-
-/* No peers, nothing under way, nothing waited for: time alone cannot change what is decided. */
-static bool calm(const struct node *n, uint16_t group)
-{
-	const struct node_group *grp = &n->group[group];
-	const mono_t waits[] = { grp->held_until,  grp->expired_since, grp->cut_since,     grp->split.since,
-				 grp->split.maybe, grp->deaf_since,    grp->plan_retry_at, grp->role.hold_until };
-	enum vrrp_state usual = grp->role.is == ROLE_MASTER ? VRRP_MASTER : VRRP_BACKUP;
-	if (n->n_peers || n->maintenance || grp->role.state != ROLE_STABLE || grp->stalled || grp->gate_told)
-		return false;
-	for (unsigned i = 0; i < sizeof(waits) / sizeof(waits[0]); i++)
-		if (!mono_is_never(waits[i]))
-			return false;
-	for (uint16_t i = 0; i < grp->n_members; i++) {
-		const struct node_member *m = &n->member[grp->members[i]];
-		const struct vrrp *v = &n->inst[grp->members[i]];
-		if (m->down || m->lower || m->zero || !mono_is_never(m->higher_at) || v->expired || v->state != usual)
-			return false;
-	}
-	return true;
-}
-
-/* Level, not edge: whatever a decision had to wait for is looked at again, each group once between two heartbeats. */
-static void walk(struct node_run *r)
-{
-	struct node *n = r->n;
-	uint16_t pieces = (uint16_t)((n->n_groups + NODE_WALK - 1) / NODE_WALK);
-	for (unsigned i = 0; i < NODE_WALK && n->walk_next < n->n_groups; i++, n->walk_next++)
-		if (!calm(n, n->walk_next))
-			node_evaluate(r, n->walk_next);
-	n->walk_at = n->walk_next < n->n_groups ? mono_add(r->now, NODE_HEARTBEAT_NS / (pieces + 1)) : MONO_NEVER;
-}
-
 static void on_tick(struct node_run *r)
 {
 	struct node *n = r->n;
@@ -506,8 +288,8 @@ static void on_tick(struct node_run *r)
 		return;
 	if (mono_due(n->startup_until, r->now))
 		node_startup_over(r);
-	group_timers(r);
-	vrrp_timers(r);
+	node_group_timers(r);
+	node_vrrp_timers(r);
 	struct ike_ev ike = { .kind = IKE_EV_TICK };
 	for (uint16_t t = 0; t < n->n_tunnels; t++)
 		if (mono_due(ike_deadline(&n->tunnel[t]), r->now))
@@ -515,7 +297,7 @@ static void on_tick(struct node_run *r)
 	for (uint8_t p = 0; p < n->n_peers; p++)
 		if (mono_due(n->peer[p].probe_at, r->now))
 			node_probe(r, &n->peer[p]);
-	sync_watch(r);
+	node_sync_watch(r);
 	if (mono_due(n->heartbeat_at, r->now)) {
 		n->touched_all |= n->n_peers > 0; /* what time alone changes */
 		node_heartbeat(r);
@@ -523,7 +305,7 @@ static void on_tick(struct node_run *r)
 		n->walk_at = r->now;
 	}
 	if (mono_due(n->walk_at, r->now))
-		walk(r);
+		node_walk(r);
 }
 
 static void on_force(struct node_run *r, uint16_t group)
@@ -585,50 +367,6 @@ static void on_join(struct node_run *r, uint16_t group)
 	node_evaluate(r, group);
 }
 
-/* Serves something, and nobody else could: the guardian must not end it. */
-static void note_exposed(struct node_run *r, uint16_t group)
-{
-	struct node_group *grp = &r->n->group[group];
-	bool serving = grp->role.is == ROLE_MASTER || grp->role.net_up || grp->adopting;
-	bool exposed = serving && !node_ready_peer(r->n, group, r->now);
-	r->n->n_exposed += (uint32_t)exposed - (uint32_t)grp->exposed;
-	grp->exposed = exposed;
-}
-
-/* A change of role or readiness is said at once, not at the next heartbeat. */
-static bool to_be_told(const struct node_run *r, uint16_t group)
-{
-	const struct node_group *grp = &r->n->group[group];
-	return grp->told_role != grp->role.is || grp->told_ready != node_group_ready(r->n, group, r->now);
-}
-
-/* The end of a step: what it changed is carried into timers, counts and the heartbeat. */
-static void settle_step(struct node_run *r)
-{
-	struct node *n = r->n;
-	bool tell = false;
-	for (uint16_t g = 0; n->touched_all && g < n->n_groups; g++)
-		node_touch(n, g);
-	n->touched_all = false;
-	while (n->touched != NODE_NO_GROUP) {
-		uint16_t g = n->touched;
-		n->touched = n->group[g].next_touched;
-		n->group[g].touched = false;
-		retime(n, g);
-		note_exposed(r, g);
-		tell |= to_be_told(r, g);
-	}
-	if (!n->running)
-		return;
-	bool on = n->n_groups > 0 && n->n_exposed == 0;
-	if (on != n->guardian_on) {
-		n->guardian_on = on;
-		node_emit(r, NODE_ACT_GUARDIAN)->on = on;
-	}
-	if (tell && n->n_peers)
-		node_heartbeat(r);
-}
-
 static void on_net(struct node_run *r, const struct node_ev *ev)
 {
 	struct node *n = r->n;
@@ -677,7 +415,7 @@ static void dispatch(struct node_run *r, const struct node_ev *ev)
 		on_net(r, ev);
 		return;
 	case NODE_EV_SYNC:
-		on_sync(r, ev->report);
+		node_on_sync(r, ev->report);
 		return;
 	case NODE_EV_PEER_UP:
 		n->touched_all = true;
@@ -738,7 +476,7 @@ void node_step(struct node *n, const struct node_ev *ev, mono_t now, struct node
 		node_stall_check(&r);
 	}
 	dispatch(&r, ev);
-	settle_step(&r);
+	node_settle(&r);
 	check_stopped(&r);
 	n->due_at = node_deadline(n);
 }

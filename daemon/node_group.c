@@ -364,86 +364,6 @@ static void each_member(struct node_run *r, uint16_t group, const struct vrrp_ev
 		node_vrrp(r, grp->members[i], ev);
 }
 
-static void say_authority(struct node_run *r, uint16_t group, struct epoch epoch, bool mine)
-{
-	struct node *n = r->n;
-	/* Groups that move at the same time may commit in another order than they drew their numbers; to SYNC a lower number
-	 * means that the last command is taken back. */
-	epoch = n->authority = epoch_max(n->authority, epoch);
-	n->n_mine += (uint32_t)mine - (uint32_t)n->group[group].mine;
-	n->group[group].mine = mine;
-	struct sync_authority au = { .epoch = epoch,
-				     .any = n->n_mine > 0,
-				     .all = n->n_groups > 0 && n->n_mine == n->n_groups };
-	struct node_act *a = node_emit(r, NODE_ACT_SYNC);
-	a->cmd = (struct sync_cmd){ .type = SYNC_CMD_AUTHORITY, .epoch = epoch, .authority = au };
-}
-
-/* Groups that start in the same step share a fence, at the highest of their epochs. */
-static void say_fence(struct node_run *r, uint16_t group, const struct role_act *act)
-{
-	struct node *n = r->n;
-	n->group[group].fence_waits = true;
-	if (!r->fence) {
-		r->fence = node_emit(r, NODE_ACT_SYNC);
-		r->fence->cmd = (struct sync_cmd){ .type = SYNC_CMD_FENCE, .peer_node = n->group[group].partner };
-	}
-	r->fence->cmd.epoch = epoch_max(r->fence->cmd.epoch, act->epoch);
-}
-
-/* A fence holds for every lower epoch as well. */
-void node_fenced(struct node_run *r, const struct role_ev *ev)
-{
-	struct node *n = r->n;
-	for (uint16_t g = 0; g < n->n_groups; g++) {
-		struct node_group *grp = &n->group[g];
-		if (!grp->fence_waits || epoch_cmp(grp->role.epoch, ev->epoch) > 0)
-			continue;
-		struct role_ev own = *ev;
-		own.epoch = grp->role.epoch;
-		grp->fence_waits = false;
-		node_role(r, g, &own);
-	}
-}
-
-/* So does the commit of the store: there is one store for all groups. */
-void node_committed(struct node_run *r, const struct role_ev *ev)
-{
-	struct node *n = r->n;
-	for (uint16_t g = 0; g < n->n_groups; g++) {
-		if (epoch_cmp(n->group[g].role.epoch, ev->epoch) > 0)
-			continue;
-		struct role_ev own = *ev;
-		own.type = ROLE_EV_STORED;
-		own.epoch = n->group[g].role.epoch;
-		node_role(r, g, &own);
-	}
-}
-
-static void say_sync(struct node_run *r, enum sync_cmd_type type, const struct role_act *act, uint32_t partner)
-{
-	struct node_act *a = node_emit(r, NODE_ACT_SYNC);
-	a->cmd = (struct sync_cmd){ .type = type, .epoch = act->epoch, .seq = act->seq, .peer_node = partner };
-}
-
-void node_sync_anew(struct node_run *r)
-{
-	struct node *n = r->n;
-	struct role_act act = { .epoch = n->authority };
-	bool any = false, rest = true;
-	if (epoch_is_none(n->authority))
-		return;
-	for (uint16_t g = 0; g < n->n_groups; g++) {
-		any |= n->group[g].mine;
-		rest &= n->group[g].role.state == ROLE_STABLE;
-	}
-	if (any)
-		say_sync(r, SYNC_CMD_FENCE, &act, 0);
-	say_authority(r, 0, n->authority, n->group[0].mine);
-	if (rest)
-		say_sync(r, SYNC_CMD_STABLE, &act, 0);
-}
-
 static void say_net(struct node_run *r, uint16_t group, enum node_net_mode mode, struct epoch epoch)
 {
 	r->n->group[group].adopting = false;
@@ -528,22 +448,6 @@ static void say_leaving(struct node_run *r, uint16_t group, const struct role_ac
 	r->out->msgs[r->out->n_msgs - 1].successor = heir;
 }
 
-static void sync_act(struct node_run *r, uint16_t group, const struct role_act *act)
-{
-	static const enum sync_cmd_type type[] = {
-		[ROLE_ACT_FENCE] = SYNC_CMD_FENCE,
-		[ROLE_ACT_JOIN] = SYNC_CMD_JOIN,
-		[ROLE_ACT_APPLY] = SYNC_CMD_APPLY,
-		[ROLE_ACT_FLUSH] = SYNC_CMD_FLUSH,
-		[ROLE_ACT_SYNC_DEMOTING] = SYNC_CMD_DEMOTING,
-		[ROLE_ACT_SYNC_STABLE] = SYNC_CMD_STABLE,
-	};
-	if (act->type == ROLE_ACT_FENCE)
-		say_fence(r, group, act);
-	else
-		say_sync(r, type[act->type], act, r->n->group[group].partner);
-}
-
 /*
  * The beat of a group's adverts. Very many groups that take over at once would otherwise speak in one burst for ever:
  * each has a phase of its own, and its members share it.
@@ -572,10 +476,10 @@ static void role_act(struct node_run *r, uint16_t group, const struct role_act *
 	case ROLE_ACT_FLUSH:
 	case ROLE_ACT_SYNC_DEMOTING:
 	case ROLE_ACT_SYNC_STABLE:
-		sync_act(r, group, act);
+		node_sync_act(r, group, act);
 		return;
 	case ROLE_ACT_AUTHORITY:
-		say_authority(r, group, act->epoch, act->mine);
+		node_authority(r, group, act->epoch, act->mine);
 		return;
 	case ROLE_ACT_PURGE:
 		node_ike_purge(r, group, act->epoch);

@@ -54,17 +54,30 @@ void node_evaluate(struct node_run *r, uint16_t group);
 void node_evaluate_all(struct node_run *r);
 /* Another master's advert was accepted on a member of this group. */
 void node_master_heard(struct node_run *r, uint16_t group);
-/* What SYNC has to know of the roles, once more: its mailbox may have been full while it hung. */
-void node_sync_anew(struct node_run *r);
 /* Instant of the last sign of the present master on this group; now if there is none. */
 mono_t node_last_sign(const struct node *n, uint16_t group, mono_t now);
 
-/* SYNC has fenced at this epoch. */
-void node_fenced(struct node_run *r, const struct role_ev *ev);
-void node_committed(struct node_run *r, const struct role_ev *ev);
-
 /* The operator takes this node out of elections, or lets it in again. */
 void node_maintenance(struct node_run *r, bool on);
+
+/* node_timer.c */
+/* The due timers of the virtual routers and of the groups, some of them in one step: packets and other work come in
+ * between. */
+void node_vrrp_timers(struct node_run *r);
+void node_group_timers(struct node_run *r);
+/* Level, not edge: whatever a decision had to wait for is looked at again, each group once between two heartbeats. */
+void node_walk(struct node_run *r);
+/* The end of a step: what it changed is carried into timers, counts and the heartbeat. */
+void node_settle(struct node_run *r);
+
+/* node_sync.c */
+/* The group is ours from this epoch on, or no longer. */
+void node_authority(struct node_run *r, uint16_t group, struct epoch epoch, bool mine);
+/* One of the transaction's actions that SYNC carries out. */
+void node_sync_act(struct node_run *r, uint16_t group, const struct role_act *act);
+void node_on_sync(struct node_run *r, const struct sync_report *rep);
+/* SYNC hangs: not ready at once; after ten seconds a MASTER with a ready peer gives its groups away and ends. */
+void node_sync_watch(struct node_run *r);
 
 /* node_peer.c */
 bool node_any_peer_up(const struct node *n);
