@@ -2,41 +2,17 @@
  * Meaning of a configuration tree: names, references, duplicates, combinations. Values that the reader refused already
  * are skipped, so that one mistake makes one message.
  */
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include "daemon/base/addr.h"
-#include "daemon/base/mono.h"
 #include "daemon/base/require.h"
-#include "daemon/cfg_tree.h"
-
-struct checker {
-	const struct cfg_tree *t;
-	struct cfg_errors *errs;
-	const struct cfg_val *instances, *groups, *overrides, *nodes, *tunnels;
-};
-
-/* The text of a usable key, or NULL. */
-static const char *text_of(const struct cfg_rec *r, const char *name)
-{
-	const struct cfg_val *v = cfg_rec_val(r, name);
-
-	return v->bad ? NULL : v->text;
-}
-
-static const struct cfg_val *section_val(const struct cfg_tree *t, const char *section, const char *name)
-{
-	const struct cfg_val *s = cfg_rec_val(&t->root, section);
-
-	return s->n ? cfg_rec_val(&s->recs[0], name) : NULL;
-}
+#include "daemon/cfg_check.h"
 
 /* The search begins at place near: lists about the same things are mostly in the same order. */
 static const struct cfg_rec *find_near(const struct cfg_val *list, const char *name, size_t near)
 {
 	for (unsigned k = 0; list && k < list->n; k++) {
 		const struct cfg_rec *r = &list->recs[(near + k) % list->n];
-		const char *other = text_of(r, "name");
+		const char *other = cfg_rec_text(r, "name");
 		if (other && strcmp(other, name) == 0)
 			return r;
 	}
@@ -54,7 +30,7 @@ static const char *known_names(const struct cfg_val *list, char *buf, size_t siz
 	size_t n = (size_t)snprintf(buf, size, "%s", list && list->n ? "known are" : "there is none");
 
 	for (unsigned i = 0; list && i < list->n && n < size; i++) {
-		const char *name = text_of(&list->recs[i], "name");
+		const char *name = cfg_rec_text(&list->recs[i], "name");
 		if (name)
 			n += (size_t)snprintf(buf + n, size - n, "%s %s", i ? "," : "", name);
 	}
@@ -75,14 +51,14 @@ static int place_cmp(const void *a, const void *b)
 }
 
 /* Every name of a list once. */
-static void unique_names(struct checker *c, const struct cfg_val *list)
+void cfg_check_names(struct cfg_checker *c, const struct cfg_val *list)
 {
 	struct place *p = calloc(list && list->n ? list->n : 1, sizeof(*p));
 	unsigned n = 0;
 
 	require(p);
 	for (unsigned i = 0; list && i < list->n; i++) {
-		const char *name = text_of(&list->recs[i], "name");
+		const char *name = cfg_rec_text(&list->recs[i], "name");
 		if (name)
 			p[n++] = (struct place){ name, &list->recs[i] };
 	}
@@ -97,335 +73,17 @@ static void unique_names(struct checker *c, const struct cfg_val *list)
 }
 
 /* The interface of an instance on this node. */
-static const char *own_interface(const struct checker *c, const struct cfg_rec *inst)
+const char *cfg_check_interface(const struct cfg_checker *c, const struct cfg_rec *inst)
 {
-	const char *name = text_of(inst, "name");
+	const char *name = cfg_rec_text(inst, "name");
 	size_t near = (size_t)(inst - c->instances->recs);
 	const struct cfg_rec *over = name ? find_near(c->overrides, name, near) : NULL;
-	const char *local = over ? text_of(over, "interface") : NULL;
+	const char *local = over ? cfg_rec_text(over, "interface") : NULL;
 
-	return local ? local : text_of(inst, "interface");
+	return local ? local : cfg_rec_text(inst, "interface");
 }
 
-struct vrid_place {
-	const char *interface;
-	int64_t vrid, family;
-	const struct cfg_rec *rec;
-};
-
-static int vrid_cmp(const void *a, const void *b)
-{
-	const struct vrid_place *x = a, *y = b;
-	int d = strcmp(x->interface, y->interface);
-
-	if (!d)
-		d = x->vrid != y->vrid ? (x->vrid < y->vrid ? -1 : 1) : (int)(x->family - y->family);
-	return d;
-}
-
-/* RFC 9568 section 5.2.3: a VRID is unique on its link, per address family. */
-static void unique_vrids(struct checker *c)
-{
-	struct vrid_place *p = calloc(c->instances->n ? c->instances->n : 1, sizeof(*p));
-	unsigned n = 0;
-
-	require(p);
-	for (unsigned i = 0; i < c->instances->n; i++) {
-		const struct cfg_rec *r = &c->instances->recs[i];
-		const struct cfg_val *vrid = cfg_rec_val(r, "vrid"), *family = cfg_rec_val(r, "family");
-		const char *interface = own_interface(c, r);
-		if (interface && vrid->given && !vrid->bad && !family->bad)
-			p[n++] = (struct vrid_place){ interface, vrid->num, family->num, r };
-	}
-	qsort(p, n, sizeof(*p), vrid_cmp);
-	for (unsigned i = 1; i < n; i++) {
-		if (vrid_cmp(&p[i], &p[i - 1]) != 0)
-			continue;
-		/* qsort keeps no order among equals: name the later line, point at the earlier one */
-		const struct vrid_place *a = &p[i - 1], *b = &p[i];
-		if (a->rec > b->rec) {
-			a = &p[i];
-			b = &p[i - 1];
-		}
-		cfg_complain(c->errs, CFG_ERROR, c->t, b->rec, "vrid",
-			     "the VRID is used on %s by %s (line %u) already; one per interface and family is possible",
-			     b->interface, text_of(a->rec, "name") ? text_of(a->rec, "name") : "an instance",
-			     a->rec->at.line);
-	}
-	free(p);
-}
-
-static bool family_of(const struct cfg_rec *inst, uint8_t *af)
-{
-	const struct cfg_val *family = cfg_rec_val(inst, "family");
-
-	*af = family->num ? ADDR_V6 : ADDR_V4;
-	return !family->bad;
-}
-
-static bool vip_addr(const struct cfg_rec *vip, struct addr *a)
-{
-	const char *text = text_of(vip, "address");
-	uint8_t plen;
-
-	return text && addr_parse_prefix(text, a, &plen);
-}
-
-static void check_unicast(struct checker *c, const struct cfg_rec *vip, const struct addr *a)
-{
-	static const struct addr zero4 = { .af = ADDR_V4 }, zero6 = { .af = ADDR_V6 };
-
-	if (addr_is_multicast(a) || addr_eq(a, &zero4) || addr_eq(a, &zero6))
-		cfg_complain(c->errs, CFG_ERROR, c->t, vip, "address",
-			     "cannot be a virtual address; it must be a unicast address");
-}
-
-/* Options that an address of its family cannot have. */
-static void check_address_options(struct checker *c, const struct cfg_rec *vip, const struct addr *a)
-{
-	static const char *const only4[] = { "label", "broadcast" };
-	const struct cfg_val *flags = cfg_rec_val(vip, "flags"), *peer = cfg_rec_val(vip, "peer");
-	const char *other = text_of(vip, "peer"), *broadcast = text_of(vip, "broadcast");
-	struct addr b = { 0 };
-
-	for (unsigned i = 0; i < 2 && a->af == ADDR_V6; i++) {
-		if (cfg_rec_val(vip, only4[i])->given)
-			cfg_complain(c->errs, CFG_ERROR, c->t, vip, only4[i], "an IPv6 address has none; remove it");
-	}
-	if (broadcast && a->af == ADDR_V4 && strcmp(broadcast, "auto") != 0 &&
-	    (!addr_parse(broadcast, &b) || b.af != ADDR_V4))
-		cfg_complain(c->errs, CFG_ERROR, c->t, vip, "broadcast", "must be an IPv4 address or \"auto\"");
-	if (a->af == ADDR_V4 && !flags->bad && flags->num & ~(int64_t)(VRRP_VIP_NOPREFIXROUTE | VRRP_VIP_AUTOJOIN))
-		cfg_complain(c->errs, CFG_ERROR, c->t, vip, "flags",
-			     "home, mngtmpaddr and dad are for IPv6 addresses; remove them");
-	if (other && !peer->bad && addr_parse(other, &b) && b.af != a->af)
-		cfg_complain(c->errs, CFG_ERROR, c->t, vip, "peer", "must be of the same family as the address");
-}
-
-static void check_vip(struct checker *c, const struct cfg_rec *inst, const struct cfg_rec *vip, unsigned index)
-{
-	struct addr a;
-	uint8_t af;
-
-	if (!vip_addr(vip, &a))
-		return;
-	if (family_of(inst, &af) && a.af != af)
-		cfg_complain(
-		    c->errs, CFG_ERROR, c->t, vip, "address",
-		    "an %s address in an instance with family = \"%s\"; an instance has one family, give the other "
-		    "one its own instance or put it into excluded_addresses",
-		    a.af == ADDR_V6 ? "IPv6" : "IPv4", af == ADDR_V6 ? "ipv6" : "ipv4");
-	check_unicast(c, vip, &a);
-	check_address_options(c, vip, &a);
-	if (index == 0 && a.af == ADDR_V6 && !addr_is_multicast(&a) && !addr_is_link_local(&a))
-		/* RFC 9568 section 5.2.9: the first IPv6 address is the link-local one of the virtual router */
-		cfg_complain(c->errs, CFG_WARNING, c->t, vip, "address",
-			     "the first address of an IPv6 instance should be link-local (fe80::/10), hosts use it as "
-			     "their router");
-}
-
-static void check_version(struct checker *c, const struct cfg_rec *inst)
-{
-	const struct cfg_val *version = cfg_rec_val(inst, "version"), *adv = cfg_rec_val(inst, "advert_interval");
-	uint8_t af;
-
-	/* RFC 9568 section 5.2.7: the field counts centiseconds */
-	if (!adv->bad && adv->num % (10 * NS_PER_MS))
-		cfg_complain(c->errs, CFG_ERROR, c->t, inst, "advert_interval",
-			     "must be a multiple of 0.01 seconds, VRRP counts in hundredths");
-	if (version->bad)
-		return;
-	if (version->num == VRRP_V3) {
-		if (cfg_rec_val(inst, "auth_pass")->given)
-			cfg_complain(c->errs, CFG_ERROR, c->t, inst, "auth_pass",
-				     "version 3 has no passwords (RFC 9568 section 9); remove it, or set version = "
-				     "\"v2\"");
-		return;
-	}
-	if (family_of(inst, &af) && af == ADDR_V6)
-		cfg_complain(c->errs, CFG_ERROR, c->t, inst, "version",
-			     "version 2 knows IPv4 only; an IPv6 instance needs version = \"v3\"");
-	/* RFC 3768 section 5.3.7: a byte of whole seconds */
-	if (!adv->bad && (adv->num % NS_PER_SEC || adv->num > 255 * NS_PER_SEC))
-		cfg_complain(c->errs, CFG_ERROR, c->t, inst, "advert_interval",
-			     "version 2 counts in whole seconds from 1 to 255; use such a value, or version = \"v3\"");
-	if (version->num == VRRP_V2_AND_3 && !adv->bad && adv->num > 40 * NS_PER_SEC)
-		cfg_complain(c->errs, CFG_ERROR, c->t, inst, "advert_interval",
-			     "version 3 cannot say more than 40.95 seconds; use a shorter interval");
-}
-
-static void check_peer(struct checker *c, const struct cfg_rec *peer, uint8_t af)
-{
-	const struct cfg_val *low = cfg_rec_val(peer, "min_ttl"), *high = cfg_rec_val(peer, "max_ttl");
-	const char *text = text_of(peer, "address");
-	struct addr a;
-
-	if (text && addr_parse(text, &a) && (a.af != af || addr_is_multicast(&a)))
-		cfg_complain(c->errs, CFG_ERROR, c->t, peer, "address",
-			     "must be a unicast address of the instance's family");
-	if (!low->bad && !high->bad && low->num > high->num)
-		cfg_complain(c->errs, CFG_ERROR, c->t, peer, "min_ttl",
-			     "is above max_ttl (%lld); nothing would be accepted", (long long)high->num);
-}
-
-static void check_addressing(struct checker *c, const struct cfg_rec *inst)
-{
-	const struct cfg_val *peers = cfg_rec_val(inst, "unicast_peers");
-	static const char *const only_unicast[] = { "unicast_ttl", "unicast_any_source" };
-	const char *group = text_of(inst, "multicast_group"), *source = text_of(inst, "source");
-	struct addr a;
-	uint8_t af;
-
-	if (!family_of(inst, &af))
-		return;
-	for (unsigned i = 0; i < peers->n; i++)
-		check_peer(c, &peers->recs[i], af);
-	if (group && addr_parse(group, &a) && (a.af != af || !addr_is_multicast(&a)))
-		cfg_complain(c->errs, CFG_ERROR, c->t, inst, "multicast_group",
-			     "must be a multicast address of the instance's family");
-	if (group && peers->n)
-		cfg_complain(c->errs, CFG_ERROR, c->t, inst, "multicast_group",
-			     "nothing is sent to a group when unicast_peers are given; remove one of both");
-	if (source && addr_parse(source, &a) && (a.af != af || addr_is_multicast(&a)))
-		cfg_complain(c->errs, CFG_ERROR, c->t, inst, "source",
-			     "must be a unicast address of the instance's family");
-	if (source && c->nodes->n)
-		cfg_complain(c->errs, CFG_ERROR, c->t, inst, "source",
-			     "would be the same on all nodes of the cluster; set it in node.instances of each");
-	for (unsigned i = 0; i < 2 && !peers->n; i++) {
-		if (cfg_rec_val(inst, only_unicast[i])->given)
-			cfg_complain(c->errs, CFG_WARNING, c->t, inst, only_unicast[i],
-				     "has no effect without unicast_peers");
-	}
-}
-
-static void check_role(struct checker *c, const struct cfg_rec *inst)
-{
-	const struct cfg_val *preempt = cfg_rec_val(inst, "preempt"), *delay = cfg_rec_val(inst, "preempt_delay");
-	const struct cfg_val *priority = cfg_rec_val(inst, "priority"), *accept = cfg_rec_val(inst, "accept");
-	bool owner = !priority->bad && priority->num == 255;
-
-	if (delay->given && !delay->bad && delay->num && !preempt->bad && !preempt->num)
-		cfg_complain(c->errs, CFG_ERROR, c->t, inst, "preempt_delay",
-			     "contradicts preempt = false: there is nothing to delay; remove one of both");
-	if (owner && c->nodes->n)
-		cfg_complain(c->errs, CFG_ERROR, c->t, inst, "priority",
-			     "makes every node of the cluster the owner of the addresses, and none of two owners can "
-			     "yield to the other; use 254 or less here, and node.priority where one is better");
-	if (owner && preempt->given && !preempt->bad && !preempt->num)
-		cfg_complain(c->errs, CFG_WARNING, c->t, inst, "preempt",
-			     "has no effect on the owner of the addresses (priority 255)");
-	if (owner && accept->given && !accept->bad && !accept->num)
-		cfg_complain(c->errs, CFG_WARNING, c->t, inst, "accept",
-			     "has no effect on the owner of the addresses (priority 255)");
-}
-
-static void check_instance(struct checker *c, const struct cfg_rec *inst)
-{
-	const struct cfg_val *vips = cfg_rec_val(inst, "virtual_addresses"),
-			     *excluded = cfg_rec_val(inst, "excluded_addresses");
-	struct addr a;
-
-	check_version(c, inst);
-	check_addressing(c, inst);
-	check_role(c, inst);
-	for (unsigned i = 0; i < vips->n; i++)
-		check_vip(c, inst, &vips->recs[i], i);
-	for (unsigned i = 0; i < excluded->n; i++) {
-		if (!vip_addr(&excluded->recs[i], &a))
-			continue;
-		check_unicast(c, &excluded->recs[i], &a);
-		check_address_options(c, &excluded->recs[i], &a);
-	}
-}
-
-static void check_static(struct checker *c)
-{
-	const struct cfg_val *s = section_val(c->t, "vrrp", "static");
-	const struct cfg_val *list = s && s->n ? cfg_rec_val(&s->recs[0], "addresses") : NULL;
-	struct addr a;
-
-	for (unsigned i = 0; list && i < list->n; i++) {
-		const struct cfg_rec *r = &list->recs[i];
-		if (!cfg_rec_val(r, "interface")->given)
-			cfg_complain(
-			    c->errs, CFG_ERROR, c->t, r, "interface",
-			    "is missing; a static address belongs to no instance whose interface it could use");
-		if (!vip_addr(r, &a))
-			continue;
-		check_unicast(c, r, &a);
-		check_address_options(c, r, &a);
-	}
-}
-
-struct vip_place {
-	struct addr addr;
-	const struct cfg_rec *vip, *inst;
-};
-
-static int vip_cmp(const void *a, const void *b)
-{
-	const struct vip_place *x = a, *y = b;
-
-	return addr_cmp(&x->addr, &y->addr);
-}
-
-static const char *const vip_lists[] = { "virtual_addresses", "excluded_addresses" };
-
-static unsigned all_vips(const struct checker *c, struct vip_place **out)
-{
-	unsigned n = 0, room = 1;
-
-	for (unsigned i = 0; i < 2 * c->instances->n; i++)
-		room += cfg_rec_val(&c->instances->recs[i / 2], vip_lists[i % 2])->n;
-	*out = calloc(room, sizeof(**out));
-	require(*out);
-	for (unsigned i = 0; i < 2 * c->instances->n; i++) {
-		const struct cfg_rec *inst = &c->instances->recs[i / 2];
-		const struct cfg_val *vips = cfg_rec_val(inst, vip_lists[i % 2]);
-		for (unsigned j = 0; j < vips->n; j++) {
-			struct vip_place *p = &(*out)[n];
-			if (vip_addr(&vips->recs[j], &p->addr)) {
-				p->vip = &vips->recs[j];
-				p->inst = inst;
-				n++;
-			}
-		}
-	}
-	qsort(*out, n, sizeof(**out), vip_cmp);
-	return n;
-}
-
-/* Link-local addresses belong to their link and may come back on another one. */
-static bool same_place(const struct checker *c, const struct vip_place *a, const struct vip_place *b)
-{
-	if (vip_cmp(a, b) != 0)
-		return false;
-	if (!addr_is_link_local(&a->addr) || a->inst == b->inst)
-		return true;
-	const char *x = own_interface(c, a->inst), *y = own_interface(c, b->inst);
-	return x && y && strcmp(x, y) == 0;
-}
-
-static void unique_vips(struct checker *c, const struct vip_place *p, unsigned n)
-{
-	for (unsigned i = 1; i < n; i++) {
-		for (unsigned j = i; j-- > 0 && vip_cmp(&p[j], &p[i]) == 0;) {
-			if (!same_place(c, &p[j], &p[i]))
-				continue;
-			/* qsort keeps no order among equals: complain about the later one */
-			bool later = p[j].inst == p[i].inst ? p[i].vip > p[j].vip : p[i].inst > p[j].inst;
-			const struct vip_place *a = later ? &p[j] : &p[i], *b = later ? &p[i] : &p[j];
-			const char *owner = text_of(a->inst, "name");
-			cfg_complain(c->errs, CFG_ERROR, c->t, b->vip, "address",
-				     "is a virtual address of %s (line %u) already; an address has one place",
-				     owner ? owner : "an instance", a->vip->at.line);
-			break;
-		}
-	}
-}
-
-static void check_group(struct checker *c, unsigned g, const struct cfg_rec **owner)
+static void check_group(struct cfg_checker *c, unsigned g, const struct cfg_rec **owner)
 {
 	const struct cfg_rec *group = &c->groups->recs[g];
 	const struct cfg_val *members = cfg_rec_val(group, "members");
@@ -445,7 +103,7 @@ static void check_group(struct checker *c, unsigned g, const struct cfg_rec **ow
 		else if (owner[at])
 			cfg_complain_item(c->errs, group, "members", i,
 					  "is a member of %s (line %u) already; an instance has one group",
-					  text_of(owner[at], "name") ? text_of(owner[at], "name") : "a group",
+					  cfg_rec_text(owner[at], "name") ? cfg_rec_text(owner[at], "name") : "a group",
 					  owner[at]->at.line);
 		else
 			owner[at] = group;
@@ -454,12 +112,12 @@ static void check_group(struct checker *c, unsigned g, const struct cfg_rec **ow
 			cfg_complain(
 			    c->errs, CFG_WARNING, c->t, inst, "advert_interval",
 			    "differs from other members of group %s; they notice a dead master at different times",
-			    text_of(group, "name") ? text_of(group, "name") : "?");
+			    cfg_rec_text(group, "name") ? cfg_rec_text(group, "name") : "?");
 		interval = adv;
 	}
 }
 
-static void check_groups(struct checker *c)
+static void check_groups(struct cfg_checker *c)
 {
 	const struct cfg_rec **owner = calloc(c->instances->n + 1, sizeof(const struct cfg_rec *));
 
@@ -467,7 +125,7 @@ static void check_groups(struct checker *c)
 	for (unsigned g = 0; g < c->groups->n; g++)
 		check_group(c, g, owner);
 	for (unsigned i = 0; i < c->instances->n; i++) {
-		const char *name = text_of(&c->instances->recs[i], "name");
+		const char *name = cfg_rec_text(&c->instances->recs[i], "name");
 		const struct cfg_rec *group = name && !owner[i] ? find_named(c->groups, name) : NULL;
 		if (group)
 			cfg_complain(
@@ -479,13 +137,13 @@ static void check_groups(struct checker *c)
 	free(owner);
 }
 
-static void check_overrides(struct checker *c)
+static void check_overrides(struct cfg_checker *c)
 {
 	char known[160];
 
-	unique_names(c, c->overrides);
+	cfg_check_names(c, c->overrides);
 	for (unsigned i = 0; c->overrides && i < c->overrides->n; i++) {
-		const char *name = text_of(&c->overrides->recs[i], "name");
+		const char *name = cfg_rec_text(&c->overrides->recs[i], "name");
 		if (name && !find_named(c->instances, name))
 			cfg_complain(c->errs, CFG_ERROR, c->t, &c->overrides->recs[i], "name",
 				     "there is no such instance in vrrp.instances; %s",
@@ -493,141 +151,32 @@ static void check_overrides(struct checker *c)
 	}
 }
 
-/* One node's addresses against those of the nodes before it. */
-static void check_node_addrs(struct checker *c, unsigned n)
-{
-	const struct cfg_rec *r = &c->nodes->recs[n];
-	const struct cfg_val *mine = cfg_rec_val(r, "addresses");
-
-	for (unsigned i = 0; i < n && !mine->bad; i++) {
-		const struct cfg_val *other = cfg_rec_val(&c->nodes->recs[i], "addresses");
-		if (other->bad || !other->given || !mine->given)
-			continue;
-		if (i == 0 && other->n != mine->n)
-			cfg_complain(
-			    c->errs, CFG_ERROR, c->t, r, "addresses",
-			    "%u links, but the first node lists %u; all nodes list the same links in the same order",
-			    mine->n, other->n);
-		for (unsigned j = 0; j < mine->n; j++) {
-			struct addr a = { 0 }, b = { 0 };
-			addr_parse(mine->items[j].text, &a);
-			if (i == 0 && j < other->n && addr_parse(other->items[j].text, &b) && a.af != b.af)
-				cfg_complain_item(
-				    c->errs, r, "addresses", j,
-				    "another family than link %u of the first node; a link has one family", j);
-			for (unsigned k = 0; k < other->n; k++) {
-				if (strcmp(other->items[k].text, mine->items[j].text) == 0)
-					cfg_complain_item(c->errs, r, "addresses", j,
-							  "is an address of another node already (line %u)",
-							  other->items[k].at.line);
-			}
-		}
-	}
-}
-
-static void check_nodes(struct checker *c)
-{
-	const struct cfg_rec *node = &cfg_rec_val(&c->t->root, "node")->recs[0];
-	const struct cfg_val *self = cfg_rec_val(node, "id");
-	bool found = false;
-
-	for (unsigned i = 0; i < c->nodes->n; i++) {
-		const struct cfg_val *id = cfg_rec_val(&c->nodes->recs[i], "id");
-		for (unsigned j = 0; j < i && id->given && !id->bad; j++) {
-			const struct cfg_val *other = cfg_rec_val(&c->nodes->recs[j], "id");
-			if (other->given && !other->bad && other->num == id->num)
-				cfg_complain(c->errs, CFG_ERROR, c->t, &c->nodes->recs[i], "id",
-					     "the id was used at line %u already; each node needs its own",
-					     other->at.line);
-		}
-		found = found || (id->given && !id->bad && id->num == self->num);
-		check_node_addrs(c, i);
-	}
-	unique_names(c, c->nodes);
-	if (!self->given)
-		cfg_complain(c->errs, CFG_ERROR, c->t, node, "id",
-			     "is missing; with a cluster it must be the id of this node in nodes");
-	else if (!self->bad && !found && !c->nodes->bad)
-		cfg_complain(c->errs, CFG_ERROR, c->t, node, "id", "is not in nodes; it must be the id of one of them");
-}
-
-static void check_cluster(struct checker *c)
-{
-	const struct cfg_rec *root = &c->t->root;
-	const struct cfg_val *cluster = cfg_rec_val(root, "cluster"), *channel = cfg_rec_val(root, "channel");
-	const struct cfg_val *key = section_val(c->t, "channel", "key_file");
-	const struct cfg_val *insecure = section_val(c->t, "channel", "insecure");
-
-	if (!cluster->given && !c->nodes->given && !channel->given)
-		return; /* a lone router */
-	const char *there = c->nodes->given ? "nodes" : channel->given ? "channel" : "cluster";
-	if (!cluster->given)
-		cfg_complain(
-		    c->errs, CFG_ERROR, c->t, root, there,
-		    "cluster = \"NAME\" is missing beside it; a lone router has no cluster, nodes and channel");
-	if (!c->nodes->given)
-		cfg_complain(c->errs, CFG_ERROR, c->t, root, there,
-			     "nodes = ( ... ) is missing beside it; a lone router has no cluster, nodes and channel");
-	else
-		check_nodes(c);
-	if (channel->bad)
-		return;
-	if (!channel->n)
-		cfg_complain(
-		    c->errs, CFG_ERROR, c->t, root, there,
-		    "channel = { key_file = ...; } is missing beside it; make a key with keeptrackd --genkey FILE");
-	else if (!key->given && !insecure->num && !insecure->bad)
-		cfg_complain(c->errs, CFG_ERROR, c->t, &channel->recs[0], "key_file",
-			     "is missing; make one with keeptrackd --genkey FILE, or set insecure = true");
-	else if (key->given && insecure->num)
-		cfg_complain(c->errs, CFG_WARNING, c->t, &channel->recs[0], "key_file",
-			     "is not used, because insecure = true");
-	if (insecure && insecure->num)
-		cfg_complain(c->errs, CFG_WARNING, c->t, &channel->recs[0], "insecure",
-			     "the channel is neither encrypted nor authenticated");
-}
-
-static void check_ike(struct checker *c, const struct vip_place *vips, unsigned n)
-{
-	struct addr *addrs = calloc(n ? n : 1, sizeof(*addrs));
-
-	require(addrs);
-	for (unsigned i = 0; i < n; i++)
-		addrs[i] = vips[i].addr;
-	cfg_check_ike(c->t, addrs, n, c->errs);
-	free(addrs);
-}
-
 unsigned cfg_check(const struct cfg_tree *t, struct cfg_errors *errs)
 {
-	struct checker c = { .t = t, .errs = errs };
+	struct cfg_checker c = { .t = t, .errs = errs };
 	unsigned before = errs->n;
-	struct vip_place *vips;
+	struct addr *vips;
 
-	c.instances = section_val(t, "vrrp", "instances");
-	c.groups = section_val(t, "vrrp", "groups");
-	c.overrides = section_val(t, "node", "instances");
-	c.tunnels = section_val(t, "ipsec", "tunnels");
+	c.instances = cfg_section_val(t, "vrrp", "instances");
+	c.groups = cfg_section_val(t, "vrrp", "groups");
+	c.overrides = cfg_section_val(t, "node", "instances");
+	c.tunnels = cfg_section_val(t, "ipsec", "tunnels");
 	c.nodes = cfg_rec_val(&t->root, "nodes");
 
 	check_overrides(&c);
-	check_cluster(&c);
-	unique_names(&c, c.instances);
-	unique_names(&c, c.groups);
-	unique_vrids(&c);
-	for (unsigned i = 0; i < c.instances->n; i++)
-		check_instance(&c, &c.instances->recs[i]);
-	check_static(&c);
-	unsigned n_vips = all_vips(&c, &vips);
-	unique_vips(&c, vips, n_vips);
+	cfg_check_cluster(&c);
+	cfg_check_names(&c, c.instances);
+	cfg_check_names(&c, c.groups);
+	cfg_check_instances(&c);
+	unsigned n_vips = cfg_check_vips(&c, &vips);
 	if (c.nodes->n && n_vips > SYNC_LOCALS_MAX)
 		cfg_complain(errs, CFG_ERROR, t, &t->root, "vrrp",
 			     "%u virtual addresses; with a cluster at most %u are possible", n_vips, SYNC_LOCALS_MAX);
 	check_groups(&c);
-	unique_names(&c, c.tunnels);
-	check_ike(&c, vips, n_vips);
+	cfg_check_names(&c, c.tunnels);
+	cfg_check_ike(t, vips, n_vips, errs);
 	cfg_check_sync(t, errs);
-	cfg_check_vmac(t, errs);
+	cfg_check_vmac(&c);
 	cfg_check_routes(t, errs);
 	free(vips);
 	return errs->n - before;

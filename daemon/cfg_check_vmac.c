@@ -4,52 +4,14 @@
 #include <string.h>
 #include "daemon/base/addr.h"
 #include "daemon/base/require.h"
-#include "daemon/cfg_tree.h"
+#include "daemon/cfg_check.h"
 #include "vrrp/vrrp_conf.h"
-
-struct checker {
-	const struct cfg_tree *t;
-	struct cfg_errors *errs;
-	const struct cfg_val *instances, *overrides, *tunnels;
-};
-
-static const char *text_of(const struct cfg_rec *r, const char *name)
-{
-	const struct cfg_val *v = cfg_rec_val(r, name);
-
-	return v->bad ? NULL : v->text;
-}
-
-static const struct cfg_val *section_val(const struct cfg_tree *t, const char *section, const char *name)
-{
-	const struct cfg_val *s = cfg_rec_val(&t->root, section);
-
-	return s->n ? cfg_rec_val(&s->recs[0], name) : NULL;
-}
 
 static bool given(const struct cfg_rec *r, const char *name)
 {
 	const struct cfg_val *v = cfg_rec_val(r, name);
 
 	return v->given && !v->bad;
-}
-
-/* The interface of an instance on this node. */
-static const char *base_of(const struct checker *c, const struct cfg_rec *inst)
-{
-	const char *name = text_of(inst, "name");
-	size_t near = (size_t)(inst - c->instances->recs); /* mostly in the order of the instances */
-
-	for (unsigned k = 0; name && c->overrides && k < c->overrides->n; k++) {
-		const struct cfg_rec *over = &c->overrides->recs[(near + k) % c->overrides->n];
-		const char *whose = text_of(over, "name"), *local = text_of(over, "interface");
-		if (!whose || strcmp(whose, name) != 0)
-			continue;
-		if (local)
-			return local;
-		break;
-	}
-	return text_of(inst, "interface");
 }
 
 static const struct cfg_rec *block_of(const struct cfg_rec *inst)
@@ -85,7 +47,7 @@ static bool vmac_name(const struct cfg_rec *inst, char out[IFNAMSIZ])
 
 	if (!block || cfg_rec_val(block, "interface")->bad)
 		return false;
-	const char *text = text_of(block, "interface");
+	const char *text = cfg_rec_text(block, "interface");
 	if (text) {
 		snprintf(out, IFNAMSIZ, "%s", text);
 		return true;
@@ -96,10 +58,10 @@ static bool vmac_name(const struct cfg_rec *inst, char out[IFNAMSIZ])
 	return true;
 }
 
-static void clash(struct checker *c, const struct name *first, const struct name *n)
+static void clash(struct cfg_checker *c, const struct name *first, const struct name *n)
 {
 	const struct cfg_rec *block = block_of(n->inst);
-	const char *whose = text_of(first->inst, "name");
+	const char *whose = cfg_rec_text(first->inst, "name");
 
 	cfg_complain(c->errs, CFG_ERROR, c->t, block, "interface",
 		     first->base ? "%s is the interface of %s (line %u) itself; the virtual MAC needs one of its own"
@@ -108,7 +70,7 @@ static void clash(struct checker *c, const struct name *first, const struct name
 		     n->text, whose ? whose : "an instance", first->inst->at.line);
 }
 
-static void unique_interfaces(struct checker *c)
+static void unique_interfaces(struct cfg_checker *c)
 {
 	struct name *p = calloc(2 * c->instances->n + 1u, sizeof(*p));
 	unsigned n = 0;
@@ -116,7 +78,7 @@ static void unique_interfaces(struct checker *c)
 	require(p);
 	for (unsigned i = 0; i < c->instances->n; i++) {
 		const struct cfg_rec *inst = &c->instances->recs[i];
-		const char *base = base_of(c, inst);
+		const char *base = cfg_check_interface(c, inst);
 		if (base) {
 			p[n] = (struct name){ .order = i, .inst = inst, .base = true };
 			snprintf(p[n++].text, IFNAMSIZ, "%s", base);
@@ -134,7 +96,7 @@ static void unique_interfaces(struct checker *c)
 	free(p);
 }
 
-static void check_block(struct checker *c, const struct cfg_rec *inst, const struct cfg_rec *block)
+static void check_block(struct cfg_checker *c, const struct cfg_rec *inst, const struct cfg_rec *block)
 {
 	const struct cfg_val *kind = cfg_rec_val(block, "kind"), *source = cfg_rec_val(block, "source");
 
@@ -160,7 +122,7 @@ static bool has_address(const struct cfg_rec *inst, const struct addr *a)
 	for (unsigned i = 0; i < 2; i++) {
 		const struct cfg_val *vips = cfg_rec_val(inst, lists[i]);
 		for (unsigned k = 0; k < vips->n; k++) {
-			const char *text = text_of(&vips->recs[k], "address");
+			const char *text = cfg_rec_text(&vips->recs[k], "address");
 			if (text && addr_parse_prefix(text, &b, &plen) && addr_eq(a, &b))
 				return true;
 		}
@@ -169,13 +131,13 @@ static bool has_address(const struct cfg_rec *inst, const struct addr *a)
 }
 
 /* An IKE daemon behind a virtual address that accepts nothing would wait for ever. */
-static void check_tunnels(struct checker *c, const struct cfg_rec *inst)
+static void check_tunnels(struct cfg_checker *c, const struct cfg_rec *inst)
 {
 	struct addr a;
 
 	for (unsigned i = 0; c->tunnels && i < c->tunnels->n; i++) {
-		const char *vip = text_of(&c->tunnels->recs[i], "vip");
-		const char *tunnel = text_of(&c->tunnels->recs[i], "name");
+		const char *vip = cfg_rec_text(&c->tunnels->recs[i], "vip");
+		const char *tunnel = cfg_rec_text(&c->tunnels->recs[i], "name");
 		if (vip && addr_parse(vip, &a) && has_address(inst, &a))
 			cfg_complain(c->errs, CFG_ERROR, c->t, inst, "accept",
 				     "would drop the IKE and ESP packets of tunnel %s (line %u), whose vip this is; "
@@ -184,23 +146,18 @@ static void check_tunnels(struct checker *c, const struct cfg_rec *inst)
 	}
 }
 
-void cfg_check_vmac(const struct cfg_tree *t, struct cfg_errors *errs)
+void cfg_check_vmac(struct cfg_checker *c)
 {
-	struct checker c = { .t = t, .errs = errs };
-
-	c.instances = section_val(t, "vrrp", "instances");
-	c.overrides = section_val(t, "node", "instances");
-	c.tunnels = section_val(t, "ipsec", "tunnels");
-	unique_interfaces(&c);
-	for (unsigned i = 0; i < c.instances->n; i++) {
-		const struct cfg_rec *inst = &c.instances->recs[i], *block = block_of(inst);
+	unique_interfaces(c);
+	for (unsigned i = 0; i < c->instances->n; i++) {
+		const struct cfg_rec *inst = &c->instances->recs[i], *block = block_of(inst);
 		const struct cfg_val *accept = cfg_rec_val(inst, "accept"), *priority = cfg_rec_val(inst, "priority");
 		if (block)
-			check_block(&c, inst, block);
+			check_block(c, inst, block);
 		else if (given(inst, "garp_extra_interval") && cfg_rec_val(inst, "garp_extra_interval")->num)
-			cfg_complain(errs, CFG_WARNING, t, inst, "garp_extra_interval",
+			cfg_complain(c->errs, CFG_WARNING, c->t, inst, "garp_extra_interval",
 				     "has no effect without virtual_mac");
 		if (!accept->bad && !accept->num && (priority->bad || priority->num != 255))
-			check_tunnels(&c, inst);
+			check_tunnels(c, inst);
 	}
 }

@@ -108,6 +108,20 @@ struct cfg_val *cfg_rec_val(const struct cfg_rec *r, const char *name)
 	return NULL;
 }
 
+const char *cfg_rec_text(const struct cfg_rec *r, const char *name)
+{
+	const struct cfg_val *v = cfg_rec_val(r, name);
+
+	return v->bad ? NULL : v->text;
+}
+
+const struct cfg_val *cfg_section_val(const struct cfg_tree *t, const char *section, const char *name)
+{
+	const struct cfg_val *s = cfg_rec_val(&t->root, section);
+
+	return s->n ? cfg_rec_val(&s->recs[0], name) : NULL;
+}
+
 void cfg_val_make(struct cfg_val *v, const struct cfg_rec *up, unsigned n, struct cfg_pos at)
 {
 	for (unsigned i = 0; i < v->n; i++)

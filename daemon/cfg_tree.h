@@ -62,6 +62,10 @@ void cfg_tree_free(struct cfg_tree *t);
 const char *cfg_tree_file(struct cfg_tree *t, const char *name);
 /* The value of a key; the key must be one of the record's section. */
 struct cfg_val *cfg_rec_val(const struct cfg_rec *r, const char *name);
+/* The text of a usable key; NULL: not given, or complained about. */
+const char *cfg_rec_text(const struct cfg_rec *r, const char *name);
+/* The value of a key in a block of the file; NULL where the block is absent. */
+const struct cfg_val *cfg_section_val(const struct cfg_tree *t, const char *section, const char *name);
 /* Makes a section exist with n records of defaults (n = 1 for a block). The records' positions are `at`. */
 void cfg_val_make(struct cfg_val *v, const struct cfg_rec *up, unsigned n, struct cfg_pos at);
 /* Appends a text to a list. */
@@ -87,8 +91,6 @@ void cfg_complain_item(struct cfg_errors *errs, const struct cfg_rec *r, const c
 
 /* Meaning: everything that a single value cannot show. Appends to errs; returns the number of errors added. */
 unsigned cfg_check(const struct cfg_tree *t, struct cfg_errors *errs);
-/* Its part about virtual_mac and accept. */
-void cfg_check_vmac(const struct cfg_tree *t, struct cfg_errors *errs);
 /* The policy of `sync`: what contradicts itself. */
 void cfg_check_sync(const struct cfg_tree *t, struct cfg_errors *errs);
 /* Its part about ipsec and hooks, and the building of these. vips: every virtual address, in the order of addr_cmp. */
