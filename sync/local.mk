@@ -31,7 +31,7 @@ ct_io_real_LDADD = libsync_io.a libsync_core.a $(BASE_LIBS) $(NFCT_LIBS)
 # channel: codec, key file, TLS, connections
 libsync_core_a_SOURCES += sync/sync_wire.h sync/sync_wire_tlv.h sync/sync_wire.c sync/sync_wire_data.c sync/sync_wire_ask.h sync/sync_wire_ask.c sync/peer_msg.h \
 	sync/peer_why.h sync/peer_why.c sync/peer_hello.h sync/peer_hello.c
-libsync_io_a_SOURCES += sync/key_file.c sync/peer_tls.c sync/peer_conn.c sync/peer_sock.c sync/peer_io.c sync/peer_listen.c \
+libsync_io_a_SOURCES += sync/key_file.c sync/peer_tls.c sync/peer_conn.c sync/peer_sock.c sync/peer_io.c sync/peer_ctl_link.c sync/peer_io_int.h sync/peer_listen.c \
 	sync/sync_thread.c sync/sync_drive.c sync/sync_delete.c sync/sync_data.c sync/sync_client.c sync/sync_client.h sync/sync_show.c sync/sync_show_policy.c \
 	sync/sync_show_table.c sync/sync_show_count.c sync/client_explain.c sync/client_act.c sync/sync_addr.c sync/client_store.h sync/client_store.c
 libsync_io_a_SOURCES += sync/sync.h sync/sync_conf.h sync/sync_run.h sync/key_file.h sync/ossl.h sync/peer_tls.h \
@@ -48,7 +48,7 @@ libsync_core_a_SOURCES += \
 	sync/rec.h sync/sess_tbl.c sync/sess_tbl.h sync/sync_owner.c sync/sync_owner.h sync/sync_policy.c sync/sync_policy.h \
 	sync/sync_locals.c sync/sync_filter.c sync/sync_age.c sync/sync_acct.c \
 	sync/sync_digest.c sync/sync_digest.h sync/sync_fsm.c sync/sync_fsm.h sync/sync_int.h sync/sync_flow.c sync/sync_kern.c \
-	sync/sync_former.c sync/sync_ops.c sync/sync_rx.c sync/sync_tx.c sync/sync_view.c sync/sync_ask.h sync/sync_ask.c sync/sync_reset.c \
+	sync/sync_former.c sync/sync_ops.c sync/sync_rx.c sync/sync_handles.c sync/sync_compare.c sync/sync_tx.c sync/sync_view.c sync/sync_ask.h sync/sync_ask.c sync/sync_reset.c \
 	sync/sync_explain.h sync/sync_explain.c sync/sync_verdict.c \
 	sync/sync_count.c sync/sync_count.h sync/sync_lag.c sync/sync_lag.h sync/sync_query.c sync/sync_query.h
 libsync_core_a_SOURCES += sync/sync_limit.c sync/sync_store.h sync/sync_store.c sync/sync_reject.h sync/sync_reject.c

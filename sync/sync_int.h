@@ -5,10 +5,10 @@
  * In/Out:  struct sync, record ids with their records.
  * Errors:  none.
  *
- * sync_flow.c: one flow's life (lists, counting, ownership, its end); sync_age.c: what time does to it; sync_kern.c: the kernel's side in;
- * sync_ops.c: operations out and their results; sync_rx.c, sync_tx.c: records in and out; sync_store.c: copies outside of the kernel;
- * sync_fsm.c: commands, peers,
- * time; sync_former.c: copies of an earlier life; sync_view.c: for `show`.
+ * sync_flow.c: one flow's life (lists, counting, ownership, its end); sync_age.c: what time does to it; sync_kern.c: the
+ * kernel's side in; sync_ops.c: operations out and their results; sync_rx.c, sync_tx.c: records in and out;
+ * sync_compare.c: bulks and digests; sync_store.c: copies outside of the kernel; sync_fsm.c: commands, peers, time;
+ * sync_former.c: copies of an earlier life; sync_view.c: for `show`.
  */
 #ifndef KT_SYNC_SYNC_INT_H
 #define KT_SYNC_SYNC_INT_H
@@ -142,6 +142,17 @@ bool store_takes_back(const struct sync *s, struct flow f, bool renew_due);
 void store_taken_back(struct sync *s, struct flow f);
 enum sync_class sync_class_of(const struct ct_entry *e, bool is_master);
 
+/* The owner says that its timer ran out: our own copy is read, the answer decides (sync_kern.c). */
+void flow_ask(struct sync *s, struct flow f);
+
+/* Comparisons (sync_compare.c). */
+void sync_on_bulk(struct sync *s, struct sync_peer *p, const struct sync_rec *rec);
+/* After a bulk: copies that their owner did not name ended there unseen; they get the same question as EXPIRED. */
+void sync_extra_step(struct sync *s, struct sync_peer *p, unsigned budget, mono_t now);
+void sync_on_digest(struct sync *s, struct sync_peer *p, const struct sync_rec *rec, mono_t now);
+/* How the peer sees our sessions: what differs is told again. */
+void sync_on_buckets(struct sync *s, struct sync_peer *p, const struct sync_rec *rec, mono_t now);
+
 /* Limits on what a peer sends (sync_limit.c). */
 /* Is there room for one more copy of this peer? */
 bool limit_copy(const struct sync *s, const struct sync_peer *p);
@@ -152,7 +163,7 @@ bool limit_whole(struct sync *s, const struct sync_rec *rec);
 /* Pages that the handles of one peer may take. */
 uint32_t limit_handle_pages(const struct sync_conf *conf);
 
-/* Handles of a peer. */
+/* Handles of a peer (sync_handles.c). */
 uint32_t handle_get(const struct sync_handles *h, uint32_t handle);
 bool handle_set(struct sync_handles *h, uint32_t handle, uint32_t id);
 void handles_free(struct sync_handles *h);
@@ -163,7 +174,6 @@ void sync_settle_peer(struct sync *s, struct sync_peer *p, mono_t now);
 void sync_policy_step(struct sync *s, unsigned budget);
 void sync_retry_step(struct sync *s, unsigned budget, mono_t now);
 void sync_missing_step(struct sync *s, unsigned budget, mono_t now);
-void sync_extra_step(struct sync *s, struct sync_peer *p, unsigned budget, mono_t now);
 void sync_expiry_step(struct sync *s, unsigned budget, mono_t now);
 void sync_purge_step(struct sync *s, struct sync_peer *p, unsigned budget);
 
