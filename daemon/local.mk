@@ -103,7 +103,7 @@ check_cfg_flat_SOURCES = tests/unit/check_cfg_flat.c tests/unit/cfg_util.h
 check_cfg_flat_LDADD = $(CFG_TEST_LIBS) $(UNIT_LIBS)
 libdaemon_core_a_SOURCES += daemon/pair_facts.h daemon/pair_facts.c daemon/pair_check.h daemon/pair_check.c daemon/pair_rules.h \
 	daemon/pair_rules.c
-libdaemon_io_a_SOURCES += daemon/pair_gather.h daemon/pair_gather.c daemon/pair_nft.c daemon/pair_own.h daemon/pair_own.c daemon/app_pair.h daemon/app_pair.c daemon/app_pair_tell.c daemon/show_pair.c
+libdaemon_io_a_SOURCES += daemon/pair_gather.h daemon/pair_gather.c daemon/pair_nft.c daemon/pair_own.h daemon/pair_own.c daemon/app_pair.h daemon/app_pair.c daemon/app_pair_int.h daemon/app_pair_check.c daemon/app_pair_own.c daemon/app_pair_tell.c daemon/show_pair.c
 check_PROGRAMS += check_pair_check check_pair_facts fuzz_pair_facts
 check_pair_check_SOURCES = tests/unit/check_pair_check.c
 check_pair_check_LDADD = libdaemon_core.a libbase_core.a $(UNIT_LIBS)
