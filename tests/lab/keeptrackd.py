@@ -119,6 +119,16 @@ class Daemon:
             self.process.kill()
             self.process.wait()
 
+    def guardian(self):
+        """Process id of its guardian: the child that has the same program."""
+        me = self.process.pid
+        for pid in self.machine.pids():
+            with open("/proc/%d/stat" % pid, encoding="ascii") as f:
+                fields = f.read().rsplit(")", 1)[1].split()
+            if int(fields[1]) == me and os.path.samefile("/proc/%d/exe" % pid, "/proc/%d/exe" % me):
+                return pid
+        raise LabError("keeptrackd on %s has no guardian" % self.router)
+
     def ktsh_raw(self, *words, timeout=10):
         """(exit status, standard output) of ktsh."""
         argv = self.machine.command([self.lab.tool("ktsh")] + list(words))

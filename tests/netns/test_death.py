@@ -18,17 +18,6 @@ def group(daemon):
     return daemon.ask("show failover status")["groups"][0]
 
 
-def guardian_of(daemon):
-    """Process id of the daemon's guardian: its child that has the same program."""
-    me = daemon.process.pid
-    for pid in daemon.machine.pids():
-        with open("/proc/%d/stat" % pid, encoding="ascii") as f:
-            fields = f.read().rsplit(")", 1)[1].split()
-        if int(fields[1]) == me and os.path.samefile("/proc/%d/exe" % pid, "/proc/%d/exe" % me):
-            return pid
-    raise ValueError("the guardian is missing")
-
-
 class WhoHas:
     """A host of the LAN that asks for the virtual address again and again, as arping does."""
 
@@ -69,7 +58,7 @@ def sessions(lab, router):
 def one_death(lab, pair, host, old, with_sigterm):
     """SIGKILL of the master `old`; returns milliseconds until the new master's first announcement."""
     new = pair.other(old)
-    guardian = guardian_of(pair[old])
+    guardian = pair[old].guardian()
     begin = now_ns()
     pair[old].process.send_signal(signal.SIGKILL)
     if with_sigterm:
@@ -116,7 +105,7 @@ def test_alone_everything_is_left_and_adopted(lab, make_pair):
     wait_for("fw-a to know that it is alone",
              lambda: pair["fw-a"].ask("show failover status")["peers"][0]["channel"] == "down", 3)
     traffic = Traffic(lab, idle=20, udp_rate=100, vpn_rate=0)
-    guardian = guardian_of(pair["fw-a"])
+    guardian = pair["fw-a"].guardian()
     epoch = group(pair["fw-a"])["epoch"]
     traffic.mark()
     pair["fw-a"].kill()
@@ -145,7 +134,7 @@ def test_guardian_dies_as_well_and_the_restart_cleans(lab, make_pair):
     pair = make_pair(preempt=False)
     ready(pair, "fw-b")
     lab["fw-a"].ip("addr add 10.0.1.77/24 dev lan0")
-    os.kill(guardian_of(pair["fw-a"]), signal.SIGKILL)
+    os.kill(pair["fw-a"].guardian(), signal.SIGKILL)
     pair["fw-a"].kill()
     wait_for("fw-b to hold the addresses", pair["fw-b"].has_vips, 2)
     assert pair["fw-a"].has_vips(), "nobody was left to remove them"
@@ -162,7 +151,7 @@ def test_guardian_alone_dies(lab, make_pair):
     """The daemon serves on without a guardian, and says so."""
     pair = make_pair(preempt=False)
     ready(pair, "fw-b")
-    os.kill(guardian_of(pair["fw-a"]), signal.SIGKILL)
+    os.kill(pair["fw-a"].guardian(), signal.SIGKILL)
     wait_for("the daemon to miss its guardian", lambda: "guardian" in pair["fw-a"].log(), 15, 0.1)
     assert pair.masters() == ["fw-a"]
     assert pair["fw-a"].stop() < 2
@@ -170,7 +159,7 @@ def test_guardian_alone_dies(lab, make_pair):
 
 
 def test_guardian_ends_with_an_orderly_stop(lab, pair):
-    guardian = guardian_of(pair["fw-b"])
+    guardian = pair["fw-b"].guardian()
     pair["fw-b"].stop()
     assert not os.path.exists("/proc/%d" % guardian)
     assert pair.masters() == ["fw-a"]

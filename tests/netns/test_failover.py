@@ -52,6 +52,8 @@ def timeline(daemon, to):
 
 def test_crash_return_and_gate(lab, pair):
     settled(pair)
+    for name, state in (("fw-a", "MASTER"), ("fw-b", "BACKUP")):
+        assert {i["state"] for i in pair[name].ask("show vrrp")["instances"]} == {state}
     traffic = few(lab)
     pair.wait_synced("fw-b", minimum=21)
     wan, lan = lab.capture("br-wan"), lab.capture("br-lan")

@@ -1,6 +1,6 @@
 """Routes, rules, excluded and static addresses: they follow the role, come back when lost, and go at the end."""
 
-import time
+import os
 
 import pytest
 
@@ -147,8 +147,9 @@ def test_killed_and_restarted(lab):
     d = Daemon(lab, "fw-a", conf=conf(lab, "fw-a"))
     d.start()
     whole(lab, "fw-a", 15)
+    guardian = d.guardian()
     d.kill()
-    time.sleep(0.3)  # the guardian has seen the end, and has no peer to leave the field to
+    wait_for("the guardian to end", lambda: not os.path.exists("/proc/%d" % guardian), 3)  # no peer: it leaves everything
     assert objects(lab, "fw-a") == (MOVING, ALWAYS)
     c = lab_conf(lab, "fw-a")
     c["vrrp"]["instances"][0].update(routes=ROUTES[1:2])
