@@ -1,6 +1,6 @@
 /*
  * From facts to words. The tables name every reason, what it means here, and the command or configuration line that would
- * change it; %s in them is the node, the address or the rule that the reason is about (subject_of).
+ * change it; {} in them is the node, the address or the rule that the reason is about (subject_of).
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -11,85 +11,78 @@
 #include "sync/sync_explain.h"
 #include "sync/sync_reject.h"
 
-/* reason, what it means for this session ({}: its subject), what would change it */
-#define EXPLAIN_WHY_TABLE(X)                                                                                        \
-	X(SYNC_WHY_NONE, "every node that should have it has it", "nothing has to be changed")                      \
-	X(SYNC_WHY_LOCAL_ORIGIN, "{} (rule: local sessions stay)",                                                  \
-	  "nothing; the other router opens its own; only a session of a host behind the router can move")           \
-	X(SYNC_WHY_LOCAL_DEST, "{} (rule: local sessions stay)",                                                    \
-	  "nothing; the service on this box does not move; let it run on a host behind the router")                 \
-	X(SYNC_WHY_PROTO_OFF, "sync.protocols leaves its protocol out", "add the protocol to sync.protocols")       \
-	X(SYNC_WHY_IGNORED, "entry {} of sync.ignore leaves it out", "remove or narrow entry {} of sync.ignore")    \
-	X(SYNC_WHY_NODE_ADDR, "it is translated to an address that does not move with the role: {}",                \
-	  "translate to a virtual address: 'snat to VIP' in place of 'masquerade'")                                 \
-	X(SYNC_WHY_OFF, "sync.replicate is false", "sync.replicate = true")                                         \
-	X(SYNC_WHY_PEER_LOCAL, "one end of it is an address of the peer itself",                                    \
-	  "take that address off the peer, then 'reset conntrack-sync internal-cache' judges it anew")              \
-	X(SYNC_WHY_HALF_OPEN, "its connection is not established yet; it is told when it is",                       \
-	  "sync.quick = true replicates from the first packet")                                                     \
-	X(SYNC_WHY_CLOSING, "it was closing already when it was first seen", "nothing; it ends by itself")          \
-	X(SYNC_WHY_STATE, "sync.tcp_states does not name the state of its connection",                              \
-	  "add the state to sync.tcp_states")                                                                       \
-	X(SYNC_WHY_YOUNG, "it is younger than sync.min_age", "a lower sync.min_age")                                \
-	X(SYNC_WHY_UNREPLIED, "no answer to it was seen yet", "sync.quick = true replicates from the first packet") \
-	X(SYNC_WHY_ORPHAN, "no node has said that it is its own",                                                   \
-	  "its next packet settles it, or a master role on this node ('force failover')")                           \
-	X(SYNC_WHY_QUEUED, "it waits to be sent",                                                                   \
-	  "wait a second; then 'show conntrack-sync status', 'restart conntrack-sync'")                             \
-	X(SYNC_WHY_PEER_DOWN, "no peer is connected",                                                               \
-	  "'show conntrack-sync status' says why; 'restart conntrack-sync' dials at once")                          \
-	X(SYNC_WHY_INJECTING, "it waits to be written into the kernel", "nothing, or a higher sync.bulk_rate")      \
-	X(SYNC_WHY_LOST, "the copy vanished from the kernel and was asked for again",                               \
-	  "'reset conntrack-sync external-cache' asks for all of them again")                                       \
-	X(SYNC_WHY_EXPIRING, "its timer ran out; the peer is being asked whether it lives",                         \
-	  "nothing; a packet of it keeps it")                                                                       \
-	X(SYNC_WHY_WARM, "{} keeps it in its store until it takes over", "sync.store = \"hot\" writes it at once")  \
-	X(SYNC_WHY_STANDBY_FULL, "the standby's kernel table is filled up to sync.high_water; its store has it",    \
-	  "raise net.netfilter.nf_conntrack_max on the standby, or sync.high_water")                                \
-	X(SYNC_WHY_TABLE_FULL, "it was taken over, but the kernel's table has no room",                             \
-	  "raise net.netfilter.nf_conntrack_max")                                                                   \
-	X(SYNC_WHY_FAILED, "the kernel refused it", "'show conntrack-sync statistics' counts the reasons")
-
-static const struct {
+/* What a reason means for this session ({}: its subject), and what would change it. */
+struct words {
 	const char *text, *change;
-} why_table[SYNC_WHY_N] = {
-#define EXPLAIN_WHY_ROW(why, text, change) [why] = { text, change },
-	EXPLAIN_WHY_TABLE(EXPLAIN_WHY_ROW)
-#undef EXPLAIN_WHY_ROW
 };
 
-/* reason of a refusal, what it means on the node {}, what would change it */
-#define EXPLAIN_REJ_TABLE(X)                                                                                           \
-	X(SYNC_REJ_STANDBY_FULL, "the conntrack table of {} is filled up to sync.high_water; its store has it",        \
-	  "raise net.netfilter.nf_conntrack_max on {}, or sync.high_water")                                            \
-	X(SYNC_REJ_TABLE_FULL, "the conntrack table of {} is full", "raise net.netfilter.nf_conntrack_max on {}")      \
-	X(SYNC_REJ_CHAIN, "a hash chain of {} is too long", "raise net.netfilter.nf_conntrack_buckets on {}")          \
-	X(SYNC_REJ_COLLISION, "another session of {} holds its (translated) address and port",                         \
-	  "give the nodes disjoint ranges of NAT ports, or remove the other one on {} with 'conntrack -D'")            \
-	X(SYNC_REJ_MASTER, "the session that it belongs to is not on {} yet",                                          \
-	  "it is tried again by itself; 'force resync' sends both again")                                              \
-	X(SYNC_REJ_HELPER, "{} lacks the conntrack helper that it needs",                                              \
-	  "load the helper's module on {} (modprobe nf_conntrack_NAME)")                                               \
-	X(SYNC_REJ_ZONE, "the kernel of {} knows no conntrack zones", "a kernel with CONFIG_NF_CONNTRACK_ZONES on {}") \
-	X(SYNC_REJ_UNSUPPORTED, "the kernel of {} lacks a part of it", "run the same kernel on all nodes")             \
-	X(SYNC_REJ_LOCAL, "one end of it is an address of {} itself", "take that address off {}")                      \
-	X(SYNC_REJ_PEER_FULL, "the session table of the daemon on {} is full", "raise sync.sessions_max on {}")        \
-	X(SYNC_REJ_BUSY, "an entry of {} cannot be changed as it would have to be",                                    \
-	  "remove it on {} with 'conntrack -D'; the copy follows")                                                     \
-	X(SYNC_REJ_INVALID, "the kernel of {} does not take an entry of this form",                                    \
-	  "run the same kernel on all nodes")                                                                          \
-	X(SYNC_REJ_PERMISSION, "keeptrackd on {} may not write the conntrack table", "give it CAP_NET_ADMIN on {}")    \
-	X(SYNC_REJ_BUFFER, "the answer of the kernel of {} was lost", "nothing; it is tried again by itself")          \
-	X(SYNC_REJ_AGAIN, "the kernel of {} asked to try again", "nothing; it is tried again by itself")               \
-	X(SYNC_REJ_OTHER, "the kernel of {} gave a reason without words here",                                         \
-	  "'show log' on {}; 'force resync' tries again")
+static const struct words why_table[SYNC_WHY_N] = {
+	[SYNC_WHY_NONE] = { "every node that should have it has it", "nothing has to be changed" },
+	[SYNC_WHY_LOCAL_ORIGIN] = { "{} (rule: local sessions stay)", "nothing; the other router opens its own; only a "
+								      "session of a host behind the router can move" },
+	[SYNC_WHY_LOCAL_DEST] = { "{} (rule: local sessions stay)", "nothing; the service on this box does not move; "
+								    "let it run on a host behind the router" },
+	[SYNC_WHY_PROTO_OFF] = { "sync.protocols leaves its protocol out", "add the protocol to sync.protocols" },
+	[SYNC_WHY_IGNORED] = { "entry {} of sync.ignore leaves it out", "remove or narrow entry {} of sync.ignore" },
+	[SYNC_WHY_NODE_ADDR] = { "it is translated to an address that does not move with the role: {}",
+				 "translate to a virtual address: 'snat to VIP' in place of 'masquerade'" },
+	[SYNC_WHY_OFF] = { "sync.replicate is false", "sync.replicate = true" },
+	[SYNC_WHY_PEER_LOCAL] = { "one end of it is an address of the peer itself",
+				  "take that address off the peer, then 'reset conntrack-sync internal-cache' judges "
+				  "it anew" },
+	[SYNC_WHY_HALF_OPEN] = { "its connection is not established yet; it is told when it is",
+				 "sync.quick = true replicates from the first packet" },
+	[SYNC_WHY_CLOSING] = { "it was closing already when it was first seen", "nothing; it ends by itself" },
+	[SYNC_WHY_STATE] = { "sync.tcp_states does not name the state of its connection",
+			     "add the state to sync.tcp_states" },
+	[SYNC_WHY_YOUNG] = { "it is younger than sync.min_age", "a lower sync.min_age" },
+	[SYNC_WHY_UNREPLIED] = { "no answer to it was seen yet", "sync.quick = true replicates from the first packet" },
+	[SYNC_WHY_ORPHAN] = { "no node has said that it is its own",
+			      "its next packet settles it, or a master role on this node ('force failover')" },
+	[SYNC_WHY_QUEUED] = { "it waits to be sent",
+			      "wait a second; then 'show conntrack-sync status', 'restart conntrack-sync'" },
+	[SYNC_WHY_PEER_DOWN] = { "no peer is connected",
+				 "'show conntrack-sync status' says why; 'restart conntrack-sync' dials at once" },
+	[SYNC_WHY_INJECTING] = { "it waits to be written into the kernel", "nothing, or a higher sync.bulk_rate" },
+	[SYNC_WHY_LOST] = { "the copy vanished from the kernel and was asked for again",
+			    "'reset conntrack-sync external-cache' asks for all of them again" },
+	[SYNC_WHY_EXPIRING] = { "its timer ran out; the peer is being asked whether it lives",
+				"nothing; a packet of it keeps it" },
+	[SYNC_WHY_WARM] = { "{} keeps it in its store until it takes over", "sync.store = \"hot\" writes it at once" },
+	[SYNC_WHY_STANDBY_FULL] = { "the standby's kernel table is filled up to sync.high_water; its store has it",
+				    "raise net.netfilter.nf_conntrack_max on the standby, or sync.high_water" },
+	[SYNC_WHY_TABLE_FULL] = { "it was taken over, but the kernel's table has no room",
+				  "raise net.netfilter.nf_conntrack_max" },
+	[SYNC_WHY_FAILED] = { "the kernel refused it", "'show conntrack-sync statistics' counts the reasons" },
+};
 
-static const struct {
-	const char *text, *change;
-} rej_table[SYNC_REJ_N] = {
-#define EXPLAIN_REJ_ROW(rej, text, change) [rej] = { text, change },
-	EXPLAIN_REJ_TABLE(EXPLAIN_REJ_ROW)
-#undef EXPLAIN_REJ_ROW
+/* The same for refusals; {} is the node. */
+static const struct words rej_table[SYNC_REJ_N] = {
+	[SYNC_REJ_STANDBY_FULL] = { "the conntrack table of {} is filled up to sync.high_water; its store has it",
+				    "raise net.netfilter.nf_conntrack_max on {}, or sync.high_water" },
+	[SYNC_REJ_TABLE_FULL] = { "the conntrack table of {} is full", "raise net.netfilter.nf_conntrack_max on {}" },
+	[SYNC_REJ_CHAIN] = { "a hash chain of {} is too long", "raise net.netfilter.nf_conntrack_buckets on {}" },
+	[SYNC_REJ_COLLISION] = { "another session of {} holds its (translated) address and port",
+				 "give the nodes disjoint ranges of NAT ports, or remove the other one on {} with "
+				 "'conntrack -D'" },
+	[SYNC_REJ_MASTER] = { "the session that it belongs to is not on {} yet",
+			      "it is tried again by itself; 'force resync' sends both again" },
+	[SYNC_REJ_HELPER] = { "{} lacks the conntrack helper that it needs",
+			      "load the helper's module on {} (modprobe nf_conntrack_NAME)" },
+	[SYNC_REJ_ZONE] = { "the kernel of {} knows no conntrack zones",
+			    "a kernel with CONFIG_NF_CONNTRACK_ZONES on {}" },
+	[SYNC_REJ_UNSUPPORTED] = { "the kernel of {} lacks a part of it", "run the same kernel on all nodes" },
+	[SYNC_REJ_LOCAL] = { "one end of it is an address of {} itself", "take that address off {}" },
+	[SYNC_REJ_PEER_FULL] = { "the session table of the daemon on {} is full", "raise sync.sessions_max on {}" },
+	[SYNC_REJ_BUSY] = { "an entry of {} cannot be changed as it would have to be",
+			    "remove it on {} with 'conntrack -D'; the copy follows" },
+	[SYNC_REJ_INVALID] = { "the kernel of {} does not take an entry of this form",
+			       "run the same kernel on all nodes" },
+	[SYNC_REJ_PERMISSION] = { "keeptrackd on {} may not write the conntrack table", "give it CAP_NET_ADMIN on {}" },
+	[SYNC_REJ_BUFFER] = { "the answer of the kernel of {} was lost", "nothing; it is tried again by itself" },
+	[SYNC_REJ_AGAIN] = { "the kernel of {} asked to try again", "nothing; it is tried again by itself" },
+	[SYNC_REJ_OTHER] = { "the kernel of {} gave a reason without words here",
+			     "'show log' on {}; 'force resync' tries again" },
 };
 
 const char *explain_why_text(enum sync_why w)
