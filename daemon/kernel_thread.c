@@ -21,9 +21,9 @@
 #include "daemon/base/loop.h"
 #include "daemon/base/require.h"
 #include "daemon/base/ring.h"
+#include "daemon/base/thread.h"
 #include "daemon/file_io.h"
 #include "daemon/kernel_thread.h"
-#include "daemon/sandbox.h"
 
 /* A chunk's acknowledgements must fit the socket: each one takes below 2 KiB of it. */
 #define ACK_RCVBUF (NET_CHUNK * 4096)
@@ -364,12 +364,7 @@ static int worker_start(struct worker *w, struct kernel_thread *kt, const char *
 	w->out_fd = loop_fd_new(kt->loop, ring_fd(&w->out), LOOP_READ, LOOP_LATENCY, on_out, w);
 	if (!w->out_fd)
 		return -errno;
-	pthread_attr_t attr;
-	rc = sandbox_thread_attr(&attr);
-	if (rc < 0)
-		return rc;
-	rc = -pthread_create(&w->thread, &attr, worker_main, w);
-	pthread_attr_destroy(&attr);
+	rc = thread_start(&w->thread, worker_main, w);
 	w->started = rc == 0;
 	return rc;
 }

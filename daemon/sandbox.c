@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -72,28 +73,6 @@ int sandbox_realtime(int prio)
 {
 	struct sched_param sp = { .sched_priority = prio };
 	return sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &sp) < 0 ? -errno : 0;
-}
-
-int sandbox_thread_attr(pthread_attr_t *attr)
-{
-	int rc = pthread_attr_init(attr);
-	if (rc)
-		return -rc;
-	struct sched_param sp = { 0 };
-	size_t size = SANDBOX_STACK_BYTES;
-#ifdef KT_SANITIZED
-	size *= 8; /* instrumented frames are several times larger */
-#endif
-	rc = pthread_attr_setstacksize(attr, size);
-	if (rc == 0)
-		rc = pthread_attr_setinheritsched(attr, PTHREAD_EXPLICIT_SCHED);
-	if (rc == 0)
-		rc = pthread_attr_setschedpolicy(attr, SCHED_OTHER);
-	if (rc == 0)
-		rc = pthread_attr_setschedparam(attr, &sp);
-	if (rc)
-		pthread_attr_destroy(attr);
-	return -rc;
 }
 
 int sandbox_oom(int score_adj)

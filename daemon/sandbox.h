@@ -1,18 +1,14 @@
 /*
  * Purpose: what the process may do and what it must not lose: capabilities, limits, locked memory, scheduling.
  * Owns:    nothing.
- * Thread:  CONTROL at start, except sandbox_thread_attr.
+ * Thread:  CONTROL at start.
  * In:      wishes.   Out: 0 or -errno each; the caller logs what was not allowed and goes on.
  * Errors:  -errno.
  */
 #ifndef KT_SANDBOX_H
 #define KT_SANDBOX_H
 
-#include <pthread.h>
-#include <stdbool.h>
-
-#define SANDBOX_STACK_BYTES (256 * 1024)
-#define SANDBOX_RT_PRIO     10 /* CONTROL; KERNEL uses one less while it holds a role job */
+#define SANDBOX_RT_PRIO 10 /* CONTROL; KERNEL uses one less while it holds a role job */
 
 /*
  * Keeps CAP_NET_ADMIN, CAP_NET_RAW, CAP_NET_BIND_SERVICE, CAP_SYS_NICE, CAP_IPC_LOCK, CAP_CHOWN and CAP_KILL, and drops
@@ -31,8 +27,6 @@ int sandbox_rlimits(void);
 int sandbox_memory(void);
 /* SCHED_FIFO at prio for the calling thread; children of fork fall back to SCHED_OTHER. */
 int sandbox_realtime(int prio);
-/* Attributes for threads: stack of SANDBOX_STACK_BYTES, scheduling not inherited (SCHED_OTHER). 0 or -errno. */
-int sandbox_thread_attr(pthread_attr_t *attr);
 /* Lowers the OOM killer's interest in this process (needs CAP_SYS_RESOURCE: call before sandbox_caps). */
 int sandbox_oom(int score_adj);
 

@@ -3,8 +3,6 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,10 +11,11 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 #include "daemon/base/log.h"
+#include "daemon/base/thread.h"
 #include "sync/ossl.h"
 #include "sync/sync_run.h"
 
-enum { CMD_SLOTS = 256, REP_SLOTS = 256, STACK_BYTES = 256 << 10, STACK_BYTES_SANITIZED = 2 << 20 };
+enum { CMD_SLOTS = 256, REP_SLOTS = 256 };
 #define STALL_SLICE_NS (10 * NS_PER_MS)
 #define STOP_SLICE_NS  NS_PER_MS
 
@@ -303,34 +302,11 @@ static void on_reports(void *arg, int fd, unsigned events)
 		t->fn(t->arg, &rep);
 }
 
-/* SCHED_OTHER whatever CONTROL is; no signal is ever delivered to this thread. */
 static int thread_create(struct sync_thread *t)
 {
-	pthread_attr_t attr;
-	sigset_t all, old;
-	struct sched_param prio = { 0 };
-	size_t stack = STACK_BYTES;
-#if defined(__SANITIZE_ADDRESS__)
-	stack = STACK_BYTES_SANITIZED;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-	stack = STACK_BYTES_SANITIZED;
-#endif
-#endif
-	int rc = pthread_attr_init(&attr);
-	if (rc != 0)
-		return -rc;
-	pthread_attr_setstacksize(&attr, stack);
-	pthread_attr_setinheritsched(&attr, PTHREAD_EXPLICIT_SCHED);
-	pthread_attr_setschedpolicy(&attr, SCHED_OTHER);
-	pthread_attr_setschedparam(&attr, &prio);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	rc = pthread_create(&t->thread, &attr, thread_main, t);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	pthread_attr_destroy(&attr);
+	int rc = thread_start(&t->thread, thread_main, t);
 	t->running = rc == 0;
-	return -rc;
+	return rc;
 }
 
 static void thread_free(struct sync_thread *t)

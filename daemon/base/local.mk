@@ -17,9 +17,13 @@ libbase_io_a_SOURCES = \
 	daemon/base/fd.h \
 	daemon/base/log.c daemon/base/log.h \
 	daemon/base/loop.c daemon/base/loop.h \
-	daemon/base/ring.c daemon/base/ring.h
+	daemon/base/ring.c daemon/base/ring.h \
+	daemon/base/thread.c daemon/base/thread.h
 BASE_LIBS = libbase_io.a libbase_core.a $(EVENT_LIBS) $(SODIUM_LIBS) -lpthread
 
+check_PROGRAMS += check_base_thread
+check_base_thread_SOURCES = tests/unit/check_base_thread.c tests/unit/run.h
+check_base_thread_LDADD = $(BASE_LIBS) $(UNIT_LIBS)
 check_PROGRAMS += check_base_values check_base_wire check_base_tbl check_base_ring check_base_log check_base_loop
 check_base_values_SOURCES = tests/unit/check_base_values.c
 check_base_values_LDADD = $(BASE_LIBS) $(UNIT_LIBS)

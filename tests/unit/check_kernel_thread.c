@@ -15,7 +15,6 @@
 #include "daemon/base/loop.h"
 #include "daemon/file_io.h"
 #include "daemon/kernel_thread.h"
-#include "daemon/sandbox.h"
 
 static struct loop *loop;
 static struct kernel_thread *kt;
@@ -269,20 +268,6 @@ START_TEST(test_batch_refused)
 }
 END_TEST
 
-START_TEST(test_sandbox_attr)
-{
-	pthread_attr_t attr;
-	size_t size = 0;
-	int policy = -1;
-	ck_assert_int_eq(sandbox_thread_attr(&attr), 0);
-	ck_assert_int_eq(pthread_attr_getstacksize(&attr, &size), 0);
-	ck_assert_uint_ge(size, SANDBOX_STACK_BYTES);
-	ck_assert_int_eq(pthread_attr_getschedpolicy(&attr, &policy), 0);
-	ck_assert_int_eq(policy, SCHED_OTHER);
-	pthread_attr_destroy(&attr);
-}
-END_TEST
-
 int main(void)
 {
 	Suite *s = suite_create("kernel_thread");
@@ -296,7 +281,6 @@ int main(void)
 	tcase_add_test(t, test_queue_limit);
 	tcase_add_test(t, test_stop_runs_what_is_queued);
 	tcase_add_test(t, test_batch_refused);
-	tcase_add_test(t, test_sandbox_attr);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
