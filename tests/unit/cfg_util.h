@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/cfg.h"
+#include "tests/unit/run.h"
 
 #define LAN  "{ name = \"lan\"; interface = \"lan0\"; vrid = 10; virtual_addresses = ( \"10.0.1.1/24\" ); }"
 #define WAN  "{ name = \"wan\"; interface = \"wan0\"; vrid = 20; virtual_addresses = ( \"192.0.2.1/24\" ); }"
@@ -68,16 +69,6 @@ static inline void refused(const char *text, const char *begin, const char *word
 		      errs.list[0].text, begin);
 	ck_assert_msg(strstr(errs.list[0].text, word) != NULL, "'%s' does not contain '%s'", errs.list[0].text, word);
 	cfg_errors_free(&errs);
-}
-
-static inline int run_suite(Suite *s)
-{
-	SRunner *r = srunner_create(s);
-
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 #endif

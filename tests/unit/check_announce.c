@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "vrrp/announce.h"
+#include "tests/unit/run.h"
 
 enum { INSTS = 4, MANY = 4096 };
 #define MS(n)  ((n)*NS_PER_MS)
@@ -440,9 +441,5 @@ int main(void)
 	tcase_add_test(t, no_addresses);
 	tcase_add_test(t, rebuild);
 	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

@@ -13,6 +13,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/require.h"
+#include "tests/unit/run.h"
 
 static char dir[] = "/tmp/check_log_XXXXXX";
 static char path[64];
@@ -299,9 +300,5 @@ int main(void)
 	tcase_add_test(tc, require_reports_and_dumps);
 	tcase_add_test(tc, rate_limit_counts_what_it_holds_back);
 	suite_add_tcase(s, tc);
-	SRunner *sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "daemon/base/clock.h"
 #include "daemon/base/loop.h"
+#include "tests/unit/run.h"
 
 static struct loop *l;
 static char trace[64];
@@ -326,9 +327,5 @@ int main(void)
 	tcase_add_test(tc, signals_arrive);
 	tcase_add_test(tc, budgets_end_by_count_and_by_time);
 	suite_add_tcase(s, tc);
-	SRunner *sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include "daemon/base/ring.h"
+#include "tests/unit/run.h"
 
 /* ck_assert tells the runner about each success: too slow for inner loops. */
 #define MUST(cond)                                 \
@@ -136,9 +137,5 @@ int main(void)
 	tcase_add_test(tc, survives_index_overflow);
 	tcase_add_test(tc, two_threads);
 	suite_add_tcase(s, tc);
-	SRunner *sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "daemon/base/slab.h"
 #include "daemon/base/tbl.h"
+#include "tests/unit/run.h"
 
 /* ck_assert tells the runner about each success: too slow for inner loops. */
 #define MUST(cond)                                 \
@@ -320,9 +321,5 @@ int main(void)
 	tcase_add_test(tc, a_grown_tbl_settles);
 	tcase_add_test(tc, tbl_is_small_and_does_not_fill_with_graves);
 	suite_add_tcase(s, tc);
-	SRunner *sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

@@ -2,6 +2,7 @@
 #include <check.h>
 #include <stdlib.h>
 #include "daemon/base/timerq.h"
+#include "tests/unit/run.h"
 
 #define N 257
 
@@ -147,9 +148,5 @@ int main(void)
 	tcase_add_test(t, moved_and_cancelled);
 	tcase_add_test(t, like_a_plain_array);
 	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

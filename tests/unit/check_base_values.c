@@ -9,6 +9,7 @@
 #include "daemon/base/list.h"
 #include "daemon/base/mono.h"
 #include "daemon/base/require.h"
+#include "tests/unit/run.h"
 
 static struct addr parsed(const char *text)
 {
@@ -245,9 +246,5 @@ int main(void)
 	tcase_add_test_raise_signal(tc, require_aborts, 6);
 	tcase_add_exit_test(tc, require_runs_the_hook, 42);
 	suite_add_tcase(s, tc);
-	SRunner *sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

@@ -2,6 +2,7 @@
 #include <check.h>
 #include <stdlib.h>
 #include "daemon/base/wire.h"
+#include "tests/unit/run.h"
 
 static const uint8_t bytes[] = { 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a,
 				 0x0b, 0x0c, 0x0d, 0x0e, 0x0f, 0xaa, 0xbb, 0xcc, 0xdd };
@@ -119,9 +120,5 @@ int main(void)
 	tcase_add_loop_test(tc, full_everywhere, 0, 13);
 	tcase_add_test(tc, patch_behind_the_end);
 	suite_add_tcase(s, tc);
-	SRunner *sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

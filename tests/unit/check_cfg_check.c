@@ -271,5 +271,5 @@ int main(void)
 	tcase_add_test(t, warnings);
 	tcase_add_test(t, too_many_addresses_for_a_cluster);
 	suite_add_tcase(s, t);
-	return run_suite(s);
+	return unit_run(s);
 }

@@ -176,5 +176,5 @@ int main(void)
 	tcase_add_test(t, instances_by_name);
 	tcase_add_test(t, vips);
 	suite_add_tcase(s, t);
-	return run_suite(s);
+	return unit_run(s);
 }

@@ -2,6 +2,7 @@
 #include "daemon/cfg_tree.h"
 #include "daemon/pair_facts.h"
 #include "tests/unit/cfg_util.h"
+#include "tests/unit/run.h"
 
 static struct pair_facts facts;
 static char text[PAIR_TEXT_MAX];
@@ -149,7 +150,6 @@ int main(void)
 {
 	Suite *s = suite_create("cfg_flat");
 	TCase *t = tcase_create("all");
-	SRunner *r = srunner_create(s);
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, keys_and_values);
@@ -159,8 +159,5 @@ int main(void)
 	tcase_add_test(t, many_records);
 	tcase_add_test(t, too_many_records);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

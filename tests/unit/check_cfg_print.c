@@ -254,5 +254,5 @@ int main(void)
 	tcase_add_test(t, man_page_part);
 	tcase_add_test(t, shipped_man_page_is_up_to_date);
 	suite_add_tcase(s, t);
-	return run_suite(s);
+	return unit_run(s);
 }

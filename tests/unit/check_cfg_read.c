@@ -531,5 +531,5 @@ int main(void)
 	tcase_add_test(t, error_list_is_limited);
 	tcase_add_test(t, shipped_example);
 	suite_add_tcase(s, t);
-	return run_suite(s);
+	return unit_run(s);
 }

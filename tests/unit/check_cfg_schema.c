@@ -4,6 +4,7 @@
 #include <string.h>
 #include "daemon/base/mono.h"
 #include "daemon/cfg_schema.h"
+#include "tests/unit/run.h"
 
 static const struct cfg_key *key(const char *path)
 {
@@ -179,7 +180,6 @@ int main(void)
 {
 	Suite *s = suite_create("cfg_schema");
 	TCase *t = tcase_create("all");
-	SRunner *r = srunner_create(s);
 
 	tcase_add_test(t, every_row_is_complete);
 	tcase_add_test(t, the_tree_reaches_every_row);
@@ -188,8 +188,5 @@ int main(void)
 	tcase_add_test(t, times);
 	tcase_add_test(t, values);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

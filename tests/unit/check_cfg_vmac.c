@@ -85,5 +85,5 @@ int main(void)
 	tcase_add_test(t, tunnel_behind_a_closed_address);
 	tcase_add_test(t, warnings);
 	suite_add_tcase(s, t);
-	return run_suite(s);
+	return unit_run(s);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include "daemon/base/err.h"
 #include "tests/unit/ct_wire_util.h"
+#include "tests/unit/run.h"
 
 /* --- building --- */
 
@@ -578,9 +579,5 @@ int main(void)
 	tcase_add_test(c, refused);
 	tcase_add_test(c, no_room);
 	tcase_add_test(c, longest_operation_fits);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return unit_run(s);
 }

@@ -5,6 +5,7 @@
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <stdlib.h>
 #include "tests/unit/ct_wire_util.h"
+#include "tests/unit/run.h"
 
 /* --- captured messages --- */
 
@@ -419,9 +420,5 @@ int main(void)
 	tcase_add_test(c, maxack_never_travels);
 	tcase_add_test(c, inverse);
 	tcase_add_test(c, text);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return unit_run(s);
 }

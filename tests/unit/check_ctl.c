@@ -13,6 +13,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 #include "daemon/ctl.h"
+#include "tests/unit/run.h"
 
 #define DEADLINE_NS (5 * NS_PER_SEC)
 
@@ -609,7 +610,6 @@ int main(void)
 {
 	Suite *s = suite_create("ctl");
 	TCase *t = tcase_create("all");
-	SRunner *r = srunner_create(s);
 
 	tcase_set_timeout(t, 30);
 	tcase_add_test(t, request_and_answer);
@@ -629,8 +629,5 @@ int main(void)
 	tcase_add_test(t, end_of_input_after_a_request);
 	tcase_add_test(t, table);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

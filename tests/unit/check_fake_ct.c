@@ -7,6 +7,7 @@
 #include "sync/ct_wire.h"
 #include "tests/sim/ct_script.h"
 #include "tests/sim/fake_ct.h"
+#include "tests/unit/run.h"
 
 enum { OURS = 100, OTHER = 200 };
 
@@ -457,9 +458,5 @@ int main(void)
 	tcase_add_test(c, masquerade_dies_with_its_address);
 	tcase_add_test(c, other_protocols);
 	tcase_add_test(c, garbage);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return unit_run(s);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include "tests/sim/fake_rtnl.h"
 #include "tests/sim/rtnl_script.h"
+#include "tests/unit/run.h"
 
 static struct fake_rtnl f;
 
@@ -117,9 +118,5 @@ int main(void)
 	tcase_add_test(t, test_script_tells_differences);
 	tcase_add_test(t, test_overrun_and_refusal);
 	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int bad = srunner_ntests_failed(r);
-	srunner_free(r);
-	return bad ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 #include "cli/fmt_text.h"
+#include "tests/unit/run.h"
 
 #define DIR SRCDIR "/tests/unit/fmt/"
 
@@ -169,7 +170,6 @@ int main(void)
 {
 	Suite *s = suite_create("fmt");
 	TCase *t = tcase_create("all");
-	SRunner *r = srunner_create(s);
 
 	setenv("TZ", "UTC", 1);
 	tzset();
@@ -178,8 +178,5 @@ int main(void)
 	tcase_add_test(t, durations);
 	tcase_add_test(t, statistics_have_the_known_form);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

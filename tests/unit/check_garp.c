@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "vrrp/garp.h"
+#include "tests/unit/run.h"
 
 static const uint8_t mac4[6] = { 0x00, 0x00, 0x5e, 0x00, 0x01, 0x33 };
 static const uint8_t mac6[6] = { 0x00, 0x00, 0x5e, 0x00, 0x02, 0x07 };
@@ -79,9 +80,5 @@ int main(void)
 	tcase_add_test(tc, ipv6_checksum);
 	tcase_add_loop_test(tc, refusals, 0, GARP_FRAME_MAX + 1);
 	suite_add_tcase(s, tc);
-	SRunner *sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "cli/gram.h"
+#include "tests/unit/run.h"
 
 static void split(const char *text, struct gram_line *line)
 {
@@ -338,7 +339,6 @@ int main(void)
 {
 	Suite *s = suite_create("gram");
 	TCase *t = tcase_create("all");
-	SRunner *r = srunner_create(s);
 
 	tcase_add_test(t, splitting);
 	tcase_add_test(t, whole_commands);
@@ -350,8 +350,5 @@ int main(void)
 	tcase_add_test(t, man_page_lists_every_command);
 	tcase_add_test(t, protocol_page_names_every_command);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

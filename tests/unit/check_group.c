@@ -2,6 +2,7 @@
 #include <check.h>
 #include <stdlib.h>
 #include "daemon/group.h"
+#include "tests/unit/run.h"
 
 static struct group_view backup(void)
 {
@@ -299,9 +300,5 @@ int main(void)
 	tcase_add_test(tc, channel_alone_never_demotes);
 	tcase_add_test(tc, arbitration);
 	suite_add_tcase(s, tc);
-	SRunner *sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

@@ -13,6 +13,7 @@
 #include "daemon/journal.h"
 #include "daemon/kernel_thread.h"
 #include "daemon/ownfile.h"
+#include "tests/unit/run.h"
 
 static char dir[64], path[96];
 
@@ -328,9 +329,5 @@ int main(void)
 	tcase_add_test(t, test_no_file);
 	tcase_add_test(t, test_through_kernel_thread);
 	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int bad = srunner_ntests_failed(r);
-	srunner_free(r);
-	return bad ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

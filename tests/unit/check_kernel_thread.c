@@ -15,6 +15,7 @@
 #include "daemon/base/loop.h"
 #include "daemon/file_io.h"
 #include "daemon/kernel_thread.h"
+#include "tests/unit/run.h"
 
 static struct loop *loop;
 static struct kernel_thread *kt;
@@ -282,9 +283,5 @@ int main(void)
 	tcase_add_test(t, test_stop_runs_what_is_queued);
 	tcase_add_test(t, test_batch_refused);
 	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int bad = srunner_ntests_failed(r);
-	srunner_free(r);
-	return bad ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

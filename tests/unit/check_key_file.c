@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "daemon/base/err.h"
 #include "sync/key_file.h"
+#include "tests/unit/run.h"
 
 static char dir[64], path[96], err[300];
 
@@ -164,9 +165,5 @@ int main(void)
 	tcase_add_test(t, two_keys);
 	tcase_add_test(t, derive);
 	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

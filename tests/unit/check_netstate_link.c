@@ -5,6 +5,7 @@
 #include <string.h>
 #include "daemon/netstate.h"
 #include "daemon/rtnl_link.h"
+#include "tests/unit/run.h"
 
 enum { BASE = 4, VMAC = 9, OTHER = 5 };
 
@@ -303,9 +304,5 @@ int main(void)
 	tcase_add_test(t, test_marked_by_somebody_else);
 	tcase_add_test(t, test_end);
 	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

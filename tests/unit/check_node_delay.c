@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/node.h"
+#include "tests/unit/run.h"
 
 #define INSTS    3
 #define ADV_NS   (100 * NS_PER_MS)
@@ -515,9 +516,5 @@ int main(void)
 	tcase_add_test(tc, a_member_with_version_2);
 	tcase_add_test(tc, a_group_of_both_preempts_together);
 	suite_add_tcase(s, tc);
-	SRunner *sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

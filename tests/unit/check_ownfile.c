@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/ownfile.h"
+#include "tests/unit/run.h"
 
 static const struct own_entry some[] = {
 	{ OWN_ADDR, 2, "eth0", .addr = { ADDR_V4, { 10, 0, 0, 10 } }, .plen = 24 },
@@ -169,9 +170,5 @@ int main(void)
 	tcase_add_test(t, test_wrong_fields);
 	tcase_add_test(t, test_encode_refuses);
 	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int bad = srunner_ntests_failed(r);
-	srunner_free(r);
-	return bad ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "daemon/pair_check.h"
 #include "daemon/pair_rules.h"
+#include "tests/unit/run.h"
 
 static struct pair_facts ours, theirs;
 static struct pair_result r;
@@ -285,7 +286,6 @@ int main(void)
 {
 	Suite *s = suite_create("pair_check");
 	TCase *t = tcase_create("all");
-	SRunner *run = srunner_create(s);
 
 	tcase_add_loop_test(t, every_rule, 0, (int)pair_rules_n);
 	tcase_add_test(t, ratios);
@@ -296,8 +296,5 @@ int main(void)
 	tcase_add_test(t, clocks);
 	tcase_add_test(t, order_and_limit);
 	suite_add_tcase(s, t);
-	srunner_run_all(run, CK_NORMAL);
-	int failed = srunner_ntests_failed(run);
-	srunner_free(run);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

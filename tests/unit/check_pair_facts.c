@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/pair_facts.h"
+#include "tests/unit/run.h"
 
 static struct pair_facts facts;
 static char buf[PAIR_TEXT_MAX + 64];
@@ -166,7 +167,6 @@ int main(void)
 {
 	Suite *s = suite_create("pair_facts");
 	TCase *t = tcase_create("all");
-	SRunner *r = srunner_create(s);
 
 	tcase_add_test(t, written_and_read);
 	tcase_add_test(t, long_ones_are_cut);
@@ -176,8 +176,5 @@ int main(void)
 	tcase_add_test(t, cut_anywhere);
 	tcase_add_test(t, numbers);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/reload_map.h"
+#include "tests/unit/run.h"
 
 enum { MANY = 3000 };
 
@@ -129,9 +130,5 @@ int main(void)
 	tcase_add_test(t, joined_groups);
 	tcase_add_loop_test(t, very_many, 0, 2);
 	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/route_text.h"
+#include "tests/unit/run.h"
 
 static const struct route_name some_names[] = { { "isp", 100 }, { "lab", 70000 } };
 static const struct route_names names = { some_names, 2 };
@@ -243,9 +244,5 @@ int main(void)
 	tcase_add_test(t, test_family);
 	tcase_add_test(t, test_table_lines);
 	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int bad = srunner_ntests_failed(r);
-	srunner_free(r);
-	return bad ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

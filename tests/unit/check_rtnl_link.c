@@ -6,6 +6,7 @@
 #include <string.h>
 #include "daemon/rtnl_link.h"
 #include "daemon/rtnl_wire.h"
+#include "tests/unit/run.h"
 
 static _Alignas(4) uint8_t buf[256];
 
@@ -236,9 +237,5 @@ int main(void)
 	tcase_add_test(t, test_info_cuts);
 	tcase_add_test(t, test_attr_values);
 	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

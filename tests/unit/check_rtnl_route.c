@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/rtnl_wire.h"
+#include "tests/unit/run.h"
 
 static uint8_t buf[RTNL_MSG_MAX];
 
@@ -147,9 +148,5 @@ int main(void)
 	tcase_add_test(t, test_rules);
 	tcase_add_test(t, test_others);
 	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int bad = srunner_ntests_failed(r);
-	srunner_free(r);
-	return bad ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

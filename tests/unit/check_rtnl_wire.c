@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/rtnl_wire.h"
+#include "tests/unit/run.h"
 
 static _Alignas(4) uint8_t buf[512];
 static struct rtnl_event ev;
@@ -320,9 +321,5 @@ int main(void)
 	tcase_add_test(t, test_control_messages);
 	tcase_add_test(t, test_requests);
 	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int bad = srunner_ntests_failed(r);
-	srunner_free(r);
-	return bad ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "daemon/base/mono.h"
 #include "daemon/sdnotify.h"
+#include "tests/unit/run.h"
 
 static int manager;
 static char name[128];
@@ -110,9 +111,5 @@ int main(void)
 	tcase_add_test(t, test_absent);
 	tcase_add_test(t, test_watchdog);
 	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int bad = srunner_ntests_failed(r);
-	srunner_free(r);
-	return bad ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

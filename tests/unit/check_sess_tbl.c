@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "sync/sess_tbl.h"
+#include "tests/unit/run.h"
 
 static struct sess_tbl t;
 
@@ -318,10 +319,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *sr = srunner_create(suite());
-
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(suite());
 }

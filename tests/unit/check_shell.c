@@ -13,6 +13,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 #include "daemon/ctl.h"
+#include "tests/unit/run.h"
 
 static char dir[64], path[96];
 static pid_t server;
@@ -394,7 +395,6 @@ int main(void)
 {
 	Suite *s = suite_create("shell");
 	TCase *t = tcase_create("all");
-	SRunner *r = srunner_create(s);
 
 	tcase_set_timeout(t, 30);
 	tcase_add_checked_fixture(t, setup, teardown);
@@ -407,8 +407,5 @@ int main(void)
 	tcase_add_test(t, terminal);
 	tcase_add_test(t, piped);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

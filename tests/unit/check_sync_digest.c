@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "sync/sync_digest.h"
+#include "tests/unit/run.h"
 #include "tests/unit/sync_rig.h"
 
 static struct digest_set *a, *b;
@@ -147,10 +148,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *sr = srunner_create(suite());
-
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(suite());
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "sync/sync_facts.h"
+#include "tests/unit/run.h"
 
 static struct sync_self f;
 
@@ -94,14 +95,10 @@ int main(void)
 {
 	Suite *s = suite_create("sync_facts");
 	TCase *t = tcase_create("all");
-	SRunner *r = srunner_create(s);
 
 	tcase_add_test(t, translated_addresses);
 	tcase_add_test(t, more_than_fit);
 	tcase_add_test(t, zones_of_all_helpers_of_own);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "sync/sync_owner.h"
+#include "tests/unit/run.h"
 
 enum { ME = 2, OTHER = 1, THIRD = 3 };
 
@@ -317,10 +318,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *sr = srunner_create(suite());
-
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(suite());
 }

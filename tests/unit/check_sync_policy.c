@@ -4,6 +4,7 @@
 #include <string.h>
 #include "daemon/base/err.h"
 #include "sync/sync_policy.h"
+#include "tests/unit/run.h"
 #include "tests/unit/sync_rig.h"
 
 static struct sync_conf conf;
@@ -492,10 +493,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *sr = srunner_create(suite());
-
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(suite());
 }

@@ -9,6 +9,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/loop.h"
 #include "daemon/sysctl_io.h"
+#include "tests/unit/run.h"
 
 static struct loop *loop;
 static struct kernel_thread *kt;
@@ -221,9 +222,5 @@ int main(void)
 	tcase_add_test(t, test_many_vmacs);
 	tcase_set_timeout(t, 60); /* thousands of small files */
 	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

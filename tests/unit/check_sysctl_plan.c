@@ -5,6 +5,7 @@
 #include <string.h>
 #include "daemon/ownfile.h"
 #include "daemon/sysctl_plan.h"
+#include "tests/unit/run.h"
 
 static struct sysctl_plan p;
 static uint8_t buf[SYSCTL_RECORD_MAX];
@@ -260,9 +261,5 @@ int main(void)
 	tcase_add_test(t, test_record_refused);
 	tcase_add_test(t, test_record_entries);
 	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

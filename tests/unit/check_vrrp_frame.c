@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/base/err.h"
+#include "tests/unit/run.h"
 #include "vrrp/vrrp_frame.h"
 
 static const uint8_t msg[] = { 0x31, 9, 100, 1, 0, 100, 0x12, 0x34, 192, 0, 2, 99 };
@@ -124,9 +125,5 @@ int main(void)
 	tcase_add_loop_test(tc, too_small, 0, 2);
 	tcase_add_test(tc, addresses_that_do_not_fit);
 	suite_add_tcase(s, tc);
-	SRunner *sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "daemon/base/clock.h"
+#include "tests/unit/run.h"
 #include "vrrp/garp.h"
 #include "vrrp/vrrp_io.h"
 
@@ -483,9 +484,5 @@ int main(void)
 	tcase_add_test(tc, the_source_must_be_ours);
 	tcase_add_loop_test(tc, announcements_reach_the_wire, 0, 2);
 	suite_add_tcase(s, tc);
-	SRunner *sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

@@ -1,5 +1,6 @@
 /* netstate and an imagined kernel, driven by hand. */
 #include "tests/unit/netstate_world.h"
+#include "tests/unit/run.h"
 
 struct netstate ns;
 struct fake_rtnl f;
@@ -136,9 +137,5 @@ int netstate_run(const char *name, TCase *tc)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
 	suite_add_tcase(s, tc);
-	SRunner *sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

@@ -1,5 +1,6 @@
 /* Two nodes in one virtual time: what carries out their actions. */
 #include "tests/unit/node_pair.h"
+#include "tests/unit/run.h"
 
 #define QUEUE_MAX 4096
 
@@ -456,9 +457,5 @@ int pair_run(const char *name, TCase *tc)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 30);
 	suite_add_tcase(s, tc);
-	SRunner *sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

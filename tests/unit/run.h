@@ -16,7 +16,7 @@ static inline int unit_run(Suite *s)
 {
 	SRunner *sr = srunner_create(s);
 
-	srunner_run_all(sr, CK_NORMAL);
+	srunner_run_all(sr, CK_ENV);
 	int failed = srunner_ntests_failed(sr);
 	srunner_free(sr);
 	return failed ? EXIT_FAILURE : EXIT_SUCCESS;

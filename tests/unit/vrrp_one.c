@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "tests/unit/vrrp_one.h"
+#include "tests/unit/run.h"
 
 /* RFC 9568 6.1, once more. */
 int64_t skew(int priority, int64_t adv_ns)
@@ -140,9 +141,5 @@ int vrrp_one_run(const char *name, TCase *tc)
 	tcase_add_checked_fixture(tc, setup, NULL);
 	tcase_set_timeout(tc, 60);
 	suite_add_tcase(s, tc);
-	SRunner *sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }
