@@ -150,6 +150,11 @@ class Daemon:
         return self.machine.has_ip4(VIP_LAN, VIP_WAN)
 
 
+def group(daemon):
+    """How a daemon's first group is, in its own words."""
+    return daemon.ask("show failover status")["groups"][0]
+
+
 def key_file(lab):
     """The channel's key, made once per lab by the daemon's own generator."""
     path = os.path.join(lab.dir, "channel.key")

@@ -17,7 +17,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "lab"))
 
 from ipsec import Charon  # noqa: E402
-from keeptrackd import Daemon  # noqa: E402
+from keeptrackd import Daemon, group  # noqa: E402
 from lab import Lab, ROUTERS, TCP_PORT, VIP_LAN, VIP_WAN, wait_for  # noqa: E402
 from traffic import Traffic  # noqa: E402
 
@@ -52,6 +52,10 @@ class Pair:
 
     def wait_master(self, name, seconds=10.0):
         wait_for("%s to hold the virtual addresses alone" % name, lambda: self.masters() == [name], seconds)
+
+    def wait_ready(self, seconds=10.0):
+        """Until either router may take over or serves."""
+        wait_for("both routers to be ready", lambda: all(group(d)["ready"] for d in self.daemons.values()), seconds)
 
     def wait_synced(self, name, minimum=1, seconds=20.0):
         """Until the kernel of a router holds as many of the traffic's TCP sessions as the other one's."""

@@ -5,16 +5,12 @@ import time
 import pytest
 
 from conf import instance, lab_conf, text
-from keeptrackd import Daemon
+from keeptrackd import Daemon, group
 from lab import ROUTERS, VIP_LAN, VIP_WAN, now_ns, wait_for
 from wire import Tap
 
 EXTRA = "dark0"  # one more interface of each router, for addresses that are not on an instance's interface
 LAST = "2001:db8:50::50"
-
-
-def group(daemon):
-    return daemon.ask("show failover status")["groups"][0]
 
 
 def shown(daemon):

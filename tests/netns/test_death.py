@@ -7,15 +7,12 @@ import time
 
 from scapy.layers.l2 import ARP, Ether
 
+from keeptrackd import group
 from lab import VIP_LAN, VIP_WAN, now_ns, wait_for
 from traffic import Traffic
 from wire import Sender, Tap
 
 ROUNDS = 20
-
-
-def group(daemon):
-    return daemon.ask("show failover status")["groups"][0]
 
 
 class WhoHas:

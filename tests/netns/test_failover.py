@@ -5,15 +5,12 @@ import time
 
 import pytest
 
+from keeptrackd import group
 from lab import VIP_LAN, VIP_WAN, now_ns, wait_for
 from traffic import Traffic
 from wire import Tap
 
 DOWN_MS = 361  # master-down time of fw-b at 100 ms adverts and priority 100
-
-
-def group(daemon):
-    return daemon.ask("show failover status")["groups"][0]
 
 
 def settled(pair, master="fw-a"):

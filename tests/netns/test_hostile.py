@@ -14,6 +14,7 @@ from scapy.layers.inet import IP
 from scapy.layers.l2 import Ether
 
 from conf import lab_conf, text
+from keeptrackd import group
 from lab import VIP_LAN, now_ns, wait_for
 from traffic import Traffic
 from wire import Sender, Tap, gaps_ms
@@ -26,14 +27,6 @@ def status(daemon):
     return daemon.ask("show failover status")
 
 
-def group(daemon):
-    return status(daemon)["groups"][0]
-
-
-def ready(pair):
-    wait_for("both routers to be ready", lambda: all(group(d)["ready"] for d in pair.daemons.values()), 10)
-
-
 def drops(daemon, name="lan"):
     instance = next(i for i in daemon.ask("show vrrp")["instances"] if i["name"] == name)
     return {d["reason"]: d["count"] for d in instance["counters"]["drops"]}
@@ -43,7 +36,7 @@ def drops(daemon, name="lan"):
 
 def test_hundred_torn_connections(lab, pair):
     """ss -K ends the channel's connections 100 times; each time it comes back, and no role moves."""
-    ready(pair)
+    pair.wait_ready()
     before = {n: (group(d)["epoch"], group(d)["role"]) for n, d in pair.daemons.items()}
     tap = Tap(lab["client"], "eth0")
     killed, end = 0, time.monotonic() + 40
@@ -55,7 +48,7 @@ def test_hundred_torn_connections(lab, pair):
         assert time.monotonic() < end, "only %d connections came up to be killed" % killed
     wait_for("the channel to stand again", lambda: all(
         status(d)["peers"][0]["channel"] == "up" for d in pair.daemons.values()), 5)
-    ready(pair)
+    pair.wait_ready()
     assert {n: (group(d)["epoch"], group(d)["role"]) for n, d in pair.daemons.items()} == before
     adverts = tap.vrrp(vrid=10)
     assert {a.src for a in adverts} == {"10.0.1.2"} and {a.priority for a in adverts} == {150}
@@ -65,7 +58,7 @@ def test_hundred_torn_connections(lab, pair):
 
 def test_a_master_that_slept_does_not_speak_in_its_old_role(lab, make_pair):
     pair = make_pair(preempt=False)
-    ready(pair)
+    pair.wait_ready()
     lan, wan = Tap(lab["client"], "eth0"), Tap(lab["server"], "eth0")
     old = pair["fw-a"]
     old.signal(signal.SIGSTOP)
@@ -89,7 +82,7 @@ def test_a_master_that_slept_does_not_speak_in_its_old_role(lab, make_pair):
 
 def test_a_backup_that_slept_listens_first(lab, pair):
     """Adverts wait in its sockets: their age is no reason to take over."""
-    ready(pair)
+    pair.wait_ready()
     lan = Tap(lab["client"], "eth0")
     epoch = group(pair["fw-a"])["epoch"]
     for _ in range(3):
@@ -156,7 +149,7 @@ def test_replication_that_hangs_for_good(lab, make_pair):
     pair = make_pair(preempt=False)
     traffic = Traffic(lab, idle=20, udp_rate=100, vpn_rate=0)
     pair.wait_synced("fw-b", minimum=21)
-    ready(pair)
+    pair.wait_ready()
     traffic.mark()
     pair["fw-a"].ask("debug sync stall", seconds=60)
     wait_for("fw-a to be called not ready", lambda: not group(pair["fw-a"])["ready"]
@@ -231,7 +224,7 @@ class Flood:
 def test_the_sender_of_this_test_can_be_believed(lab, make_pair):
     """Negative control: the same advert without a fault makes the master yield."""
     pair = make_pair()
-    ready(pair)
+    pair.wait_ready()
     flood = Flood(lab, [frame(summed(packet()))], 20)
     try:
         wait_for("fw-a to yield", lambda: group(pair["fw-a"])["role"] == "BACKUP", 3)
@@ -240,7 +233,7 @@ def test_the_sender_of_this_test_can_be_believed(lab, make_pair):
 
 
 def test_five_bad_adverts_per_second(lab, pair):
-    ready(pair)
+    pair.wait_ready()
     kinds = bad_frames()
     tap = Tap(lab["server"], "eth0"), Tap(lab["client"], "eth0")
     epochs = {name: group(daemon)["epoch"] for name, daemon in pair.daemons.items()}
@@ -269,7 +262,7 @@ def test_five_bad_adverts_per_second(lab, pair):
 
 def test_bad_adverts_do_not_hold_a_backup_back(lab, pair):
     """Only an accepted packet touches a timer."""
-    ready(pair)
+    pair.wait_ready()
     flood = Flood(lab, list(bad_frames().values()), 100)
     lan = Tap(lab["client"], "eth0")
     try:
@@ -286,7 +279,7 @@ def test_bad_adverts_do_not_hold_a_backup_back(lab, pair):
 @pytest.mark.parametrize("many", [True, False])
 def test_another_list_of_addresses_is_a_warning(lab, pair, many):
     """A higher priority with other addresses, many or few, is believed; that they differ is said."""
-    ready(pair)
+    pair.wait_ready()
     vips = ["10.0.7.%d" % (i + 1) for i in range(200)] if many else ["10.0.7.1"]
     flood = Flood(lab, [frame(summed(packet(vips)))], 20)
     try:
@@ -326,7 +319,7 @@ def test_a_log_reader_that_stopped_delays_nothing(lab, make_pair):
         conf["node"]["log"] = {"level": "debug", "syslog": name == "fw-a", "stderr": True}
         pair[name].write_conf(text(conf))
     pair.start()
-    ready(pair)
+    pair.wait_ready()
     daemon = pair["fw-a"]
     tap = Tap(lab["client"], "eth0")
     worst = []

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from conf import lab_conf, text
-from keeptrackd import Daemon
+from keeptrackd import Daemon, group
 from lab import ROUTERS, wait_for
 
 ROUTES = ["default via 10.0.1.9 metric 77 src 10.0.1.1", "10.77.0.0/16 via 10.0.1.8 mtu lock 1400",
@@ -55,10 +55,6 @@ def start(lab, lost="restore"):
     wait_for("fw-a to have everything and fw-b only what is static",
              lambda: [objects(lab, r) for r in ROUTERS] == [(MOVING, ALWAYS), (0, ALWAYS)], 15)
     return daemons
-
-
-def group(daemon):
-    return daemon.ask("show failover status")["groups"][0]
 
 
 def whole(lab, router, seconds=6):

@@ -7,17 +7,9 @@ import signal
 import pytest
 
 from conf import instance, lab_conf, text
-from keeptrackd import Daemon
+from keeptrackd import Daemon, group
 from lab import VIP_LAN, VIP_WAN, now_ns, wait_for
 from wire import Tap, gaps_ms
-
-
-def group(daemon):
-    return daemon.ask("show failover status")["groups"][0]
-
-
-def ready(pair):
-    wait_for("both routers to be ready", lambda: all(group(d)["ready"] for d in pair.daemons.values()), 10)
 
 
 def read(path):
@@ -50,7 +42,7 @@ def refused(daemon, expect):
 
 @pytest.mark.parametrize("name", ["fw-a", "fw-b"])
 def test_broken_files_change_nothing(lab, pair, name):
-    ready(pair)
+    pair.wait_ready()
     daemon = pair[name]
     good = read(daemon.conf_path)
     path = re.escape(daemon.conf_path)
@@ -101,7 +93,7 @@ def test_broken_files_change_nothing(lab, pair, name):
     assert {n: group(d)["epoch"] for n, d in pair.daemons.items()} == epochs
     daemon.write_conf(good)
     reload_(daemon, "configuration reloaded: 0 changes")
-    ready(pair)
+    pair.wait_ready()
 
 
 def test_new_addresses_without_losing_the_role(lab, make_pair):
@@ -110,7 +102,7 @@ def test_new_addresses_without_losing_the_role(lab, make_pair):
     for name, conf in confs.items():
         pair[name].write_conf(text(conf))
     pair.start()
-    ready(pair)
+    pair.wait_ready()
     epoch = group(pair["fw-a"])["epoch"]
     lan, wan = Tap(lab["client"], "eth0"), Tap(lab["server"], "eth0")
     begin = now_ns()
@@ -125,7 +117,7 @@ def test_new_addresses_without_losing_the_role(lab, make_pair):
 
     wait_for("the new list on fw-a", moved, 1)
     assert not [a for a in lab["fw-b"].addresses("lan0") if a in (VIP_LAN, "10.0.1.5", "10.0.1.6")]
-    ready(pair)
+    pair.wait_ready()
     assert group(pair["fw-a"])["epoch"] == epoch and group(pair["fw-a"])["role"] == "MASTER"
     for ip in ("10.0.1.5", "10.0.1.6"):
         wait_for("the announcement of " + ip, lambda i=ip: [a for a in lan.arp(i, begin) if a[2]], 1)
@@ -149,7 +141,7 @@ def test_a_new_instance_and_its_end(lab, make_pair):
     for name, conf in confs.items():
         pair[name].write_conf(text(conf))
     pair.start()
-    ready(pair)
+    pair.wait_ready()
     epoch = group(pair["fw-a"])["epoch"]
     tap = Tap(lab["client"], "eth0")
     begin = now_ns()
@@ -163,7 +155,7 @@ def test_a_new_instance_and_its_end(lab, make_pair):
     wait_for("its adverts", lambda: len(tap.vrrp(begin, vrid=30, priority=150)) > 2, 2)
     wait_for("the new group's master", lambda: lab["fw-a"].has_ip4("203.0.113.40"), 2)
     assert not lab["fw-b"].has_ip4("203.0.113.40")
-    ready(pair)
+    pair.wait_ready()
     wait_for("fw-b's timers of the new instance to have ended, if nobody was heard", lambda: now_ns() - begin > 5e8, 1)
     assert {a.src for a in tap.vrrp(begin)} == {"10.0.1.2"}, tap.vrrp(begin)
     assert group(pair["fw-a"])["epoch"] == epoch
@@ -194,7 +186,7 @@ def test_another_priority(lab, make_pair):
     for name, conf in confs.items():
         pair[name].write_conf(text(conf))
     pair.start()
-    ready(pair)
+    pair.wait_ready()
     epoch = group(pair["fw-a"])["epoch"]
     tap = Tap(lab["client"], "eth0")
     confs["fw-a"]["node"]["priority"] = 140  # still the higher one
@@ -218,7 +210,7 @@ def test_another_advert_interval(lab, make_pair):
     for name, conf in confs.items():
         pair[name].write_conf(text(conf))
     pair.start()
-    ready(pair)
+    pair.wait_ready()
     epoch = group(pair["fw-a"])["epoch"]
     tap = Tap(lab["client"], "eth0")
     for ms in (400, 20, 100):
@@ -232,7 +224,7 @@ def test_another_advert_interval(lab, make_pair):
                 n == "fw-b" or len([a for a in tap.vrrp(b) if a.interval_ms == m]) > 1), 3)
     assert {a.src for a in tap.vrrp()} == {"10.0.1.2"}
     assert group(pair["fw-a"])["epoch"] == epoch and pair.masters() == ["fw-a"]
-    ready(pair)
+    pair.wait_ready()
 
 
 def test_refused_before_it_starts(lab):

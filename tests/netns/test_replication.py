@@ -6,7 +6,7 @@ import pytest
 
 from conf import lab_conf, text
 from ctdump import ASSURED, BE_LIBERAL, CONFIRMED, DST_NAT, NAT_BITS, SEEN_REPLY, SRC_NAT, dump
-from keeptrackd import Daemon
+from keeptrackd import Daemon, group
 from lab import CLIENT, ROUTERS, SERVER, VIP_WAN, now_ns, wait_for
 from wire import in_netns
 
@@ -34,10 +34,6 @@ table ip6 more6 {
 }
 insert rule inet lab forward iifname "wan0" ct status dnat accept
 """
-
-
-def group(daemon):
-    return daemon.ask("show failover status")["groups"][0]
 
 
 def inet(machine, kind, bind=None, connect=None):

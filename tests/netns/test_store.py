@@ -7,13 +7,9 @@ import pytest
 
 from conf import lab_conf, text
 from conftest import Pair
-from keeptrackd import Daemon
+from keeptrackd import Daemon, group
 from lab import ROUTERS, TCP_PORT, now_ns, wait_for
 from traffic import Traffic
-
-
-def group(daemon):
-    return daemon.ask("show failover status")["groups"][0]
 
 
 def start(lab, **sync):
