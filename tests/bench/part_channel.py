@@ -6,7 +6,7 @@ import time
 from conf import lab_conf, text
 from incumbent import Incumbent
 from keeptrackd import Daemon
-from lab import Lab, ROUTERS, now_ns, wait_for
+from lab import Lab, ROUTERS, wait_for
 from measure import Load, Ours, Row, Steal, cell, median, outside, percentile
 from part_takeover import skew_ms
 from races import NoCharon

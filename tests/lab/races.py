@@ -6,16 +6,15 @@ observed. tests/interop/test_races.py asserts our side; tests/bench/races.py wri
 
 import os
 import signal
-import subprocess
 import threading
 import time
 
 from incumbent import Incumbent
 from keeptrackd import Keeptrackd
-from lab import Lab, LabError, VIP_LAN, now_ns, wait_for
+from lab import Lab, LabError, now_ns, wait_for
 from rig import Ours, Rig, Vr
 from traffic import Traffic
-from wire import Sender, Tap, packet_socket
+from wire import Sender, Tap
 
 VIP = "10.1.0.1/16"
 FAST = 0.1

@@ -6,7 +6,6 @@ Needs root, ip, conntrack, ss.
 """
 
 import os
-import re
 import signal
 import subprocess
 import time

@@ -5,7 +5,6 @@ Needs root, ip, conntrack, nft.
 """
 
 import re
-import struct
 import time
 from types import SimpleNamespace
 

@@ -1,7 +1,6 @@
 """Virtual MACs on real routers: who answers for what, what a backup forwards, and interfaces that come, go and change."""
 
 import json
-import os
 import signal
 import socket
 import struct
@@ -10,7 +9,7 @@ import time
 import pytest
 
 from conftest import build_dir, sanitizer_reports
-from conf import instance, lab_conf, text
+from conf import lab_conf, text
 from keeptrackd import Daemon
 from lab import CLIENT, Lab, MACHINES, ROUTER_RULES, ROUTERS, SERVER, VIP_LAN, VIP_WAN, now_ns, wait_for
 from wire import Sender, Tap
