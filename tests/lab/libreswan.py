@@ -14,6 +14,7 @@ ROOT = os.environ.get("KT_LIBRESWAN", "/usr/local/lib/keeptrackd-tests/libreswan
 PROGRAMS = os.path.join(ROOT, "usr/libexec/ipsec")
 WHACK = os.path.join(PROGRAMS, "whack")
 CTL = "/run/pluto/pluto.ctl"
+HOME = "/usr/libexec/ipsec"  # where pluto looks for its helpers, whatever it is told
 
 IPSEC_CONF = """config setup
     uniqueids=yes
@@ -57,6 +58,9 @@ class Pluto:
         with open(self.secrets, "w", encoding="ascii") as f:
             f.write('%(local)s %(remote)s : PSK "' % ends + SECRET + '"\n')
         os.chmod(self.secrets, 0o600)
+        # The machine's own view of the file system gets what the package would have put there.
+        self.machine.run("sh", "-c", "[ -x %s/addconn ] || { mount -t tmpfs -o mode=755 tmpfs %s && ln -s %s %s; }"
+                         % (HOME, os.path.dirname(HOME), PROGRAMS, HOME))
         if not os.path.isdir(self.nss):
             os.mkdir(self.nss)
             self._run(self._certutil(), "-N", "-d", "sql:" + self.nss, "--empty-password")
