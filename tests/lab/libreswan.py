@@ -23,7 +23,7 @@ conn hq
     left=%(local)s
     leftid=%(local)s
     leftsubnet=%(local_ts)s
-    leftupdown=/bin/true
+    leftupdown=%(updown)s
     right=%(remote)s
     rightid=%(remote)s
     rightsubnet=%(remote_ts)s
@@ -36,6 +36,15 @@ conn hq
     dpddelay=0
     rekey=yes
     auto=add
+"""
+
+# Packets get to the policy by a route, which is what is left to do by the script that pluto calls.
+UPDOWN = """#!/bin/sh
+case $PLUTO_VERB in
+route-client) exec ip route replace "$PLUTO_PEER_CLIENT" via "$PLUTO_PEER" ;;
+unroute-client) ip route del "$PLUTO_PEER_CLIENT" via "$PLUTO_PEER" ;;
+esac
+exit 0
 """
 
 
@@ -52,7 +61,10 @@ class Pluto:
         if name == "peer":
             ends = {"local": PEER, "remote": VIP_WAN, "local_ts": VPN_LAN, "remote_ts": "10.0.1.0/24"}
         self.conf, self.secrets = self._path("ipsec.conf"), self._path("ipsec.secrets")
-        self.nss = self._path("nss")
+        self.nss, ends["updown"] = self._path("nss"), self._path("updown")
+        with open(ends["updown"], "w", encoding="ascii") as f:
+            f.write(UPDOWN)
+        os.chmod(ends["updown"], 0o755)
         with open(self.conf, "w", encoding="ascii") as f:
             f.write(IPSEC_CONF % ends)
         with open(self.secrets, "w", encoding="ascii") as f:
