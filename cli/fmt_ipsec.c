@@ -98,7 +98,8 @@ static void detail(const json_t *v, FILE *out)
 		fmt_dash(fmt_str(v, "on_demote")), fmt_bool(v, "watch_spi") ? "watched" : "not watched",
 		fmt_dash(fmt_str(v, "sync_sa")));
 	if (fmt_bool(v, "warm"))
-		fprintf(out, "  warm: connection %s\n", fmt_str(v, "warm_ike"));
+		fprintf(out, "  warm: connection %s, %s%s\n", fmt_str(v, "warm_ike"),
+			fmt_dash(fmt_str(v, "warm_state")), fmt_bool(v, "on_warm") ? ", in use" : "");
 	dpd_line(json_object_get(v, "dpd"), out);
 	fprintf(out, "  initiated %lld times, last negotiation %s, failed in a row %lld, purged %lld, reset %lld\n",
 		(long long)fmt_int(v, "initiations"), fmt_us(fmt_int(v, "last_setup_us"), setup, sizeof(setup)),
@@ -157,6 +158,31 @@ static void summary(const json_t *data, FILE *out)
 	fputc('\n', out);
 }
 
+/* IKE daemons that programs ask. */
+static void programs(const json_t *data, FILE *out)
+{
+	size_t i;
+	json_t *p;
+
+	json_array_foreach(json_object_get(data, "programs"), i, p)
+	{
+		fprintf(out, "%s%s%s: %lld of %lld tunnels reached%s%s%s%s\n", fmt_str(p, "name"),
+			*fmt_str(p, "address") ? " at " : "", fmt_str(p, "address"), (long long)fmt_int(p, "reached"),
+			(long long)fmt_int(p, "tunnels"), *fmt_str(p, "version") ? ", " : "", fmt_str(p, "version"),
+			*fmt_str(p, "error") ? ": " : "", fmt_str(p, "error"));
+	}
+}
+
+static void copies(const json_t *c, bool all, FILE *out)
+{
+	if (*fmt_str(c, "error"))
+		fprintf(out, "Copies of SAs: %s\n", fmt_str(c, "error"));
+	if (fmt_bool(c, "on") && (all || json_array_size(json_object_get(c, "held"))))
+		fprintf(out, "Copies of SAs: %zu held here, %lld of our own told, %lld in the kernel now\n",
+			json_array_size(json_object_get(c, "held")), (long long)fmt_int(c, "own"),
+			(long long)fmt_int(c, "installed_now"));
+}
+
 void fmt_ipsec(const json_t *data, FILE *out)
 {
 	const json_t *b = json_object_get(data, "backend"), *list = json_object_get(data, "tunnels");
@@ -167,13 +193,16 @@ void fmt_ipsec(const json_t *data, FILE *out)
 	if (!json_array_size(list)) {
 		fprintf(out, "No tunnel is configured\n");
 	} else {
-		fprintf(out, "IKE daemon at %s: %s%s%s%s%s\n", fmt_dash(fmt_str(b, "address")),
-			fmt_bool(b, "up") ? "reachable, " : "NOT REACHABLE, ",
-			fmt_str(b, fmt_bool(b, "up") ? "version" : "state"), *fmt_str(b, "error") ? " (" : "",
-			fmt_str(b, "error"), *fmt_str(b, "error") ? ")" : "");
+		if (strcmp(fmt_str(b, "name"), "none") != 0 || !json_array_size(json_object_get(data, "programs")))
+			fprintf(out, "IKE daemon at %s: %s%s%s%s%s\n", fmt_dash(fmt_str(b, "address")),
+				fmt_bool(b, "up") ? "reachable, " : "NOT REACHABLE, ",
+				fmt_str(b, fmt_bool(b, "up") ? "version" : "state"), *fmt_str(b, "error") ? " (" : "",
+				fmt_str(b, "error"), *fmt_str(b, "error") ? ")" : "");
+		programs(data, out);
 		summary(data, out);
 	}
 	fmt_ipsec_quarantine(json_object_get(data, "quarantine"), out);
+	copies(json_object_get(data, "sa_copies"), strcmp(view, "detail") == 0, out);
 	if (strcmp(view, "detail") == 0) {
 		json_array_foreach(list, i, v)
 		{

@@ -386,8 +386,8 @@ static void tell_finding(const struct ike_tunnel_conf *c, const struct ike_findi
 {
 	char fix[400];
 
-	log_warn(LOG_IKE, "tunnel %s, connection %s: %s = %s: %s; %s", c->name, c->ike, ike_lint_setting(f->what), f->value,
-		 ike_lint_danger(f->what), ike_lint_fix(f->what, c, fix, sizeof(fix)));
+	log_warn(LOG_IKE, "tunnel %s, connection %s: %s = %s: %s; %s", c->name, c->ike, ike_lint_setting(f->what),
+		 f->value, ike_lint_danger(f->what), ike_lint_fix(f->what, c, fix, sizeof(fix)));
 }
 
 /* Each finding is logged once, and again only after it was gone. */
@@ -400,7 +400,7 @@ static void tell_findings(struct app *a)
 
 	for (uint16_t t = 0; t < a->node.n_tunnels; t++) {
 		struct ipsec_tunnel *m = app_ipsec_tunnel(a, t);
-		if (!app_ipsec_lint(a, t, &out, &why))
+		if (a->node.tunnel[t].conf.gone || !app_ipsec_lint(a, t, &out, &why))
 			continue;
 		bool none = out.n && out.f[0].what == IKE_LINT_NO_CONN;
 		uint32_t now = none ? m->told : 0; /* the others cannot be judged */
@@ -433,7 +433,7 @@ static json_t *answer(struct app *a, const struct ipsec_waiting *w, const char *
 {
 	*why = "there is no tunnel of this name (see show ipsec)";
 	for (uint16_t t = 0; w->cmd == CTL_EXPLAIN_IPSEC && t < a->node.n_tunnels; t++) {
-		if (strcmp(a->node.tunnel[t].conf.name, w->name) == 0)
+		if (!a->node.tunnel[t].conf.gone && strcmp(a->node.tunnel[t].conf.name, w->name) == 0)
 			return show_ipsec_explain(a, t);
 	}
 	if (w->cmd == CTL_SHOW_IPSEC_CHECK)
@@ -471,7 +471,8 @@ static int later(struct app *a, struct ctl_request *req)
 	const char *name = json_string_value(json_object_get(req->args, "tunnel"));
 	uint16_t t = 0;
 
-	while (name && t < a->node.n_tunnels && strcmp(a->node.tunnel[t].conf.name, name) != 0)
+	while (name && t < a->node.n_tunnels &&
+	       (a->node.tunnel[t].conf.gone || strcmp(a->node.tunnel[t].conf.name, name) != 0))
 		t++;
 	if (name && t == a->node.n_tunnels) {
 		snprintf(req->message, sizeof(req->message), "there is no tunnel of this name (see show ipsec)");
@@ -506,11 +507,11 @@ int app_ipsec_ctl(struct app *a, struct ctl_request *req, json_t **reply)
 		snprintf(req->message, sizeof(req->message), "periodic and on-demand exclude each other");
 		return CTL_FAILED;
 	}
-	*reply = req->cmd == CTL_SHOW_IPSEC_PEER	 ? show_ipsec_peer(a)
-		 : req->cmd == CTL_SHOW_IPSEC_DPD	 ? show_ipsec_dpd(a)
-		 : req->cmd == CTL_SHOW_IPSEC_HOOKS	 ? show_ipsec_hooks(a)
+	*reply = req->cmd == CTL_SHOW_IPSEC_PEER         ? show_ipsec_peer(a)
+		 : req->cmd == CTL_SHOW_IPSEC_DPD        ? show_ipsec_dpd(a)
+		 : req->cmd == CTL_SHOW_IPSEC_HOOKS      ? show_ipsec_hooks(a)
 		 : req->cmd == CTL_SHOW_IPSEC_STATISTICS ? show_ipsec_statistics(a)
-		 : req->cmd == CTL_IKE_DPD		 ? show_ike_dpd(a, req->args)
+		 : req->cmd == CTL_IKE_DPD               ? show_ike_dpd(a, req->args)
 							 : show_ipsec(a, view);
 	return CTL_OK;
 }

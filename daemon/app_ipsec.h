@@ -36,9 +36,9 @@ struct ipsec;
 struct ipsec_tunnel {
 	char name[IKE_NAME_MAX];
 	struct ike_hist hist;
-	uint64_t moved;    /* ike-update events */
-	uint64_t unwanted; /* SAs that came up while passive */
-	bool floated;      /* an SA proved that MOBIKE is on */
+	uint64_t moved;              /* ike-update events */
+	uint64_t unwanted;           /* SAs that came up while passive */
+	bool floated;                /* an SA proved that MOBIKE is on */
 	char error[IPSEC_ERROR_MAX]; /* last refusal of the IKE daemon */
 	mono_t error_at;
 	uint32_t told;     /* findings that are in the log, 1u << enum ike_lint */
@@ -98,5 +98,6 @@ json_t *show_ipsec_statistics(struct app *a);
 json_t *show_ipsec_explain(struct app *a, uint16_t tunnel);
 json_t *show_ike_dpd(struct app *a, const json_t *args);
 const char *show_backend_name(enum ike_backend b);
+json_t *show_dpd(const struct ike_tunnel *t, mono_t now);
 
 #endif

@@ -14,9 +14,9 @@
 enum ipsec_stage { IPSEC_REST = 0, IPSEC_FILES, IPSEC_CONNS, IPSEC_SAS };
 
 /* After a takeover one tunnel of each group is asked for its first packet. */
-#define IPSEC_PROBES        8
-#define IPSEC_PROBE_TAG     0x10000u /* added to the tunnel in the tags of these lists */
-#define IPSEC_GATHER_TAG    0x20000u
+#define IPSEC_PROBES     8
+#define IPSEC_PROBE_TAG  0x10000u /* added to the tunnel in the tags of these lists */
+#define IPSEC_GATHER_TAG 0x20000u
 
 struct ipsec_probe {
 	bool on;

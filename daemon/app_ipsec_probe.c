@@ -56,8 +56,8 @@ void ipsec_probe_begin(struct app *a, uint16_t tunnel)
 		return;
 	for (unsigned i = 0; i < IPSEC_PROBES; i++) {
 		struct ipsec_probe *b = &p->probe[i];
-		if (b->on && b->tunnel < a->node.n_tunnels &&
-		    a->node.tunnel[b->tunnel].conf.group == t->conf.group && epoch_cmp(b->epoch, t->epoch) == 0)
+		if (b->on && b->tunnel < a->node.n_tunnels && a->node.tunnel[b->tunnel].conf.group == t->conf.group &&
+		    epoch_cmp(b->epoch, t->epoch) == 0)
 			return;
 		to = b->on ? to : b;
 	}

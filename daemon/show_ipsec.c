@@ -30,7 +30,7 @@ static const char *dpd_state(const struct ike_tunnel *t)
 	return t->dpd.told ? "dead" : t->dpd.rekeying ? "rekeying" : t->dpd.doubt ? "doubt" : "idle";
 }
 
-static json_t *dpd_json(const struct ike_tunnel *t, mono_t now)
+json_t *show_dpd(const struct ike_tunnel *t, mono_t now)
 {
 	static const char *const action[] = { "reset", "rekey", "notify" };
 	static const char *const mode[] = { "on-demand", "periodic", "off" };
@@ -51,12 +51,11 @@ static json_t *events_json(struct app *a, uint16_t t, mono_t now)
 	const struct ike_hist_entry *e;
 	json_t *list = json_array();
 	for (unsigned i = 0; (e = ike_hist_get(&m->hist, i)) != NULL; i++)
-		json_array_append_new(list, json_pack("{s:I, s:o, s:s, s:s, s:s, s:o}", "wall_us",
-						      (json_int_t)e->wall_us, "age_us", show_age(e->at, now), "from",
-						      ike_state_name((enum ike_state)e->from), "to",
-						      ike_state_name((enum ike_state)e->to), "reason",
-						      ike_reason_text((enum ike_reason)e->why), "epoch",
-						      show_epoch(e->epoch)));
+		json_array_append_new(
+		    list, json_pack("{s:I, s:o, s:s, s:s, s:s, s:o}", "wall_us", (json_int_t)e->wall_us, "age_us",
+				    show_age(e->at, now), "from", ike_state_name((enum ike_state)e->from), "to",
+				    ike_state_name((enum ike_state)e->to), "reason",
+				    ike_reason_text((enum ike_reason)e->why), "epoch", show_epoch(e->epoch)));
 	return list;
 }
 
@@ -78,12 +77,13 @@ static void add_detail(struct app *a, uint16_t i, json_t *j, mono_t now)
 	const char *why;
 	bool checked = app_ipsec_lint(a, i, &lint, &why);
 	json_object_set_new(j, "initiate", json_string(t->conf.initiate ? "auto" : "never"));
-	json_object_set_new(j, "on_demote",
-			    json_string(t->conf.on_demote == IKE_DEMOTE_DELETE ? "delete" : "silent"));
+	json_object_set_new(j, "on_demote", json_string(t->conf.on_demote == IKE_DEMOTE_DELETE ? "delete" : "silent"));
 	json_object_set_new(j, "watch_spi", json_boolean(t->conf.watch_spi));
 	json_object_set_new(j, "sync_sa", json_string(t->conf.sync_sa == IKE_SYNC_SA_INBOUND ? "inbound" : "off"));
 	json_object_set_new(j, "warm", json_boolean(t->conf.warm));
 	json_object_set_new(j, "warm_ike", json_string(t->conf.warm_ike));
+	json_object_set_new(j, "warm_state", json_string(ike_keep_name(t->keep.state)));
+	json_object_set_new(j, "on_warm", json_boolean(t->on_warm));
 	json_object_set_new(j, "findings", checked ? json_integer(lint.n) : json_null());
 	json_object_set_new(j, "error", json_string(m->error));
 	json_object_set_new(j, "error_age_us", *m->error ? show_age(m->error_at, now) : json_null());
@@ -107,7 +107,7 @@ static json_t *tunnel_json(struct app *a, uint16_t i, bool detail, mono_t now)
 	json_object_set_new(j, "out_packets", json_integer((json_int_t)t->dpd.out));
 	add_counters(j, t);
 	json_object_set_new(j, "last_setup_us", json_integer(t->last_up_ns / NS_PER_US));
-	json_object_set_new(j, "dpd", dpd_json(t, now));
+	json_object_set_new(j, "dpd", show_dpd(t, now));
 	if (detail)
 		add_detail(a, i, j, now);
 	return j;
@@ -155,16 +155,19 @@ json_t *show_ipsec_hooks(struct app *a)
 
 static json_t *summary_json(const struct app *a)
 {
-	json_int_t up = 0, wanted = 0, failed = 0, dead = 0;
+	json_int_t n = 0, up = 0, wanted = 0, failed = 0, dead = 0;
 	for (uint16_t i = 0; i < a->node.n_tunnels; i++) {
 		const struct ike_tunnel *t = &a->node.tunnel[i];
+		if (t->conf.gone)
+			continue;
+		n++;
 		up += t->state == IKE_UP;
 		wanted += t->active;
 		failed += t->active && (t->state == IKE_FAILED || t->fails);
 		dead += t->dpd.told;
 	}
-	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "tunnels", (json_int_t)a->node.n_tunnels, "wanted", wanted, "up",
-			 up, "failed", failed, "peer_dead", dead);
+	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "tunnels", n, "wanted", wanted, "up", up, "failed", failed,
+			 "peer_dead", dead);
 }
 
 static json_t *backend_json(const struct app *a)
@@ -183,12 +186,14 @@ json_t *show_ipsec(struct app *a, const char *view)
 	bool detail = view[0] == 'd';
 	json_t *tunnels = json_array();
 	for (uint16_t t = 0; t < a->node.n_tunnels; t++)
-		json_array_append_new(tunnels, tunnel_json(a, t, detail, now));
+		if (!a->node.tunnel[t].conf.gone)
+			json_array_append_new(tunnels, tunnel_json(a, t, detail, now));
 	json_t *j = json_pack("{s:s, s:o, s:o, s:o}", "view", view, "backend", backend_json(a), "summary",
 			      summary_json(a), "tunnels", tunnels);
 	json_t *hooks = show_ipsec_hooks(a);
 	json_object_update(j, hooks);
 	json_decref(hooks);
+	json_object_set_new(j, "programs", app_ike_programs_json(a));
 	json_object_set_new(j, "sa_copies", app_sa_json(a));
 	json_object_set_new(j, "sweep", app_sweep_json(a));
 	json_object_set_new(j, "quarantine", app_quar_json(a));

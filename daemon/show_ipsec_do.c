@@ -10,6 +10,7 @@
 #include "daemon/base/err.h"
 #include "daemon/base/log.h"
 #include "daemon/show.h"
+#include "ike-hooks/ike_backend.h"
 #include "ike-hooks/ike_verdict.h"
 
 /* ---- explain ---- */
@@ -43,11 +44,13 @@ static void step_role(const struct app *a, const struct ike_tunnel *t, const cha
 	     r->state == ROLE_STABLE ? "" : " and changing", t->active ? "wanted" : "not wanted");
 }
 
-static void step_daemon(const struct app *a, const struct ike_tunnel *t, json_t *steps)
+static void step_daemon(const struct app *a, uint16_t i, const struct ike_tunnel *t, json_t *steps)
 {
+	const struct ike_backend_info *info = ike_backend_info(t->conf.backend);
+
 	if (t->conf.backend != IKE_BACKEND_VICI)
-		step(steps, "IKE daemon", "backend %s: %s", show_backend_name(t->conf.backend),
-		     t->backend ? "usable" : "not usable");
+		step(steps, "IKE daemon", "%s (backend %s) %s", info->what, info->name,
+		     app_ike_reaches(a, i) ? "answers" : "does not answer");
 	else if (!a->vici)
 		step(steps, "IKE daemon", "not connected");
 	else if (vici_state(a->vici) == VICI_READY)
@@ -110,7 +113,8 @@ static void step_sa(struct app *a, struct ike_verdict_in *in, json_t *steps)
 			snprintf(used, sizeof(used), "none yet");
 		if (v.sa[i].has_child)
 			step(steps, warm ? "warm SA" : "SA",
-			     "IKE SA %u %s from %s to %s; child %s %s, SPI in %08x out %08x, %llu packets in (%s), %llu out",
+			     "IKE SA %u %s from %s to %s; child %s %s, SPI in %08x out %08x, %llu packets in (%s), "
+			     "%llu out",
 			     s->id, s->state, addr_text(&s->local, local), addr_text(&s->remote, remote), k->name,
 			     k->state, k->spi_in, k->spi_out, (unsigned long long)k->packets_in, used,
 			     (unsigned long long)k->packets_out);
@@ -160,7 +164,7 @@ json_t *show_ipsec_explain(struct app *a, uint16_t i)
 
 	step_config(&t->conf, group, steps);
 	step_role(a, t, group, steps);
-	step_daemon(a, t, steps);
+	step_daemon(a, i, t, steps);
 	step_connection(a, i, &in, steps);
 	step_sa(a, &in, steps);
 	step(steps, "state", "%s for %.3f s: %s", ike_state_name(t->state),
@@ -188,6 +192,8 @@ json_t *show_ike_dpd(struct app *a, const json_t *args)
 	for (uint16_t t = 0; t < a->node.n_tunnels; t++) {
 		const struct ike_tunnel_conf *c = &a->node.tunnel[t].conf;
 		const struct ike_dpd_conf *d = &c->dpd;
+		if (c->gone)
+			continue;
 		bool equal = d->enabled && d->interval_ns == interval * NS_PER_SEC &&
 			     d->retry_ns == retry * NS_PER_SEC && d->retries == 3 &&
 			     (d->mode == IKE_DPD_PERIODIC) == periodic;
@@ -216,18 +222,6 @@ static bool chosen(const struct ike_tunnel_conf *c, const char *name)
 	return addr_parse(name, &peer) && addr_eq(&peer, &c->peer);
 }
 
-/* What is there is dropped; what is wanted is negotiated anew. */
-static void reset_one(struct app *a, uint16_t t)
-{
-	struct ike_ev ev = { .kind = IKE_EV_PURGE, .epoch = a->node.tunnel[t].epoch };
-	bool wanted = a->node.tunnel[t].active;
-
-	app_feed(a, &(struct node_ev){ .type = NODE_EV_IKE, .tunnel = t, .ike = &ev });
-	ev.kind = IKE_EV_INITIATE;
-	if (wanted)
-		app_feed(a, &(struct node_ev){ .type = NODE_EV_IKE, .tunnel = t, .ike = &ev });
-}
-
 int app_ipsec_reset(struct app *a, struct ctl_request *req, json_t **reply)
 {
 	const char *name = json_string_value(json_object_get(req->args, "peer"));
@@ -237,7 +231,7 @@ int app_ipsec_reset(struct app *a, struct ctl_request *req, json_t **reply)
 
 	for (uint16_t t = 0; t < a->node.n_tunnels; t++) {
 		const struct ike_tunnel *x = &a->node.tunnel[t];
-		if (!chosen(&x->conf, name))
+		if (x->conf.gone || !chosen(&x->conf, name))
 			continue;
 		n++;
 		if (!x->active && !force) {
@@ -246,7 +240,8 @@ int app_ipsec_reset(struct app *a, struct ctl_request *req, json_t **reply)
 		}
 		log_notice(LOG_IKE, "tunnel %s: reset by the operator", x->conf.name);
 		json_array_append_new(done, json_string(x->conf.name));
-		reset_one(a, t);
+		struct ike_ev ev = { .kind = IKE_EV_RESET, .why = IKE_WHY_OPERATOR, .force = true };
+		app_feed(a, &(struct node_ev){ .type = NODE_EV_IKE, .tunnel = t, .ike = &ev });
 	}
 	if (!n) {
 		json_decref(done);

@@ -18,7 +18,7 @@ static int tunnel_of_ike(const struct app *a, const char *ike, const char *child
 	for (uint16_t t = 0; t < a->node.n_tunnels; t++) {
 		const struct ike_tunnel_conf *c = &a->node.tunnel[t].conf;
 		bool warm = c->warm && strcmp(c->warm_ike, ike) == 0;
-		if (strcmp(c->ike, ike) != 0 && !warm)
+		if (c->gone || (strcmp(c->ike, ike) != 0 && !warm))
 			continue;
 		found = t;
 		if (warm || strcmp(c->child, child) == 0)
@@ -97,7 +97,7 @@ json_t *show_ipsec_sa(struct app *a, const char *tunnel)
 static bool first_of_peer(const struct app *a, uint16_t t)
 {
 	for (uint16_t k = 0; k < t; k++) {
-		if (addr_eq(&a->node.tunnel[k].conf.peer, &a->node.tunnel[t].conf.peer))
+		if (!a->node.tunnel[k].conf.gone && addr_eq(&a->node.tunnel[k].conf.peer, &a->node.tunnel[t].conf.peer))
 			return false;
 	}
 	return true;
@@ -114,7 +114,7 @@ static json_t *peer_json(const struct app *a, uint16_t first, mono_t now)
 	for (uint16_t t = first; t < a->node.n_tunnels; t++) {
 		const struct ike_tunnel *x = &a->node.tunnel[t];
 		bool seen = false;
-		if (!addr_eq(&x->conf.peer, of))
+		if (x->conf.gone || !addr_eq(&x->conf.peer, of))
 			continue;
 		json_array_append_new(tunnels, json_string(x->conf.name));
 		addr_text(&x->conf.vip, vip);
@@ -141,7 +141,7 @@ json_t *show_ipsec_peer(struct app *a)
 	json_t *list = json_array();
 
 	for (uint16_t t = 0; t < a->node.n_tunnels; t++) {
-		if (first_of_peer(a, t))
+		if (!a->node.tunnel[t].conf.gone && first_of_peer(a, t))
 			json_array_append_new(list, peer_json(a, t, now));
 	}
 	return json_pack("{s:o}", "peers", list);
@@ -151,18 +151,20 @@ json_t *show_ipsec_peer(struct app *a)
 
 json_t *show_ipsec_dpd(struct app *a)
 {
-	json_t *all = show_ipsec(a, "normal"), *list = json_array(), *j;
-	size_t i;
+	mono_t now = clock_mono();
+	json_t *list = json_array();
 
-	json_array_foreach(json_object_get(all, "tunnels"), i, j)
-	{
+	for (uint16_t i = 0; i < a->node.n_tunnels; i++) {
 		const struct ike_tunnel *t = &a->node.tunnel[i];
 		struct ike_lint_out lint;
 		const char *why;
-		bool known = app_ipsec_lint(a, (uint16_t)i, &lint, &why) && app_ipsec_conn(a, t->conf.ike);
-		json_t *d = json_pack("{s:O, s:O, s:O, s:O}", "name", json_object_get(j, "name"), "peer",
-				      json_object_get(j, "peer"), "state", json_object_get(j, "state"), "dpd",
-				      json_object_get(j, "dpd"));
+		char peer[ADDR_TEXT_MAX];
+		if (t->conf.gone)
+			continue;
+		bool known = app_ipsec_lint(a, i, &lint, &why) && app_ipsec_conn(a, t->conf.ike);
+		json_t *d =
+		    json_pack("{s:s, s:s, s:s, s:o}", "name", t->conf.name, "peer", addr_text(&t->conf.peer, peer),
+			      "state", ike_state_name(t->state), "dpd", show_dpd(t, now));
 		json_object_set_new(d, "in_packets", json_integer((json_int_t)t->dpd.in));
 		json_object_set_new(d, "out_packets", json_integer((json_int_t)t->dpd.out));
 		json_object_set_new(d, "rekeys", json_integer((json_int_t)t->count.rekeys));
@@ -174,7 +176,6 @@ json_t *show_ipsec_dpd(struct app *a)
 				    known ? json_integer((json_int_t)lint.detect_s * 1000000) : json_null());
 		json_array_append_new(list, d);
 	}
-	json_decref(all);
 	return json_pack("{s:o}", "tunnels", list);
 }
 
@@ -206,6 +207,8 @@ json_t *show_ipsec_check(struct app *a)
 		const struct ike_tunnel_conf *c = &a->node.tunnel[t].conf;
 		struct ike_lint_out out = { 0 };
 		const char *why;
+		if (c->gone)
+			continue;
 		json_t *unknown = json_array();
 		bool checked = app_ipsec_lint(a, t, &out, &why);
 		all &= checked;
@@ -270,9 +273,15 @@ json_t *show_ipsec_statistics(struct app *a)
 			  { "resets_held", x->count.resets_held },
 			  { "unwanted", m->unwanted },
 			  { "moved", m->moved },
+			  { "goodbyes", x->count.closes },
+			  { "made_before_break", x->count.made },
+			  { "warm_ups", x->keep.ups },
+			  { "warm_losts", x->keep.losts },
 			  { "answers_late", x->count.late },
 			  { "events_stale", x->count.stale },
 			  { "events_ignored", x->count.ignored } };
+		if (x->conf.gone)
+			continue;
 		json_t *j = json_pack("{s:s}", "name", x->conf.name);
 		for (size_t k = 0; k < sizeof(t) / sizeof(t[0]); k++)
 			json_object_set_new(j, t[k].key, json_integer((json_int_t)t[k].n));

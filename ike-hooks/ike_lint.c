@@ -8,8 +8,7 @@ static const struct row {
 	enum ike_scope scope;
 	const char *setting, *value, *danger, *fix;
 } rows[IKE_LINT_N] = {
-#define IKE_ROW(name, grade, scope, setting, value, danger, fix) \
-	[name] = { grade, scope, setting, value, danger, fix },
+#define IKE_ROW(name, grade, scope, setting, value, danger, fix) [name] = { grade, scope, setting, value, danger, fix },
 	IKE_LINT_TABLE(IKE_ROW)
 #undef IKE_ROW
 };
@@ -71,8 +70,9 @@ static void lint_dpd(const struct ike_lint_in *in, struct ike_lint_out *out)
 		late = c->dpd_timeout_s;
 	out->detect_s = c->dpd_delay_s + late;
 	if (out->detect_s > IKE_DETECT_MAX_S && !in->tunnel->dpd.enabled)
-		FOUND(out, IKE_LINT_DPD_SLOW, "%u s: dpd_delay %u s and %u s of %s", out->detect_s, c->dpd_delay_s, late,
-		      by_timeout	 ? "dpd_timeout"
+		FOUND(out, IKE_LINT_DPD_SLOW, "%u s: dpd_delay %u s and %u s of %s", out->detect_s, c->dpd_delay_s,
+		      late,
+		      by_timeout         ? "dpd_timeout"
 		      : in->retransmit_s ? "repetitions"
 					 : "repetitions (charon's standard)");
 }
@@ -193,8 +193,9 @@ char *ike_lint_fix(enum ike_lint what, const struct ike_tunnel_conf *t, char *bu
 			 t->child, r->setting, value);
 		break;
 	case IKE_IN_REMOTE:
-		snprintf(buf, size, "set connections.%s.remote.id to the peer's exact identity and run swanctl "
-				    "--load-conns",
+		snprintf(buf, size,
+			 "set connections.%s.remote.id to the peer's exact identity and run swanctl "
+			 "--load-conns",
 			 t->ike);
 		break;
 	}

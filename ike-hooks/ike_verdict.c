@@ -26,6 +26,10 @@ static enum ike_verdict not_up(const struct ike_verdict_in *in)
 		return IKE_V_CHECKING;
 	case IKE_WAITING:
 		return IKE_V_WAITING;
+	case IKE_QUEUED:
+		return IKE_V_QUEUED;
+	case IKE_CLOSING:
+		return IKE_V_PURGING;
 	case IKE_FAILED:
 	case IKE_INITIATING:
 		break;

@@ -189,9 +189,7 @@ enum swan_tok swan_next(struct swan_rd *r)
 
 void swan_facts_init(struct swan_facts *f, struct swan_conn *room, unsigned cap)
 {
-	*f = (struct swan_facts){
-		.conn = room, .cap = cap, .timeout_s = 4.0, .base = 1.8, .limit_s = 0, .tries = 5
-	};
+	*f = (struct swan_facts){ .conn = room, .cap = cap, .timeout_s = 4.0, .base = 1.8, .limit_s = 0, .tries = 5 };
 }
 
 static bool is_yes(const char *v)
@@ -271,7 +269,7 @@ enum swan_drop swan_read(struct swan_facts *f, const char *text, size_t len, uns
 	for (enum swan_tok t = swan_next(&r); t != SWAN_T_END && t != SWAN_T_BAD; t = swan_next(&r)) {
 		if (t == SWAN_T_SECTION && r.depth == 1) {
 			top = strcmp(r.name, "connections") == 0 ? CONNS
-			      : strcmp(r.name, "charon") == 0	 ? CHARON
+			      : strcmp(r.name, "charon") == 0    ? CHARON
 								 : NOWHERE;
 		} else if (t == SWAN_T_SECTION && top == CONNS && r.depth == 2) {
 			conn = conn_at(f, &r);

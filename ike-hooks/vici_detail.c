@@ -115,15 +115,9 @@ static void child_counter(struct vici_child_sa *c, const struct vici_rd *r)
 	const struct {
 		const char *key;
 		uint64_t *to;
-	} t[] = { { "bytes-in", &c->bytes_in },
-		  { "bytes-out", &c->bytes_out },
-		  { "packets-in", &c->packets_in },
-		  { "packets-out", &c->packets_out },
-		  { "use-in", &c->use_in_s },
-		  { "use-out", &c->use_out_s },
-		  { "install-time", &c->installed_s },
-		  { "rekey-time", &c->rekey_s },
-		  { "life-time", &c->life_s } };
+	} t[] = { { "bytes-in", &c->bytes_in },        { "bytes-out", &c->bytes_out }, { "packets-in", &c->packets_in },
+		  { "packets-out", &c->packets_out },  { "use-in", &c->use_in_s },     { "use-out", &c->use_out_s },
+		  { "install-time", &c->installed_s }, { "rekey-time", &c->rekey_s },  { "life-time", &c->life_s } };
 
 	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
 		if (strcmp(r->name, t[i].key) == 0)

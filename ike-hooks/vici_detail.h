@@ -26,7 +26,7 @@ struct vici_ike_sa {
 	uint16_t local_port, remote_port;
 	char local_id[96], remote_id[96];
 	bool initiator;
-	bool nat;                   /* somebody between translates, or pretends to */
+	bool nat;                      /* somebody between translates, or pretends to */
 	char algorithms[VICI_ALG_MAX]; /* "AES_CBC-128/HMAC_SHA2_256_128/PRF_HMAC_SHA2_256/CURVE_25519" */
 	uint64_t established_s, rekey_s, reauth_s;
 };
@@ -39,8 +39,8 @@ struct vici_child_sa {
 	uint32_t spi_in, spi_out;
 	char algorithms[VICI_ALG_MAX];
 	uint64_t bytes_in, bytes_out, packets_in, packets_out;
-	bool used_in, used_out;             /* the following two are known */
-	uint64_t use_in_s, use_out_s;       /* since the last packet */
+	bool used_in, used_out;       /* the following two are known */
+	uint64_t use_in_s, use_out_s; /* since the last packet */
 	uint64_t installed_s, rekey_s, life_s;
 	char local_ts[VICI_TS_MAX], remote_ts[VICI_TS_MAX];
 };

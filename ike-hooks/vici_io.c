@@ -283,9 +283,11 @@ static void take_version(struct vici *v, const struct vici_packet *p)
 
 static void tell_reply(struct vici *v, const struct vici_packet *p, const struct vici_req *r)
 {
-	static const enum ike_req req_of[] = { [JOB_TERMINATE] = IKE_REQ_TERMINATE, [JOB_CLOSE] = IKE_REQ_CLOSE, [JOB_INITIATE] = IKE_REQ_INITIATE,
-					       [JOB_REKEY] = IKE_REQ_REKEY,         [JOB_LIST] = IKE_REQ_LIST,
-					       [JOB_SAS] = IKE_REQ_NONE,            [JOB_CONNS] = IKE_REQ_NONE };
+	static const enum ike_req req_of[] = {
+		[JOB_TERMINATE] = IKE_REQ_TERMINATE, [JOB_CLOSE] = IKE_REQ_CLOSE, [JOB_INITIATE] = IKE_REQ_INITIATE,
+		[JOB_REKEY] = IKE_REQ_REKEY,         [JOB_LIST] = IKE_REQ_LIST,   [JOB_SAS] = IKE_REQ_NONE,
+		[JOB_CONNS] = IKE_REQ_NONE
+	};
 	char success[8], matches[16], errmsg[160];
 	bool has_success = vici_find(p->msg, p->msg_len, "success", success, sizeof(success));
 	bool has_matches = vici_find(p->msg, p->msg_len, "matches", matches, sizeof(matches));

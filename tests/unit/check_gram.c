@@ -62,11 +62,11 @@ START_TEST(whole_commands)
 		const struct ctl_cmd_def *d = ctl_cmd_def((enum ctl_cmd)c);
 		char text[200];
 		snprintf(text, sizeof(text), "%s%s", d->path,
-			 c == CTL_DEBUG_SYNC_STALL  ? " 2"
-			 : c == CTL_EXPLAIN_SESSION ? " a b tcp"
+			 c == CTL_DEBUG_SYNC_STALL                           ? " 2"
+			 : c == CTL_EXPLAIN_SESSION                          ? " a b tcp"
 			 : c == CTL_EXPLAIN_IPSEC || c == CTL_RESET_VPN_PEER ? " hq"
-			 : c == CTL_IKE_DPD ? " interval 3 retry 3 periodic"
-						    : "");
+			 : c == CTL_IKE_DPD                                  ? " interval 3 retry 3 periodic"
+									     : "");
 		struct gram_match m = parse(text);
 		ck_assert_msg(m.status == GRAM_OK && (int)m.cmd == c, "%s", text);
 		ck_assert(!m.json);

@@ -225,7 +225,8 @@ START_TEST(words)
 			 "set connections.hq.local_addrs = 192.0.2.1 and run swanctl --load-conns");
 	ck_assert_str_eq(ike_lint_fix(IKE_LINT_REMOTE_ANY, &tunnel, fix, sizeof(fix)),
 			 "set connections.hq.remote_addrs = 198.51.100.1 and run swanctl --load-conns");
-	ck_assert_ptr_nonnull(strstr(ike_lint_fix(IKE_LINT_ID_WILD, &tunnel, fix, sizeof(fix)), "connections.hq.remote.id"));
+	ck_assert_ptr_nonnull(
+	    strstr(ike_lint_fix(IKE_LINT_ID_WILD, &tunnel, fix, sizeof(fix)), "connections.hq.remote.id"));
 }
 END_TEST
 

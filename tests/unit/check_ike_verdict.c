@@ -18,10 +18,14 @@ static void setup(void)
 	t.conf.initiate = true;
 	t.backend = t.active = true;
 	t.state = IKE_UP;
-	in = (struct ike_verdict_in){
-		.tunnel = &t, .listed = true, .has_conn = true, .has_child = true, .sa = true, .established = true,
-		.group = "edge", .error = ""
-	};
+	in = (struct ike_verdict_in){ .tunnel = &t,
+				      .listed = true,
+				      .has_conn = true,
+				      .has_child = true,
+				      .sa = true,
+				      .established = true,
+				      .group = "edge",
+				      .error = "" };
 }
 
 static void is(enum ike_verdict want)
@@ -89,6 +93,10 @@ START_TEST(states)
 	is(IKE_V_CHECKING);
 	t.state = IKE_WAITING;
 	is(IKE_V_WAITING);
+	t.state = IKE_QUEUED;
+	is(IKE_V_QUEUED);
+	t.state = IKE_CLOSING;
+	is(IKE_V_PURGING);
 	t.state = IKE_INITIATING;
 	is(IKE_V_INITIATING);
 	t.fails = 2;

@@ -38,8 +38,9 @@ static void setup(void)
 
 static void teardown(void)
 {
-	static const char *const names[] = { "swanctl.conf", "strongswan.conf", "conf.d/a.conf", "conf.d/b.conf", "other",
-					     "conf.d",       "" };
+	static const char *const names[] = {
+		"swanctl.conf", "strongswan.conf", "conf.d/a.conf", "conf.d/b.conf", "other", "conf.d", ""
+	};
 	char path[200];
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -54,7 +55,8 @@ START_TEST(with_includes)
 
 	put("conf.d/a.conf", "connections { a { mobike = no } }\ninclude b.conf\n"); /* includes are followed once */
 	put("other", "connections { c { mobike = no } }");
-	snprintf(text, sizeof(text), "connections { b { } }\ninclude conf.d/*.conf\ninclude %s/other\ninclude none/*\n", dir);
+	snprintf(text, sizeof(text), "connections { b { } }\ninclude conf.d/*.conf\ninclude %s/other\ninclude none/*\n",
+		 dir);
 	put("swanctl.conf", text);
 	put("strongswan.conf", "charon { retransmit_timeout = 1\n retransmit_tries = 0 }");
 	ck_assert_int_eq(ipsec_files_read(&f), 0);

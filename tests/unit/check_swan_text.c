@@ -134,7 +134,8 @@ START_TEST(repetitions)
 	fresh("charon { retransmit_limit = 5 }");
 	ck_assert_uint_eq(swan_retransmit_s(&facts), 29);
 	/* Nonsense keeps the standards. */
-	fresh("charon { retransmit_timeout = -1\n retransmit_base = nan\n retransmit_tries = 1e9\n retransmit_limit = x }");
+	fresh("charon { retransmit_timeout = -1\n retransmit_base = nan\n retransmit_tries = 1e9\n retransmit_limit = "
+	      "x }");
 	ck_assert_uint_eq(swan_retransmit_s(&facts), 166);
 	fresh("charon { plugins { x { retransmit_timeout = 1 } } }");
 	ck_assert_uint_eq(swan_retransmit_s(&facts), 166);

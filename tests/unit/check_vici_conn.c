@@ -201,8 +201,9 @@ START_TEST(forms_of_addresses)
 	static const char *const any[] = { "%any", NULL }, *const any6[] = { "%any6", NULL }, *const none[] = { NULL },
 				 *const names[] = { "vpn.example.net", "10.0.0.0/8", "10.0.0.1-10.0.0.9", "", NULL },
 				 *const exact[] = { "192.0.2.1/32", "2001:db8::1", NULL },
-				 *const many[] = { "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5",
-						   NULL };
+				 *const many[] = {
+					 "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5", NULL
+				 };
 
 	ck_assert(ends(any).local.any && ends(any6).local.any && ends(none).local.any);
 	struct vici_conn c = ends(names);
