@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "ike-hooks/ike_lint.h"
+#include "tests/unit/run.h"
 
 static struct ike_tunnel_conf tunnel;
 static struct vici_conn conn;
@@ -246,9 +247,5 @@ int main(void)
 	tcase_add_test(t, everything);
 	tcase_add_test(t, words);
 	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return unit_run(s);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "ike-hooks/ike_hist.h"
 #include "ike-hooks/ike_verdict.h"
+#include "tests/unit/run.h"
 
 static struct ike_tunnel t;
 static struct ike_verdict_in in;
@@ -173,9 +174,5 @@ int main(void)
 	tcase_add_test(c, words);
 	tcase_add_test(c, history);
 	suite_add_tcase(s, c);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return unit_run(s);
 }

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "daemon/ipsec_files.h"
+#include "tests/unit/run.h"
 
 static char dir[64];
 static struct ipsec_files f;
@@ -118,9 +119,5 @@ int main(void)
 	tcase_add_test(t, one_bad_file);
 	tcase_add_test(t, no_file);
 	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return unit_run(s);
 }

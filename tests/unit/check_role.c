@@ -398,6 +398,39 @@ START_TEST(wish_during_prepare_aborts_at_once)
 }
 END_TEST
 
+/* Steps of the tunnels, for the timeline: the first of each counts, nothing waits for them. */
+START_TEST(steps_of_ipsec_are_marked_once)
+{
+	to_master();
+	struct role_ev mark = answer(ROLE_EV_IKE_MARK);
+	for (mark.phase = ROLE_PH_SWEEP; mark.phase <= ROLE_PH_PACKET; mark.phase++) {
+		step(mark);
+		ck_assert(has(ROLE_ACT_JOURNAL));
+		ck_assert_int_eq(r.rec.at[mark.phase].ns, now.ns);
+		mono_t first = now;
+		now = mono_add(now, NS_PER_MS);
+		step(mark);
+		ck_assert_uint_eq(out.n, 0);
+		ck_assert_int_eq(r.rec.at[mark.phase].ns, first.ns);
+	}
+	ck_assert_int_eq(r.is, ROLE_MASTER);
+	/* Of another change: nothing. Before the negotiation began: only the sweep. */
+	setup();
+	to_backup();
+	mark = answer(ROLE_EV_IKE_MARK);
+	mark.phase = ROLE_PH_IKE_AUTH;
+	step(mark);
+	ck_assert_int_eq(r.rec.at[ROLE_PH_IKE_AUTH].ns, 0);
+	mark.phase = ROLE_PH_SWEEP;
+	mark.epoch.counter++;
+	step(mark);
+	ck_assert_int_eq(r.rec.at[ROLE_PH_SWEEP].ns, 0);
+	mark.epoch.counter--;
+	step(mark);
+	ck_assert_int_ne(r.rec.at[ROLE_PH_SWEEP].ns, 0);
+}
+END_TEST
+
 START_TEST(texts_are_complete)
 {
 	for (uint8_t i = 0; i < ROLE_PH_N; i++)
@@ -441,6 +474,7 @@ int main(void)
 	tcase_add_test(tc, what_a_master_never_had_moves_no_role);
 	tcase_add_test(tc, wish_during_commit_waits_its_turn);
 	tcase_add_test(tc, wish_during_prepare_aborts_at_once);
+	tcase_add_test(tc, steps_of_ipsec_are_marked_once);
 	tcase_add_test(tc, texts_are_complete);
 	return role_one_run("role", tc);
 }

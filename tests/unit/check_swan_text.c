@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "ike-hooks/swan_text.h"
+#include "tests/unit/run.h"
 
 static struct swan_conn room[4];
 static struct swan_facts facts;
@@ -210,9 +211,5 @@ int main(void)
 	tcase_add_test(t, wrong);
 	tcase_add_test(t, cut_at_every_byte);
 	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return unit_run(s);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "ike-hooks/vici_conn.h"
 #include "ike-hooks/vici_detail.h"
+#include "tests/unit/run.h"
 
 /* Messages as charon sent them: a connection of IKEv2 with two children, one of IKEv1, an SA of each. */
 #define RECORDED SRCDIR "/tests/fuzz/corpus/vici_conn/"
@@ -376,9 +377,5 @@ int main(void)
 	tcase_add_test(t, floated);
 	tcase_add_test(t, cut_at_every_byte);
 	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return unit_run(s);
 }
