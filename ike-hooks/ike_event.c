@@ -87,7 +87,7 @@ static void ev_reply(struct ike_tunnel *t, const struct ike_ev *ev, mono_t now, 
 	t->req = IKE_REQ_NONE;
 	switch (ev->req) {
 	case IKE_REQ_TERMINATE:
-		ike_purge_answered(t, o, ev->ok, now);
+		ike_purge_answered(t, o, ev->ok ? IKE_WHY_PURGED : IKE_WHY_REFUSED, now);
 		return;
 	case IKE_REQ_INITIATE:
 		initiate_answered(t, o, ev->ok, now);
@@ -287,7 +287,7 @@ static void request_late(struct ike_tunnel *t, mono_t now, struct ike_acts *o)
 {
 	t->req = IKE_REQ_NONE;
 	if (t->state == IKE_PURGING)
-		ike_purge_kernel(t, o, IKE_WHY_PURGE_LATE, now);
+		ike_purge_answered(t, o, IKE_WHY_PURGE_LATE, now);
 	else if (t->state == IKE_CHECKING)
 		check_missed(t, o, false, now);
 }

@@ -206,9 +206,9 @@ void ike_purge_kernel(struct ike_tunnel *t, struct ike_acts *o, enum ike_reason 
 }
 
 /* The connection of the VIP first, then the warm one, of which a backup keeps the IKE SA. */
-void ike_purge_answered(struct ike_tunnel *t, struct ike_acts *o, bool ok, mono_t now)
+void ike_purge_answered(struct ike_tunnel *t, struct ike_acts *o, enum ike_reason why, mono_t now)
 {
-	enum ike_reason why = ok ? IKE_WHY_PURGED : IKE_WHY_REFUSED;
+	bool ok = why == IKE_WHY_PURGED;
 
 	if (ok && t->on_warm)
 		t->left_warm = false;

@@ -44,8 +44,8 @@ void ike_child_lost(struct ike_tunnel *t, struct ike_acts *o, enum ike_reason wh
 /* t->on_warm says on which connection. */
 void ike_became_up(struct ike_tunnel *t, struct ike_acts *o, uint32_t sa_id, enum ike_reason why, mono_t now);
 void ike_attempt_failed(struct ike_tunnel *t, struct ike_acts *o, enum ike_reason why, mono_t now);
-/* The steps of a purge: a terminate was answered; the kernel's turn; the end. */
-void ike_purge_answered(struct ike_tunnel *t, struct ike_acts *o, bool ok, mono_t now);
+/* The steps of a purge: a terminate was answered (PURGED) or not; the kernel's turn; the end. */
+void ike_purge_answered(struct ike_tunnel *t, struct ike_acts *o, enum ike_reason why, mono_t now);
 void ike_purge_kernel(struct ike_tunnel *t, struct ike_acts *o, enum ike_reason why, mono_t now);
 void ike_purge_done(struct ike_tunnel *t, struct ike_acts *o, enum ike_reason why, mono_t now);
 

@@ -95,7 +95,10 @@ static void told(struct sim *w, unsigned n, const struct node_act *act)
 	else if (act->what == NODE_TOLD_INSTANCE)
 		TRACE(w, "n%u inst %u: %s -> %s (%s)", n + 1, act->inst, vrrp_state_text((enum vrrp_state)act->from),
 		      vrrp_state_text((enum vrrp_state)act->to), vrrp_reason_text((enum vrrp_reason)act->reason));
-	else if (act->what != NODE_TOLD_TUNNEL)
+	else if (act->what == NODE_TOLD_TUNNEL)
+		TRACE(w, "n%u tunnel %u: %s -> %s (%s)", n + 1, act->tunnel, ike_state_name(act->ike.from),
+		      ike_state_name(act->ike.to), ike_reason_text(act->ike.reason));
+	else
 		TRACE(w, "n%u told %d group %u inst %u", n + 1, (int)act->what, act->group, act->inst);
 }
 

@@ -208,6 +208,23 @@ START_TEST(takeover_uses_the_warm_connection)
 }
 END_TEST
 
+START_TEST(both_connections_are_purged_without_answers)
+{
+	to_warm();
+	STEP(.kind = IKE_EV_INITIATE, .epoch = E(6));
+	STEP(.kind = IKE_EV_CHILD_UPDOWN, .up = true, .sa_id = 7, .warm = true);
+	STEP(.kind = IKE_EV_PURGE, .epoch = E(7));
+	tick();
+	EXPECT(IKE_PURGING, "T");
+	ck_assert(find(IKE_ACT_TERMINATE)->warm);
+	tick();
+	EXPECT(IKE_PURGING, "S");
+	swept(true);
+	EXPECT(IKE_IDLE, "P");
+	ck_assert(find(IKE_ACT_PURGED)->leftovers);
+}
+END_TEST
+
 START_TEST(attempts_take_turns_between_the_connections)
 {
 	to_warm();
@@ -367,6 +384,7 @@ int main(void)
 	tcase_add_test(c, requests_without_answer);
 	tcase_add_test(c, child_on_the_warm_sa_is_unwanted);
 	tcase_add_test(c, takeover_uses_the_warm_connection);
+	tcase_add_test(c, both_connections_are_purged_without_answers);
 	tcase_add_test(c, attempts_take_turns_between_the_connections);
 	tcase_add_test(c, both_connections_are_looked_at);
 	tcase_add_test(c, made_ahead_of_the_role);
