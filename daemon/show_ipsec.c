@@ -12,17 +12,7 @@
 
 const char *show_backend_name(enum ike_backend b)
 {
-	switch (b) {
-	case IKE_BACKEND_VICI:
-		return "vici";
-	case IKE_BACKEND_LIBRESWAN:
-		return "libreswan";
-	case IKE_BACKEND_EXEC:
-		return "exec";
-	case IKE_BACKEND_NONE:
-		return "none";
-	}
-	return "";
+	return ike_backend_info(b)->name;
 }
 
 static const char *dpd_state(const struct ike_tunnel *t)

@@ -86,7 +86,7 @@ def test_there_and_back_and_a_crash(pair):
     pair["fw-a"].ask("force failover")
     serves(pair, "fw-b")
     wait_for("fw-a to have nothing left", lambda: not pair.charons["fw-a"].tunnel_up(), 10)
-    assert tunnel(pair, "fw-a")["state"] == "idle"
+    wait_for("its purge to end", lambda: tunnel(pair, "fw-a")["state"] == "idle", 10)
     ready(pair, "fw-a")
     pair["fw-b"].ask("force failover")
     serves(pair, "fw-a")
@@ -99,7 +99,7 @@ def test_there_and_back_and_a_crash(pair):
     pair.crash("fw-a")
     serves(pair, "fw-b")
     with open(os.path.join(pair.lab["fw-b"].dir, "program.log"), encoding="ascii") as f:
-        assert "initiate hq edge MASTER role change\n" in f.read()
+        assert "\ninitiate hq edge MASTER " in f.read()
 
 
 @pytest.mark.parametrize("body", ["#!/bin/sh\nsleep 100\n", "#!/nowhere\n", "#!/bin/sh\nexec yes child-up\n",
@@ -112,12 +112,14 @@ def test_bad_programs_never_hold_up_the_address(pair, body):
     pair["fw-a"].ask("force failover")
     pair.wait_master("fw-b", 3)
     print("moved within %.0f ms" % (1000 * (time.monotonic() - begun)))
-    late = pair["fw-b"].ask("show ipsec")
-    assert late["tunnels"][0]["state"] != "up" or "yes" in body
-    program = late["programs"][0]
-    assert program["name"] == "exec" and program["tunnels"] == 1
-    # Reached, if at all, only by one that ends well; what it says then is noise.
+
+    def program():
+        return pair["fw-b"].ask("show ipsec")["programs"][0]
+    assert program()["name"] == "exec" and program()["tunnels"] == 1
+    # Reached only by one that ends well; what it says then is noise.
     if "urandom" not in body:
-        assert program["reached"] == 0 and program["error"]
+        wait_for("the failure to be told", lambda: program()["error"], 5)
+        assert program()["reached"] == 0
+    assert tunnel(pair, "fw-b")["state"] != "up"
     for name in ROUTERS:
         assert pair[name].alive()
