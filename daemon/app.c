@@ -433,6 +433,7 @@ static void stop_parts(struct app *a)
 	app_learn_stop(a);
 	if (a->exec)
 		exec_free(a->exec);
+	app_ike_free(a);
 	app_vmac_end(a);
 	app_quar_end(a);
 	if (a->kt)

@@ -34,6 +34,7 @@ struct ipsec;
 struct pair;
 struct quar;
 struct sweeps;
+struct app_watch;
 
 struct app_options {
 	const char *config;
@@ -84,6 +85,12 @@ struct app_group {
 	bool lost_yielded; /* the role was given away for it */
 };
 
+/* What became of one hook of the configuration. */
+struct app_hook {
+	uint64_t runs, failed; /* failed: did not start, ended with a status other than 0, by a signal or too late */
+	struct exec_result last; /* of runs > 0 */
+};
+
 struct app {
 	struct app_options opt;
 	struct cfg *cfg;
@@ -132,6 +139,8 @@ struct app {
 	struct app_learn *learn; /* NULL: tunnels are listed */
 	struct exec *exec;
 	struct app_sa *sa; /* copies of inbound SAs */
+	struct app_hook *hook;   /* n_hooks */
+	struct app_watch *watch; /* NULL: no tunnel is watched for unknown SPIs */
 	struct ctl *ctl;
 
 	int pid_fd;
@@ -236,6 +245,7 @@ int app_learn_carry(struct app *a, const struct node *old);
 int app_ike_start(struct app *a);
 /* After a reload: the first tunnel, the last one, or another socket. */
 int app_ike_reload(struct app *a, const struct cfg *old);
+void app_ike_free(struct app *a);
 void app_ike_act(struct app *a, const struct node_act *act);
 void app_ike_hook(struct app *a, const struct node_act *act);
 void app_ike_feed(struct app *a, uint16_t tunnel, const struct ike_ev *ike);

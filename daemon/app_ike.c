@@ -4,9 +4,12 @@
 #include "daemon/app.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include "daemon/app_sweep.h"
 #include "daemon/app_ipsec.h"
+#include "daemon/app_sweep.h"
+#include "daemon/app_watch.h"
 #include "daemon/base/log.h"
 
 void app_ike_feed(struct app *a, uint16_t tunnel, const struct ike_ev *ike)
@@ -49,11 +52,30 @@ static void on_reply(struct app *a, const struct vici_ev *v)
 	app_ike_feed(a, (uint16_t)v->tag.tunnel, &ev);
 }
 
+/* MOBIKE: the IKE daemon is about to take an SA along to another address of this router. */
+static void on_update(struct app *a, const struct vici_ev *v)
+{
+	struct addr local;
+	bool told = addr_parse(v->local, &local);
+	for (uint16_t t = 0; t < a->node.n_tunnels; t++) {
+		const struct ike_tunnel_conf *c = &a->node.tunnel[t].conf;
+		if (strcmp(c->ike, v->ike) != 0 || (told && addr_eq(&local, &c->vip)))
+			continue;
+		struct ike_ev ev = { .kind = IKE_EV_MOVED };
+		log_warn(LOG_IKE,
+			 "%s: the IKE daemon moves connection %s to %s (MOBIKE); set mobike = no for tunnels of a "
+			 "virtual address",
+			 c->name, v->ike, told ? v->local : "another address");
+		app_ike_feed(a, t, &ev);
+	}
+}
+
 static void on_vici(void *arg, const struct vici_ev *v)
 {
 	struct app *a = arg;
 	struct ike_ev ev = { .kind = IKE_EV_BACKEND_UP, .up = v->up, .sa_id = v->sa_id };
 	app_ipsec_vici(a, v);
+	app_watch_vici(a, v);
 	switch (v->kind) {
 	case VICI_EV_UP:
 	case VICI_EV_DOWN:
@@ -82,10 +104,10 @@ static void on_vici(void *arg, const struct vici_ev *v)
 	case VICI_EV_IKE_REKEY:
 		return;
 	case VICI_EV_IKE_UPDATE:
-		log_warn(LOG_IKE,
-			 "connection %s: the IKE daemon moves its addresses (MOBIKE); set mobike = no for tunnels "
-			 "of a virtual address",
-			 v->ike);
+		on_update(a, v);
+		return;
+	case VICI_EV_ALERT:
+		log_info(LOG_IKE, "the IKE daemon says: %s", vici_alert_text(v->alert));
 		return;
 	case VICI_EV_CONN:
 		if (v->tag.tunnel == APP_TAG_LEARN)
@@ -107,12 +129,14 @@ void app_ike_act(struct app *a, const struct node_act *act)
 	switch (ia->kind) {
 	case IKE_ACT_TERMINATE:
 		app_ike_ask(a, act->tunnel, IKE_VERB_DROP, ia);
+		app_watch_act(a, act->tunnel);
 		return;
 	case IKE_ACT_CLOSE:
 		app_ike_ask(a, act->tunnel, IKE_VERB_CLOSE, ia);
 		return;
 	case IKE_ACT_INITIATE:
 		app_ike_ask(a, act->tunnel, IKE_VERB_INITIATE, ia);
+		app_watch_act(a, act->tunnel);
 		return;
 	case IKE_ACT_REKEY:
 		app_ike_ask(a, act->tunnel, IKE_VERB_REKEY, ia);
@@ -141,8 +165,15 @@ void app_ike_act(struct app *a, const struct node_act *act)
 
 static void on_hook_result(void *arg, const struct exec_result *r)
 {
-	(void)arg;
-	if (r->outcome == EXEC_EXITED && r->code == 0)
+	struct app *a = arg;
+	bool well = r->outcome == EXEC_EXITED && r->code == 0;
+	if (r->hook < a->cfg->n_hooks) { /* a reload may have come between */
+		struct app_hook *h = &a->hook[r->hook];
+		h->runs++;
+		h->failed += !well;
+		h->last = *r;
+	}
+	if (well)
 		log_info(LOG_MAIN, "hook %s (%s %s) ended well after %lld ms", r->program, exec_event_name(r->event),
 			 r->subject, (long long)(r->took_ns / NS_PER_MS));
 	else
@@ -155,7 +186,7 @@ void app_ike_hook(struct app *a, const struct node_act *act)
 {
 	if (!a->exec || !a->cfg->n_hooks)
 		return;
-	char vip[ADDR_TEXT_MAX] = "", peer[ADDR_TEXT_MAX] = "";
+	char vip[ADDR_TEXT_MAX] = "", peer[ADDR_TEXT_MAX] = "", spi[12] = "";
 	struct exec_env env = { .group = a->cfg->groups[act->group].name, .epoch = act->epoch };
 	const char *subject = env.group;
 	if (act->hook == HOOK_ROLE) {
@@ -168,6 +199,9 @@ void app_ike_hook(struct app *a, const struct node_act *act)
 		env.vip = addr_text(&c->vip, vip);
 		env.peer = addr_text(&c->peer, peer);
 		env.reason = ike_reason_text((enum ike_reason)act->reason);
+		if (act->ike.spi)
+			snprintf(spi, sizeof(spi), "%08x", act->ike.spi);
+		env.spi = spi;
 	}
 	exec_event(a->exec, a->cfg->hooks, a->cfg->n_hooks, act->hook, subject, &env);
 }
@@ -183,19 +217,46 @@ static int connect_backend(struct app *a)
 	return a->vici ? 0 : -ENOMEM;
 }
 
+/* Results stay with the hooks that a reload leaves as they are. */
+static int keep_hooks(struct app *a, const struct cfg *old)
+{
+	struct app_hook *fresh = calloc(a->cfg->n_hooks + 1u, sizeof(*fresh));
+	if (!fresh)
+		return -ENOMEM;
+	for (uint16_t i = 0; old && i < a->cfg->n_hooks && i < old->n_hooks; i++)
+		if (strcmp(a->cfg->hooks[i].argv[0], old->hooks[i].argv[0]) == 0 && a->cfg->hooks[i].on == old->hooks[i].on)
+			fresh[i] = a->hook[i];
+	free(a->hook);
+	a->hook = fresh;
+	return 0;
+}
+
 int app_ike_start(struct app *a)
 {
+	if (keep_hooks(a, NULL) < 0)
+		return -ENOMEM;
 	a->exec = exec_new(a->loop, on_hook_result, a);
 	if (!a->exec)
 		return -errno;
+	app_watch_rebuild(a);
 	int rc = app_ike_programs(a);
 	if (rc == 0)
 		rc = app_learn_start(a) < 0 ? -ENOMEM : connect_backend(a);
 	return rc;
 }
 
+void app_ike_free(struct app *a)
+{
+	app_watch_free(a);
+	free(a->hook);
+	a->hook = NULL;
+}
+
 int app_ike_reload(struct app *a, const struct cfg *old)
 {
+	if (keep_hooks(a, old) < 0)
+		return -ENOMEM;
+	app_watch_rebuild(a);
 	if (a->vici && strcmp(a->cfg->vici_socket, old->vici_socket) != 0) {
 		vici_free(a->vici);
 		a->vici = NULL;

@@ -303,6 +303,8 @@ void app_ipsec_vici(struct app *a, const struct vici_ev *v)
 		if (v->tag.tunnel == IPSEC_GATHER_TAG && v->tag.seq == p->seq && p->stage == IPSEC_SAS)
 			take_sa(a, v);
 		return;
+	case VICI_EV_ALERT:
+		return; /* the log has it */
 	case VICI_EV_CONNS:
 	case VICI_EV_SAS:
 		list_ended(a, v);

@@ -4,7 +4,7 @@
  * A connection that is gone keeps its place as a tunnel that waits, so that numbers in requests under way keep their
  * meaning; the next new one takes it.
  */
-#include "daemon/app.h"
+#include "daemon/app_watch.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -278,6 +278,7 @@ void app_learn_done(struct app *a, bool ok)
 		added = true;
 	}
 	find_neighbours(a);
+	app_watch_rebuild(a);
 	if (added)
 		join(a);
 }

@@ -34,6 +34,8 @@
 #define NODE_WALK          256                /* groups looked at in one piece of the walk over all of them */
 #define NODE_BURST         64                 /* groups whose adverts share a beat; more of them: several beats */
 #define NODE_NO_GROUP      UINT16_MAX
+#define NODE_RESET_BURST   32                 /* tunnels reset at once, whatever the cause; an operator may do more */
+#define NODE_RESET_RATE    8                  /* and per second later */
 #define NODE_HANDOVER_NS   (1000 * NS_PER_MS) /* a router whose place was taken hears of it within this */
 
 struct node_member {
@@ -250,6 +252,9 @@ struct node {
 	uint8_t n_peers;
 	struct ike_tunnel *tunnel;
 	uint16_t n_tunnels;
+	int64_t resets_spent; /* thousandths of NODE_RESET_BURST */
+	mono_t resets_at;     /* instant of that */
+	uint64_t resets_barred;
 	uint32_t ike_flights, ike_queued; /* negotiations under way, and waiting for their turn */
 
 	struct epoch seen; /* highest epoch known */

@@ -84,6 +84,7 @@ static void say_hook(struct node_run *r, uint16_t tunnel, const struct ike_act *
 	a->group = t->conf.group;
 	a->reason = (uint8_t)ia->reason;
 	a->epoch = t->epoch;
+	a->ike = *ia;
 }
 
 static void carry_out(struct node_run *r, uint16_t tunnel, const struct ike_act *ia)
@@ -131,14 +132,31 @@ static void carry_out(struct node_run *r, uint16_t tunnel, const struct ike_act 
 	}
 }
 
+/* A reset is cheap for one tunnel; for all of them at once, again and again, it would be what an attacker wants. */
+static bool may_reset(struct node *n, mono_t now)
+{
+	int64_t back = mono_sub(now, n->resets_at) / (NS_PER_SEC / (NODE_RESET_RATE * 1000));
+
+	if (back > 0) {
+		n->resets_spent = n->resets_spent > back ? n->resets_spent - back : 0;
+		n->resets_at = now;
+	}
+	return n->resets_spent + 1000 <= NODE_RESET_BURST * 1000;
+}
+
 static void step(struct node_run *r, uint16_t tunnel, const struct ike_ev *ev)
 {
 	struct node *n = r->n;
 	struct ike_tunnel *t = &n->tunnel[tunnel];
 	struct ike_acts acts;
 	unsigned flights = ike_flights(t), queued = ike_queued(t);
+	uint64_t resets = t->count.resets, held = t->count.resets_held;
 
+	t->resets_barred = !may_reset(n, r->now);
 	ike_step(t, ev, r->now, &acts);
+	if (t->count.resets != resets && n->resets_spent < NODE_RESET_BURST * 1000)
+		n->resets_spent += 1000;
+	n->resets_barred += t->resets_barred && t->count.resets_held != held;
 	/* Before the actions: one of them may end a transaction, and that steps other tunnels. */
 	n->ike_flights += ike_flights(t) - flights;
 	n->ike_queued += ike_queued(t) - queued;

@@ -5,8 +5,9 @@
 
 #include "daemon/app_ipsec.h"
 #include "daemon/app_quar.h"
-#include "daemon/app_sweep.h"
 #include "daemon/app_sa.h"
+#include "daemon/app_sweep.h"
+#include "daemon/app_watch.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 
@@ -55,6 +56,8 @@ static void add_counters(json_t *j, const struct ike_tunnel *t)
 	json_object_set_new(j, "failures", json_integer(t->fails));
 	json_object_set_new(j, "purges", json_integer((json_int_t)t->count.purges));
 	json_object_set_new(j, "resets", json_integer((json_int_t)t->count.resets));
+	json_object_set_new(j, "resets_held", json_integer((json_int_t)t->count.resets_held));
+	json_object_set_new(j, "unknown_spis", json_integer((json_int_t)t->unknown.heard));
 	json_object_set_new(j, "dpd_dead", json_integer((json_int_t)t->count.dpd_dead));
 }
 
@@ -103,23 +106,8 @@ static json_t *tunnel_json(struct app *a, uint16_t i, bool detail, mono_t now)
 	return j;
 }
 
-static json_t *hook_json(const struct hook_conf *h)
+static json_t *result_json(const struct exec_result *r)
 {
-	json_t *on = json_array(), *argv = json_array();
-	for (unsigned e = 0; e < HOOK_EVENT_N; e++)
-		if (h->on & 1u << e)
-			json_array_append_new(on, json_string(exec_event_name((enum hook_event)e)));
-	for (unsigned k = 0; h->argv[k]; k++)
-		json_array_append_new(argv, json_string(h->argv[k]));
-	return json_pack("{s:o, s:o, s:I}", "on", on, "exec", argv, "timeout_us",
-			 (json_int_t)(h->timeout_ns / NS_PER_US));
-}
-
-static json_t *last_hook_json(struct app *a)
-{
-	const struct exec_result *r = exec_last(a->exec);
-	if (!r)
-		return json_null();
 	return json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:I, s:I, s:o, s:I}", "event", exec_event_name(r->event),
 			 "subject", r->subject, "program", r->program, "outcome", exec_outcome_name(r->outcome), "code",
 			 r->code, "line", r->line, "took_us", (json_int_t)(r->took_ns / NS_PER_US), "waited_us",
@@ -127,14 +115,28 @@ static json_t *last_hook_json(struct app *a)
 			 (json_int_t)r->wall_us);
 }
 
+static json_t *hook_json(const struct hook_conf *h, const struct app_hook *did)
+{
+	json_t *on = json_array(), *argv = json_array();
+	for (unsigned e = 0; e < HOOK_EVENT_N; e++)
+		if (h->on & 1u << e)
+			json_array_append_new(on, json_string(exec_event_name((enum hook_event)e)));
+	for (unsigned k = 0; h->argv[k]; k++)
+		json_array_append_new(argv, json_string(h->argv[k]));
+	return json_pack("{s:o, s:o, s:I, s:I, s:I, s:o}", "on", on, "exec", argv, "timeout_us",
+			 (json_int_t)(h->timeout_ns / NS_PER_US), "runs", (json_int_t)did->runs, "failed",
+			 (json_int_t)did->failed, "last", did->runs ? result_json(&did->last) : json_null());
+}
+
 json_t *show_ipsec_hooks(struct app *a)
 {
 	json_t *hooks = json_array();
 	for (uint16_t h = 0; h < a->cfg->n_hooks; h++)
-		json_array_append_new(hooks, hook_json(&a->cfg->hooks[h]));
+		json_array_append_new(hooks, hook_json(&a->cfg->hooks[h], &a->hook[h]));
 	struct exec_counters ec = exec_counters(a->exec);
+	const struct exec_result *last = exec_last(a->exec);
 	json_t *j = json_pack("{s:o, s:I, s:b, s:o}", "hooks", hooks, "hook_queue", (json_int_t)ec.waiting,
-			      "hook_running", ec.running, "hook_last", last_hook_json(a));
+			      "hook_running", ec.running, "hook_last", last ? result_json(last) : json_null());
 	json_object_set_new(j, "hook_runs", json_integer((json_int_t)ec.started));
 	json_object_set_new(j, "hook_failures", json_integer((json_int_t)ec.failed));
 	json_object_set_new(j, "hook_timeouts", json_integer((json_int_t)ec.timed_out));
@@ -187,5 +189,6 @@ json_t *show_ipsec(struct app *a, const char *view)
 	json_object_set_new(j, "sa_copies", app_sa_json(a));
 	json_object_set_new(j, "sweep", app_sweep_json(a));
 	json_object_set_new(j, "quarantine", app_quar_json(a));
+	json_object_set_new(j, "watch", app_watch_json(a));
 	return j;
 }

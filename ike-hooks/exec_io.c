@@ -24,6 +24,7 @@ struct entry {
 	char *envp[HA_ENV_N];
 	char subject[IKE_NAME_MAX];
 	enum hook_event event;
+	uint16_t hook; /* of the configuration */
 	struct epoch epoch;
 	int64_t timeout_ns;
 	mono_t pushed;
@@ -157,7 +158,7 @@ static void start_one(struct exec *x)
 	x->n.waiting--;
 	x->cur = e;
 	x->partial_len = 0;
-	x->result = (struct exec_result){ .event = e->event, .epoch = e->epoch };
+	x->result = (struct exec_result){ .event = e->event, .hook = e->hook, .epoch = e->epoch };
 	x->result.waited_ns = mono_sub(loop_now(x->loop), e->pushed);
 	snprintf(x->result.program, sizeof(x->result.program), "%s", e->argv[0]);
 	snprintf(x->result.subject, sizeof(x->result.subject), "%s", e->subject);
@@ -203,8 +204,8 @@ static void coalesce(struct exec *x, const struct entry *with)
 	}
 }
 
-int exec_push(struct exec *x, const struct hook_conf *hook, enum hook_event ev, const char *subject,
-	      const struct exec_env *env)
+static int push(struct exec *x, const struct hook_conf *hook, uint16_t place, enum hook_event ev, const char *subject,
+		const struct exec_env *env)
 {
 	struct entry *e = entry_new(hook, ev, subject, env);
 
@@ -216,11 +217,18 @@ int exec_push(struct exec *x, const struct hook_conf *hook, enum hook_event ev, 
 		x->n.dropped++;
 		return ERR_FULL;
 	}
+	e->hook = place;
 	e->pushed = loop_now(x->loop);
 	list_add_tail(&x->queue, &e->node);
 	x->n.waiting++;
 	start_next(x);
 	return 0;
+}
+
+int exec_push(struct exec *x, const struct hook_conf *hook, enum hook_event ev, const char *subject,
+	      const struct exec_env *env)
+{
+	return push(x, hook, UINT16_MAX, ev, subject, env);
 }
 
 unsigned exec_event(struct exec *x, const struct hook_conf *hooks, uint16_t n, enum hook_event ev, const char *subject,
@@ -230,7 +238,7 @@ unsigned exec_event(struct exec *x, const struct hook_conf *hooks, uint16_t n, e
 
 	for (uint16_t i = 0; i < n; i++)
 		if (hooks[i].on & 1u << ev)
-			queued += exec_push(x, &hooks[i], ev, subject, env) == 0;
+			queued += push(x, &hooks[i], i, ev, subject, env) == 0;
 	return queued;
 }
 

@@ -41,6 +41,7 @@ struct exec_result {
 	enum exec_outcome outcome;
 	int code;
 	enum hook_event event;
+	uint16_t hook; /* its place in the list of exec_event; UINT16_MAX: exec_push queued it */
 	char program[128];
 	char subject[IKE_NAME_MAX];
 	char line[EXEC_LINE_MAX]; /* last line of its output, unprintable bytes as '?' */

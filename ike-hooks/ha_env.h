@@ -18,11 +18,12 @@ struct exec_env {
 	const char *vip;                 /* HA_VIP: one address, or several separated by blanks */
 	const char *tunnel, *peer;       /* HA_TUNNEL, HA_PEER */
 	const char *ike, *child;         /* HA_IKE, HA_CHILD: their names in the IKE daemon */
+	const char *spi;                 /* HA_SPI: eight hexadecimal digits */
 	const char *reason;              /* HA_REASON */
 	struct epoch epoch;              /* HA_EPOCH as COUNTER.NODE */
 };
 
-#define HA_ENV_N 14 /* and a NULL at the end */
+#define HA_ENV_N 15 /* and a NULL at the end */
 
 /* event: HA_EVENT. */
 bool ha_env_fill(char *envp[HA_ENV_N], const char *event, const struct exec_env *v);

@@ -39,7 +39,7 @@ static void reset(struct ike_tunnel *t, struct ike_acts *o, enum ike_reason why,
 	if (ike_reset(t, o, IKE_RESET_GAP_NS, why, now))
 		return;
 	t->dpd.rekeying = true;
-	t->dpd.rekey_by = mono_add(t->reset_at, IKE_RESET_GAP_NS);
+	t->dpd.rekey_by = t->resets_barred ? mono_add(now, IKE_BARRED_NS) : mono_add(t->reset_at, IKE_RESET_GAP_NS);
 	ike_note(t, o, IKE_WHY_RESET_LIMIT);
 }
 
@@ -199,6 +199,8 @@ void ike_verify_sample(struct ike_tunnel *t, struct ike_acts *o, const struct ik
 		t->verifying = false;
 		t->verify_by = MONO_NEVER;
 		ike_note(t, o, IKE_WHY_SPLIT_OVER);
+	} else if (mono_is_never(t->verify_by) && t->resets_barred) {
+		t->verify_by = mono_add(now, IKE_BARRED_NS);
 	} else if (mono_is_never(t->verify_by)) {
 		t->verifying = false;
 		ike_reset(t, o, IKE_WATCH_GAP_NS, IKE_WHY_SPLIT, now);

@@ -231,6 +231,8 @@ static void ev_sa_list(struct ike_tunnel *t, const struct ike_ev *ev, mono_t now
 			check_missed(t, o, s->established, now);
 		return;
 	}
+	if (t->state == IKE_UP && ike_stale_sample(t, o, s, now))
+		return;
 	if (!s->child) {
 		if (++t->missing >= IKE_MISSING_MAX)
 			ike_child_lost(t, o, IKE_WHY_CHILD_GONE, now);
@@ -395,6 +397,9 @@ void ike_step(struct ike_tunnel *t, const struct ike_ev *ev, mono_t now, struct 
 		return;
 	case IKE_EV_MAKE:
 		ike_ev_make(t, ev, now, out);
+		return;
+	case IKE_EV_STALE_PEER:
+		ike_stale(t, out, ev, now);
 		return;
 	case IKE_EV_N:
 		t->count.ignored++;

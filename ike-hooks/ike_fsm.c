@@ -102,6 +102,7 @@ void ike_init(struct ike_tunnel *t, const struct ike_tunnel_conf *conf, bool sha
 	t->left_kernel = true;
 	t->timer = t->req_by = t->sweep_by = MONO_NEVER;
 	t->flight_by = t->make_by = t->close_by = t->verify_by = MONO_NEVER;
+	t->unknown.told_at = MONO_NEVER;
 	t->initiated = t->purged_at = t->reset_at = MONO_NEVER;
 	ike_keep_stop(t);
 	ike_dpd_clear(t);
@@ -314,7 +315,9 @@ void ike_attempt_failed(struct ike_tunnel *t, struct ike_acts *o, enum ike_reaso
 
 bool ike_reset(struct ike_tunnel *t, struct ike_acts *o, int64_t gap_ns, enum ike_reason why, mono_t now)
 {
-	if (!mono_is_never(t->reset_at) && mono_before(now, mono_add(t->reset_at, gap_ns))) {
+	bool early = !mono_is_never(t->reset_at) && mono_before(now, mono_add(t->reset_at, gap_ns));
+
+	if (early || (gap_ns && t->resets_barred)) {
 		t->count.resets_held++;
 		return false;
 	}

@@ -36,6 +36,7 @@
 #define IKE_REKEY_NS     (1 * NS_PER_SEC)  /* DPD: a rekey must be confirmed within this */
 #define IKE_PROVED_NS    (60 * NS_PER_SEC) /* DPD: an answered rekey proves the peer alive for so long */
 #define IKE_RESET_GAP_NS (10 * NS_PER_SEC) /* DPD: at most one reset per tunnel in this time */
+#define IKE_BARRED_NS    (1 * NS_PER_SEC)  /* and of a node as many as it allows: then the next try is this much later */
 #define IKE_REPURGE_NS   (1 * NS_PER_SEC)  /* passive: an SA that came up by itself is purged at most this often */
 #define IKE_LIST_GAP_NS  (5 * NS_PER_SEC)  /* active without DPD: how often the lists are read */
 #define IKE_MISSING_MAX  3                 /* noblock lists leave out busy SAs: so many misses count as gone */
@@ -88,6 +89,7 @@ enum ike_ev_kind {
 	IKE_EV_VERIFY,       /* another master was there: is this SA still the peer's? */
 	IKE_EV_CLOSE,        /* epoch, wait_ns: tell the peer; the VIP is still ours */
 	IKE_EV_MAKE,         /* epoch: a planned takeover is being prepared */
+	IKE_EV_STALE_PEER,   /* spi: the peer uses one that neither the kernel nor any list named */
 	IKE_EV_N
 };
 
@@ -101,6 +103,10 @@ enum ike_req {
 	IKE_REQ_N
 };
 
+#define IKE_SAMPLE_SPIS 8
+
+#define IKE_SAMPLE_SPIS 8
+
 /* What a list of the IKE daemon said about this tunnel. */
 struct ike_sample {
 	bool present;     /* an IKE SA of this connection exists */
@@ -108,6 +114,8 @@ struct ike_sample {
 	bool child;       /* a child of this name is INSTALLED */
 	uint32_t sa_id;   /* unique id of the newest such child */
 	uint64_t in_packets, out_packets;
+	uint8_t n_spis;
+	uint32_t spi_in[IKE_SAMPLE_SPIS]; /* for packets to us, of every child of the connection in any state */
 };
 
 /* name, text */
@@ -168,6 +176,7 @@ struct ike_ev {
 	bool force;
 	enum ike_reason why;
 	int64_t wait_ns;
+	uint32_t spi;
 };
 
 enum ike_act_kind {
@@ -201,6 +210,7 @@ struct ike_act {
 	enum ike_state from, to;
 	bool warm;  /* TERMINATE, INITIATE, REKEY, LIST, CLOSE: of conf.warm_ike and conf.warm_child */
 	bool child; /* TERMINATE: nothing but the child; INITIATE: with the child */
+	uint32_t spi; /* HOOK of an unknown SPI */
 };
 
 #define IKE_ACTS_MAX 16
@@ -246,6 +256,16 @@ struct ike_keep {
 	uint64_t ups, losts;
 };
 
+/* Is the peer astray? See ike_stale.c. */
+struct ike_stale {
+	bool asked;      /* the list under way answers that */
+	uint32_t spi;    /* what it sent last */
+	uint32_t sa_id;  /* child of the newest list, with the packets that came in */
+	uint64_t in;
+	mono_t told_at;  /* newest hook; NEVER: none */
+	uint64_t heard, told, known, alive;
+};
+
 struct ike_tunnel {
 	struct ike_tunnel_conf conf;
 	bool shares_peer; /* another tunnel has the same VIP and peer: then a reset must not sweep the pair */
@@ -284,6 +304,8 @@ struct ike_tunnel {
 	uint32_t missing;
 	int64_t last_up_ns; /* initiate to child up, last success */
 	struct ike_dpd dpd;
+	struct ike_stale unknown;
+	bool resets_barred; /* the node had too many: none in this step, unless forced */
 	struct {
 		uint64_t purges, initiates, ups, downs, dpd_dead, resets, rekeys, late, stale, ignored, resets_held,
 		    closes, made, moved;

@@ -76,6 +76,11 @@ void ike_verify(struct ike_tunnel *t, struct ike_acts *o, mono_t now);
 void ike_verify_sample(struct ike_tunnel *t, struct ike_acts *o, const struct ike_sample *s, mono_t now);
 void ike_verify_late(struct ike_tunnel *t, struct ike_acts *o, mono_t now);
 
+/* ike_stale.c */
+void ike_stale(struct ike_tunnel *t, struct ike_acts *o, const struct ike_ev *ev, mono_t now);
+/* True: the tunnel was reset. */
+bool ike_stale_sample(struct ike_tunnel *t, struct ike_acts *o, const struct ike_sample *s, mono_t now);
+
 /* ike_warm.c */
 /* Passive, purged, and the IKE daemon answers: the warm IKE SA is wanted, if one is configured. */
 void ike_keep_start(struct ike_tunnel *t, struct ike_acts *o, mono_t now);

@@ -108,3 +108,21 @@ check_ike_role_SOURCES = tests/unit/check_ike_role.c tests/unit/ike_util.h
 check_ike_role_LDADD = $(IKE_CORE_LIBS) $(UNIT_LIBS)
 check_ike_warm_SOURCES = tests/unit/check_ike_warm.c tests/unit/ike_util.h
 check_ike_warm_LDADD = $(IKE_CORE_LIBS) $(UNIT_LIBS)
+
+# The watch for unknown SPIs.
+libike_core_a_SOURCES += ike-hooks/spi_bpf.c ike-hooks/spi_bpf.h ike-hooks/spi_watch.c ike-hooks/spi_watch.h \
+	ike-hooks/vici_alert.c ike-hooks/vici_alert.h
+libike_io_a_SOURCES += ike-hooks/spi_io.c ike-hooks/spi_io.h
+check_PROGRAMS += check_spi_watch check_spi_bpf check_spi_io fuzz_spi_watch
+check_spi_watch_SOURCES = tests/unit/check_spi_watch.c
+check_spi_watch_LDADD = $(IKE_CORE_LIBS) $(UNIT_LIBS)
+check_spi_bpf_SOURCES = tests/unit/check_spi_bpf.c
+check_spi_bpf_LDADD = $(IKE_CORE_LIBS) $(UNIT_LIBS)
+check_spi_io_SOURCES = tests/unit/check_spi_io.c
+check_spi_io_LDADD = $(IKE_IO_LIBS) $(UNIT_LIBS)
+fuzz_spi_watch_SOURCES = tests/fuzz/fuzz_spi_watch.c
+fuzz_spi_watch_LDADD = $(IKE_CORE_LIBS) $(FUZZ_LIBS)
+libike_core_a_SOURCES += ike-hooks/ike_stale.c
+check_PROGRAMS += check_ike_stale
+check_ike_stale_SOURCES = tests/unit/check_ike_stale.c tests/unit/ike_util.h
+check_ike_stale_LDADD = $(IKE_CORE_LIBS) $(UNIT_LIBS)

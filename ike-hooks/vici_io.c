@@ -27,7 +27,7 @@
 
 enum conn_id { CONN_CTL = 0, CONN_EVT, CONN_N };
 
-static const char *const event_names[] = { "ike-updown", "child-updown", "ike-rekey", "child-rekey", "ike-update" };
+static const char *const event_names[] = { "ike-updown", "child-updown", "ike-rekey", "child-rekey", "ike-update", "alert" };
 #define N_EVENTS (sizeof(event_names) / sizeof(event_names[0]))
 
 struct conn {
@@ -83,6 +83,8 @@ static void emit(struct vici *v, const struct vici_ev *in)
 		ev.ike = "";
 	if (!ev.child)
 		ev.child = "";
+	if (!ev.local)
+		ev.local = "";
 	v->fn(v->arg, &ev);
 }
 
@@ -465,11 +467,11 @@ static void evt_event(struct vici *v, const struct vici_packet *p)
 {
 	static const enum vici_ev_kind kind_of[N_EVENTS] = { VICI_EV_IKE_UPDOWN, VICI_EV_CHILD_UPDOWN,
 							     VICI_EV_IKE_REKEY, VICI_EV_CHILD_REKEY,
-							     VICI_EV_IKE_UPDATE };
+							     VICI_EV_IKE_UPDATE, VICI_EV_ALERT };
 	struct vici_sa_rd rd;
 	struct vici_sa_row row;
 	unsigned i = 0;
-	char up[8], told[IKE_NAME_MAX] = "";
+	char up[8], local[ADDR_TEXT_MAX], told[IKE_NAME_MAX] = "";
 
 	while (i < N_EVENTS && strcmp(event_names[i], p->name) != 0)
 		i++;
@@ -484,6 +486,13 @@ static void evt_event(struct vici *v, const struct vici_packet *p)
 	}
 	bool is_up = vici_find(p->msg, p->msg_len, "up", up, sizeof(up)) && strcmp(up, "yes") == 0;
 	bool of_child = kind_of[i] == VICI_EV_CHILD_UPDOWN || kind_of[i] == VICI_EV_CHILD_REKEY;
+	vici_find(p->msg, p->msg_len, "local-host", local, sizeof(local));
+	if (kind_of[i] == VICI_EV_ALERT) {
+		enum vici_alert alert = vici_alert_read(p->msg, p->msg_len);
+		v->n.alerts[alert]++;
+		emit(v, &(struct vici_ev){ .kind = VICI_EV_ALERT, .alert = alert });
+		return;
+	}
 	vici_sa_begin(&rd, p->msg, p->msg_len);
 	while (vici_sa_next(&rd, &row)) {
 		/* An IKE SA that has no configuration yet is called "(unnamed)"; a peer just knocked. */
@@ -496,6 +505,8 @@ static void evt_event(struct vici *v, const struct vici_packet *p)
 					   .child = of_child ? row.child : "",
 					   .ike_id = row.ike_id,
 					   .sa_id = of_child ? row.child_id : 0,
+					   .spi_in = of_child ? row.spi_in : 0,
+					   .local = local,
 					   .up = is_up });
 	}
 }
@@ -512,7 +523,9 @@ static void evt_packet(struct vici *v, const struct vici_packet *p)
 			v->n.unexpected++;
 			return;
 		}
-		if (p->type == VICI_EVENT_UNKNOWN)
+		if (p->type == VICI_EVENT_UNKNOWN && strcmp(event_names[v->registered], "alert") == 0)
+			log_debug(LOG_IKE, "the IKE daemon tells no alerts, they came with strongSwan 6.0.3");
+		else if (p->type == VICI_EVENT_UNKNOWN)
 			log_warn(LOG_IKE, "the IKE daemon has no event %s: tunnels are watched by lists instead",
 				 event_names[v->registered]);
 		v->evt_by = MONO_NEVER;

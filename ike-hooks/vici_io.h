@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include "daemon/base/loop.h"
 #include "ike-hooks/ike_fsm.h"
+#include "ike-hooks/vici_alert.h"
 #include "ike-hooks/vici_conn.h"
 #include "ike-hooks/vici_req.h"
 
@@ -40,7 +41,8 @@ enum vici_ev_kind {
 	VICI_EV_CHILD_UPDOWN, /* ike, child, sa_id, up; one call per child named in the event */
 	VICI_EV_IKE_REKEY,    /* ike */
 	VICI_EV_CHILD_REKEY,  /* ike, child, sa_id = new child */
-	VICI_EV_IKE_UPDATE,   /* ike: its addresses are about to change (MOBIKE moved a tunnel off the VIP) */
+	VICI_EV_IKE_UPDATE,   /* ike, local: its addresses are about to change (MOBIKE moves a tunnel off the VIP) */
+	VICI_EV_ALERT,        /* alert; strongSwan 6.0.3 and later */
 	VICI_EV_CONN,         /* conn: one connection of a list that vici_conns asked for */
 	VICI_EV_CONNS,        /* tag, ok, errmsg: the list is complete; answers vici_conns as REPLY does others */
 	VICI_EV_SA,           /* tag, msg: one IKE SA of a list that vici_sas asked for */
@@ -56,6 +58,9 @@ struct vici_ev {
 	const char *errmsg; /* never NULL */
 	const char *ike, *child;
 	uint32_t ike_id, sa_id;
+	uint32_t spi_in;   /* CHILD_UPDOWN, CHILD_REKEY: of packets to us; 0: not told */
+	const char *local; /* IKE_UPDATE: new local address, empty: not told */
+	enum vici_alert alert;
 	struct ike_sample sample;
 	const struct vici_conn *conn; /* CONN */
 	const uint8_t *msg;           /* SA: the message of the list-sa event, for a reader of the caller's choice */
@@ -64,6 +69,7 @@ struct vici_ev {
 
 struct vici_counters {
 	uint64_t connects, losts, requests, replies, events, timeouts, refused, bad_frames, bad_messages, unexpected;
+	uint64_t alerts[VICI_ALERT_N];
 	uint64_t rx_bytes, tx_bytes;
 };
 

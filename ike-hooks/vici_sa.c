@@ -30,6 +30,26 @@ static void clear_child(struct vici_sa_row *row)
 	row->child_id = 0;
 	row->installed = false;
 	row->in_packets = row->out_packets = 0;
+	row->spi_in = 0;
+}
+
+/* Up to eight hexadecimal digits; 0 when it is anything else. */
+static uint32_t value_spi(const struct vici_rd *r)
+{
+	uint32_t v = 0;
+
+	if (!r->value || !r->value_len || r->value_len > 8)
+		return 0;
+	for (unsigned i = 0; i < r->value_len; i++) {
+		unsigned c = r->value[i] | 0x20u; /* digits have this bit already */
+		if (c >= '0' && c <= '9' && r->value[i] == c)
+			v = v << 4 | (c - '0');
+		else if (c >= 'a' && c <= 'f')
+			v = v << 4 | (c - 'a' + 10);
+		else
+			return 0;
+	}
+	return v;
 }
 
 static void section_begins(struct vici_sa_rd *r)
@@ -69,6 +89,8 @@ static void child_key(struct vici_sa_rd *r)
 	else if (strcmp(name, "state") == 0)
 		r->row.installed = vici_value_is(&r->rd, "INSTALLED") || vici_value_is(&r->rd, "REKEYING") ||
 				   vici_value_is(&r->rd, "UPDATING");
+	else if (strcmp(name, "spi-in") == 0)
+		r->row.spi_in = value_spi(&r->rd);
 	else if (strcmp(name, "packets-in") == 0)
 		r->row.in_packets = vici_value_u64(&r->rd);
 	else if (strcmp(name, "packets-out") == 0)
@@ -130,6 +152,8 @@ void vici_sample_add(struct ike_sample *s, const struct vici_sa_row *row, const 
 		return;
 	s->present = true;
 	s->established = s->established || row->established;
+	if (row->has_child && row->spi_in && s->n_spis < IKE_SAMPLE_SPIS)
+		s->spi_in[s->n_spis++] = row->spi_in;
 	if (!row->has_child || !row->installed || strcmp(row->child, child) != 0)
 		return;
 	/* While a rekey hands over two children exist; the newest one carries the traffic. */

@@ -20,6 +20,7 @@ struct vici_sa_row {
 	uint32_t child_id;
 	bool installed; /* child state INSTALLED, REKEYING, UPDATING: it carries traffic */
 	uint64_t in_packets, out_packets;
+	uint32_t spi_in; /* host order; 0: not told */
 };
 
 struct vici_sa_rd {
@@ -33,7 +34,7 @@ struct vici_sa_rd {
 void vici_sa_begin(struct vici_sa_rd *r, const void *msg, size_t len);
 /* Fills *row; false at the end (see r->rd.drop). */
 bool vici_sa_next(struct vici_sa_rd *r, struct vici_sa_row *row);
-/* Adds a row of a list to the sample of the tunnel (ike, child); rows of others change nothing. */
+/* Adds a row of a list to the sample of the tunnel (ike, child); rows of other connections change nothing. */
 void vici_sample_add(struct ike_sample *s, const struct vici_sa_row *row, const char *ike, const char *child);
 
 #endif

@@ -178,6 +178,9 @@ static void on_vici(void *arg, const struct vici_ev *v)
 	case VICI_EV_IKE_UPDATE:
 		printf("%.3f %s %s\n", ms(p), v->kind == VICI_EV_IKE_REKEY ? "ike-rekey" : "ike-update", v->ike);
 		return;
+	case VICI_EV_ALERT:
+		printf("%.3f alert %s\n", ms(p), vici_alert_word(v->alert));
+		return;
 	case VICI_EV_CONN:
 	case VICI_EV_CONNS:
 	case VICI_EV_SA:

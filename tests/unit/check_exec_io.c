@@ -84,12 +84,13 @@ static bool alive(pid_t pid)
 START_TEST(environment_and_last_line)
 {
 	struct hook_conf h = sh("echo first; echo; printf \"$HA_EVENT|$HA_ROLE_OLD|$HA_ROLE_NEW|$HA_GROUP|$HA_VIP|"
-				"$HA_TUNNEL|$HA_PEER|$HA_REASON|$HA_EPOCH\"");
+				"$HA_TUNNEL|$HA_PEER|$HA_SPI|$HA_REASON|$HA_EPOCH\"");
 	struct exec_env env = { .role_old = "BACKUP",
 				.role_new = "MASTER",
 				.group = "site",
 				.vip = "192.0.2.1",
 				.tunnel = "hq",
+				.spi = "c0ffee01",
 				.reason = "none \"heard\"; $(false)",
 				.epoch = { 42, 7 } };
 
@@ -98,7 +99,7 @@ START_TEST(environment_and_last_line)
 	until(1);
 	ck_assert_int_eq(results[0].outcome, EXEC_EXITED);
 	ck_assert_int_eq(results[0].code, 0);
-	ck_assert_str_eq(results[0].line, "up|BACKUP|MASTER|site|192.0.2.1|hq||none \"heard\"; $(false)|42.7");
+	ck_assert_str_eq(results[0].line, "up|BACKUP|MASTER|site|192.0.2.1|hq||c0ffee01|none \"heard\"; $(false)|42.7");
 	ck_assert_str_eq(results[0].program, "/bin/sh");
 	ck_assert_str_eq(results[0].subject, "hq");
 	ck_assert_int_ge(results[0].took_ns, 0);
@@ -319,7 +320,7 @@ START_TEST(child_inherits_nothing_dangerous)
 	ck_assert_str_eq(results[2].line, "policy 0 nice 0");
 	ck_assert_str_eq(
 	    results[3].line,
-	    "HA_CHILD HA_EPOCH HA_EVENT HA_GROUP HA_IKE HA_PEER HA_REASON HA_ROLE_NEW HA_ROLE_OLD HA_TUNNEL "
+	    "HA_CHILD HA_EPOCH HA_EVENT HA_GROUP HA_IKE HA_PEER HA_REASON HA_ROLE_NEW HA_ROLE_OLD HA_SPI HA_TUNNEL "
 	    "HA_VIP PATH PWD ");
 }
 END_TEST
@@ -370,6 +371,9 @@ START_TEST(event_selects_hooks_in_order)
 	until(2);
 	ck_assert_str_eq(results[0].line, "one");
 	ck_assert_str_eq(results[1].line, "three");
+	ck_assert_uint_eq(results[0].hook, 0);
+	ck_assert_uint_eq(results[1].hook, 2);
+	ck_assert_str_eq(exec_event_name(HOOK_SPI_UNKNOWN), "spi-unknown");
 	ck_assert_str_eq(exec_event_name(HOOK_DPD_DEAD), "dpd-dead");
 	ck_assert_str_eq(exec_event_name(HOOK_EVENT_N), "?");
 	ck_assert_str_eq(exec_outcome_name(EXEC_TIMED_OUT), "timed out");

@@ -595,7 +595,7 @@ START_TEST(unexpected_packets_are_counted)
 	UNTIL(got.n == 1);
 	ck_assert(got.ev[0].ok);
 	ck_assert_uint_eq(vici_counters(client)->unexpected, 2);
-	emit("alert", false, 1);
+	emit("control-log", false, 1);
 	UNTIL(vici_counters(client)->unexpected == 3);
 }
 END_TEST
