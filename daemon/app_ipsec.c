@@ -141,6 +141,12 @@ static bool read_begin(struct app *a)
 
 static void gathered(struct app *a);
 
+static const char *unasked(const struct app *a)
+{
+	return a->vici ? "the IKE daemon does not answer"
+		       : "no tunnel has backend vici, and only strongSwan tells them";
+}
+
 static void ask_sas(struct app *a)
 {
 	struct ipsec *p = a->ipsec;
@@ -148,7 +154,7 @@ static void ask_sas(struct app *a)
 	p->stage = IPSEC_SAS;
 	p->n_sas = p->more_sas = 0;
 	p->sas_known = false;
-	snprintf(p->sas_error, sizeof(p->sas_error), "the IKE daemon does not answer");
+	snprintf(p->sas_error, sizeof(p->sas_error), "%s", unasked(a));
 	if (!a->vici || vici_sas(a->vici, (struct vici_tag){ .tunnel = IPSEC_GATHER_TAG, .seq = p->seq }) < 0)
 		gathered(a);
 }
@@ -160,7 +166,7 @@ static void ask_conns(struct app *a)
 	p->stage = IPSEC_CONNS;
 	p->n_conns = p->more_conns = 0;
 	p->conns_known = false;
-	snprintf(p->conns_error, sizeof(p->conns_error), "the IKE daemon does not answer");
+	snprintf(p->conns_error, sizeof(p->conns_error), "%s", unasked(a));
 	if (!a->vici || vici_conns(a->vici, (struct vici_tag){ .tunnel = IPSEC_GATHER_TAG, .seq = p->seq }) < 0)
 		ask_sas(a);
 }
@@ -366,6 +372,7 @@ bool app_ipsec_lint(struct app *a, uint16_t t, struct ike_lint_out *out, const c
 		return false;
 	struct ike_lint_in in = { .tunnel = c,
 				  .conn = app_ipsec_conn(a, c->ike),
+				  .warm = c->warm ? app_ipsec_conn(a, c->warm_ike) : NULL,
 				  .retransmit_s = p->retransmit_s,
 				  .floated = m->floated,
 				  .moved = m->moved,

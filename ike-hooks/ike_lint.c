@@ -123,6 +123,27 @@ static void lint_child(const struct ike_lint_in *in, struct ike_lint_out *out)
 		FOUND(out, IKE_LINT_DPD_ACTION, "start");
 }
 
+/* The connection of a backup's own address. */
+static void lint_warm(const struct ike_lint_in *in, struct ike_lint_out *out)
+{
+	const struct vici_conn *c = in->warm;
+	const struct ike_tunnel_conf *t = in->tunnel;
+
+	if (!t->warm)
+		return;
+	if (!c || (!vici_conn_child(c, t->warm_child) && !c->more_children)) {
+		FOUND(out, IKE_LINT_NO_WARM, "%s", t->warm_ike);
+		return;
+	}
+	if (!c->v2)
+		FOUND(out, IKE_LINT_WARM_V1, "1");
+	if (vici_ends_has(&c->local, &t->vip)) {
+		char text[100];
+		ends_text(&c->local, text, sizeof(text));
+		FOUND(out, IKE_LINT_WARM_LOCAL, "%s", text);
+	}
+}
+
 void ike_lint(const struct ike_lint_in *in, struct ike_lint_out *out)
 {
 	memset(out, 0, sizeof(*out));
@@ -132,6 +153,7 @@ void ike_lint(const struct ike_lint_in *in, struct ike_lint_out *out)
 	}
 	lint_conn(in, out);
 	lint_child(in, out);
+	lint_warm(in, out);
 	/* The table is in order of gravity. */
 	for (unsigned i = 1; i < out->n; i++) {
 		struct ike_finding f = out->f[i];
@@ -191,6 +213,10 @@ char *ike_lint_fix(enum ike_lint what, const struct ike_tunnel_conf *t, char *bu
 	case IKE_IN_CHILD:
 		snprintf(buf, size, "set connections.%s.children.%s.%s = %s and run swanctl --load-conns", t->ike,
 			 t->child, r->setting, value);
+		break;
+	case IKE_IN_WARM:
+		snprintf(buf, size, "set connections.%s.%s %s%s and run swanctl --load-conns", t->warm_ike, r->setting,
+			 *value ? "= " : "to this node's own address", value);
 		break;
 	case IKE_IN_REMOTE:
 		snprintf(buf, size,

@@ -6,7 +6,7 @@
 #include "tests/unit/run.h"
 
 static struct ike_tunnel_conf tunnel;
-static struct vici_conn conn;
+static struct vici_conn conn, own; /* of the VIP, of the node's own address */
 static struct ike_lint_in in;
 static struct ike_lint_out out;
 
@@ -31,6 +31,10 @@ static void setup(void)
 						.close = VICI_DO_NOTHING } } };
 	conn.local = (struct vici_ends){ .addr = { tunnel.vip }, .n = 1 };
 	conn.remote = (struct vici_ends){ .addr = { tunnel.peer }, .n = 1 };
+	own = (struct vici_conn){ .name = "hq-warm", .v2 = true, .n_children = 1, .child = { { .name = "net" } } };
+	own.local = (struct vici_ends){ .addr = { addr_v4(192, 0, 2, 11) }, .n = 1 };
+	strcpy(tunnel.warm_ike, "hq-warm");
+	strcpy(tunnel.warm_child, "net");
 	in = (struct ike_lint_in){ .tunnel = &tunnel, .conn = &conn, .retransmit_s = 15 };
 }
 
@@ -141,6 +145,7 @@ START_TEST(unique_and_identity)
 	conn.unique = VICI_UNIQUE_NEVER;
 	only(IKE_LINT_UNIQUE_NEVER, "never");
 	tunnel.warm = true; /* the warm SA lives beside the other one */
+	in.warm = &own;
 	nothing();
 	setup();
 	conn.unique = VICI_UNIQUE_NO;
@@ -156,6 +161,31 @@ START_TEST(unique_and_identity)
 	setup();
 	conn.reauth_s = 3600;
 	only(IKE_LINT_REAUTH, "3600 s");
+}
+END_TEST
+
+START_TEST(warm)
+{
+	in.warm = &own;
+	nothing(); /* not wanted: not looked at */
+	tunnel.warm = true;
+	nothing();
+	in.warm = NULL;
+	only(IKE_LINT_NO_WARM, "hq-warm");
+	in.warm = &own;
+	strcpy(own.child[0].name, "other");
+	only(IKE_LINT_NO_WARM, "hq-warm");
+	strcpy(own.child[0].name, "net");
+	own.v2 = false;
+	only(IKE_LINT_WARM_V1, "1");
+	own.v2 = true;
+	own.local.addr[0] = tunnel.vip;
+	only(IKE_LINT_WARM_LOCAL, "192.0.2.1");
+	char fix[400];
+	ck_assert_str_eq(ike_lint_fix(IKE_LINT_WARM_V1, &tunnel, fix, sizeof(fix)),
+			 "set connections.hq-warm.version = 2 and run swanctl --load-conns");
+	ck_assert_str_eq(ike_lint_fix(IKE_LINT_WARM_LOCAL, &tunnel, fix, sizeof(fix)),
+			 "set connections.hq-warm.local_addrs to this node's own address and run swanctl --load-conns");
 }
 END_TEST
 
@@ -243,6 +273,7 @@ int main(void)
 	tcase_add_test(t, ends);
 	tcase_add_test(t, actions);
 	tcase_add_test(t, unique_and_identity);
+	tcase_add_test(t, warm);
 	tcase_add_test(t, detection);
 	tcase_add_test(t, everything);
 	tcase_add_test(t, words);
