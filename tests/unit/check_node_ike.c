@@ -458,6 +458,42 @@ START_TEST(a_switch_that_fails_leaves_no_child)
 }
 END_TEST
 
+/* ---- resets ---- */
+
+static unsigned resets(void)
+{
+	unsigned n = 0;
+	for (unsigned t = 0; t < TUNNELS; t++)
+		n += (unsigned)tunnel[t].count.resets;
+	return n;
+}
+
+START_TEST(resets_of_all_tunnels_have_a_rate)
+{
+	struct ike_ev stale = { .kind = IKE_EV_STALE_PEER, .spi = 0xc0ffee01 };
+	init(0);
+	all_up();
+	for (uint16_t t = 0; t < TUNNELS; t++) {
+		tunnel[t].conf.watch_spi = true;
+		say(t, stale);
+	}
+	ck_assert_uint_eq(resets(), NODE_RESET_BURST);
+	ck_assert_uint_eq(node.resets_barred, TUNNELS - NODE_RESET_BURST);
+	for (unsigned i = 0; i < 10; i++) {
+		pass(100 * NS_PER_MS);
+		for (uint16_t t = 0; t < TUNNELS; t++)
+			say(t, stale);
+	}
+	ck_assert_uint_ge(resets(), NODE_RESET_BURST + NODE_RESET_RATE - 1);
+	ck_assert_uint_le(resets(), NODE_RESET_BURST + NODE_RESET_RATE + 1);
+	/* The operator's word has no limit. */
+	unsigned before = resets();
+	for (uint16_t t = 0; t < TUNNELS; t++)
+		say(t, (struct ike_ev){ .kind = IKE_EV_RESET, .why = IKE_WHY_OPERATOR, .force = true });
+	ck_assert_uint_ge(resets(), before + TUNNELS / 2);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("node_ike");
@@ -473,6 +509,7 @@ int main(void)
 	tcase_add_test(c, a_stopped_ike_daemon_costs_5_ms);
 	tcase_add_test(c, a_far_peer_costs_what_it_takes_up_to_a_limit);
 	tcase_add_test(c, a_switch_that_fails_leaves_no_child);
+	tcase_add_test(c, resets_of_all_tunnels_have_a_rate);
 	suite_add_tcase(s, c);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);

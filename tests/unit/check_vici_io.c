@@ -110,6 +110,7 @@ static void put_child(struct vici_wr *w, const char *name, unsigned id)
 	vici_put_key(w, "state", "INSTALLED");
 	vici_put_key(w, "packets-in", "100");
 	vici_put_key(w, "packets-out", "200");
+	vici_put_key(w, "spi-in", "c0ffee01");
 	vici_put_section_end(w);
 }
 
@@ -478,6 +479,7 @@ START_TEST(events)
 		ck_assert_str_eq(got.ike[i], "hq");
 		ck_assert_str_eq(got.child[i], child[i]);
 		ck_assert_uint_eq(got.ev[i].sa_id, id[i]);
+		ck_assert_uint_eq(got.ev[i].spi_in, id[i] ? 0xc0ffee01 : 0);
 		ck_assert(got.ev[i].up == (i < 3));
 	}
 }
@@ -595,6 +597,8 @@ START_TEST(unexpected_packets_are_counted)
 	UNTIL(got.n == 1);
 	ck_assert(got.ev[0].ok);
 	ck_assert_uint_eq(vici_counters(client)->unexpected, 2);
+	emit("alert", false, 1); /* one of a kind that has no name here */
+	UNTIL(vici_counters(client)->alerts[VICI_ALERT_OTHER] == 1);
 	emit("control-log", false, 1);
 	UNTIL(vici_counters(client)->unexpected == 3);
 }

@@ -2,6 +2,7 @@
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "ike-hooks/vici_alert.h"
 #include "ike-hooks/vici_sa.h"
 #include "ike-hooks/vici_wire.h"
 
@@ -312,6 +313,85 @@ static const uint8_t *body(const uint8_t *buf, size_t n, size_t *len)
 	return p.msg;
 }
 
+START_TEST(spis_of_children)
+{
+	static const struct {
+		const char *text;
+		uint32_t spi;
+	} form[] = { { "c0ffee01", 0xc0ffee01 },
+		     { "C0FFEE01", 0xc0ffee01 },
+		     { "1f", 0x1f },
+		     { "ffffffff", 0xffffffff },
+		     { "", 0 },
+		     { "123456789", 0 },
+		     { "0x12", 0 },
+		     { "12 4", 0 },
+		     { "`1", 0 },
+		     { "@1", 0 },
+		     { "g", 0 },
+		     { "-1", 0 } };
+	uint8_t buf[2048];
+	size_t len;
+
+	for (unsigned i = 0; i < sizeof(form) / sizeof(form[0]); i++) {
+		struct vici_wr w;
+		struct vici_sa_rd rd;
+		struct vici_sa_row row;
+		struct ike_sample s = { .present = false };
+		vici_begin(&w, buf, sizeof(buf), VICI_EVENT, "list-sa");
+		begin_ike(&w, "hq", "3", "ESTABLISHED");
+		vici_put_section(&w, "child-sas");
+		vici_put_section(&w, "dmz-4"); /* another child of the connection */
+		vici_put_key(&w, "name", "dmz");
+		vici_put_key(&w, "spi-in", form[i].text);
+		vici_put_key(&w, "spi-out", "aaaaaaaa");
+		vici_put_section_end(&w);
+		put_child(&w, "net-5", "net", "5", "INSTALLED", "17", "23");
+		vici_put_section_end(&w);
+		vici_put_section_end(&w);
+		const uint8_t *msg = body(buf, vici_end(&w), &len);
+		vici_sa_begin(&rd, msg, len);
+		ck_assert(vici_sa_next(&rd, &row));
+		ck_assert_uint_eq(row.spi_in, form[i].spi);
+		vici_sample_add(&s, &row, "hq", "net");
+		ck_assert(vici_sa_next(&rd, &row));
+		ck_assert_uint_eq(row.spi_in, 0);
+		vici_sample_add(&s, &row, "hq", "net");
+		ck_assert_uint_eq(s.n_spis, form[i].spi != 0);
+		ck_assert_uint_eq(s.spi_in[0], form[i].spi);
+		ck_assert(s.child);
+		for (unsigned k = 0; k < 2 * IKE_SAMPLE_SPIS; k++) {
+			row.spi_in = 0x1000 + k;
+			vici_sample_add(&s, &row, "hq", "net");
+		}
+		ck_assert_uint_eq(s.n_spis, IKE_SAMPLE_SPIS);
+	}
+}
+END_TEST
+
+START_TEST(alerts)
+{
+	uint8_t buf[512];
+	size_t len;
+
+	for (unsigned a = 0; a < VICI_ALERT_N; a++) {
+		struct vici_wr w;
+		vici_begin(&w, buf, sizeof(buf), VICI_EVENT, "alert");
+		vici_put_section(&w, "hq");
+		vici_put_key(&w, "remote-id", "invalid-ike-spi"); /* what a peer calls itself is no alert */
+		vici_put_section_end(&w);
+		vici_put_key(&w, "type", a ? vici_alert_word((enum vici_alert)a) : "something new");
+		const uint8_t *msg = body(buf, vici_end(&w), &len);
+		ck_assert_int_eq(vici_alert_read(msg, len), a);
+		for (size_t cut = 0; cut < len; cut++)
+			ck_assert(vici_alert_read(msg, cut) == VICI_ALERT_OTHER || vici_check(msg, cut) == VICI_OK);
+		ck_assert_uint_gt(strlen(vici_alert_text((enum vici_alert)a)), 5);
+	}
+	ck_assert_str_eq(vici_alert_text(VICI_ALERT_N), "?");
+	ck_assert_str_eq(vici_alert_word(VICI_ALERT_N), "?");
+}
+END_TEST
+
 START_TEST(rows_of_a_list)
 {
 	uint8_t buf[2048];
@@ -470,6 +550,8 @@ int main(void)
 	suite_add_tcase(s, t);
 	t = tcase_create("rows");
 	tcase_add_test(t, rows_of_a_list);
+	tcase_add_test(t, spis_of_children);
+	tcase_add_test(t, alerts);
 	tcase_add_test(t, row_of_a_rekey_is_the_new_child);
 	tcase_add_test(t, row_of_an_ike_rekey_is_the_new_one);
 	tcase_add_test(t, long_names_never_match);
