@@ -27,7 +27,7 @@ libike_io_a_SOURCES = \
 	ike-hooks/child_io.c ike-hooks/child_io.h \
 	ike-hooks/exec_io.c ike-hooks/exec_io.h \
 	ike-hooks/ha_env.c ike-hooks/ha_env.h \
-	ike-hooks/prog_io.c ike-hooks/prog_io.h \
+	ike-hooks/prog_end.c ike-hooks/prog_int.h ike-hooks/prog_io.c ike-hooks/prog_io.h \
 	ike-hooks/sa_io.c ike-hooks/sa_io.h \
 	ike-hooks/sa_lock.c ike-hooks/sa_lock.h \
 	ike-hooks/sa_seal.c ike-hooks/sa_seal.h \
