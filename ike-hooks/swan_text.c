@@ -1,6 +1,5 @@
 #include "ike-hooks/swan_text.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static const char *const drop_text[] = {
@@ -241,11 +240,28 @@ static struct swan_child *child_at(struct swan_conn *c, const struct swan_rd *r)
 	return k;
 }
 
+/* "1.5": digits, and perhaps a point and more of them; whatever the locale. */
+static bool decimal(const char *text, double *out)
+{
+	double unit = 1;
+
+	*out = 0;
+	if (*text < '0' || *text > '9')
+		return false;
+	for (; *text >= '0' && *text <= '9' && *out < 1e9; text++)
+		*out = *out * 10 + (*text - '0');
+	if (*text == '.') {
+		for (text++; *text >= '0' && *text <= '9'; text++)
+			*out += (*text - '0') * (unit /= 10);
+	}
+	return *text == '\0';
+}
+
 static void charon_key(struct swan_facts *f, const struct swan_rd *r)
 {
-	double v = strtod(r->value, NULL);
+	double v;
 
-	if (!(v >= 0 && v <= 86400))
+	if (!decimal(r->value, &v) || v > 86400)
 		return;
 	if (strcmp(r->name, "retransmit_timeout") == 0 && v > 0)
 		f->timeout_s = v;
