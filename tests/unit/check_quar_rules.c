@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/nft_rules.h"
+#include "tests/unit/run.h"
 
 static char buf[1 << 20];
 
@@ -117,9 +118,5 @@ int main(void)
 	tcase_add_test(t, iptables);
 	tcase_add_test(t, sizes);
 	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/sweep_ct.h"
+#include "tests/unit/run.h"
 
 static struct addr A(const char *text) {
 	struct addr a;
@@ -80,9 +81,5 @@ int main(void)
 	tcase_add_test(t, nobody);
 	tcase_add_test(t, encapsulated);
 	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

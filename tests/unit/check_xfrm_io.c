@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include "daemon/base/err.h"
 #include "ike-hooks/xfrm_io.h"
+#include "tests/unit/run.h"
 
 static struct addr A(const char *text) {
 	struct addr a;
@@ -334,9 +335,5 @@ int main(void)
 	tcase_add_test(t, protocols_and_numbers);
 	tcase_add_test(t, in_slices);
 	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

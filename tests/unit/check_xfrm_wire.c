@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "ike-hooks/xfrm_wire.h"
+#include "tests/unit/run.h"
 
 static struct addr A(const char *text) {
 	struct addr a;
@@ -342,9 +343,5 @@ int main(void)
 	tcase_add_test(t, matches_by_address_only);
 	tcase_add_test(t, selection);
 	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

@@ -2,13 +2,13 @@
 have to. tests/netns has the same machine with ESP in user space, where no SA is in the kernel."""
 
 import os
-import re
 import signal
 
 import pytest
 
 from conf import lab_conf, text
 from ipsec import Charon
+from ipsec_kernel import add_larval, add_policies, policies, sas
 from keeptrackd import Daemon
 from lab import Lab, PEER, ROUTERS, VIP_WAN, VPN_HOST, wait_for
 from wire import Tap
@@ -108,37 +108,10 @@ def ip(address):
     return bytes(map(int, address.split(".")))
 
 
-def sas(machine, address=""):
-    """{(source, destination, SPI)} of the kernel's SAs, of one address or of all."""
-    found = re.findall(r"^src (\S+) dst (\S+)\n\s+proto \w+ spi (0x[0-9a-f]+)", machine.run("ip", "xfrm", "state"), re.M)
-    return {sa for sa in found if not address or address in sa[:2]}
-
-
-def policies(machine):
-    """The policies that name this test's networks, each as one text without counters."""
-    return set(re.findall(r"^src 10\.5\d\.0\.0/24 dst .*\n(?:\s+.*\n)+", machine.run("ip", "xfrm", "policy"), re.M))
-
-
 def add_sa(machine, source, destination, spi):
     machine.run("ip", "xfrm", "state", "add", "src", source, "dst", destination, "proto", "esp", "spi", hex(spi), "reqid",
                 "7", "mode", "tunnel", *CIPHER)
     return source, destination, "0x%08x" % spi
-
-
-def add_larval(machine, source, destination, spi):
-    """An SPI that was given out, with no keys yet: what an interrupted negotiation leaves."""
-    machine.run("ip", "xfrm", "state", "allocspi", "src", source, "dst", destination, "proto", "esp", "mode", "tunnel",
-                "min", hex(spi), "max", hex(spi))
-    return source, destination, "0x%08x" % spi
-
-
-def add_policies(machine):
-    """One that uses the virtual address, one that lets pass, one that blocks: not one of them is ours to remove."""
-    machine.run("ip", "xfrm", "policy", "add", "src", "10.50.0.0/24", "dst", "10.51.0.0/24", "dir", "out", "tmpl", "src",
-                VIP_WAN, "dst", STRANGER, "proto", "esp", "mode", "tunnel")
-    machine.run("ip", "xfrm", "policy", "add", "src", "10.52.0.0/24", "dst", "10.53.0.0/24", "dir", "fwd")
-    machine.run("ip", "xfrm", "policy", "add", "src", "10.54.0.0/24", "dst", "10.55.0.0/24", "dir", "out", "action", "block")
-    return policies(machine)
 
 
 def test_force_crash_return(world, lab):
@@ -147,7 +120,7 @@ def test_force_crash_return(world, lab):
     a, b = lab["fw-a"], lab["fw-b"]
     b.sysctl({"net/core/xfrm_acq_expires": 3600})
     foreign = {add_sa(a, OWN, PEER, 0x3001), add_sa(a, PEER, OWN, 0x3002)}
-    kept = add_policies(a)
+    kept = add_policies(a, VIP_WAN, STRANGER)
     assert len(kept) == 3
     world.ready("fw-b")
 
@@ -160,7 +133,7 @@ def test_force_crash_return(world, lab):
     stale = sas(b, VIP_WAN)
     assert {sa[:2] for sa in stale} == BOTH_WAYS
     foreign_b = {add_sa(b, "203.0.113.3", PEER, 0x3003), add_sa(b, PEER, "203.0.113.3", 0x3004)}
-    kept_b = add_policies(b)
+    kept_b = add_policies(b, VIP_WAN, STRANGER)
     world.crash("fw-b")
     world.serves("fw-a")
     assert sas(a) > foreign and policies(a) == kept
@@ -208,7 +181,7 @@ def test_start_with_leftovers_of_both_families(world, lab):
         others |= {add_sa(machine, own, peer, base + 0x10), add_sa(machine, peer, own, base + 0x11),
                    add_larval(machine, peer, own, base + 0x12)}
     others |= {add_sa(machine, "203.0.113.11", STRANGER, 0x4020), add_sa(machine, "2001:db8:2::11", "2001:db8:2::12", 0x4021)}
-    kept = add_policies(machine)
+    kept = add_policies(machine, VIP_WAN, STRANGER)
     assert sas(machine) == ours | others and len(ours) == 8 and len(others) == 8
     world.daemon("fw-a", conf=text(conf))
     wait_for("the leftovers to be gone", lambda: not sas(machine) & ours, SECONDS)
