@@ -173,6 +173,34 @@ static void programs(const json_t *data, FILE *out)
 	}
 }
 
+/* Who uses SAs that nobody here has. */
+static void watch(const json_t *w, bool all, FILE *out)
+{
+	size_t i;
+	json_t *p;
+	char age[40];
+
+	if (!json_is_object(w))
+		return;
+	if (fmt_bool(w, "open"))
+		fprintf(out, "Watch for unknown SPIs: open for %s\n",
+			fmt_us(fmt_int(w, "open_for_us"), age, sizeof(age)));
+	else if (all)
+		fprintf(out, "Watch for unknown SPIs: closed\n");
+	json_array_foreach(json_object_get(w, "pairs"), i, p)
+	{
+		if (fmt_int(p, "unknown"))
+			fprintf(out, "  %s to %s: %lld packets, the last with SPI %s, %s ago\n", fmt_str(p, "peer"),
+				fmt_str(p, "vip"), (long long)fmt_int(p, "unknown"), fmt_dash(fmt_str(p, "last_spi")),
+				fmt_us(fmt_int(p, "last_us"), age, sizeof(age)));
+	}
+	json_array_foreach(json_object_get(w, "sockets"), i, p)
+	{
+		if (*fmt_str(p, "error"))
+			fprintf(out, "  socket %s: %s\n", fmt_str(p, "name"), fmt_str(p, "error"));
+	}
+}
+
 static void copies(const json_t *c, bool all, FILE *out)
 {
 	if (*fmt_str(c, "error"))
@@ -202,6 +230,7 @@ void fmt_ipsec(const json_t *data, FILE *out)
 		summary(data, out);
 	}
 	fmt_ipsec_quarantine(json_object_get(data, "quarantine"), out);
+	watch(json_object_get(data, "watch"), strcmp(view, "detail") == 0, out);
 	copies(json_object_get(data, "sa_copies"), strcmp(view, "detail") == 0, out);
 	if (strcmp(view, "detail") == 0) {
 		json_array_foreach(list, i, v)

@@ -79,8 +79,8 @@ void fmt_ipsec_peer(const json_t *data, FILE *out)
 	json_t *v;
 	char vips[200], names[400], reset[40];
 
-	table_begin(&t, TABLE_HEADS("Peer", "VIPs", ">Tunnels", ">Wanted", ">Up", ">Silent", ">Found Dead", ">Resets",
-				    "Last Reset", "Names"));
+	table_begin(&t, TABLE_HEADS("Peer", "VIPs", ">Tunnels", ">Wanted", ">Up", ">Silent", ">Found Dead",
+				    ">Unknown SPIs", ">Resets", "Last Reset", "Names"));
 	json_array_foreach(json_object_get(data, "peers"), i, v)
 	{
 		const json_t *list = json_object_get(v, "tunnels");
@@ -91,6 +91,7 @@ void fmt_ipsec_peer(const json_t *data, FILE *out)
 		table_cell(&t, "%lld", (long long)fmt_int(v, "up"));
 		table_cell(&t, "%lld", (long long)fmt_int(v, "silent"));
 		table_cell(&t, "%lld", (long long)fmt_int(v, "dpd_dead"));
+		table_cell(&t, "%lld", (long long)fmt_int(v, "unknown_spi_packets"));
 		table_cell(&t, "%lld", (long long)fmt_int(v, "resets"));
 		table_cell(&t, "%s", maybe_us(v, "last_reset_us", reset, sizeof(reset)));
 		table_cell(&t, "%s", fmt_list(list, names, sizeof(names)));
@@ -193,7 +194,7 @@ static void counters(const json_t *o, const char *what, FILE *out)
 void fmt_ipsec_statistics(const json_t *data, FILE *out)
 {
 	size_t i;
-	json_t *v;
+	json_t *v, *p;
 	char head[120];
 
 	json_array_foreach(json_object_get(data, "tunnels"), i, v)
@@ -202,7 +203,21 @@ void fmt_ipsec_statistics(const json_t *data, FILE *out)
 		counters(v, head, out);
 	}
 	counters(json_object_get(data, "vici"), "Socket of the IKE daemon", out);
+	json_array_foreach(json_object_get(data, "programs"), i, v)
+	{
+		snprintf(head, sizeof(head), "IKE daemon asked by programs: %s", fmt_str(v, "name"));
+		counters(v, head, out);
+	}
 	counters(data, "Hooks", out);
+	v = json_object_get(data, "watch");
+	counters(v, "Watch for unknown SPIs", out);
+	json_array_foreach(json_object_get(v, "verdicts"), i, p)
+	{
+		fprintf(out, "  %-20s %12lld\n", fmt_str(p, "verdict"), (long long)fmt_int(p, "packets"));
+	}
+	v = json_object_get(data, "sa_copies");
+	counters(v, "Copies of inbound SAs", out);
+	counters(json_object_get(v, "count"), "Copies of inbound SAs, ever", out);
 	v = json_object_get(data, "sweep");
 	counters(v, "Sweeps of the kernel's SAs", out);
 	counters(json_object_get(v, "conntrack"), "Conntrack entries of IKE, ESP and AH", out);

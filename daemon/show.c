@@ -160,10 +160,11 @@ static int clear_counters(struct app *a, const struct ctl_request *req, json_t *
 		memset(port->drop, 0, sizeof(port->drop));
 	}
 	a->unknown_vrid = 0;
-	for (uint16_t t = 0; t < a->node.n_tunnels; t++)
-	{
+	for (uint16_t t = 0; t < a->node.n_tunnels; t++) {
 		struct ipsec_tunnel *m = app_ipsec_tunnel(a, t);
 		memset(&a->node.tunnel[t].count, 0, sizeof(a->node.tunnel[t].count));
+		struct ike_stale *s = &a->node.tunnel[t].unknown;
+		s->heard = s->told = s->known = s->alive = 0;
 		m->moved = m->unwanted = 0;
 		m->floated = false;
 	}

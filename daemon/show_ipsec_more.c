@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 #include "daemon/app_quar.h"
+#include "daemon/app_sa.h"
 #include "daemon/app_sweep.h"
+#include "daemon/app_watch.h"
 #include "daemon/base/clock.h"
 #include "daemon/show.h"
 #include "ike-hooks/ike_verdict.h"
@@ -135,15 +137,35 @@ static json_t *peer_json(const struct app *a, uint16_t first, mono_t now)
 			 dead, "last_reset_us", show_age(last, now));
 }
 
+/* What the watch for unknown SPIs saw of this peer. */
+static json_int_t unknown_of(const json_t *watch, const char *peer)
+{
+	json_int_t n = 0;
+	size_t i;
+	json_t *p;
+
+	json_array_foreach(json_object_get(watch, "pairs"), i, p)
+	{
+		if (strcmp(json_string_value(json_object_get(p, "peer")), peer) == 0)
+			n += json_integer_value(json_object_get(p, "unknown"));
+	}
+	return n;
+}
+
 json_t *show_ipsec_peer(struct app *a)
 {
 	mono_t now = clock_mono();
-	json_t *list = json_array();
+	json_t *list = json_array(), *watch = app_watch_json(a);
 
 	for (uint16_t t = 0; t < a->node.n_tunnels; t++) {
-		if (!a->node.tunnel[t].conf.gone && first_of_peer(a, t))
-			json_array_append_new(list, peer_json(a, t, now));
+		if (a->node.tunnel[t].conf.gone || !first_of_peer(a, t))
+			continue;
+		json_t *j = peer_json(a, t, now);
+		json_int_t unknown = unknown_of(watch, json_string_value(json_object_get(j, "peer")));
+		json_object_set_new(j, "unknown_spi_packets", json_integer(unknown));
+		json_array_append_new(list, j);
 	}
+	json_decref(watch);
 	return json_pack("{s:o}", "peers", list);
 }
 
@@ -271,6 +293,8 @@ json_t *show_ipsec_statistics(struct app *a)
 			  { "rekeys", x->count.rekeys },
 			  { "resets", x->count.resets },
 			  { "resets_held", x->count.resets_held },
+			  { "unknown_spi_heard", x->unknown.heard },
+			  { "unknown_spi_told", x->unknown.told },
 			  { "unwanted", m->unwanted },
 			  { "moved", m->moved },
 			  { "goodbyes", x->count.closes },
@@ -292,6 +316,9 @@ json_t *show_ipsec_statistics(struct app *a)
 	json_object_del(j, "hooks");
 	json_object_set_new(j, "vici", vici_json(a));
 	json_object_set_new(j, "tunnels", list);
+	json_object_set_new(j, "programs", app_ike_programs_json(a));
+	json_object_set_new(j, "watch", app_watch_json(a));
+	json_object_set_new(j, "sa_copies", app_sa_json(a));
 	json_object_set_new(j, "sweep", app_sweep_json(a));
 	json_object_set_new(j, "quarantine", app_quar_json(a));
 	return j;
