@@ -1,7 +1,7 @@
 # daemon: owns everything; the only folder that knows all domains.
 noinst_LIBRARIES += libdaemon_core.a libdaemon_io.a
 libdaemon_core_a_SOURCES = daemon/role.h daemon/role_int.h daemon/role.c daemon/role_stage.c daemon/group.h daemon/group.c \
-	daemon/node.h daemon/node_int.h daemon/node.c daemon/node_group.c daemon/node_timer.c daemon/node_sync.c daemon/node_peer.c daemon/node_split.c daemon/node_start.c daemon/node_wake.c daemon/node_ike.c
+	daemon/node.h daemon/node_int.h daemon/node.c daemon/node_group.c daemon/node_role.c daemon/node_timer.c daemon/node_sync.c daemon/node_peer.c daemon/node_split.c daemon/node_start.c daemon/node_wake.c daemon/node_ike.c
 libdaemon_io_a_SOURCES =
 
 # Configuration: schema and comparison are pure, reading and building are not.

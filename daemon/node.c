@@ -1,8 +1,8 @@
 /*
  * The node core: events come in here, are given to the machine they belong to, and what the machines answer is carried
  * on: a virtual router reports what it heard, the group table turns that into a wish, the role transaction into steps.
- * The parts: node_group.c (groups and roles), node_timer.c (what is due), node_peer.c (the channel), node_sync.c (sessions),
- * node_ike.c (tunnels), node_start.c (delays).
+ * The parts: node_group.c and node_role.c (groups and roles), node_timer.c (what is due), node_peer.c (the channel),
+ * node_sync.c (sessions), node_ike.c (tunnels), node_start.c (delays).
  */
 #include "daemon/node.h"
 #include "daemon/node_int.h"

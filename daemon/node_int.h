@@ -45,8 +45,13 @@ void node_listens(struct node_run *r, uint16_t inst);
 /* The startup delay has passed: the timers begin anew, so that nobody is missed who spoke only a moment ago. */
 void node_startup_over(struct node_run *r);
 
-/* node_group.c */
+/* node_role.c */
+/* Gives the event to the group's transaction, and carries out what it answers. */
 void node_role(struct node_run *r, uint16_t group, const struct role_ev *ev);
+
+/* node_group.c */
+/* Members whose master-down timers run on the same interval: the slowest decides how long we may wait for news. */
+int64_t node_group_down_ns(const struct node *n, uint16_t group);
 void node_wish(struct node_run *r, uint16_t group, enum role_is target, enum role_kind kind, enum role_reason reason,
 	       mono_t detect);
 /* Looks at the group table and wishes accordingly. */
