@@ -32,19 +32,7 @@
 
 /* ---- events to the node core ---- */
 
-/* An event that came up while actions were being carried out: it waits, with what it points to. */
-struct fed {
-	struct fed *next;
-	struct node_ev ev;
-	union {
-		struct vrrp_ev advert;
-		struct sync_report report;
-		struct peer_msg msg;
-		struct ike_ev ike;
-	} u;
-};
-
-static struct fed *fed_first, **fed_last = &fed_first;
+static struct node_ev_kept *fed_first, **fed_last = &fed_first;
 static unsigned fed_n;
 
 static void feed_later(struct app *a, const struct node_ev *ev)
@@ -55,23 +43,10 @@ static void feed_later(struct app *a, const struct node_ev *ev)
 		return;
 	}
 	require(fed_n < FEED_MAX);
-	struct fed *f = malloc(sizeof(*f));
+	struct node_ev_kept *f = malloc(sizeof(*f));
 	require(f != NULL);
 	f->next = NULL;
-	f->ev = *ev;
-	if (ev->advert) {
-		f->u.advert = *ev->advert;
-		f->ev.advert = &f->u.advert;
-	} else if (ev->report) {
-		f->u.report = *ev->report;
-		f->ev.report = &f->u.report;
-	} else if (ev->msg) {
-		f->u.msg = *ev->msg;
-		f->ev.msg = &f->u.msg;
-	} else if (ev->ike) {
-		f->u.ike = *ev->ike;
-		f->ev.ike = &f->u.ike;
-	}
+	node_ev_keep(f, ev);
 	*fed_last = f;
 	fed_last = &f->next;
 	fed_n++;
@@ -111,7 +86,7 @@ void app_feed(struct app *a, const struct node_ev *ev)
 	a->act_depth = 1;
 	feed_now(a, ev);
 	while (fed_first) {
-		struct fed *f = fed_first;
+		struct node_ev_kept *f = fed_first;
 		fed_first = f->next;
 		if (!fed_first)
 			fed_last = &fed_first;

@@ -466,6 +466,24 @@ static void dispatch(struct node_run *r, const struct node_ev *ev)
 	}
 }
 
+void node_ev_keep(struct node_ev_kept *k, const struct node_ev *ev)
+{
+	k->ev = *ev;
+	if (ev->advert) {
+		k->u.advert = *ev->advert;
+		k->ev.advert = &k->u.advert;
+	} else if (ev->report) {
+		k->u.report = *ev->report;
+		k->ev.report = &k->u.report;
+	} else if (ev->msg) {
+		k->u.msg = *ev->msg;
+		k->ev.msg = &k->u.msg;
+	} else if (ev->ike) {
+		k->u.ike = *ev->ike;
+		k->ev.ike = &k->u.ike;
+	}
+}
+
 void node_step(struct node *n, const struct node_ev *ev, mono_t now, struct node_acts *acts)
 {
 	struct node_run r = { .n = n, .out = acts, .now = now };

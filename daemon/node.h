@@ -163,6 +163,18 @@ struct node_ev {
 	const struct ike_ev *ike;
 };
 
+/* An event that waits, with what it points to: it came up while the actions of another one were being carried out. */
+struct node_ev_kept {
+	struct node_ev_kept *next;
+	struct node_ev ev;
+	union {
+		struct vrrp_ev advert;
+		struct sync_report report;
+		struct peer_msg msg;
+		struct ike_ev ike;
+	} u;
+};
+
 enum node_act_type {
 	NODE_ACT_ADVERT = 0, /* inst, priority: send now */
 	NODE_ACT_SYNC,       /* cmd */
@@ -302,6 +314,8 @@ struct node_conf {
 };
 
 void node_init(struct node *n, const struct node_conf *c, mono_t now);
+/* Copies an event; next is the caller's. */
+void node_ev_keep(struct node_ev_kept *k, const struct node_ev *ev);
 /* One event; acts is emptied first. Its capacity must be at least NODE_ACTS_FOR / NODE_MSGS_FOR. */
 void node_step(struct node *n, const struct node_ev *ev, mono_t now, struct node_acts *acts);
 /* After the arrays were written from outside (reload): timers and counts anew. */

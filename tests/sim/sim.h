@@ -204,17 +204,6 @@ struct sim_job {
 
 /* ---- a process ---- */
 
-struct sim_fed {
-	struct sim_fed *next;
-	struct node_ev ev;
-	union {
-		struct vrrp_ev advert;
-		struct sync_report report;
-		struct peer_msg msg;
-		struct ike_ev ike;
-	} u;
-};
-
 struct sim_inst {
 	int ifindex;
 	bool open;
@@ -303,7 +292,7 @@ struct sim_proc {
 	struct ike_tunnel tunnel[SIM_TUNNELS];
 	struct node_acts acts;
 	unsigned depth;
-	struct sim_fed *fed_first, **fed_last;
+	struct node_ev_kept *fed_first, **fed_last;
 
 	struct netstate ns;
 	bool net_running, net_again, net_soon;

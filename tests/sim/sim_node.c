@@ -28,22 +28,9 @@ bool sim_runs(const struct sim *w, unsigned n)
 
 static void feed_later(struct sim_proc *p, const struct node_ev *ev)
 {
-	struct sim_fed *f = calloc(1, sizeof(*f));
+	struct node_ev_kept *f = calloc(1, sizeof(*f));
 	require(f);
-	f->ev = *ev;
-	if (ev->advert) {
-		f->u.advert = *ev->advert;
-		f->ev.advert = &f->u.advert;
-	} else if (ev->report) {
-		f->u.report = *ev->report;
-		f->ev.report = &f->u.report;
-	} else if (ev->msg) {
-		f->u.msg = *ev->msg;
-		f->ev.msg = &f->u.msg;
-	} else if (ev->ike) {
-		f->u.ike = *ev->ike;
-		f->ev.ike = &f->u.ike;
-	}
+	node_ev_keep(f, ev);
 	*p->fed_last = f;
 	p->fed_last = &f->next;
 }
@@ -192,7 +179,7 @@ void sim_feed(struct sim *w, unsigned n, const struct node_ev *ev)
 	p->depth = 1;
 	feed_now(w, n, ev);
 	while (p->fed_first) {
-		struct sim_fed *f = p->fed_first;
+		struct node_ev_kept *f = p->fed_first;
 		p->fed_first = f->next;
 		if (!p->fed_first)
 			p->fed_last = &p->fed_first;
@@ -553,7 +540,7 @@ static void proc_free(struct sim *w, unsigned n)
 	struct sim_item *it;
 	while ((it = sim_list_take(&p->inbox)) != NULL)
 		sim_item_free(it);
-	for (struct sim_fed *f = p->fed_first, *next; f; f = next) {
+	for (struct node_ev_kept *f = p->fed_first, *next; f; f = next) {
 		next = f->next;
 		free(f);
 	}

@@ -1,19 +1,5 @@
 /* The role transaction and SA copies: installed beside the fence and the purge, taken back when the role is not taken. */
-#include <check.h>
-#include <stdlib.h>
-#include <string.h>
-#include "daemon/role.h"
-
-static struct role r;
-static struct role_acts out;
-static mono_t now;
-
-static void setup(void)
-{
-	role_init(&r, 0, 2);
-	now = (mono_t){ NS_PER_SEC };
-	memset(&out, 0, sizeof(out));
-}
+#include "tests/unit/role_one.h"
 
 static unsigned count(enum role_act_type t)
 {
@@ -23,54 +9,25 @@ static unsigned count(enum role_act_type t)
 	return n;
 }
 
-static bool has(enum role_act_type t)
+/* No sessions: nothing is waited for but the copies. */
+static struct role_ev wish_copies(enum role_is target, enum role_kind kind, enum role_reason reason)
 {
-	return count(t) > 0;
+	struct role_ev w = wish(target, kind, reason);
+	w.has_sync = w.leftovers = false;
+	w.copies = true;
+	return w;
 }
 
-static void step(struct role_ev ev)
+static struct role_ev said(enum role_peer_msg m, struct epoch e)
 {
-	role_step(&r, &ev, now, &out);
+	struct role_ev ev = peer(m, e);
+	ev.has_sync = false;
+	return ev;
 }
 
-static struct role_ev wish(enum role_is target, enum role_kind kind, enum role_reason reason)
+static void to_master_with_copies(void)
 {
-	return (struct role_ev){ .type = ROLE_EV_WISH,
-				 .target = target,
-				 .kind = kind,
-				 .reason = reason,
-				 .detect = now,
-				 .has_channel = true,
-				 .copies = true,
-				 .peer_ready = true,
-				 .seen = r.epoch };
-}
-
-static struct role_ev answer(enum role_ev_type t)
-{
-	return (struct role_ev){ .type = t, .epoch = r.epoch };
-}
-
-static struct role_ev peer(enum role_peer_msg m, struct epoch e)
-{
-	return (struct role_ev){ .type = ROLE_EV_PEER, .peer = m, .epoch = e, .has_channel = true };
-}
-
-static void tick(void)
-{
-	now = mono_max(now, role_deadline(&r));
-	step((struct role_ev){ .type = ROLE_EV_TICK });
-}
-
-static void to_backup(void)
-{
-	step(wish(ROLE_BACKUP, ROLE_K_NONE, ROLE_R_START));
-	ck_assert_int_eq(r.is, ROLE_BACKUP);
-}
-
-static void to_master(void)
-{
-	step(wish(ROLE_MASTER, ROLE_K_CRASH, ROLE_R_NO_RESPONSE));
+	step(wish_copies(ROLE_MASTER, ROLE_K_CRASH, ROLE_R_NO_RESPONSE));
 	ck_assert(has(ROLE_ACT_IMPORT));
 	step(answer(ROLE_EV_IMPORTED));
 	step(answer(ROLE_EV_GARP));
@@ -90,7 +47,7 @@ static void to_addresses_off(void)
 START_TEST(installed_before_the_address)
 {
 	to_backup();
-	step(wish(ROLE_MASTER, ROLE_K_CRASH, ROLE_R_NO_RESPONSE));
+	step(wish_copies(ROLE_MASTER, ROLE_K_CRASH, ROLE_R_NO_RESPONSE));
 	ck_assert(count(ROLE_ACT_IMPORT) == 1 && !has(ROLE_ACT_ADVERT) && !has(ROLE_ACT_NET_UP));
 	ck_assert_int_eq(mono_sub(role_deadline(&r), now), ROLE_IMPORT_NS);
 	struct role_ev old = answer(ROLE_EV_IMPORTED);
@@ -108,7 +65,7 @@ END_TEST
 START_TEST(beside_fence_and_purge)
 {
 	to_backup();
-	struct role_ev ev = wish(ROLE_MASTER, ROLE_K_CRASH, ROLE_R_NO_RESPONSE);
+	struct role_ev ev = wish_copies(ROLE_MASTER, ROLE_K_CRASH, ROLE_R_NO_RESPONSE);
 	ev.has_sync = ev.leftovers = true;
 	step(ev);
 	ck_assert(has(ROLE_ACT_FENCE) && has(ROLE_ACT_PURGE) && has(ROLE_ACT_IMPORT));
@@ -124,7 +81,7 @@ END_TEST
 START_TEST(nothing_to_install_is_not_waited_for)
 {
 	to_backup();
-	struct role_ev ev = wish(ROLE_MASTER, ROLE_K_CRASH, ROLE_R_NO_RESPONSE);
+	struct role_ev ev = wish_copies(ROLE_MASTER, ROLE_K_CRASH, ROLE_R_NO_RESPONSE);
 	ev.copies = false;
 	step(ev);
 	ck_assert(!has(ROLE_ACT_IMPORT) && r.state == ROLE_COMMITTING && r.rec.at[ROLE_PH_IMPORT].ns == 0);
@@ -136,7 +93,7 @@ END_TEST
 START_TEST(late_or_not_all_is_degraded)
 {
 	to_backup();
-	step(wish(ROLE_MASTER, ROLE_K_CRASH, ROLE_R_NO_RESPONSE));
+	step(wish_copies(ROLE_MASTER, ROLE_K_CRASH, ROLE_R_NO_RESPONSE));
 	tick();
 	ck_assert(r.state == ROLE_COMMITTING && r.rec.result[ROLE_PH_IMPORT] == ROLE_RES_TIMEOUT);
 	ck_assert_int_eq(r.rec.outcome, ROLE_RES_DEGRADED);
@@ -144,7 +101,7 @@ START_TEST(late_or_not_all_is_degraded)
 	ck_assert(out.n == 0 && r.rec.result[ROLE_PH_IMPORT] == ROLE_RES_TIMEOUT);
 	setup();
 	to_backup();
-	step(wish(ROLE_MASTER, ROLE_K_CRASH, ROLE_R_NO_RESPONSE));
+	step(wish_copies(ROLE_MASTER, ROLE_K_CRASH, ROLE_R_NO_RESPONSE));
 	struct role_ev ev = answer(ROLE_EV_IMPORTED);
 	ev.degraded = true;
 	step(ev);
@@ -156,7 +113,7 @@ END_TEST
 START_TEST(planned_installs_before_it_says_prepared)
 {
 	to_backup();
-	struct role_ev ev = wish(ROLE_MASTER, ROLE_K_PLANNED, ROLE_R_PRIORITY);
+	struct role_ev ev = wish_copies(ROLE_MASTER, ROLE_K_PLANNED, ROLE_R_PRIORITY);
 	ev.leftovers = true;
 	step(ev);
 	ck_assert(has(ROLE_ACT_IMPORT) && has(ROLE_ACT_PURGE) && !has(ROLE_ACT_PEER_PREPARED));
@@ -165,15 +122,15 @@ START_TEST(planned_installs_before_it_says_prepared)
 	step(answer(ROLE_EV_PURGED));
 	ck_assert(has(ROLE_ACT_PEER_PREPARED));
 	/* The old master has died meanwhile: what is installed is not installed once more. */
-	step(wish(ROLE_MASTER, ROLE_K_CRASH, ROLE_R_NO_RESPONSE));
+	step(wish_copies(ROLE_MASTER, ROLE_K_CRASH, ROLE_R_NO_RESPONSE));
 	ck_assert(!has(ROLE_ACT_IMPORT) && !has(ROLE_ACT_UNIMPORT) && r.state == ROLE_COMMITTING);
 
 	setup();
 	to_backup();
-	step(wish(ROLE_MASTER, ROLE_K_PLANNED, ROLE_R_PRIORITY));
+	step(wish_copies(ROLE_MASTER, ROLE_K_PLANNED, ROLE_R_PRIORITY));
 	tick(); /* late: PREPARED is said all the same */
 	ck_assert(has(ROLE_ACT_PEER_PREPARED) && r.rec.result[ROLE_PH_IMPORT] == ROLE_RES_TIMEOUT);
-	step(peer(ROLE_PEER_GO, r.epoch));
+	step(said(ROLE_PEER_GO, r.epoch));
 	ck_assert_int_eq(r.state, ROLE_COMMITTING);
 }
 END_TEST
@@ -181,17 +138,17 @@ END_TEST
 START_TEST(taken_back_when_the_role_is_not_taken)
 {
 	to_backup();
-	step(wish(ROLE_MASTER, ROLE_K_PLANNED, ROLE_R_PRIORITY));
+	step(wish_copies(ROLE_MASTER, ROLE_K_PLANNED, ROLE_R_PRIORITY));
 	step(answer(ROLE_EV_IMPORTED));
 	tick(); /* no GO */
 	ck_assert(r.is == ROLE_BACKUP && r.state == ROLE_STABLE);
 	ck_assert(count(ROLE_ACT_UNIMPORT) == 1);
 	/* Abandoned before the answer came. */
-	step(wish(ROLE_MASTER, ROLE_K_CRASH, ROLE_R_NO_RESPONSE));
+	step(wish_copies(ROLE_MASTER, ROLE_K_CRASH, ROLE_R_NO_RESPONSE));
 	ck_assert(has(ROLE_ACT_IMPORT));
-	step(wish(ROLE_BACKUP, ROLE_K_NONE, ROLE_R_HIGHER));
+	step(wish_copies(ROLE_BACKUP, ROLE_K_NONE, ROLE_R_HIGHER));
 	ck_assert(r.state == ROLE_STABLE && count(ROLE_ACT_UNIMPORT) == 1);
-	step(wish(ROLE_MASTER, ROLE_K_CRASH, ROLE_R_NO_RESPONSE));
+	step(wish_copies(ROLE_MASTER, ROLE_K_CRASH, ROLE_R_NO_RESPONSE));
 	ck_assert_uint_eq(count(ROLE_ACT_IMPORT), 1);
 }
 END_TEST
@@ -199,8 +156,8 @@ END_TEST
 START_TEST(taken_back_with_the_role_before_the_sweep)
 {
 	to_backup();
-	to_master();
-	step(wish(ROLE_BACKUP, ROLE_K_FORCED, ROLE_R_HIGHER));
+	to_master_with_copies();
+	step(wish_copies(ROLE_BACKUP, ROLE_K_FORCED, ROLE_R_HIGHER));
 	ck_assert(!has(ROLE_ACT_UNIMPORT)); /* the address is here still */
 	to_addresses_off();
 	ck_assert(r.is == ROLE_BACKUP && count(ROLE_ACT_UNIMPORT) == 1);
@@ -211,7 +168,7 @@ START_TEST(taken_back_with_the_role_before_the_sweep)
 	}
 	ck_assert_uint_lt(back, purge);
 	/* Nothing was installed: nothing is taken back. */
-	step(wish(ROLE_FAULT, ROLE_K_FAULT, ROLE_R_LINK));
+	step(wish_copies(ROLE_FAULT, ROLE_K_FAULT, ROLE_R_LINK));
 	ck_assert(!has(ROLE_ACT_UNIMPORT));
 }
 END_TEST
@@ -220,9 +177,9 @@ END_TEST
 START_TEST(kept_with_the_role)
 {
 	to_backup();
-	to_master();
+	to_master_with_copies();
 	struct epoch next = { .counter = r.epoch.counter + 1, .node = 1 };
-	step(peer(ROLE_PEER_PREPARED, next));
+	step(said(ROLE_PEER_PREPARED, next));
 	ck_assert(has(ROLE_ACT_PEER_GO));
 	tick(); /* no UP */
 	ck_assert(!has(ROLE_ACT_UNIMPORT) && !has(ROLE_ACT_IMPORT));
@@ -232,10 +189,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("role_import");
 	TCase *t = tcase_create("core");
 
-	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_test(t, installed_before_the_address);
 	tcase_add_test(t, beside_fence_and_purge);
 	tcase_add_test(t, nothing_to_install_is_not_waited_for);
@@ -244,10 +199,5 @@ int main(void)
 	tcase_add_test(t, taken_back_when_the_role_is_not_taken);
 	tcase_add_test(t, taken_back_with_the_role_before_the_sweep);
 	tcase_add_test(t, kept_with_the_role);
-	suite_add_tcase(s, t);
-	SRunner *r_ = srunner_create(s);
-	srunner_run_all(r_, CK_NORMAL);
-	int failed = srunner_ntests_failed(r_);
-	srunner_free(r_);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return role_one_run("role_import", t);
 }
