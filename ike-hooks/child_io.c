@@ -21,8 +21,8 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 #include "daemon/base/ring.h"
+#include "daemon/base/thread.h"
 
-#define STACK_BYTES   (256u * 1024u)
 #define STOP_MS       100
 #define READS_MAX     16u
 #define DRAINS_AT_END 5u
@@ -141,27 +141,6 @@ static void *spawner_main(void *arg)
 	}
 }
 
-static int spawner_start(struct spawner *s)
-{
-	pthread_attr_t at;
-	sigset_t all, old;
-	struct sched_param sp = { .sched_priority = 0 };
-	int rc = pthread_attr_init(&at);
-
-	if (rc)
-		return rc;
-	pthread_attr_setstacksize(&at, STACK_BYTES);
-	pthread_attr_setinheritsched(&at, PTHREAD_EXPLICIT_SCHED);
-	pthread_attr_setschedpolicy(&at, SCHED_OTHER);
-	pthread_attr_setschedparam(&at, &sp);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	rc = pthread_create(&s->thread, &at, spawner_main, s);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	pthread_attr_destroy(&at);
-	return rc;
-}
-
 static struct spawner *spawner_new(void)
 {
 	struct spawner *s = calloc(1, sizeof(*s));
@@ -176,7 +155,7 @@ static struct spawner *spawner_new(void)
 	if (rc == 0)
 		rc = ring_init(&s->answers, sizeof(struct started), CHILD_SLOTS + 1);
 	if (rc == 0)
-		rc = -spawner_start(s);
+		rc = thread_start(&s->thread, spawner_main, s);
 	if (rc == 0)
 		return s;
 	ring_free(&s->orders);
