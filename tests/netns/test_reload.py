@@ -24,6 +24,17 @@ def reload_(daemon, expect):
     return wait_for("a log line '%s'" % expect, lambda: re.search(expect, daemon.log()[size:]), 3, 0.005)
 
 
+def begun(lab, make_pair):
+    """A running pair, {name: its configuration as a dictionary}, and the epoch of the role."""
+    pair = make_pair(start=False)
+    confs = {name: lab_conf(lab, name) for name in pair.daemons}
+    for name, conf in confs.items():
+        pair[name].write_conf(text(conf))
+    pair.start()
+    pair.wait_ready()
+    return pair, confs, group(pair["fw-a"])["epoch"]
+
+
 def picture(daemon):
     """Everything that must be as before when a reload was refused."""
     status = group(daemon)
@@ -97,13 +108,7 @@ def test_broken_files_change_nothing(lab, pair, name):
 
 
 def test_new_addresses_without_losing_the_role(lab, make_pair):
-    pair = make_pair(start=False)
-    confs = {name: lab_conf(lab, name) for name in pair.daemons}
-    for name, conf in confs.items():
-        pair[name].write_conf(text(conf))
-    pair.start()
-    pair.wait_ready()
-    epoch = group(pair["fw-a"])["epoch"]
+    pair, confs, epoch = begun(lab, make_pair)
     lan, wan = Tap(lab["client"], "eth0"), Tap(lab["server"], "eth0")
     begin = now_ns()
     for name, conf in confs.items():
@@ -136,13 +141,7 @@ def test_new_addresses_without_losing_the_role(lab, make_pair):
 
 
 def test_a_new_instance_and_its_end(lab, make_pair):
-    pair = make_pair(start=False)
-    confs = {name: lab_conf(lab, name) for name in pair.daemons}
-    for name, conf in confs.items():
-        pair[name].write_conf(text(conf))
-    pair.start()
-    pair.wait_ready()
-    epoch = group(pair["fw-a"])["epoch"]
+    pair, confs, epoch = begun(lab, make_pair)
     tap = Tap(lab["client"], "eth0")
     begin = now_ns()
     for name, conf in confs.items():
@@ -181,13 +180,7 @@ def test_a_new_instance_and_its_end(lab, make_pair):
 
 
 def test_another_priority(lab, make_pair):
-    pair = make_pair(start=False)
-    confs = {name: lab_conf(lab, name) for name in pair.daemons}
-    for name, conf in confs.items():
-        pair[name].write_conf(text(conf))
-    pair.start()
-    pair.wait_ready()
-    epoch = group(pair["fw-a"])["epoch"]
+    pair, confs, epoch = begun(lab, make_pair)
     tap = Tap(lab["client"], "eth0")
     confs["fw-a"]["node"]["priority"] = 140  # still the higher one
     pair["fw-a"].write_conf(text(confs["fw-a"]))
@@ -205,13 +198,7 @@ def test_another_priority(lab, make_pair):
 
 def test_another_advert_interval(lab, make_pair):
     """The standby learns the master's interval; nobody loses the role while they differ."""
-    pair = make_pair(start=False)
-    confs = {name: lab_conf(lab, name) for name in pair.daemons}
-    for name, conf in confs.items():
-        pair[name].write_conf(text(conf))
-    pair.start()
-    pair.wait_ready()
-    epoch = group(pair["fw-a"])["epoch"]
+    pair, confs, epoch = begun(lab, make_pair)
     tap = Tap(lab["client"], "eth0")
     for ms in (400, 20, 100):
         for name, conf in confs.items():
