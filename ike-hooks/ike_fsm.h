@@ -42,6 +42,8 @@
 #define IKE_MISSING_MAX  3                 /* noblock lists leave out busy SAs: so many misses count as gone */
 #define IKE_FAILS_TOLD   3                 /* failed attempts in a row before RESET_FAILED is reported, once */
 #define IKE_WATCH_GAP_NS (5 * NS_PER_SEC)  /* RESET from outside: at most one per tunnel in this time, unless forced */
+#define IKE_YOUNG_NS     (100 * NS_PER_MS) /* of a tunnel: what the peer sent before may still be on its way */
+#define IKE_SILENT_NS    (3 * NS_PER_MS)   /* no packet for so long, and an unknown SPI: the peer is astray */
 #define IKE_VERIFY_NS    (1 * NS_PER_SEC)  /* after a split brain: so long without a packet from the peer is too long */
 #define IKE_FLIGHTS_MAX  32                /* negotiations of all tunnels of a node that are under way */
 #define IKE_FLIGHT_NS    (1 * NS_PER_SEC)  /* one that takes longer does not hold the others up */
@@ -258,11 +260,12 @@ struct ike_keep {
 
 /* Is the peer astray? See ike_stale.c. */
 struct ike_stale {
-	bool asked;      /* the list under way answers that */
-	uint32_t spi;    /* what it sent last */
-	uint32_t sa_id;  /* child of the newest list, with the packets that came in */
+	bool asked;     /* the list under way answers that */
+	uint32_t spi;   /* what it sent last */
+	uint32_t sa_id; /* the child that was listed last, with the packets that had come in by then */
 	uint64_t in;
-	mono_t told_at;  /* newest hook; NEVER: none */
+	mono_t at;
+	mono_t told_at; /* newest hook; NEVER: none */
 	uint64_t heard, told, known, alive;
 };
 

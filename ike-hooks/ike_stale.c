@@ -36,7 +36,9 @@ void ike_stale(struct ike_tunnel *t, struct ike_acts *o, const struct ike_ev *ev
 	t->unknown.spi = ev->spi;
 	switch (t->state) {
 	case IKE_UP:
-		if (too_early(t, now)) {
+		if (mono_before(now, mono_add(t->since, IKE_YOUNG_NS))) {
+			t->count.ignored++;
+		} else if (too_early(t, now)) {
 			t->count.resets_held++;
 		} else if (t->req == IKE_REQ_NONE) {
 			t->unknown.asked = true;
@@ -65,16 +67,25 @@ void ike_stale(struct ike_tunnel *t, struct ike_acts *o, const struct ike_ev *ev
 	}
 }
 
+/* Packets that came in since the last look: a later one, on the same child. */
+static bool compares(const struct ike_stale *st, const struct ike_sample *s, mono_t now)
+{
+	return st->sa_id == s->sa_id && s->in_packets >= st->in && mono_sub(now, st->at) >= IKE_SILENT_NS;
+}
+
 bool ike_stale_sample(struct ike_tunnel *t, struct ike_acts *o, const struct ike_sample *s, mono_t now)
 {
 	struct ike_stale *st = &t->unknown;
-	bool asked = st->asked, moved = s->in_packets > (st->sa_id == s->sa_id ? st->in : 0);
+	bool asked = st->asked, fair = compares(st, s, now), moved = s->in_packets != st->in;
 
 	st->asked = false;
 	if (!s->child)
 		return false; /* gone, or in use by another thread of the IKE daemon: the machine counts these */
-	st->sa_id = s->sa_id;
-	st->in = s->in_packets;
+	if (fair || st->sa_id != s->sa_id || moved) {
+		st->sa_id = s->sa_id;
+		st->in = s->in_packets;
+		st->at = now;
+	}
 	if (!asked)
 		return false;
 	for (unsigned i = 0; i < s->n_spis; i++) {
@@ -83,9 +94,9 @@ bool ike_stale_sample(struct ike_tunnel *t, struct ike_acts *o, const struct ike
 			return false;
 		}
 	}
-	if (moved) {
-		st->alive++; /* the next packet asks again, and then the counters have a fresh base */
-		return false;
+	if (!fair || moved) {
+		st->alive += moved;
+		return false; /* the next packet asks again, and then there is something to compare with */
 	}
 	tell(t, o, now);
 	return t->conf.initiate && ike_reset(t, o, IKE_WATCH_GAP_NS, IKE_WHY_SPI, now);

@@ -59,6 +59,8 @@ enum sim_chan { CHAN_CTL = 0, CHAN_DATA = 1, SIM_CHANS = 2 };
 	X(ike_death, "IKE daemon deaths")                                  \
 	X(ike_far, "far ends of tunnels started anew")                     \
 	X(ike_made, "children ahead of a planned takeover")                \
+	X(ike_astray, "seconds of a far end on an SA that is not there")   \
+	X(ike_forged, "forged packets with an unknown SPI")                \
 	X(asym, "sessions on another path")                                \
 	X(flush, "entries deleted by tools")                               \
 	X(slow, "slow channels")                                           \

@@ -89,6 +89,16 @@ static void drop(struct sim *w, unsigned n, unsigned t, bool warm, bool tell)
 
 /* ---- what is asked ---- */
 
+/* This node has the child that the far end sends to. */
+static bool receives(const struct sim *w, unsigned n, unsigned t)
+{
+	uint32_t child = w->ike.far[t].child;
+	const struct sim_sa *sa = w->box[n].sa[t];
+
+	return child && ((is_known(w, n, t, false) && sa[0].child == child) ||
+			 (is_known(w, n, t, true) && sa[1].child == child));
+}
+
 /* One round trip for a child on an IKE SA that is there, two for both. */
 static void negotiate(struct sim *w, unsigned n, unsigned t, const struct ike_act *ia)
 {
@@ -135,6 +145,7 @@ static void sample(struct sim *w, unsigned n, unsigned t, const struct ike_act *
 		return; /* busy ones are left out */
 	*s = (struct ike_sample){ .present = true, .established = true, .child = sa->child != 0, .sa_id = sa->child };
 	s->out_packets = ms;
+	s->spi_in[s->n_spis++] = sa->child;
 	if (known && w->ike.far[t].child == sa->child)
 		s->in_packets = ms;
 }
@@ -169,6 +180,9 @@ static void carry_out(struct sim *w, unsigned n, unsigned t, const struct ike_ac
 
 	switch (ev->req) {
 	case IKE_REQ_TERMINATE:
+		/* The warm one has a second SA, which may be the one that is not used. */
+		if (ia->reason == IKE_WHY_SPI && t != 1 && receives(w, n, t))
+			sim_violation(w, "n%u resets tunnel %u, and the far end sends to its child", n + 1, t);
 		ev->matches = sa->id != 0;
 		if (ia->child)
 			sa->child = 0;
@@ -274,6 +288,7 @@ void sim_ike_conf(struct sim *w, unsigned t, struct ike_tunnel_conf *c)
 				       .priority = (uint8_t)t,
 				       .initiate = true,
 				       .warm = t == 1,
+				       .watch_spi = true,
 				       .on_demote = t == 2 ? IKE_DEMOTE_DELETE : IKE_DEMOTE_SILENT,
 				       .dpd = { true, 3 * NS_PER_SEC, NS_PER_SEC, 3, IKE_DPD_RESET,
 						t == 2 ? IKE_DPD_PERIODIC : IKE_DPD_ON_DEMAND } };
@@ -319,6 +334,25 @@ static void check_warm(struct sim *w, unsigned n)
 	}
 }
 
+/* The watch: packets with an SPI that the kernel does not know. Some are forged, their SPI is nobody's. */
+static void check_spis(struct sim *w, unsigned n)
+{
+	static const int64_t at_ms[] = { 0, 5, 25, 125 };
+
+	for (unsigned t = 0; t < SIM_TUNNELS; t++) {
+		uint32_t child = w->ike.far[t].child;
+		bool forged = chance(w, 0.1), astray = child && !receives(w, n, t);
+		if (!reaches(w, n, false) || !(forged || astray))
+			continue;
+		*(astray ? &w->count.ike_astray : &w->count.ike_forged) += 1;
+		for (unsigned i = 0; i < sizeof(at_ms) / sizeof(at_ms[0]); i++) {
+			struct sim_item *it = event(w, n, t, IKE_EV_STALE_PEER, false);
+			it->ike.spi = astray ? child : UINT32_MAX;
+			sim_post(w, it, at_ms[i] * NS_PER_MS);
+		}
+	}
+}
+
 static void count_made(struct sim *w, unsigned n)
 {
 	struct sim_box *b = &w->box[n];
@@ -337,6 +371,7 @@ void sim_ike_second(struct sim *w)
 		if (!w->box[n].p)
 			continue;
 		check_backup(w, n);
+		check_spis(w, n);
 		count_made(w, n);
 	}
 }

@@ -27,6 +27,10 @@ static void to_watched(void)
 	t.conf.watch_spi = true;
 	t.conf.dpd.enabled = false;
 	now = mono_add(now, 10 * NS_PER_SEC);
+	tick();
+	EXPECT(IKE_UP, "L"); /* as every few seconds */
+	says(0, 1000, 1001);
+	now = mono_add(now, 1 * NS_PER_SEC);
 }
 
 START_TEST(astray_on_an_idle_tunnel)
@@ -78,6 +82,42 @@ START_TEST(forged_in_the_name_of_a_living_peer)
 	ck_assert_uint_eq(t.unknown.alive, 1000);
 	ck_assert_uint_eq(t.count.resets, 0);
 	ck_assert_uint_eq(t.unknown.told, 0);
+}
+END_TEST
+
+START_TEST(nothing_to_compare_with)
+{
+	to_up();
+	t.conf.watch_spi = true;
+	stale();
+	EXPECT(IKE_UP, ""); /* what the peer sent before may still arrive */
+	now = mono_add(now, IKE_YOUNG_NS);
+	stale();
+	EXPECT(IKE_UP, "L");
+	says(0, 1000, 1001); /* the first look at this child */
+	EXPECT(IKE_UP, "");
+	now = mono_add(now, IKE_SILENT_NS - 1);
+	stale();
+	says(0, 1000, 1001); /* too short a time for silence */
+	EXPECT(IKE_UP, "");
+	now = mono_add(now, 1);
+	stale();
+	says(0, 1000, 1001);
+	EXPECT(IKE_PURGING, "hDhT");
+	ck_assert_uint_eq(t.unknown.alive, 0);
+}
+END_TEST
+
+START_TEST(counters_of_another_child)
+{
+	to_watched();
+	says(0, 1000, 1001);
+	child(true, 8); /* the peer made a new one */
+	stale();
+	STEP(.kind = IKE_EV_SA_LIST, .seq = t.req_seq, .epoch = t.req_epoch,
+	     .sample = { .present = true, .established = true, .child = true, .sa_id = 8 });
+	EXPECT(IKE_UP, "");
+	ck_assert_uint_eq(t.unknown.sa_id, 8);
 }
 END_TEST
 
@@ -160,7 +200,7 @@ START_TEST(node_has_no_resets_left)
 	t.resets_barred = false;
 	stale();
 	says(0, 1000, 1001);
-	EXPECT(IKE_PURGING, "DhT");
+	EXPECT(IKE_PURGING, "DhT"); /* the hook was told a second ago */
 }
 END_TEST
 
@@ -215,6 +255,8 @@ int main(void)
 	tcase_add_test(c, astray_on_an_idle_tunnel);
 	tcase_add_test(c, astray_after_traffic);
 	tcase_add_test(c, forged_in_the_name_of_a_living_peer);
+	tcase_add_test(c, nothing_to_compare_with);
+	tcase_add_test(c, counters_of_another_child);
 	tcase_add_test(c, spi_of_a_child_that_just_came);
 	tcase_add_test(c, one_reset_in_five_seconds);
 	tcase_add_test(c, failed_attempt_is_repeated_at_once);
