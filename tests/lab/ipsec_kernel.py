@@ -104,10 +104,9 @@ def add_larval(machine, source, destination, spi, protocol="esp", *more):
 
 def add_policies(machine, local, remote):
     """One that uses the address, one that lets pass, one that blocks: not one of them is ours to remove."""
-    machine.run("ip", "xfrm", "policy", "add", "src", "10.50.0.0/24", "dst", "10.51.0.0/24", "dir", "out", "tmpl", "src",
-                local, "dst", remote, "proto", "esp", "mode", "tunnel")
-    machine.run("ip", "xfrm", "policy", "add", "src", "10.52.0.0/24", "dst", "10.53.0.0/24", "dir", "fwd")
-    machine.run("ip", "xfrm", "policy", "add", "src", "10.54.0.0/24", "dst", "10.55.0.0/24", "dir", "out", "action", "block")
+    machine.ip("xfrm policy add src 10.50.0.0/24 dst 10.51.0.0/24 dir out tmpl src %s dst %s proto esp mode tunnel"
+               % (local, remote), "xfrm policy add src 10.52.0.0/24 dst 10.53.0.0/24 dir fwd",
+               "xfrm policy add src 10.54.0.0/24 dst 10.55.0.0/24 dir out action block")
     return policies(machine)
 
 

@@ -26,9 +26,9 @@ def fixture_lab(build):
 class Router:
     """fw-a; its role comes and goes with the link of the LAN."""
 
-    def __init__(self, lab, ipv6=True, **tunnel):
+    def __init__(self, lab, ipv6=True, channel=False, **tunnel):
         self.machine = lab["fw-a"]
-        conf = lab_conf(lab, "fw-a", advert=0.25, peer=False, replicate=False, ipv6=ipv6)
+        conf = lab_conf(lab, "fw-a", advert=0.25, peer=channel, replicate=False, ipv6=ipv6)
         tunnels = [dict({"name": "four", "vip": VIP_WAN, "peer": PEER, "backend": "none"}, **tunnel)]
         if ipv6:
             tunnels.append({"name": "six", "vip": VIP6, "peer": PEER6, "backend": "none"})
@@ -65,31 +65,37 @@ def fixture_make(lab):
         router.end()
 
 
-def add(machine, source, destination, spi, protocol="esp", mode="tunnel", *more):
-    machine.run("ip", "xfrm", "state", "add", "src", source, "dst", destination, "proto", protocol, "spi", hex(spi), "mode",
-                mode, *more, *KEYS[protocol])
-    return source, destination, "0x%08x" % spi
+def add(machine, *rows):
+    """SAs with keys: source, destination, SPI, protocol, mode, more words. One process for all: they are slow here."""
+    machine.ip(*(" ".join(["xfrm state add src", source, "dst", destination, "proto", protocol, "spi", hex(spi), "mode", mode,
+                           *more, *KEYS[protocol]]) for source, destination, spi, protocol, mode, *more in rows))
+    return {(row[0], row[1], "0x%08x" % row[2]) for row in rows}
 
 
 def test_sas_with_keys_of_every_protocol(make):
-    """ESP, AH and IPComp, in tunnels and not, in UDP; what the kernel makes below IPComp goes with it."""
-    router = make()
+    """ESP, AH and IPComp, in tunnels and not, in UDP; what the kernel makes below IPComp goes with it. Conntrack entries
+    too: the port of a peer behind NAT is learnt from its SA."""
+    router = make(channel=True)
     machine = router.machine
     machine.sysctl({"net/core/xfrm_acq_expires": 3600})
-    ours = {add(machine, VIP_WAN, PEER, 0x1001), add(machine, PEER, VIP_WAN, 0x1002),
-            add(machine, PEER, VIP_WAN, 0x1003, "ah", "transport"), add(machine, VIP6, PEER6, 0x1004, "ah"),
-            add(machine, PEER, VIP_WAN, 0x105, "comp"), add(machine, PEER6, VIP6, 0x106, "comp", "transport"),
-            add(machine, PEER, VIP_WAN, 0x1007, "esp", "tunnel", "encap", "espinudp", "31000", "4500", "0.0.0.0")}
-    others = {add(machine, OWN, PEER, 0x2001), add(machine, PEER, OWN, 0x2002, "ah"),
-              add(machine, STRANGER, "203.0.113.11", 0x2003)}
+    ours = add(machine, (VIP_WAN, PEER, 0x1001, "esp", "tunnel"), (PEER, VIP_WAN, 0x1002, "esp", "tunnel"),
+               (PEER, VIP_WAN, 0x1003, "ah", "transport"), (VIP6, PEER6, 0x1004, "ah", "tunnel"),
+               (PEER, VIP_WAN, 0x105, "comp", "tunnel"), (PEER6, VIP6, 0x106, "comp", "transport"),
+               (PEER, VIP_WAN, 0x1007, "esp", "tunnel", "encap", "espinudp", "31000", "4500", "0.0.0.0"))
+    others = add(machine, (OWN, PEER, 0x2001, "esp", "tunnel"), (PEER, OWN, 0x2002, "ah", "tunnel"),
+                 (STRANGER, "203.0.113.11", 0x2003, "esp", "tunnel"))
     kept = add_policies(machine, VIP_WAN, STRANGER)
     listed = router.daemon.ask("show ipsec sweep dry-run")
     rows = {(sa["source"], sa["destination"], sa["spi"]): sa for sa in listed["sas"]}
     assert set(rows) == ours and {sa["state"] for sa in rows.values()} == {"valid"}
     assert rows[(PEER, VIP_WAN, "0x00001007")]["source_port"] == 31000
     assert listed["kept"] >= 1  # the kernel's own, below IPComp in tunnel mode
+    for port in ("31000", "31001"):
+        machine.run("conntrack", "-I", "-p", "udp", "-s", PEER, "-d", VIP_WAN, "--sport", port, "--dport", "4500", "-t", "600")
     router.lose()
     wait_for("the SAs to be gone", lambda: not sas(machine) & ours, SECONDS)
+    wait_for("the entry to be gone", lambda: "sport=31000 " not in machine.conntrack("-L", "-p", "udp"), SECONDS)
+    assert "sport=31001 " in machine.conntrack("-L", "-p", "udp")
     wait_for("what was below to be gone", lambda: sas(machine) == others, SECONDS)
     assert policies(machine) == kept
     swept = router.daemon.ask("show ipsec")["sweep"]
@@ -101,8 +107,8 @@ def test_numbers_of_a_tunnel(make):
     router = make(reqid=7, mark=66)
     machine = router.machine
     numbers = ["reqid", "7", "mark", "66", "mask", "0xff"]
-    ours = {add(machine, PEER, VIP_WAN, 0x1011, "esp", "tunnel", *numbers)}
-    others = {add(machine, PEER, VIP_WAN, 0x1012, "esp", "tunnel", "reqid", "8"), add(machine, VIP_WAN, PEER, 0x1013)}
+    ours = add(machine, (PEER, VIP_WAN, 0x1011, "esp", "tunnel", *numbers))
+    others = add(machine, (PEER, VIP_WAN, 0x1012, "esp", "tunnel", "reqid", "8"), (VIP_WAN, PEER, 0x1013, "esp", "tunnel"))
     assert {sa["spi"] for sa in router.daemon.ask("show ipsec sweep dry-run")["sas"]} == {"0x00001011"}
     router.lose()
     wait_for("the SA to be gone", lambda: not sas(machine) & ours, SECONDS)
