@@ -61,7 +61,7 @@ json_t *app_sa_json(const struct app *a)
 	json_object_set_new(c, "listing_errors", json_integer((json_int_t)s->count.scan_errors));
 	json_object_set_new(c, "listing_us", json_integer(s->scan_ns / NS_PER_US));
 	json_object_set_new(c, "import_us", json_integer(s->import_ns / NS_PER_US));
-	json_object_set_new(j, "counters", c);
+	json_object_set_new(j, "count", c);
 	json_object_set_new(j, "would_be_dropped", json_integer(s->unfit));
 	return j;
 }
