@@ -15,7 +15,8 @@
 #include "ike-hooks/xfrm_io.h"
 
 #define LOOK_NS   (250 * NS_PER_MS)
-#define SOON_NS   (5 * NS_PER_MS) /* sockets and filters are made behind what is urgent in a promotion */
+#define SOON_NS   (5 * NS_PER_MS)  /* sockets and filters are made behind what is urgent in a promotion */
+#define LATER_NS  (25 * NS_PER_MS) /* a tunnel that is being made is up soon */
 #define DUMP_NS   (5 * NS_PER_SEC)
 #define DUMP_SAS  2048 /* of one address; of more the IKE daemon has to tell */
 #define SPIS_EACH 4    /* per tunnel: two while a rekey hands over, and as many that just ended */
@@ -127,11 +128,26 @@ static bool dump(struct app *a, const struct addr *vip, const struct addr *peer,
 	return false;
 }
 
+static bool is_heeded(const struct app *a, const struct addr *vip, const struct addr *peer, mono_t now)
+{
+	for (uint16_t t = 0; t < a->node.n_tunnels; t++) {
+		const struct ike_tunnel *k = &a->node.tunnel[t];
+		if (ike_heeds_spi(k, now) && addr_eq(&k->conf.vip, vip) && addr_eq(&k->conf.peer, peer))
+			return true;
+	}
+	return false;
+}
+
 /* From the sockets. */
-static void on_unknown(void *arg, const struct spi_pair *pair, uint32_t spi)
+static void on_unknown(void *arg, struct spi_pair *pair, uint32_t spi)
 {
 	struct app *a = arg;
 	struct addr vip = pair->vip, peer = pair->peer;
+	mono_t now = clock_mono();
+	if (!is_heeded(a, &vip, &peer, now)) {
+		spi_watch_later(&a->watch->w, pair, mono_add(now, LATER_NS));
+		return;
+	}
 	log_debug(LOG_IKE, "unknown SPI %08x", spi);
 	if (a->watch->no_kernel || !dump(a, &vip, &peer, spi))
 		report(a, &vip, &peer, spi);

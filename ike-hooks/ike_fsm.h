@@ -36,12 +36,12 @@
 #define IKE_REKEY_NS     (1 * NS_PER_SEC)  /* DPD: a rekey must be confirmed within this */
 #define IKE_PROVED_NS    (60 * NS_PER_SEC) /* DPD: an answered rekey proves the peer alive for so long */
 #define IKE_RESET_GAP_NS (10 * NS_PER_SEC) /* DPD: at most one reset per tunnel in this time */
-#define IKE_BARRED_NS    (1 * NS_PER_SEC)  /* and of a node as many as it allows: then the next try is this much later */
-#define IKE_REPURGE_NS   (1 * NS_PER_SEC)  /* passive: an SA that came up by itself is purged at most this often */
-#define IKE_LIST_GAP_NS  (5 * NS_PER_SEC)  /* active without DPD: how often the lists are read */
-#define IKE_MISSING_MAX  3                 /* noblock lists leave out busy SAs: so many misses count as gone */
-#define IKE_FAILS_TOLD   3                 /* failed attempts in a row before RESET_FAILED is reported, once */
-#define IKE_WATCH_GAP_NS (5 * NS_PER_SEC)  /* RESET from outside: at most one per tunnel in this time, unless forced */
+#define IKE_BARRED_NS    (1 * NS_PER_SEC) /* and of a node as many as it allows: then the next try is this much later */
+#define IKE_REPURGE_NS   (1 * NS_PER_SEC) /* passive: an SA that came up by itself is purged at most this often */
+#define IKE_LIST_GAP_NS  (5 * NS_PER_SEC) /* active without DPD: how often the lists are read */
+#define IKE_MISSING_MAX  3                /* noblock lists leave out busy SAs: so many misses count as gone */
+#define IKE_FAILS_TOLD   3                /* failed attempts in a row before RESET_FAILED is reported, once */
+#define IKE_WATCH_GAP_NS (5 * NS_PER_SEC) /* RESET from outside: at most one per tunnel in this time, unless forced */
 #define IKE_YOUNG_NS     (100 * NS_PER_MS) /* of a tunnel: what the peer sent before may still be on its way */
 #define IKE_SILENT_NS    (3 * NS_PER_MS)   /* no packet for so long, and an unknown SPI: the peer is astray */
 #define IKE_VERIFY_NS    (1 * NS_PER_SEC)  /* after a split brain: so long without a packet from the peer is too long */
@@ -210,8 +210,8 @@ struct ike_act {
 	enum hook_event hook;
 	enum ike_reason reason;
 	enum ike_state from, to;
-	bool warm;  /* TERMINATE, INITIATE, REKEY, LIST, CLOSE: of conf.warm_ike and conf.warm_child */
-	bool child; /* TERMINATE: nothing but the child; INITIATE: with the child */
+	bool warm;    /* TERMINATE, INITIATE, REKEY, LIST, CLOSE: of conf.warm_ike and conf.warm_child */
+	bool child;   /* TERMINATE: nothing but the child; INITIATE: with the child */
 	uint32_t spi; /* HOOK of an unknown SPI */
 };
 
@@ -336,6 +336,12 @@ static inline bool ike_is_warm(const struct ike_tunnel *t)
 static inline bool ike_wants_close(const struct ike_tunnel *t, bool others)
 {
 	return t->state == IKE_UP && t->backend && (!others || t->conf.on_demote == IKE_DEMOTE_DELETE);
+}
+/* An unknown SPI of the peer would be looked into: nothing is under way that repairs it anyway. */
+static inline bool ike_heeds_spi(const struct ike_tunnel *t, mono_t now)
+{
+	return t->conf.watch_spi && (t->state == IKE_FAILED || t->state == IKE_WAITING ||
+				     (t->state == IKE_UP && mono_due(mono_add(t->since, IKE_YOUNG_NS), now)));
 }
 /* Negotiations under way, and those that wait for their turn: what the node counts. */
 static inline unsigned ike_flights(const struct ike_tunnel *t)

@@ -40,7 +40,7 @@ struct spi_io_stats {
 struct spi_io;
 
 /* pair belongs to the watch. The callback must not call spi_io_update or spi_io_free. */
-typedef void (*spi_io_fn)(void *arg, const struct spi_pair *pair, uint32_t spi);
+typedef void (*spi_io_fn)(void *arg, struct spi_pair *pair, uint32_t spi);
 
 /* NULL and errno on failure. The watch is the caller's and lives longer. */
 struct spi_io *spi_io_new(struct loop *l, struct spi_watch *w, spi_io_fn fn, void *arg);

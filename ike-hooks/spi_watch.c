@@ -323,6 +323,14 @@ static enum spi_verdict judge_unknown(struct spi_watch *w, struct spi_pair *p, u
 	return SPI_ASK;
 }
 
+void spi_watch_later(struct spi_watch *w, struct spi_pair *p, mono_t at)
+{
+	p->asks = 0;
+	p->next_ask = at;
+	p->asked--;
+	w->tokens += TOKEN;
+}
+
 enum spi_verdict spi_watch_packet(struct spi_watch *w, const struct spi_pkt *pkt, mono_t now, struct spi_pair **pair)
 {
 	uint16_t v;

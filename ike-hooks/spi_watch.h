@@ -123,6 +123,8 @@ enum spi_verdict spi_parse_v4(const void *data, size_t len, struct spi_pkt *out)
 enum spi_verdict spi_parse_v6(const void *data, size_t len, bool udp, struct spi_pkt *out);
 /* Counts it, and says what to do. pair is set for SPI_ASK and SPI_QUIET. */
 enum spi_verdict spi_watch_packet(struct spi_watch *w, const struct spi_pkt *pkt, mono_t now, struct spi_pair **pair);
+/* Answers SPI_ASK: nobody can look into it before that instant. The question was none. */
+void spi_watch_later(struct spi_watch *w, struct spi_pair *p, mono_t at);
 /* Counts a packet that could not be read. */
 void spi_watch_drop(struct spi_watch *w, enum spi_verdict why);
 

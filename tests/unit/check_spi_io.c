@@ -28,7 +28,7 @@ static struct addr asked_peer;
 static const struct addr vip = { ADDR_V4, { 127, 0, 0, 1 } }, peer = { ADDR_V4, { 127, 0, 0, 9 } };
 static const struct addr stranger = { ADDR_V4, { 127, 0, 0, 7 } }, six = { ADDR_V6, { [15] = 1 } };
 
-static void on_unknown(void *arg, const struct spi_pair *p, uint32_t spi)
+static void on_unknown(void *arg, struct spi_pair *p, uint32_t spi)
 {
 	ck_assert_ptr_eq(arg, &w);
 	asked++;

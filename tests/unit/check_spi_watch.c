@@ -98,6 +98,25 @@ START_TEST(questions_about_one_peer_become_rare)
 }
 END_TEST
 
+START_TEST(a_question_that_nobody_could_answer)
+{
+	struct spi_pair *p;
+
+	fresh();
+	p = spi_watch_find(&w, &vip, &peer);
+	for (unsigned i = 0; i < 4 * SPI_ASK_BURST; i++) { /* while the tunnel is being made */
+		ck_assert_int_eq(arrives(&peer, &vip, 0x1000), SPI_ASK);
+		spi_watch_later(&w, p, mono_add(now, 25 * MS));
+		ck_assert_int_eq(arrives(&peer, &vip, 0x1000), SPI_QUIET);
+		later(25 * MS);
+	}
+	ck_assert_uint_eq(p->asked, 0);
+	ck_assert_int_eq(arrives(&peer, &vip, 0x1000), SPI_ASK);
+	later(5 * MS);
+	ck_assert_int_eq(arrives(&peer, &vip, 0x1000), SPI_ASK);
+}
+END_TEST
+
 START_TEST(many_peers_share_one_bucket)
 {
 	static struct spi_pair many[500];
@@ -305,6 +324,7 @@ int main(void)
 
 	tcase_add_test(c, only_configured_pairs_are_asked_about);
 	tcase_add_test(c, questions_about_one_peer_become_rare);
+	tcase_add_test(c, a_question_that_nobody_could_answer);
 	tcase_add_test(c, many_peers_share_one_bucket);
 	tcase_add_test(c, flood_of_forged_packets);
 	tcase_add_test(c, known_spis_age);
