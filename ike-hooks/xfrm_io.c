@@ -104,12 +104,14 @@ static void keep(struct xfrm_scan *s, const struct xfrm_sa *sa)
 	for (uint32_t i = s->n; i-- > 0 && addr_eq(&sa->src, &sa->dst);)
 		if (s->list[i].spi == sa->spi && s->list[i].proto == sa->proto && addr_eq(&s->list[i].dst, &sa->dst))
 			return;
-	s->out.found++;
-	s->out.larval += sa->larval;
-	if (s->n < s->cap)
+	bool room = s->n < s->cap;
+	if (room)
 		s->list[s->n++] = *sa;
 	else
 		s->repeat = true;
+	/* What a sweep has no room for is counted when a later pass lists it. */
+	s->out.found += room || s->dry;
+	s->out.larval += sa->larval && (room || s->dry);
 }
 
 static int ask_dump(struct xfrm_scan *s, bool from)

@@ -236,6 +236,8 @@ START_TEST(many_in_several_batches)
 	ck_assert_uint_eq(r.found, 5000);
 	ck_assert_int_eq(xfrm_sweep(&vip, &r), 0);
 	ck_assert_uint_eq(r.deleted, 5000);
+	ck_assert_uint_eq(r.found, 5000);
+	ck_assert_uint_eq(r.larval, 5000);
 	ck_assert_uint_ge(r.passes, 2);
 	ck_assert_uint_eq(count("192.0.2.1"), 0);
 	printf("5000 SAs swept in %.1f ms\n", (double)r.took_ns / 1e6);
