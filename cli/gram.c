@@ -216,7 +216,7 @@ static void arg_options(const struct gram_match *m, const char *prefix, struct g
 		else if (!word && !*prefix)
 			cand_value(out, a);
 	}
-	if (ctl_cmd_is_show(m->cmd) && !m->json && begins("json", 4, prefix))
+	if (ctl_cmd_takes_json(m->cmd) && !m->json && begins("json", 4, prefix))
 		cand_add(out, "json", 4, json_help, false);
 }
 
@@ -257,7 +257,7 @@ static bool bare_value(struct gram_match *m, const char *word)
 	int64_t num = 0;
 
 	/* A name can be any word, but not one that means something here. */
-	if ((a && !used(m, a)) || (ctl_cmd_is_show(m->cmd) && !m->json && strcmp(word, "json") == 0))
+	if ((a && !used(m, a)) || (ctl_cmd_takes_json(m->cmd) && !m->json && strcmp(word, "json") == 0))
 		return false;
 	for (unsigned i = 0; (a = ctl_cmd_arg(m->cmd, i)) != NULL; i++) {
 		if (a->type == CTL_ARG_FLAG || a->word || used(m, a) || ctl_arg_parse(a, word, &num) < 0)
@@ -431,7 +431,7 @@ char *gram_syntax(enum ctl_cmd cmd, char *buf, size_t size)
 				      a->word ? " " : "", a->type == CTL_ARG_FLAG ? a->key : name,
 				      a->required ? "" : "]");
 	}
-	if (ctl_cmd_is_show(cmd) && n < size)
+	if (ctl_cmd_takes_json(cmd) && n < size)
 		snprintf(buf + n, size - n, " [json]");
 	return buf;
 }

@@ -7,7 +7,7 @@
  * Errors:  an unknown, ambiguous or incomplete line is a status, with the word it fails at and the candidates.
  *
  * Any unambiguous beginning of a word stands for the word; a whole word always wins ("debug sync" against "debug sync
- * stall" is decided by what follows). A trailing `json` is taken by every show command.
+ * stall" is decided by what follows). A trailing `json` is taken by every show command and those on tunnels.
  */
 #ifndef KT_CLI_GRAM_H
 #define KT_CLI_GRAM_H

@@ -40,8 +40,12 @@ const struct ctl_arg_def *ctl_cmd_arg(enum ctl_cmd c, unsigned n)
 
 int ctl_cmd_is_show(enum ctl_cmd c)
 {
-	return strncmp(cmds[c].path, "show ", 5) == 0 || strncmp(cmds[c].path, "explain ", 8) == 0 ||
-	       c == CTL_IKE_DPD;
+	return strncmp(cmds[c].path, "show ", 5) == 0 || strncmp(cmds[c].path, "explain ", 8) == 0 || c == CTL_IKE_DPD;
+}
+
+int ctl_cmd_takes_json(enum ctl_cmd c)
+{
+	return ctl_cmd_is_show(c) || cmds[c].impact == CTL_IMPACT_TUNNELS;
 }
 
 /* Digits only, at most max. Returns the rest of the text, NULL if there is no number. */

@@ -239,8 +239,10 @@ const struct ctl_cmd_def *ctl_cmd_def(enum ctl_cmd c);
 int ctl_cmd_find(const char *path);
 /* Argument n of a command (from 0), or NULL. */
 const struct ctl_arg_def *ctl_cmd_arg(enum ctl_cmd c, unsigned n);
-/* True for commands that only tell ("show", "explain", "ike dpd"): they take a trailing `json` in the shell. */
+/* True for commands that only tell ("show", "explain", "ike dpd"): they change nothing. */
 int ctl_cmd_is_show(enum ctl_cmd c);
+/* True for those, and for commands on tunnels: programs want to know which ones were reset. */
+int ctl_cmd_takes_json(enum ctl_cmd c);
 /* 0 if text is a valid value of a (not for FLAG); *num receives the number of an INT. -1 otherwise. */
 int ctl_arg_parse(const struct ctl_arg_def *a, const char *text, int64_t *num);
 /* "a whole number from 1 to 60"; static words, written to buf. */

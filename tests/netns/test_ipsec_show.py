@@ -239,6 +239,7 @@ def test_resets(vpn):
     assert status == 0 and "Reset: hq" in text
     wait_for("the backup to be at rest", lambda: tunnel(vpn, "fw-b")["state"] == "idle", 10)
     assert vpn["fw-b"].ktsh("show", "ipsec", "sa")["sas"] == []
+    assert vpn["fw-b"].ktsh("reset", "vpn", "ipsec", "all") == {"tunnels": [], "not_wanted": ["hq"]}
     status, text = vpn["fw-a"].ktsh_raw("reset", "vpn", "ipsec", "peer", "198.51.100.250")
     assert status == 1 and "no tunnel and no peer" in text
     assert vpn.charons["peer"].tunnel_up()

@@ -72,7 +72,7 @@ START_TEST(whole_commands)
 		ck_assert(!m.json);
 		strcat(text, " json");
 		m = parse(text);
-		ck_assert_msg((m.status == GRAM_OK && m.json) == ctl_cmd_is_show((enum ctl_cmd)c), "%s", text);
+		ck_assert_msg((m.status == GRAM_OK && m.json) == ctl_cmd_takes_json((enum ctl_cmd)c), "%s", text);
 	}
 }
 END_TEST
@@ -230,7 +230,7 @@ START_TEST(completion)
 		{ "explain session 1.1.1.1 2.2.2.2 esp ", "zone json <cr>" },
 		{ "reset conntrack-sync ", "internal-cache external-cache" },
 		{ "reset vpn ipsec ", "peer all" },
-		{ "reset vpn ipsec peer ", "PEER" },
+		{ "reset vpn ipsec peer ", "PEER json" },
 		{ "show ipsec ", "sweep sa peer dpd hooks check statistics brief detail json <cr>" },
 		{ "show ipsec sa ", "TUNNEL json <cr>" },
 		{ "show ipsec sa j", "json" },
@@ -326,7 +326,7 @@ START_TEST(protocol_page_names_every_command)
 
 	for (int c = 0; c < CTL_CMD_N; c++) {
 		const struct ctl_cmd_def *d = ctl_cmd_def((enum ctl_cmd)c);
-		if (ctl_cmd_is_show(d->id))
+		if (ctl_cmd_takes_json(d->id))
 			ck_assert_msg(strstr(doc, d->path) != NULL, "%s", d->path);
 		for (unsigned i = 0; ctl_cmd_arg(d->id, i); i++)
 			ck_assert_msg(strstr(doc, ctl_cmd_arg(d->id, i)->key) != NULL, "%s",
