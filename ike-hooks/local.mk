@@ -89,7 +89,9 @@ check_sa_text_LDADD = $(IKE_CORE_LIBS) $(UNIT_LIBS)
 fuzz_sa_text_SOURCES = tests/fuzz/fuzz_sa_text.c
 fuzz_sa_text_LDADD = $(IKE_CORE_LIBS) $(FUZZ_LIBS)
 # Copies of inbound SAs.
-check_PROGRAMS += check_sa_seal check_sa_store check_sa_wire check_xfrm_policy check_xfrm_sa fuzz_sa_wire fuzz_xfrm_sa
+check_PROGRAMS += check_sa_io check_sa_seal check_sa_store check_sa_wire check_xfrm_policy check_xfrm_sa fuzz_sa_wire fuzz_xfrm_sa
+check_sa_io_SOURCES = tests/unit/check_sa_io.c tests/unit/sa_util.h
+check_sa_io_LDADD = $(IKE_IO_LIBS) $(UNIT_LIBS)
 check_sa_seal_SOURCES = tests/unit/check_sa_seal.c
 check_sa_seal_LDADD = $(IKE_IO_LIBS) $(UNIT_LIBS)
 check_sa_store_SOURCES = tests/unit/check_sa_store.c tests/unit/sa_util.h

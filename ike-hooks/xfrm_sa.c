@@ -256,14 +256,15 @@ static enum sa_drop get_info(const uint8_t *body, size_t len, int64_t wall_s, st
 	sa->left_packets = left_of(info.lft.hard_packet_limit, info.curlft.packets);
 	if (sa->proto != PROTO_ESP)
 		return SA_DROP_PROTO;
-	if (!get_selector(&info.sel, &sa->sel))
-		return SA_DROP_SELECTOR;
+	bool selects = get_selector(&info.sel, &sa->sel);
 	size_t at = NLMSG_ALIGN(sizeof(info));
 	enum sa_drop d = at >= len ? SA_DROP_LARVAL : get_attrs(body + at, len - at, sa);
 	if (d != SA_OK)
 		return d;
 	if (!sa->auth.name[0] && !sa->crypt.name[0] && !sa->aead.name[0])
 		return SA_DROP_LARVAL;
+	if (!selects) /* after the larval ones: the kernel sets half a selector of those */
+		return SA_DROP_SELECTOR;
 	if (!sa->wide && sa->window > WINDOW_OLD_MAX)
 		return SA_DROP_WINDOW;
 	return sa_has_keys(sa) ? SA_OK : SA_DROP_ZERO_KEY;
