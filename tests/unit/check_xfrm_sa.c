@@ -147,17 +147,13 @@ END_TEST
 START_TEST(authentication_shown_twice)
 {
 	struct sa_copy in = sa_full(), out;
-	struct {
-		struct xfrm_algo head;
-		uint8_t key[32];
-	} plain;
+	uint8_t plain[sizeof(struct xfrm_algo) + 32] = "hmac(sha256)";
+	uint32_t bits = 256;
 
-	memset(&plain, 0, sizeof(plain));
-	memcpy(plain.head.alg_name, "hmac(sha256)", 12);
-	plain.head.alg_key_len = 256;
-	memset(plain.key, 0xa1, sizeof(plain.key));
+	memcpy(plain + offsetof(struct xfrm_algo, alg_key_len), &bits, sizeof(bits));
+	memset(plain + offsetof(struct xfrm_algo, alg_key), 0xa1, 32);
 	ck_assert_uint_gt(xfrm_sa_put(msg, sizeof(msg), 1, &in), 0);
-	add_attr(XFRMA_ALG_AUTH, &plain, offsetof(struct xfrm_algo, alg_key) + 32);
+	add_attr(XFRMA_ALG_AUTH, plain, offsetof(struct xfrm_algo, alg_key) + 32);
 	ck_assert_int_eq(reread(&out), SA_OK);
 	ck_assert_uint_eq(out.auth.icv_bits, 128);
 	/* Only the old form: it is installed in the old form. */
