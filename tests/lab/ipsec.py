@@ -97,7 +97,7 @@ class Tunnel:
         """Those of a router, or (None) of the far end, by name."""
         found = {self.name: self.connection(router is not None)}
         if self.warm and router:
-            found[self.name + "-warm"] = self._warm(True, OWN[router], {"childless": "force"})
+            found[self.name + "-warm"] = self._warm(True, OWN[router], {"childless": "prefer"})
         elif self.warm:
             for name, own in OWN.items():
                 found["%s-warm-%s" % (self.name, name)] = self._warm(False, own, {"childless": "allow"})
@@ -197,6 +197,8 @@ class Charon:
     def begin(self):
         """Starts it; several can begin side by side before ready() waits for each."""
         self.machine.run("rm", "-f", "/run/charon.vici", "/run/charon.pid")
+        # Where a router's configuration of keeptrackd says that they are, on both alike.
+        self.machine.run("cp", self.swanctl_conf, self.env["STRONGSWAN_CONF"], "/run")
         self.begun = self._begins()
         self.process = self.machine.spawn(CHARON, log="charon", env=self.env)
 

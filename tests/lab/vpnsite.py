@@ -14,6 +14,7 @@ A tunnel whose machine is "hidden" ends behind a NAT box: 203.0.113.8 to the wor
 passing on what begins outside.
 """
 
+import re
 import subprocess
 
 from conf import lab_conf, text
@@ -154,7 +155,8 @@ class Site:
         conf = lab_conf(self.lab, name, advert=self.advert, ipv6=self.ipv6)
         managed = self.tunnels if tunnels is None else tunnels
         if managed:
-            conf["ipsec"] = dict({"vici": "/run/charon.vici"}, tunnels=[t.conf() for t in managed], **ipsec)
+            conf["ipsec"] = dict({"vici": "/run/charon.vici", "swanctl": "/run/swanctl.conf",
+                                  "strongswan": "/run/strongswan.conf"}, tunnels=[t.conf() for t in managed], **ipsec)
         if hooks:
             conf["hooks"] = hooks
         return conf
@@ -221,7 +223,16 @@ class Site:
         """Until these tunnels (default: all) are up on a router, in its own words and in those of its charon."""
         for tunnel in tunnels or [t.name for t in self.tunnels]:
             self.wait_state(name, tunnel, "up", seconds)
-            wait_for("charon of %s to have %s" % (name, tunnel), lambda t=tunnel: self.charons[name].tunnel_up(t), 5)
+
+        def installed():
+            """One question for all: a process costs a virtual machine a good part of a second."""
+            sas = self.charons[name].swanctl("--list-sas", check=False)
+            missing = [t for t in tunnels or [t.name for t in self.tunnels]
+                       if not re.search(r"^  %s: #\d+, reqid \d+, INSTALLED" % re.escape(t), sas, re.M)]
+            if missing:
+                raise LabError("without child: %s" % missing)
+            return True
+        wait_for("charon of %s to have them" % name, installed, seconds, 0.1)
 
     def group(self, name):
         return self.daemons[name].ask("show failover status")["groups"][0]
@@ -308,11 +319,11 @@ class Echoes(Traffic):
             child.wait()
 
 
-def xfrm(machine, address):
-    """[(source, destination)] of the kernel's SAs of an address."""
+def xfrm(machine, *addresses):
+    """[(source, destination)] of the kernel's SAs of these addresses."""
     found = []
     for line in machine.run("ip", "xfrm", "state").split("\n"):
         words = line.split()
-        if words[:1] == ["src"] and address in (words[1], words[3]):
+        if words[:1] == ["src"] and (words[1] in addresses or words[3] in addresses):
             found.append((words[1], words[3]))
     return found

@@ -14,7 +14,7 @@ import pytest
 
 from conftest import build_dir, sanitizer_reports
 from ipsec import Tunnel
-from lab import now_ns, wait_for
+from lab import VIP_WAN, now_ns, wait_for
 from vpnsite import Echoes, HIDDEN, NAT_BOX, PEER6, Site, VIP6
 
 SOON_MS = 3000  # detection (361 ms), a takeover, a negotiation, and a busy machine
@@ -25,6 +25,7 @@ MANAGED = [
     Tunnel("six", 4, vip=VIP6, peer=PEER6, ipv6=True),
     Tunnel("nat", 5, peer=NAT_BOX, machine="hidden", at=HIDDEN),
     Tunnel("never", 6, peer="203.0.113.39", far_end={"unique": "never"}),
+    Tunnel("mobile", 8, peer="203.0.113.59", near_end={"mobike": "yes"}, far_end={"mobike": "yes"}),
 ]
 NEVER = MANAGED[5]
 # Its far end renews it when its own detection says so; a filter in front of it refuses whoever begins.
@@ -109,6 +110,46 @@ def test_first_tunnels(site):
     assert "IKEv1" in site.charons["fw-a"].list_sas("main")
     wait_for("an answer through the IPv6 tunnel", lambda: ping6(site, MANAGED[3]), 5)
     assert site.show("fw-b")["backend"]["up"] and site.show("fw-b")["backend"]["version"].startswith("charon")
+
+
+def test_the_lint_names_what_fights_the_role(site):
+    """One connection has MOBIKE on; the check says so, of this one only, and how to mend it. It has no dead peer detection."""
+    check = wait_for("the check to know every connection", lambda: whole_check(site), 10)
+    found = {t["tunnel"]: {f["setting"]: f for f in t["findings"]} for t in check["tunnels"]}
+    assert check["verdict"] == "danger" and check["dangers"] >= 1, check
+    thief = found["mobile"]["mobike"]
+    assert thief["severity"] == "danger" and "own address" in thief["danger"], thief
+    assert "connections.mobile.mobike = no" in thief["fix"], thief
+    assert [n for n in found if "mobike" in found[n]] == ["mobile"], found
+    assert all("dpd_delay" in found[n] for n in NAMES), found
+    text = site.daemons["fw-a"].ktsh_raw("show", "ipsec", "check")[1]
+    assert "mobile" in text and "mobike" in text, text
+
+
+def whole_check(site):
+    check = site.daemons["fw-a"].ask("show ipsec check")
+    return check if all(t["checked"] for t in check["tunnels"]) else None
+
+
+def far_ends(site, tunnel):
+    """Where the far end has the other one: the addresses of its IKE SAs."""
+    return set(re.findall(r"^  remote '[^']*' @ (\S+?)\[", site.charons["peer"].list_sas(tunnel), re.M))
+
+
+def test_mobike_thief(site):
+    """The virtual address goes while nobody looks, and charon takes the tunnel to its router's own address: its event says
+    so, and keeptrackd brings the tunnel back to where it belongs."""
+    site.daemons["fw-b"].stop()
+    assert far_ends(site, "mobile") == {VIP_WAN}
+    before = site.tunnel("fw-a", "mobile")["initiations"]
+    site.daemons["fw-a"].signal(signal.SIGSTOP)
+    site.lab["fw-a"].run("ip", "addr", "del", VIP_WAN + "/24", "dev", "wan0")
+    wait_for("the theft", lambda: far_ends(site, "mobile") == {"203.0.113.2"}, 10, 0.1)
+    site.daemons["fw-a"].signal(signal.SIGCONT)
+    wait_for("the tunnel to be asked for again", lambda: site.tunnel("fw-a", "mobile")["initiations"] > before, 70, 0.1)
+    wait_for("it to be at the virtual address", lambda: far_ends(site, "mobile") == {VIP_WAN}, 20, 0.1)
+    assert "MOBIKE" in site.daemons["fw-a"].log() and "MOBIKE" not in site.daemons["fw-b"].log()
+    site.daemons["fw-b"].start()
 
 
 def test_planned_there_and_back(site):

@@ -38,13 +38,13 @@ def serves(site, name):
     site.wait_master(name, SECONDS)
     site.wait_up(name, seconds=SECONDS)
     site.echoes.wait_flowing(seconds=SECONDS)
+    there = xfrm(site.lab[name], VIP_WAN, VIP6)
     for tunnel in TUNNELS:
-        there = xfrm(site.lab[name], tunnel.vip)
         assert (tunnel.vip, tunnel.peer) in there and (tunnel.peer, tunnel.vip) in there, (tunnel.name, there)
     other = site.other(name)
     if other not in site.down and site.charons[other].process.poll() is None:
         wait_for("the kernel of %s to have no SA of the addresses" % other,
-                 lambda: not xfrm(site.lab[other], VIP_WAN) + xfrm(site.lab[other], VIP6), SECONDS)
+                 lambda: not xfrm(site.lab[other], VIP_WAN, VIP6), SECONDS, 0.2)
 
 
 def ike_sas(site):
