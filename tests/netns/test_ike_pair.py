@@ -29,7 +29,7 @@ MANAGED = [
 ]
 NEVER = MANAGED[5]
 # Its far end renews it when its own detection says so; a filter in front of it refuses whoever begins.
-CLOSED = Tunnel("closed", 7, peer="203.0.113.49", initiate="never", far_end={"dpd_delay": "1s"},
+CLOSED = Tunnel("closed", 7, peer="203.0.113.49", initiate="never", far_end={"dpd_delay": "1s", "keyingtries": "0"},
                 far_child={"dpd_action": "start", "close_action": "none"})
 NAMES = [t.name for t in MANAGED]
 # IKE_SA_INIT requests have no responder SPI yet: 8 bytes at offset 8 of the header.
@@ -144,7 +144,7 @@ def test_mobike_thief(site):
     before = site.tunnel("fw-a", "mobile")["initiations"]
     site.daemons["fw-a"].signal(signal.SIGSTOP)
     site.lab["fw-a"].run("ip", "addr", "del", VIP_WAN + "/24", "dev", "wan0")
-    wait_for("the theft", lambda: far_ends(site, "mobile") == {"203.0.113.2"}, 10, 0.1)
+    wait_for("the theft", lambda: far_ends(site, "mobile") - {VIP_WAN}, 10, 0.1)
     site.daemons["fw-a"].signal(signal.SIGCONT)
     wait_for("the tunnel to be asked for again", lambda: site.tunnel("fw-a", "mobile")["initiations"] > before, 70, 0.1)
     wait_for("it to be at the virtual address", lambda: far_ends(site, "mobile") == {VIP_WAN}, 20, 0.1)
