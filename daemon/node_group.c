@@ -182,7 +182,7 @@ void node_wish(struct node_run *r, uint16_t group, enum role_is target, enum rol
 		.stored = n->sync.stored > 0,
 		.leftovers = node_ike_leftovers(n, group),
 		.copies = n->group[group].sa_copies,
-		.close = node_ike_wants_close(n, group, r->now),
+		.close = node_ike_wants_close(n, group, false, r->now),
 		.warm = node_ike_warm(n, group),
 		.has_channel = channel,
 		.seen = n->seen,

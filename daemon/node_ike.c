@@ -260,9 +260,16 @@ void node_ike_initiate(struct node_run *r, uint16_t group, struct epoch epoch)
 	give_turns(r);
 }
 
-bool node_ike_wants_close(const struct node *n, uint16_t group, mono_t now)
+/* Somebody is about to serve: one who is ready, or one who has said PREPARED. A node that preempts does so as soon as it is
+ * ready, and its heartbeat tells that up to one interval later. */
+static bool others_serve(const struct node *n, uint16_t group, bool prepared, mono_t now)
 {
-	bool others = node_ready_peer(n, group, now) != NULL;
+	return prepared || node_ready_peer(n, group, now) != NULL;
+}
+
+bool node_ike_wants_close(const struct node *n, uint16_t group, bool prepared, mono_t now)
+{
+	bool others = others_serve(n, group, prepared, now);
 	for (uint16_t t = 0; t < n->n_tunnels; t++)
 		if (n->tunnel[t].conf.group == group && ike_wants_close(&n->tunnel[t], others))
 			return true;
@@ -272,7 +279,7 @@ bool node_ike_wants_close(const struct node *n, uint16_t group, mono_t now)
 void node_ike_close(struct node_run *r, uint16_t group, struct epoch epoch)
 {
 	struct node *n = r->n;
-	bool others = node_ready_peer(n, group, r->now) != NULL;
+	bool others = others_serve(n, group, n->group[group].role.rec.at[ROLE_PH_PREPARED].ns != 0, r->now);
 	struct ike_ev ev = { .kind = IKE_EV_CLOSE,
 			     .epoch = epoch,
 			     .wait_ns = others ? IKE_CLOSE_NOW_NS : IKE_CLOSE_NS };

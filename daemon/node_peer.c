@@ -503,7 +503,7 @@ void node_on_peer_msg(struct node_run *r, const struct node_ev *ev)
 			      .has_sync = n->has_sync,
 			      .sync_late = node_sync_late(n, r->now),
 			      .stored = n->sync.stored > 0,
-			      .close = m->type == PEER_PREPARED && node_ike_wants_close(n, m->group, r->now),
+			      .close = m->type == PEER_PREPARED && node_ike_wants_close(n, m->group, true, r->now),
 			      .has_channel = true,
 			      .seen = n->seen };
 	switch (m->type) {
