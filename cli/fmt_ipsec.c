@@ -118,17 +118,26 @@ void fmt_ipsec_hooks(const json_t *data, FILE *out)
 	size_t i;
 	json_t *v;
 	char on[120], exec[200], limit[40], took[40];
+	const json_t *last;
 
 	if (!json_array_size(json_object_get(data, "hooks"))) {
 		fprintf(out, "No hook is configured\n");
 		return;
 	}
-	table_begin(&t, TABLE_HEADS("Hook", "On", "Time Limit"));
+	table_begin(&t, TABLE_HEADS("Hook", "On", "Time Limit", "Runs", "Failed", "Last"));
 	json_array_foreach(json_object_get(data, "hooks"), i, v)
 	{
 		table_cell(&t, "%s", fmt_list(json_object_get(v, "exec"), exec, sizeof(exec)));
 		table_cell(&t, "%s", fmt_list(json_object_get(v, "on"), on, sizeof(on)));
 		table_cell(&t, "%s", fmt_us(fmt_int(v, "timeout_us"), limit, sizeof(limit)));
+		table_cell(&t, "%lld", (long long)fmt_int(v, "runs"));
+		table_cell(&t, "%lld", (long long)fmt_int(v, "failed"));
+		last = json_object_get(v, "last");
+		if (json_is_object(last))
+			table_cell(&t, "%s %s: %s %lld", fmt_str(last, "event"), fmt_str(last, "subject"),
+				   fmt_str(last, "outcome"), (long long)fmt_int(last, "code"));
+		else
+			table_cell(&t, "-");
 	}
 	table_end(&t, out);
 	fprintf(out, "Hooks: %lld started, %lld failed, %lld timed out, %lld dropped; %lld wait%s\n",
