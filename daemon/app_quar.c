@@ -244,25 +244,42 @@ static unsigned first_of(const struct quar *q, uint16_t group)
 	return lo;
 }
 
+/* The entries of a group, from the given one on. How many have changed. */
+static unsigned judge(struct app *a, uint16_t group, unsigned i)
+{
+	struct quar *q = a->quar;
+	struct net_status st = netapply_status(a->net, group);
+	bool gone = given_up(a, group), odd = st.foreign > 0 || st.failed > 0;
+	unsigned changed = 0;
+	for (; i < q->n && q->entry[i].group == group; i++) {
+		enum quar_how now = how(a, i, gone, odd);
+		changed += now != q->vip[i].how;
+		q->shuts += now == QUAR_SHUT && q->vip[i].how != QUAR_SHUT;
+		q->vip[i].how = now;
+	}
+	return changed;
+}
+
+/* A list that was made anew knows nothing of roles and VRFs. */
+static void judge_all(struct app *a)
+{
+	struct quar *q = a->quar;
+	for (unsigned i = 0; a->net && i < q->n; i++)
+		if (i == 0 || q->entry[i].group != q->entry[i - 1].group)
+			judge(a, q->entry[i].group, i);
+}
+
 void app_quar(struct app *a, uint16_t group)
 {
 	struct quar *q = a->quar;
 	if (!q || !a->net)
 		return;
-	if (q->n_tunnels != a->node.n_tunnels)
+	if (q->n_tunnels != a->node.n_tunnels) {
 		rebuild(a);
-	if (!q->n)
+		judge_all(a);
+	} else if (!q->n || !judge(a, group, first_of(q, group))) {
 		return;
-	struct net_status st = netapply_status(a->net, group);
-	bool gone = given_up(a, group), odd = st.foreign > 0 || st.failed > 0, changed = false;
-	for (unsigned i = first_of(q, group); i < q->n && q->entry[i].group == group; i++) {
-		enum quar_how now = how(a, i, gone, odd);
-		changed |= now != q->vip[i].how;
-		q->shuts += now == QUAR_SHUT && q->vip[i].how != QUAR_SHUT;
-		q->vip[i].how = now;
 	}
-	if (!changed)
-		return;
 	q->changed = true;
 	ipt_send(a);
 }
@@ -284,7 +301,8 @@ void app_quar_reload(struct app *a)
 {
 	if (!a->quar)
 		return;
-	rebuild(a); /* the modes follow, and with them what is shut */
+	rebuild(a);
+	judge_all(a);
 	ipt_send(a);
 	app_accept(a);
 }

@@ -222,6 +222,20 @@ def test_no_tunnel_no_rules(lab, start, leaks):
     assert leaks("fw-b").all_pass(VIP_WAN, PEER) == (True, False)
 
 
+def test_a_reload_brings_and_takes_the_rules(lab, start):
+    daemon = start((), only="fw-b", peer=False)["fw-b"]
+
+    def reload(tunnels):
+        daemon.write_conf(text(conf_of(lab, "fw-b", tunnels, peer=False)))
+        daemon.signal(signal.SIGHUP)
+    reload((FOUR,))
+    wait_for("the rules", lambda: VIP_WAN in table(lab["fw-b"]) and quarantine(daemon)["in_force"], 5)
+    reload((SIX,))
+    wait_for("other rules", lambda: VIP6 in table(lab["fw-b"]) and VIP_WAN not in table(lab["fw-b"]), 5)
+    reload(())
+    wait_for("no rules", lambda: not table(lab["fw-b"]) and quarantine(daemon)["by"] == "none", 5)
+
+
 def test_an_address_that_is_still_there_is_shut(lab, start, leaks):
     """Somebody has put the address on the backup: it is local, and not ours all the same. With the role it opens."""
     pair = start([FOUR])
