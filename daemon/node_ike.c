@@ -260,26 +260,29 @@ void node_ike_initiate(struct node_run *r, uint16_t group, struct epoch epoch)
 	give_turns(r);
 }
 
-/* Somebody is about to serve: one who is ready, or one who has said PREPARED. A node that preempts does so as soon as it is
- * ready, and its heartbeat tells that up to one interval later. */
-static bool others_serve(const struct node *n, uint16_t group, bool prepared, mono_t now)
+/* A node that is alive and BACKUP takes over, ready or not. */
+static bool has_successor(const struct node *n, uint16_t group, mono_t now)
 {
-	return prepared || node_ready_peer(n, group, now) != NULL;
+	for (uint8_t p = 0; p < n->n_peers; p++)
+		if (node_channel_up(&n->peer[p], now) && !n->peer[p].maintenance &&
+		    n->peer[p].groups[group].role == PEER_ROLE_BACKUP && !n->peer[p].groups[group].leaving)
+			return true;
+	return node_ready_peer(n, group, now) != NULL;
 }
 
-bool node_ike_wants_close(const struct node *n, uint16_t group, bool prepared, mono_t now)
+bool node_ike_wants_close(const struct node *n, uint16_t group, bool planned, mono_t now)
 {
-	bool others = others_serve(n, group, prepared, now);
+	bool others = planned || has_successor(n, group, now);
 	for (uint16_t t = 0; t < n->n_tunnels; t++)
 		if (n->tunnel[t].conf.group == group && ike_wants_close(&n->tunnel[t], others))
 			return true;
 	return false;
 }
 
-void node_ike_close(struct node_run *r, uint16_t group, struct epoch epoch)
+void node_ike_close(struct node_run *r, uint16_t group, bool planned, struct epoch epoch)
 {
 	struct node *n = r->n;
-	bool others = others_serve(n, group, n->group[group].role.rec.at[ROLE_PH_PREPARED].ns != 0, r->now);
+	bool others = planned || has_successor(n, group, r->now);
 	struct ike_ev ev = { .kind = IKE_EV_CLOSE,
 			     .epoch = epoch,
 			     .wait_ns = others ? IKE_CLOSE_NOW_NS : IKE_CLOSE_NS };

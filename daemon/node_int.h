@@ -139,10 +139,10 @@ void node_ike_initiate(struct node_run *r, uint16_t group, struct epoch epoch);
 void node_ike_copies(struct node_run *r, uint16_t group, bool import, struct epoch epoch);
 void node_on_copies(struct node_run *r, const struct node_ev *ev);
 bool node_ike_leftovers(const struct node *n, uint16_t group);
-/* Before the addresses go: ROLE_EV_CLOSED answers, at latest after IKE_CLOSE_NOW_NS, or IKE_CLOSE_NS if we are alone. prepared:
- * another node has said that it takes over now. */
-bool node_ike_wants_close(const struct node *n, uint16_t group, bool prepared, mono_t now);
-void node_ike_close(struct node_run *r, uint16_t group, struct epoch epoch);
+/* Before the addresses go: ROLE_EV_CLOSED answers, at latest after IKE_CLOSE_NOW_NS, or IKE_CLOSE_NS if we are alone.
+ * planned: another node has said that it takes over now. */
+bool node_ike_wants_close(const struct node *n, uint16_t group, bool planned, mono_t now);
+void node_ike_close(struct node_run *r, uint16_t group, bool planned, struct epoch epoch);
 /* Planned takeover: what is warm comes up ahead of the addresses. ROLE_EV_MADE answers. */
 bool node_ike_warm(const struct node *n, uint16_t group);
 void node_ike_make(struct node_run *r, uint16_t group, struct epoch epoch);

@@ -135,7 +135,7 @@ static void role_act(struct node_run *r, uint16_t group, const struct role_act *
 		node_ike_copies(r, group, act->type == ROLE_ACT_IMPORT, act->epoch);
 		return;
 	case ROLE_ACT_CLOSE:
-		node_ike_close(r, group, act->epoch);
+		node_ike_close(r, group, act->planned, act->epoch);
 		return;
 	case ROLE_ACT_MAKE:
 		node_ike_make(r, group, act->epoch);

@@ -281,7 +281,7 @@ void role_demote_planned(struct role *r, struct epoch epoch, bool close, mono_t 
 	if (!r->waiting)
 		r->deadline = mono_add(now, ROLE_CLOSE_NOW); /* the partner of a planned switch is ready */
 	r->waiting |= WAIT_CLOSE_GO;
-	role_emit(r, out, ROLE_ACT_CLOSE);
+	role_emit(r, out, ROLE_ACT_CLOSE)->planned = true;
 }
 
 void role_say_go(struct role *r, uint64_t seq, enum role_result res, mono_t now, struct role_acts *out)

@@ -343,6 +343,28 @@ START_TEST(with_a_ready_peer_only_who_wants_it)
 }
 END_TEST
 
+/* Alive and BACKUP, but not ready: it takes over all the same, and a switch that it asks for is a handover. */
+START_TEST(a_successor_that_is_not_ready)
+{
+	struct peer_msg m = { .type = PEER_HEARTBEAT, .n_groups = 1 };
+	m.groups[0] = (struct peer_group_state){ .role = PEER_ROLE_BACKUP, .priority = 200 };
+	for (unsigned asks_for_it = 0; asks_for_it < 2; asks_for_it++) {
+		init(0);
+		connect_peer();
+		all_up();
+		give((struct node_ev){ .type = NODE_EV_PEER_MSG, .peer = 2, .msg = &m });
+		struct peer_msg prepared = { .type = PEER_PREPARED, .epoch = epoch_next(group.role.epoch, 2) };
+		if (asks_for_it)
+			give((struct node_ev){ .type = NODE_EV_PEER_MSG, .peer = 2, .msg = &prepared });
+		else
+			give((struct node_ev){ .type = NODE_EV_STOP });
+		ck_assert_uint_eq(asked(IKE_ACT_CLOSE), 0);
+		ck_assert_int_eq(group.role.state, asks_for_it ? ROLE_DEMOTING : ROLE_STABLE);
+		ck_assert_uint_eq(downs, !asks_for_it);
+	}
+}
+END_TEST
+
 START_TEST(a_higher_master_waits_for_no_goodbye)
 {
 	init(0);
@@ -507,6 +529,7 @@ int main(void)
 	tcase_add_test(c, demotion_forgets_the_turns);
 	tcase_add_test(c, the_last_node_says_goodbye);
 	tcase_add_test(c, with_a_ready_peer_only_who_wants_it);
+	tcase_add_test(c, a_successor_that_is_not_ready);
 	tcase_add_test(c, a_higher_master_waits_for_no_goodbye);
 	tcase_add_test(c, children_before_the_role);
 	tcase_add_test(c, a_stopped_ike_daemon_costs_5_ms);
