@@ -1,5 +1,6 @@
 /* What role, operator and watchers want: turns, goodbyes, resets, moved tunnels, split brain, periodic questions. */
 #include "tests/unit/ike_util.h"
+#include "tests/unit/run.h"
 
 #define RESET(...)  STEP(.kind = IKE_EV_RESET, .why = IKE_WHY_SPI, __VA_ARGS__)
 #define CLOSE(wait) STEP(.kind = IKE_EV_CLOSE, .epoch = E(9), .wait_ns = (wait))
@@ -441,9 +442,5 @@ int main(void)
 	tcase_add_test(c, periodic_asks_an_idle_peer);
 	tcase_add_test(c, on_demand_asks_no_idle_peer);
 	suite_add_tcase(s, c);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

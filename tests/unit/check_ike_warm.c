@@ -1,5 +1,6 @@
 /* The IKE SA that a backup keeps warm, the child that comes up ahead of a planned takeover, and two connections. */
 #include "tests/unit/ike_util.h"
+#include "tests/unit/run.h"
 
 static void warm_fresh(void)
 {
@@ -393,9 +394,5 @@ int main(void)
 	tcase_add_test(c, takeover_that_does_not_happen);
 	tcase_add_test(c, names);
 	suite_add_tcase(s, c);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/node.h"
+#include "tests/unit/run.h"
 
 #define TUNNELS  200
 #define ADV_NS   (100 * NS_PER_MS)
@@ -537,9 +538,5 @@ int main(void)
 	tcase_add_test(c, a_switch_that_fails_leaves_no_child);
 	tcase_add_test(c, resets_of_all_tunnels_have_a_rate);
 	suite_add_tcase(s, c);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }
