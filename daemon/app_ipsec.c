@@ -159,16 +159,47 @@ static void ask_sas(struct app *a)
 		gathered(a);
 }
 
+static int by_name(const void *a, const void *b)
+{
+	const struct vici_conn *const *x = a, *const *y = b;
+
+	return strcmp((*x)->name, (*y)->name);
+}
+
+/* The list takes the place of the former one, or there is none any more. */
+static void conns_ended(struct app *a, bool ok, const char *why)
+{
+	struct ipsec *p = a->ipsec;
+	const struct vici_conn **sorted = ok ? calloc(p->n_fresh + 1u, sizeof(*sorted)) : NULL;
+
+	p->conns_known = sorted != NULL;
+	snprintf(p->conns_error, sizeof(p->conns_error), "%s", ok ? "no memory" : why);
+	if (sorted) {
+		struct vici_conn *old = p->conn;
+		unsigned cap = p->cap_conns;
+		p->conn = p->fresh;
+		p->n_conns = p->n_fresh;
+		p->cap_conns = p->cap_fresh;
+		p->more_conns = p->more_fresh;
+		p->fresh = old;
+		p->cap_fresh = cap;
+		for (unsigned i = 0; i < p->n_conns; i++)
+			sorted[i] = &p->conn[i];
+		qsort(sorted, p->n_conns, sizeof(*sorted), by_name);
+		free(p->by_name);
+		p->by_name = sorted;
+	}
+	ask_sas(a);
+}
+
 static void ask_conns(struct app *a)
 {
 	struct ipsec *p = a->ipsec;
 
 	p->stage = IPSEC_CONNS;
-	p->n_conns = p->more_conns = 0;
-	p->conns_known = false;
-	snprintf(p->conns_error, sizeof(p->conns_error), "%s", unasked(a));
+	p->n_fresh = p->more_fresh = 0;
 	if (!a->vici || vici_conns(a->vici, (struct vici_tag){ .tunnel = IPSEC_GATHER_TAG, .seq = p->seq }) < 0)
-		ask_sas(a);
+		conns_ended(a, false, unasked(a));
 }
 
 void app_ipsec_gather(struct app *a)
@@ -201,14 +232,16 @@ static void *grow(void **array, unsigned n, unsigned *cap, unsigned max, size_t 
 
 static void take_conn(struct ipsec *p, const struct vici_conn *c)
 {
-	struct vici_conn *to = grow((void **)&p->conn, p->n_conns, &p->cap_conns, IPSEC_CONNS_MAX, sizeof(*to));
+	struct vici_conn *to = grow((void **)&p->fresh, p->n_fresh, &p->cap_fresh, IPSEC_CONNS_MAX, sizeof(*to));
 
 	if (!to) {
-		p->more_conns++;
+		p->more_fresh++;
 		return;
 	}
 	*to = *c;
-	p->n_conns++;
+	if (p->file_known)
+		swan_merge(&p->facts, to);
+	p->n_fresh++;
 }
 
 static bool ours(const struct app *a, const char *ike, uint16_t *t)
@@ -265,11 +298,7 @@ static void list_ended(struct app *a, const struct vici_ev *v)
 		gathered(a);
 		return;
 	}
-	p->conns_known = v->ok;
-	snprintf(p->conns_error, sizeof(p->conns_error), "%s", v->ok ? "" : v->errmsg);
-	for (unsigned i = 0; i < p->n_conns && p->file_known; i++)
-		swan_merge(&p->facts, &p->conn[i]);
-	ask_sas(a);
+	conns_ended(a, v->ok, v->errmsg);
 }
 
 void app_ipsec_vici(struct app *a, const struct vici_ev *v)
@@ -285,7 +314,7 @@ void app_ipsec_vici(struct app *a, const struct vici_ev *v)
 	case VICI_EV_DOWN:
 		/* Nothing that was asked comes any more. */
 		if (p->stage == IPSEC_CONNS)
-			ask_sas(a);
+			conns_ended(a, false, "the IKE daemon does not answer");
 		else if (p->stage == IPSEC_SAS)
 			gathered(a);
 		return;
@@ -347,12 +376,14 @@ struct ipsec_view app_ipsec_view(const struct app *a)
 const struct vici_conn *app_ipsec_conn(const struct app *a, const char *name)
 {
 	const struct ipsec *p = a->ipsec;
+	struct vici_conn key = { .name = "" };
+	const struct vici_conn *wanted = &key;
 
-	for (unsigned i = 0; i < p->n_conns; i++) {
-		if (strcmp(p->conn[i].name, name) == 0)
-			return &p->conn[i];
-	}
-	return NULL;
+	if (!p->conns_known || strlen(name) >= sizeof(key.name))
+		return NULL;
+	memcpy(key.name, name, strlen(name) + 1);
+	const struct vici_conn **at = bsearch(&wanted, p->by_name, p->n_conns, sizeof(*p->by_name), by_name);
+	return at ? *at : NULL;
 }
 
 /* ---- findings ---- */
@@ -399,41 +430,58 @@ static void tell_finding(const struct ike_tunnel_conf *c, const struct ike_findi
 		 f->value, ike_lint_danger(f->what), ike_lint_fix(f->what, c, fix, sizeof(fix)));
 }
 
-/* Each finding is logged once, and again only after it was gone. */
-static void tell_findings(struct app *a)
+/* Each finding is logged once, and again only after it was gone. True: the connection is missing. */
+static bool tell_tunnel(struct app *a, uint16_t t)
 {
-	struct ipsec *p = a->ipsec;
+	struct ipsec_tunnel *m = app_ipsec_tunnel(a, t);
 	struct ike_lint_out out;
 	const char *why;
-	bool missing = false;
 
-	for (uint16_t t = 0; t < a->node.n_tunnels; t++) {
-		struct ipsec_tunnel *m = app_ipsec_tunnel(a, t);
-		if (a->node.tunnel[t].conf.gone || !app_ipsec_lint(a, t, &out, &why))
-			continue;
-		bool none = out.n && out.f[0].what == IKE_LINT_NO_CONN;
-		uint32_t now = none ? m->told : 0; /* the others cannot be judged */
-		bool tell = !none || lasts(m, none, clock_mono());
-		missing |= none;
-		if (!none)
-			lasts(m, false, clock_mono());
-		for (unsigned i = 0; i < out.n && tell; i++) {
-			uint32_t bit = 1u << out.f[i].what;
-			now |= bit;
-			if (!(m->told & bit) && ike_lint_grade(out.f[i].what) != IKE_GRADE_NOTE)
-				tell_finding(&a->node.tunnel[t].conf, &out.f[i]);
-		}
-		m->told = now;
+	if (a->node.tunnel[t].conf.gone || !app_ipsec_lint(a, t, &out, &why))
+		return false;
+	bool none = out.n && out.f[0].what == IKE_LINT_NO_CONN;
+	uint32_t now = none ? m->told : 0; /* the others cannot be judged */
+	bool tell = lasts(m, none, clock_mono()) || !none;
+	for (unsigned i = 0; i < out.n && tell; i++) {
+		uint32_t bit = 1u << out.f[i].what;
+		now |= bit;
+		if (!(m->told & bit) && ike_lint_grade(out.f[i].what) != IKE_GRADE_NOTE)
+			tell_finding(&a->node.tunnel[t].conf, &out.f[i]);
 	}
-	loop_timer_set(p->look_timer, missing ? mono_add(clock_mono(), IPSEC_LOADED_NS) : MONO_NEVER);
+	m->told = now;
+	return none;
 }
 
+/* Some tunnels in one pass of the loop; then the next ones, or a look at what is missing now. */
 static void on_look(void *arg, mono_t deadline)
 {
 	struct ipsec *p = arg;
+	struct app *a = p->a;
+	unsigned end = p->tell_at + IPSEC_TELL_PASS;
+	mono_t now = clock_mono();
 
 	(void)deadline;
-	app_ipsec_gather(p->a);
+	if (p->ended)
+		return;
+	if (p->tell_at >= a->node.n_tunnels) {
+		app_ipsec_gather(a);
+		return;
+	}
+	for (; p->tell_at < end && p->tell_at < a->node.n_tunnels; p->tell_at++)
+		p->missing |= tell_tunnel(a, (uint16_t)p->tell_at);
+	if (p->tell_at < a->node.n_tunnels)
+		loop_timer_set(p->look_timer, now);
+	else
+		loop_timer_set(p->look_timer, p->missing ? mono_add(now, IPSEC_LOADED_NS) : MONO_NEVER);
+}
+
+static void tell_findings(struct app *a)
+{
+	struct ipsec *p = a->ipsec;
+
+	p->tell_at = 0;
+	p->missing = false;
+	loop_timer_set(p->look_timer, a->node.n_tunnels ? clock_mono() : MONO_NEVER);
 }
 
 /* ---- requests that wait for a gathering ---- */
@@ -557,7 +605,9 @@ void app_ipsec_free(struct app *a)
 		return;
 	loop_timer_free(p->probe_timer);
 	loop_timer_free(p->look_timer);
+	free(p->by_name);
 	free(p->conn);
+	free(p->fresh);
 	free(p->sa);
 	free(p->swan);
 	free(p->tunnel);

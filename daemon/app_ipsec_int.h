@@ -36,10 +36,11 @@ struct ipsec_waiting {
 struct ipsec {
 	struct app *a;
 	enum ipsec_stage stage;
-	bool again; /* somebody asked while a gathering was under way */
-	bool ended; /* the daemon ends: nothing is begun or answered any more */
-	struct vici_conn *conn;
-	unsigned n_conns, cap_conns, more_conns;
+	bool again;                       /* somebody asked while a gathering was under way */
+	bool ended;                       /* the daemon ends: nothing is begun or answered any more */
+	struct vici_conn *conn, *fresh;   /* the last whole list, and the one that is being read */
+	const struct vici_conn **by_name; /* of conn, sorted */
+	unsigned n_conns, cap_conns, more_conns, n_fresh, cap_fresh, more_fresh;
 	bool conns_known;
 	char conns_error[IPSEC_ERROR_MAX];
 	struct vici_detail *sa;
@@ -58,6 +59,8 @@ struct ipsec {
 	struct ipsec_waiting wait[IPSEC_WAIT_MAX];
 	struct ipsec_probe probe[IPSEC_PROBES];
 	struct loop_timer *probe_timer;
+	unsigned tell_at;              /* tunnel whose findings are looked at next */
+	bool missing;                  /* a connection is */
 	struct loop_timer *look_timer; /* a connection is missing: it may have been loaded since */
 };
 

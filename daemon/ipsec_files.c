@@ -92,6 +92,7 @@ int ipsec_files_read(struct ipsec_files *f)
 	/* Without strongswan.conf charon has its standards. */
 	memcpy(error, f->error, sizeof(error));
 	f->repeats = read_one(f, f->strongswan, true) == 0;
+	swan_sort(&f->facts);
 	memcpy(f->error, error, sizeof(f->error));
 	return rc;
 }

@@ -1,5 +1,6 @@
 #include "ike-hooks/swan_text.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const char *const drop_text[] = {
@@ -334,29 +335,55 @@ bool swan_include(const char *text, size_t len, unsigned i, char *buf, size_t si
 	return found;
 }
 
+static int by_name(const void *a, const void *b)
+{
+	const struct swan_conn *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
+void swan_sort(struct swan_facts *f)
+{
+	qsort(f->conn, f->n, sizeof(*f->conn), by_name);
+	f->sorted = true;
+}
+
+static const struct swan_conn *swan_find(const struct swan_facts *f, const char *name)
+{
+	struct swan_conn key = { .name = "" };
+
+	if (f->sorted && strlen(name) < sizeof(key.name)) {
+		memcpy(key.name, name, strlen(name) + 1);
+		return bsearch(&key, f->conn, f->n, sizeof(key), by_name);
+	}
+	for (unsigned i = 0; i < f->n; i++) {
+		if (strcmp(f->conn[i].name, name) == 0)
+			return &f->conn[i];
+	}
+	return NULL;
+}
+
 void swan_merge(const struct swan_facts *f, struct vici_conn *c)
 {
-	for (unsigned i = 0; i < f->n; i++) {
-		const struct swan_conn *s = &f->conn[i];
-		if (strcmp(s->name, c->name) != 0)
-			continue;
-		/* Unset is yes, and none; unless another section is referred to, which may set it. */
-		if (!c->has_mobike && (s->has_mobike || !s->refs)) {
-			c->has_mobike = true;
-			c->mobike = !s->has_mobike || s->mobike;
-		}
-		for (uint8_t k = 0; k < s->n_children; k++) {
-			for (uint8_t m = 0; m < c->n_children; m++) {
-				struct vici_child_conf *kid = &c->child[m];
-				if (kid->start != VICI_DO_UNKNOWN || strcmp(kid->name, s->child[k].name) != 0)
-					continue;
-				if (s->child[k].start != VICI_DO_UNKNOWN)
-					kid->start = s->child[k].start;
-				else if (!s->child[k].refs && !s->refs)
-					kid->start = VICI_DO_NOTHING;
-			}
-		}
+	const struct swan_conn *s = swan_find(f, c->name);
+
+	if (!s)
 		return;
+	/* Unset is yes, and none; unless another section is referred to, which may set it. */
+	if (!c->has_mobike && (s->has_mobike || !s->refs)) {
+		c->has_mobike = true;
+		c->mobike = !s->has_mobike || s->mobike;
+	}
+	for (uint8_t k = 0; k < s->n_children; k++) {
+		for (uint8_t m = 0; m < c->n_children; m++) {
+			struct vici_child_conf *kid = &c->child[m];
+			if (kid->start != VICI_DO_UNKNOWN || strcmp(kid->name, s->child[k].name) != 0)
+				continue;
+			if (s->child[k].start != VICI_DO_UNKNOWN)
+				kid->start = s->child[k].start;
+			else if (!s->child[k].refs && !s->refs)
+				kid->start = VICI_DO_NOTHING;
+		}
 	}
 }
 

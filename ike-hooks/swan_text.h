@@ -74,6 +74,7 @@ struct swan_facts {
 	struct swan_conn *conn; /* the caller's */
 	unsigned n, cap;
 	unsigned more; /* connections for which there was no room */
+	bool sorted;
 	/* charon.retransmit_*; what a file does not set keeps its standard */
 	double timeout_s, base, limit_s;
 	unsigned tries;
@@ -85,6 +86,8 @@ void swan_facts_init(struct swan_facts *f, struct swan_conn *room, unsigned cap)
 enum swan_drop swan_read(struct swan_facts *f, const char *text, size_t len, unsigned *line);
 /* Pattern number i of the includes outside of sections; false when there is none. */
 bool swan_include(const char *text, size_t len, unsigned i, char *buf, size_t size);
+/* After the last file: connections are found faster. */
+void swan_sort(struct swan_facts *f);
 /* Completes what VICI told about a connection. A connection that no file names stays as it is. */
 void swan_merge(const struct swan_facts *f, struct vici_conn *c);
 /* Whole seconds, rounded up, until charon gives a request up that nobody answers. */

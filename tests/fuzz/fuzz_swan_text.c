@@ -26,6 +26,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require(swan_read(&f, (const char *)data, size, &line) == r.drop);
 	require(f.n <= 3 && line >= 1 && line <= size + 1);
 	require(swan_retransmit_s(&f) > 0);
+	if (size % 2)
+		swan_sort(&f);
 	for (unsigned i = 0; i < f.n; i++) {
 		struct vici_conn c = { .n_children = 1 };
 		require(strlen(f.conn[i].name) < IKE_NAME_MAX && f.conn[i].n_children <= VICI_CONN_CHILDREN);

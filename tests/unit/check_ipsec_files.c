@@ -63,8 +63,8 @@ START_TEST(with_includes)
 	ck_assert_int_eq(ipsec_files_read(&f), 0);
 	ck_assert_str_eq(f.error, "");
 	ck_assert_uint_eq(f.facts.n, 3);
-	ck_assert_str_eq(f.facts.conn[0].name, "b");
-	ck_assert_str_eq(f.facts.conn[1].name, "a");
+	ck_assert_str_eq(f.facts.conn[0].name, "a");
+	ck_assert_str_eq(f.facts.conn[1].name, "b");
 	ck_assert_str_eq(f.facts.conn[2].name, "c");
 	ck_assert(f.repeats);
 	ck_assert_uint_eq(swan_retransmit_s(&f.facts), 1);

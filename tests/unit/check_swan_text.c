@@ -98,6 +98,17 @@ START_TEST(merged)
 	ck_assert(c.has_mobike && !c.mobike);
 	ck_assert_int_eq(c.child[0].start, VICI_DO_TRAP);
 	ck_assert_int_eq(c.child[1].start, VICI_DO_NOTHING);
+	c = loaded();
+	fresh("connections { zz { mobike = yes } hq { mobike = no } a { } }");
+	swan_sort(&facts);
+	ck_assert_str_eq(facts.conn[0].name, "a");
+	swan_merge(&facts, &c);
+	ck_assert(c.has_mobike && !c.mobike);
+	strcpy(c.name, "b");
+	c.has_mobike = false;
+	swan_merge(&facts, &c);
+	ck_assert(!c.has_mobike);
+	c = loaded();
 	/* What is not set is on. */
 	c = loaded();
 	fresh("connections { hq { children { net { } } } }");
