@@ -316,7 +316,8 @@ START_TEST(failed_promotions_hold_longer_and_longer)
 }
 END_TEST
 
-START_TEST(alone_serves_what_it_can_and_retries)
+/* Nobody else could serve: the role comes with the addresses that work. */
+static void master_of_a_part(void)
 {
 	to_backup();
 	struct role_ev w = wish(ROLE_MASTER, ROLE_K_CRASH, ROLE_R_NO_RESPONSE);
@@ -327,6 +328,11 @@ START_TEST(alone_serves_what_it_can_and_retries)
 	step(answer(ROLE_EV_GARP));
 	step(net(ROLE_NET_PARTIAL, -12));
 	ck_assert_int_eq(r.is, ROLE_MASTER);
+}
+
+START_TEST(alone_serves_what_it_can_and_retries)
+{
+	master_of_a_part();
 	ck_assert(r.partial);
 	tick();
 	ck_assert(has(ROLE_ACT_NET_UP));
@@ -357,15 +363,7 @@ END_TEST
 
 START_TEST(what_a_master_never_had_moves_no_role)
 {
-	to_backup();
-	struct role_ev w = wish(ROLE_MASTER, ROLE_K_CRASH, ROLE_R_NO_RESPONSE);
-	w.peer_ready = false;
-	step(w);
-	step(answer(ROLE_EV_FENCED));
-	step(answer(ROLE_EV_PURGED));
-	step(answer(ROLE_EV_GARP));
-	step(net(ROLE_NET_PARTIAL, -12));
-	ck_assert_int_eq(r.is, ROLE_MASTER);
+	master_of_a_part();
 	struct role_ev part = net(ROLE_NET_PARTIAL, -12);
 	part.peer_ready = true;
 	step(part);
