@@ -6,9 +6,9 @@
  * Errors:  none.
  *
  * sync_flow.c: one flow's life (lists, counting, ownership, its end); sync_age.c: what time does to it; sync_kern.c: the
- * kernel's side in; sync_ops.c: operations out and their results; sync_rx.c, sync_tx.c: records in and out;
- * sync_compare.c: bulks and digests; sync_store.c: copies outside of the kernel; sync_fsm.c: commands, peers, time;
- * sync_former.c: copies of an earlier life; sync_view.c: for `show`.
+ * kernel's side in; sync_sweep.c: when it is walked; sync_ops.c: operations out and their results; sync_rx.c, sync_tx.c:
+ * records in and out; sync_compare.c: bulks and digests; sync_store.c: copies outside of the kernel; sync_fsm.c: commands,
+ * peers, time; sync_former.c: copies of an earlier life; sync_view.c: for `show`.
  */
 #ifndef KT_SYNC_SYNC_INT_H
 #define KT_SYNC_SYNC_INT_H
