@@ -440,10 +440,15 @@ void app_sa_remove(struct app *a, uint16_t group)
 	struct app_sa *s = a->sa;
 	if (!s || !s->seal)
 		return;
-	for (unsigned i = 0; i < s->n_listed; i++)
-		if (s->listed[i].group == group &&
-		    (i == 0 || !addr_eq(&s->listed[i].pair.vip, &s->listed[i - 1].pair.vip)))
-			remove_vip(s, &s->listed[i].pair.vip);
+	/* Every tunnel: a reload may have taken sync_sa away since the import. */
+	const struct addr *last = NULL;
+	for (uint16_t t = 0; t < a->node.n_tunnels; t++) {
+		const struct ike_tunnel_conf *c = &a->node.tunnel[t].conf;
+		if (c->group != group || (last && addr_eq(last, &c->vip)))
+			continue;
+		remove_vip(s, &c->vip);
+		last = &c->vip;
+	}
 }
 
 /* ---- start and stop ---- */
