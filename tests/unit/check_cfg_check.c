@@ -205,6 +205,21 @@ START_TEST(tunnels_and_hooks)
 }
 END_TEST
 
+/* Keys leave this node sealed and over an encrypted channel, or not at all. */
+START_TEST(keys_need_a_channel_that_hides_them)
+{
+	const char *text =
+	    PAIR VRRP "ipsec = { tunnels = ( { name = \"t\"; vip = \"192.0.2.1\"; peer = \"198.51.100.1\"; "
+		      "ike = \"i\"; child = \"c\"; sync_sa = \"inbound\"; } ); };\n";
+
+	struct cfg *c = good(text);
+	ck_assert_int_eq(c->tunnels[0].sync_sa, IKE_SYNC_SA_INBOUND);
+	cfg_free(c);
+	refused(with(text, "key_file = \"/etc/keeptrackd/cluster.key\"", "insecure = true"),
+		"test.conf:7: ipsec.tunnels[t].sync_sa = \"inbound\": would send keys", "insecure = true");
+}
+END_TEST
+
 static void warns(const char *text, const char *begin, const char *word)
 {
 	struct cfg_errors errs = { 0 };
@@ -268,6 +283,7 @@ int main(void)
 	tcase_add_test(t, three_in_one_place);
 	tcase_add_test(t, cluster);
 	tcase_add_test(t, tunnels_and_hooks);
+	tcase_add_test(t, keys_need_a_channel_that_hides_them);
 	tcase_add_test(t, warnings);
 	tcase_add_test(t, too_many_addresses_for_a_cluster);
 	suite_add_tcase(s, t);
