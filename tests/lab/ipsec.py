@@ -97,7 +97,7 @@ class Tunnel:
         """Those of a router, or (None) of the far end, by name."""
         found = {self.name: self.connection(router is not None)}
         if self.warm and router:
-            found[self.name + "-warm"] = self._warm(True, OWN[router], {"childless": "prefer"})
+            found[self.name + "-warm"] = self._warm(True, OWN[router], {"childless": "force"})
         elif self.warm:
             for name, own in OWN.items():
                 found["%s-warm-%s" % (self.name, name)] = self._warm(False, own, {"childless": "allow"})
