@@ -1,4 +1,5 @@
 /* Meaning: what single values cannot show. One mistake, one message, with line and remedy. */
+#include "daemon/base/mono.h"
 #include "tests/unit/cfg_util.h"
 
 #define TUNNEL                                                                                                      \
@@ -156,6 +157,13 @@ START_TEST(tunnels_and_hooks)
 		  "test.conf:2: ipsec.tunnels[t].dpd: needs an IKE daemon", "another backend" },
 		{ "ike = \"i\"; child = \"c\"; ", "backend = \"none\"; on_demote = \"delete\"; ",
 		  "test.conf:2: ipsec.tunnels[t].on_demote = \"delete\": needs an IKE daemon", "another backend" },
+		{ "ike = \"i\"; ", "ike = \"i\"; backend = \"exec\"; ",
+		  "test.conf:2: ipsec.tunnels[t].exec: is missing; backend = \"exec\" needs the program",
+		  "ike-tunnel" },
+		{ "ike = \"i\"; ", "ike = \"i\"; exec = ( \"/x\" ); ",
+		  "test.conf:2: ipsec.tunnels[t].exec: is not used, because backend is not \"exec\"", "remove it" },
+		{ "ike = \"i\"; ", "ike = \"i\"; backend = \"exec\"; exec = ( \"x\", \"/y\" ); ",
+		  "test.conf:2: ipsec.tunnels[t].exec = \"x\"", "must be an absolute path" },
 		{ "ike = \"i\"; child = \"c\"; ", "backend = \"libreswan\"; ",
 		  "test.conf:2: ipsec.tunnels[t].ike: is missing", "ipsec.conf" },
 		{ "child = \"c\"; ", "child = \"c\"; backend = \"libreswan\"; ",
@@ -196,6 +204,15 @@ START_TEST(tunnels_and_hooks)
 
 	cfg_free(good(base));
 	cfg_free(good(with(base, "ike = \"i\"; child = \"c\"; ", "backend = \"none\"; ")));
+	struct cfg *c = good(with(base, "ike = \"i\"; child = \"c\"; ",
+				  "backend = \"exec\"; exec = ( \"/x\", \"y\" ); exec_timeout = 0.5; "));
+	ck_assert_int_eq(c->tunnels[0].backend, IKE_BACKEND_EXEC);
+	ck_assert_str_eq(c->tunnels[0].exec[0], "/x");
+	ck_assert_str_eq(c->tunnels[0].exec[1], "y");
+	ck_assert_ptr_null(c->tunnels[0].exec[2]);
+	ck_assert(c->tunnels[0].exec_timeout_ns == 500 * NS_PER_MS);
+	ck_assert_str_eq(c->whack, "/usr/libexec/ipsec/whack");
+	cfg_free(c);
 	cfg_free(good(with(base, "child = \"c\"; ", "child = \"c\"; warm = true; warm_ike = \"w\"; ")));
 	cfg_free(good(with(base, "} ); };\nhooks",
 			   "}, { name = \"u\"; vip = \"192.0.2.1\"; peer = \"198.51.100.1\"; ike = \"i\"; child = "
