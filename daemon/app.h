@@ -139,7 +139,7 @@ struct app {
 	struct app_learn *learn; /* NULL: tunnels are listed */
 	struct exec *exec;
 	struct app_sa *sa; /* copies of inbound SAs */
-	struct app_hook *hook;   /* n_hooks */
+	struct app_hook *hook;   /* n_hooks; NULL: no memory for them */
 	struct app_watch *watch; /* NULL: no tunnel is watched for unknown SPIs */
 	struct ctl *ctl;
 

@@ -167,7 +167,9 @@ static void on_hook_result(void *arg, const struct exec_result *r)
 {
 	struct app *a = arg;
 	bool well = r->outcome == EXEC_EXITED && r->code == 0;
-	if (r->hook < a->cfg->n_hooks) { /* a reload may have come between */
+	/* A reload may have come between. */
+	if (a->hook && r->hook < a->cfg->n_hooks &&
+	    strncmp(r->program, a->cfg->hooks[r->hook].argv[0], sizeof(r->program) - 1) == 0) {
 		struct app_hook *h = &a->hook[r->hook];
 		h->runs++;
 		h->failed += !well;
@@ -217,24 +219,30 @@ static int connect_backend(struct app *a)
 	return a->vici ? 0 : -ENOMEM;
 }
 
-/* Results stay with the hooks that a reload leaves as they are. */
-static int keep_hooks(struct app *a, const struct cfg *old)
+static const struct app_hook *result_of(const struct app *a, const struct hook_conf *h, const struct cfg *old)
+{
+	for (uint16_t i = 0; a->hook && old && i < old->n_hooks; i++)
+		if (strcmp(h->argv[0], old->hooks[i].argv[0]) == 0 && h->on == old->hooks[i].on)
+			return &a->hook[i];
+	return NULL;
+}
+
+/* Results stay with the hooks that a reload leaves as they are. Without memory there are none, and hooks run on. */
+static void keep_hooks(struct app *a, const struct cfg *old)
 {
 	struct app_hook *fresh = calloc(a->cfg->n_hooks + 1u, sizeof(*fresh));
-	if (!fresh)
-		return -ENOMEM;
-	for (uint16_t i = 0; old && i < a->cfg->n_hooks && i < old->n_hooks; i++)
-		if (strcmp(a->cfg->hooks[i].argv[0], old->hooks[i].argv[0]) == 0 && a->cfg->hooks[i].on == old->hooks[i].on)
-			fresh[i] = a->hook[i];
+	for (uint16_t i = 0; fresh && i < a->cfg->n_hooks; i++) {
+		const struct app_hook *was = result_of(a, &a->cfg->hooks[i], old);
+		if (was)
+			fresh[i] = *was;
+	}
 	free(a->hook);
 	a->hook = fresh;
-	return 0;
 }
 
 int app_ike_start(struct app *a)
 {
-	if (keep_hooks(a, NULL) < 0)
-		return -ENOMEM;
+	keep_hooks(a, NULL);
 	a->exec = exec_new(a->loop, on_hook_result, a);
 	if (!a->exec)
 		return -errno;
@@ -254,8 +262,7 @@ void app_ike_free(struct app *a)
 
 int app_ike_reload(struct app *a, const struct cfg *old)
 {
-	if (keep_hooks(a, old) < 0)
-		return -ENOMEM;
+	keep_hooks(a, old);
 	app_watch_rebuild(a);
 	if (a->vici && strcmp(a->cfg->vici_socket, old->vici_socket) != 0) {
 		vici_free(a->vici);

@@ -130,9 +130,10 @@ static json_t *hook_json(const struct hook_conf *h, const struct app_hook *did)
 
 json_t *show_ipsec_hooks(struct app *a)
 {
+	static const struct app_hook none;
 	json_t *hooks = json_array();
 	for (uint16_t h = 0; h < a->cfg->n_hooks; h++)
-		json_array_append_new(hooks, hook_json(&a->cfg->hooks[h], &a->hook[h]));
+		json_array_append_new(hooks, hook_json(&a->cfg->hooks[h], a->hook ? &a->hook[h] : &none));
 	struct exec_counters ec = exec_counters(a->exec);
 	const struct exec_result *last = exec_last(a->exec);
 	json_t *j = json_pack("{s:o, s:I, s:b, s:o}", "hooks", hooks, "hook_queue", (json_int_t)ec.waiting,
