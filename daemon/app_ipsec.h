@@ -27,7 +27,7 @@
 #define IPSEC_SAS_MAX   8192 /* rows of one answer; more are counted */
 #define IPSEC_WAIT_MAX  16
 #define IPSEC_ERROR_MAX 160
-#define IPSEC_TELL_PASS 64 /* tunnels whose findings are looked at in one pass of the loop */
+#define IPSEC_TELL_PASS 64               /* tunnels whose findings are looked at in one pass of the loop */
 #define IPSEC_LOADED_NS (5 * NS_PER_SEC) /* a connection that is missing for so long is told to be */
 
 struct app;
