@@ -237,7 +237,6 @@ struct sweep *sweep_new(struct app *a, const struct xfrm_filter *f)
 	struct sweep *s = calloc(1, sizeof(*s));
 	if (!s)
 		return NULL;
-	s->app = a;
 	s->filter = *f;
 	list_add_tail(&a->sweeps->waiting, &s->node);
 	return s;

@@ -34,7 +34,6 @@ struct dry {
 
 struct sweep {
 	struct list node;
-	struct app *app;
 	struct xfrm_filter filter;
 	struct waiter *waiter;
 	unsigned n, cap;
