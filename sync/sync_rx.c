@@ -137,9 +137,11 @@ static void copy_new(struct sync *s, struct sync_peer *p, const struct sync_rec 
 	s->stats.rx_created++;
 	if (!handle_set(&p->handles, rec->handle, f.id))
 		s->stats.refused_full++;
+	bool mine = flow_mine(s, f);
+	/* A copy that is neither written nor kept is given up in there, and its record with it. */
 	store_put(s, f, rec->bulk ? SESS_QUEUE_BULK : SESS_QUEUE_LIVE);
 	/* A flow of ours that we had forgotten: who gives it back learns our handle of it, and the others hear whose it is. */
-	if (flow_mine(s, f))
+	if (mine)
 		flow_dirty(s, f, ALL_PEERS);
 }
 
