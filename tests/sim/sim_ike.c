@@ -288,7 +288,7 @@ void sim_ike_conf(struct sim *w, unsigned t, struct ike_tunnel_conf *c)
 				       .priority = (uint8_t)t,
 				       .initiate = true,
 				       .warm = t == 1,
-				       .watch_spi = true,
+				       .watch_spi = t == 0, /* the others have to get on without */
 				       .on_demote = t == 2 ? IKE_DEMOTE_DELETE : IKE_DEMOTE_SILENT,
 				       .dpd = { true, 3 * NS_PER_SEC, NS_PER_SEC, 3, IKE_DPD_RESET,
 						t == 2 ? IKE_DPD_PERIODIC : IKE_DPD_ON_DEMAND } };
@@ -342,7 +342,7 @@ static void check_spis(struct sim *w, unsigned n)
 	for (unsigned t = 0; t < SIM_TUNNELS; t++) {
 		uint32_t child = w->ike.far[t].child;
 		bool forged = chance(w, 0.1), astray = child && !receives(w, n, t);
-		if (!reaches(w, n, false) || !(forged || astray))
+		if (!w->box[n].p->tunnel[t].conf.watch_spi || !reaches(w, n, false) || !(forged || astray))
 			continue;
 		*(astray ? &w->count.ike_astray : &w->count.ike_forged) += 1;
 		for (unsigned i = 0; i < sizeof(at_ms) / sizeof(at_ms[0]); i++) {
