@@ -12,10 +12,10 @@ bool ha_env_fill(char *envp[HA_ENV_N], const char *event, const struct exec_env 
 
 	snprintf(epoch, sizeof(epoch), "%llu.%u", (unsigned long long)v->epoch.counter, v->epoch.node);
 	const char *const pair[][2] = {
-		{ "HA_EVENT", event },      { "HA_ROLE_OLD", v->role_old }, { "HA_ROLE_NEW", v->role_new },
-		{ "HA_GROUP", v->group },   { "HA_VIP", v->vip },           { "HA_TUNNEL", v->tunnel },
-		{ "HA_PEER", v->peer },     { "HA_IKE", v->ike },           { "HA_CHILD", v->child },
-		{ "HA_SPI", v->spi },       { "HA_REASON", v->reason },     { "HA_EPOCH", epoch },
+		{ "HA_EVENT", event },    { "HA_ROLE_OLD", v->role_old }, { "HA_ROLE_NEW", v->role_new },
+		{ "HA_GROUP", v->group }, { "HA_VIP", v->vip },           { "HA_TUNNEL", v->tunnel },
+		{ "HA_PEER", v->peer },   { "HA_IKE", v->ike },           { "HA_CHILD", v->child },
+		{ "HA_SPI", v->spi },     { "HA_REASON", v->reason },     { "HA_EPOCH", epoch },
 	};
 	unsigned n = 0;
 
