@@ -21,7 +21,7 @@
 #include "ike-hooks/spi_watch.h"
 
 #define SPI_BATCH        64
-#define SPI_REST_NS      (4 * NS_PER_MS) /* below the first pause of spi_watch: the second packet is not missed */
+#define SPI_REST_NS      (4 * NS_PER_MS) /* above the first pause of spi_watch: what is read then is asked about */
 #define SPI_REST_FULL_NS (20 * NS_PER_MS)
 
 struct spi_io_sock_stats {

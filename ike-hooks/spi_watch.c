@@ -15,7 +15,7 @@ static const char *const verdict_text[] = {
 };
 
 /* Pause after the n-th question about one peer; the last one repeats. */
-static const int64_t pause_ns[] = { 5 * NS_PER_MS, 20 * NS_PER_MS, 100 * NS_PER_MS, 1 * NS_PER_SEC };
+static const int64_t pause_ns[] = { 3 * NS_PER_MS, 20 * NS_PER_MS, 100 * NS_PER_MS, 1 * NS_PER_SEC };
 #define N_PAUSE (sizeof(pause_ns) / sizeof(pause_ns[0]))
 
 const char *spi_verdict_text(enum spi_verdict v)

@@ -9,7 +9,7 @@
  *          confirmed for the longest gives way, counted in evicted.
  *
  * A packet is a hint and nothing more, because anybody can write a source address (RFC 7296 2.4): SPI_ASK means "find
- * out whether this SPI exists", never "reset". Of one peer it is said at once, then after 5 ms, 20 ms, 100 ms, and
+ * out whether this SPI exists", never "reset". Of one peer it is said at once, then after 3 ms, 20 ms, 100 ms, and
  * from there once per second (the first repetition compares the counters of its tunnels: ike_stale.c); of all peers together
  * SPI_ASK_BURST times, and SPI_ASK_RATE per second later.
  *

@@ -73,7 +73,7 @@ START_TEST(questions_about_one_peer_become_rare)
 {
 	fresh();
 	ck_assert_int_eq(arrives(&peer, &vip, 0x1000), SPI_ASK);
-	later(5 * MS - 1);
+	later(3 * MS - 1);
 	ck_assert_int_eq(arrives(&peer, &vip, 0x1000), SPI_QUIET);
 	later(1);
 	ck_assert_int_eq(arrives(&peer, &vip, 0x1000), SPI_ASK);
@@ -161,7 +161,7 @@ START_TEST(flood_of_forged_packets)
 		else
 			arrives(&peer, &vip, (uint32_t)(x >> 20) | 0x100);
 	}
-	/* One second: at once, after 5, 25, 125 ms. */
+	/* One second: at once, after 3, 23, 123 ms. */
 	ck_assert_uint_eq(w.count[SPI_ASK], 4);
 	ck_assert_uint_ge(w.count[SPI_STRANGER], 9990);
 	ck_assert_uint_eq(arrives(&peer, &vip, 0x5000), SPI_KNOWN);
