@@ -9,9 +9,9 @@ import time
 
 from conf import text
 from incumbent import Incumbent
-from ipsec import Charon, Tunnel
+from ipsec import Tunnel
 from keeptrackd import Daemon
-from lab import LabError, ROUTERS, VIP_WAN, now_ns, wait_for
+from lab import ROUTERS, VIP_WAN, now_ns, wait_for
 from measure import Row, cell, median
 from vpnsite import Echoes, Site
 
@@ -236,7 +236,7 @@ def dpd_row(ctx):
 # ---------------------------------------------------------------- b: planned switch
 
 def planned_samples(site, stack, runs):
-    """[{"lost", "gap", "after"}] of the role going to and fro."""
+    """[{"lost", "gap", "after"}] of the role going there and back."""
     found, echoes = [], None
     try:
         fresh_ike(site)

@@ -9,7 +9,7 @@ from ipsec import Tunnel
 from keeptrackd import Daemon
 from lab import Lab, ROUTERS, VIP_WAN, now_ns, wait_for
 from measure import Row, cell, median
-from part_ipsec_outage import Ours, clean, end_guardians, fresh_ike, moved
+from part_ipsec_outage import clean, end_guardians, fresh_ike, moved
 from vpnsite import Site
 
 A, B = ROUTERS

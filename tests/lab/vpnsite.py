@@ -20,7 +20,7 @@ import subprocess
 from conf import lab_conf, text
 from ipsec import Charon
 from keeptrackd import Daemon
-from lab import Lab, LabError, MACHINES, Machine, PEER, ROUTERS, ROUTER_RULES, UDP_PORT, VIP_WAN, wait_for
+from lab import Lab, LabError, Machine, PEER, ROUTERS, ROUTER_RULES, UDP_PORT, VIP_WAN, wait_for
 from traffic import Traffic
 
 CLIENT, CLIENT6 = "10.0.1.10", "2001:db8:1::10"
