@@ -217,12 +217,13 @@ static void on_readable(void *arg, int fd, unsigned events)
 		return;
 	io->stats.reads++;
 	mono_t now = clock_mono();
+	uint64_t asked = io->w->count[SPI_ASK];
 	io->reading = true;
 	for (int i = 0; i < n; i++)
 		take(s, &io->msg[i].msg_hdr, io->msg[i].msg_len, now);
 	io->reading = false;
-	int64_t pause = n * (SPI_REST_FULL_NS / SPI_BATCH);
-	rest(s, pause > SPI_REST_NS ? pause : SPI_REST_NS);
+	/* After a question the next packet is of interest, else nothing that came is. */
+	rest(s, n < SPI_BATCH && io->w->count[SPI_ASK] != asked ? SPI_REST_NS : SPI_REST_LONG_NS);
 }
 
 /* ---- sockets ---- */

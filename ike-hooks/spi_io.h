@@ -7,9 +7,10 @@
  * Errors:  what cannot be opened is counted, kept in stats.err, and tried again at the next spi_io_update.
  *
  * A raw socket gets a copy of each packet for this host before IPsec sees it, with and without ESP in the kernel, and
- * whatever IKE daemon there is. Nothing is open unless the watch wants it, so without a reason it costs nothing. After
- * n packets a socket rests for the share n / SPI_BATCH of SPI_REST_FULL_NS, and SPI_REST_NS at least: 3200 packets per
- * second are the most that is read. Its queue is short: what does not fit is dropped by the kernel, and a flood ends there.
+ * whatever IKE daemon there is. Nothing is open unless the watch wants it, so without a reason it costs nothing. A socket
+ * rests after it was read: for SPI_REST_NS when a question was asked, else and after a full batch for SPI_REST_LONG_NS, so
+ * that 3200 packets per second are the most that is read of a flood. Its queue is short: what does not fit is dropped by
+ * the kernel, and a flood ends there.
  */
 #ifndef KT_SPI_IO_H
 #define KT_SPI_IO_H
@@ -22,7 +23,7 @@
 
 #define SPI_BATCH        64
 #define SPI_REST_NS      (4 * NS_PER_MS) /* above the first pause of spi_watch: what is read then is asked about */
-#define SPI_REST_FULL_NS (20 * NS_PER_MS)
+#define SPI_REST_LONG_NS (20 * NS_PER_MS)
 
 struct spi_io_sock_stats {
 	bool open;
