@@ -70,7 +70,9 @@ static void on_probe(void *arg, uint32_t node, enum peer_probe r)
 
 int app_peer_start(struct app *a)
 {
-	static const struct peer_ctl_cb cb = { .on_msg = on_msg, .on_state = on_state, .on_object = on_object, .on_probe = on_probe };
+	static const struct peer_ctl_cb cb = {
+		.on_msg = on_msg, .on_state = on_state, .on_object = on_object, .on_probe = on_probe
+	};
 	if (!a->cfg->sync.enabled)
 		return 0;
 	if (a->cfg->sync.insecure)
