@@ -66,7 +66,8 @@ class Stream:
 
 def main():
     build, mode, runs = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    tunnel = Tunnel("psk", 1, sync_sa=mode)
+    # The policies have to be there before the tunnel is, and both routers name them alike (docs/ipsec.md).
+    tunnel = Tunnel("psk", 1, sync_sa=mode, near_child={"start_action": "trap", "reqid": "11"})
     lost = []
     with Site(build, [tunnel], kernel_esp=True, advert=0.25) as site:
         wan = site.lab.capture("br-wan")
