@@ -62,6 +62,8 @@ static void act(const struct node_act *a)
 	case NODE_ACT_PEER:
 	case NODE_ACT_PROBE:
 	case NODE_ACT_IKE:
+	case NODE_ACT_SA_IMPORT:
+	case NODE_ACT_SA_REMOVE:
 	case NODE_ACT_HOOK:
 	case NODE_ACT_JOURNAL:
 	case NODE_ACT_PREPARE:
