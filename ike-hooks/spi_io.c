@@ -86,7 +86,8 @@ static int attach(struct spi_io *io, const struct sock *s, uint16_t n)
 	if (errno != ENOMEM)
 		return -errno;
 	/* The old and the new one together exceed net.core.optmem_max. What comes in between is judged all the same. */
-	(void)setsockopt(s->fd, SOL_SOCKET, SO_DETACH_FILTER, NULL, 0);
+	const int unused = 0;
+	(void)setsockopt(s->fd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof(unused));
 	return setsockopt(s->fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)) == 0 ? 0 : -errno;
 }
 
