@@ -13,6 +13,11 @@ static void ev_backend_up(struct ike_tunnel *t, mono_t now, struct ike_acts *o)
 	t->backend = true;
 	t->missing = 0;
 	t->on_warm = t->conf.warm;
+	/* It was stopped while the role went and came back: its children are those of before, their SAs are swept. */
+	if (t->active && t->unpurged) {
+		ike_begin_purge(t, o, IKE_SWEEP_PAIR, false, IKE_WHY_LEFTOVERS, now);
+		return;
+	}
 	if (t->active) {
 		ike_check_after(t, o, 0, IKE_WHY_BACKEND_BACK, now);
 		return;

@@ -214,7 +214,7 @@ void ike_purge_answered(struct ike_tunnel *t, struct ike_acts *o, enum ike_reaso
 	if (ok && t->on_warm)
 		t->left_warm = false;
 	else if (ok)
-		t->left_ike = false;
+		t->left_ike = t->unpurged = false;
 	if (!t->purge_warm) {
 		ike_purge_kernel(t, o, why, now);
 		return;
@@ -228,6 +228,7 @@ void ike_begin_purge(struct ike_tunnel *t, struct ike_acts *o, enum ike_sweep_sc
 		     enum ike_reason why, mono_t now)
 {
 	t->scope = scope;
+	t->unpurged = true;
 	t->unwanted = false;
 	t->sweeping = false;
 	t->req = IKE_REQ_NONE;

@@ -283,6 +283,7 @@ struct ike_tunnel {
 	bool left_kernel; /* the kernel may still hold something */
 	bool left_warm;   /* the warm connection may have a child */
 	bool purge_asked; /* a PURGED is owed */
+	bool unpurged;    /* a purge that the IKE daemon has not confirmed: what it says is up may have no SA in the kernel */
 	bool unwanted;    /* passive, and an SA was seen: purge at timer */
 	bool ike_up;      /* INITIATING: the IKE SA is there already */
 	bool sweeping;

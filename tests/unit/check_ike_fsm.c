@@ -616,9 +616,40 @@ START_TEST(backend_back_while_sweeping_for_an_active_tunnel)
 	STEP(.kind = IKE_EV_PURGE, .epoch = E(3));
 	STEP(.kind = IKE_EV_INITIATE, .epoch = E(3));
 	STEP(.kind = IKE_EV_BACKEND_UP);
-	EXPECT(IKE_CHECKING, "L");
+	EXPECT(IKE_PURGING, "T"); /* whatever it holds is older than the purge that it did not hear of */
 	swept(true);
-	EXPECT(IKE_CHECKING, "P"); /* answers the purge, initiates nothing by itself */
+	EXPECT(IKE_PURGING, "");
+	reply(IKE_REQ_TERMINATE, true);
+	EXPECT(IKE_PURGING, "S");
+	swept(true);
+	EXPECT(IKE_INITIATING, "PI");
+}
+END_TEST
+
+/* The IKE daemon is stopped while the role goes, and goes on when it is back: its child has no SA in the kernel. */
+START_TEST(stopped_while_the_role_went_and_came)
+{
+	to_up();
+	STEP(.kind = IKE_EV_PURGE, .epoch = E(7));
+	STEP(.kind = IKE_EV_BACKEND_DOWN);
+	swept(true);
+	STEP(.kind = IKE_EV_INITIATE, .epoch = E(8));
+	EXPECT(IKE_ABSENT, "");
+	STEP(.kind = IKE_EV_BACKEND_UP);
+	EXPECT(IKE_PURGING, "T");
+	reply(IKE_REQ_TERMINATE, true);
+	swept(true);
+	EXPECT(IKE_INITIATING, "I");
+}
+END_TEST
+
+/* One that only lost the connection has what it says. */
+START_TEST(stopped_while_the_role_stayed)
+{
+	to_up();
+	STEP(.kind = IKE_EV_BACKEND_DOWN);
+	STEP(.kind = IKE_EV_BACKEND_UP);
+	EXPECT(IKE_CHECKING, "L");
 	listed(true, 4, 0, 0);
 	EXPECT(IKE_UP, "Uh");
 }
@@ -717,6 +748,8 @@ int main(void)
 	tcase_add_test(c, backend_none_only_sweeps);
 	tcase_add_test(c, purge_while_the_backend_dies);
 	tcase_add_test(c, backend_back_while_sweeping_for_an_active_tunnel);
+	tcase_add_test(c, stopped_while_the_role_went_and_came);
+	tcase_add_test(c, stopped_while_the_role_stayed);
 	tcase_add_test(c, texts);
 	tcase_add_loop_test(c, random_walk, 0, 20);
 	suite_add_tcase(s, c);
