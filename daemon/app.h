@@ -87,7 +87,7 @@ struct app_group {
 
 /* What became of one hook of the configuration. */
 struct app_hook {
-	uint64_t runs, failed; /* failed: did not start, ended with a status other than 0, by a signal or too late */
+	uint64_t runs, failed;   /* failed: did not start, ended with a status other than 0, by a signal or too late */
 	struct exec_result last; /* of runs > 0 */
 };
 
@@ -138,7 +138,7 @@ struct app {
 	struct ipsec *ipsec;
 	struct app_learn *learn; /* NULL: tunnels are listed */
 	struct exec *exec;
-	struct app_sa *sa; /* copies of inbound SAs */
+	struct app_sa *sa;       /* copies of inbound SAs */
 	struct app_hook *hook;   /* n_hooks; NULL: no memory for them */
 	struct app_watch *watch; /* NULL: no tunnel is watched for unknown SPIs */
 	struct ctl *ctl;

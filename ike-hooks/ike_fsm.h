@@ -283,9 +283,10 @@ struct ike_tunnel {
 	bool left_kernel; /* the kernel may still hold something */
 	bool left_warm;   /* the warm connection may have a child */
 	bool purge_asked; /* a PURGED is owed */
-	bool unpurged;    /* a purge that the IKE daemon has not confirmed: what it says is up may have no SA in the kernel */
-	bool unwanted;    /* passive, and an SA was seen: purge at timer */
-	bool ike_up;      /* INITIATING: the IKE SA is there already */
+	bool
+	    unpurged; /* a purge that the IKE daemon has not confirmed: what it says is up may have no SA in the kernel */
+	bool unwanted; /* passive, and an SA was seen: purge at timer */
+	bool ike_up;   /* INITIATING: the IKE SA is there already */
 	bool sweeping;
 	enum ike_sweep_scope scope; /* of the purge under way */
 	bool purge_warm;            /* it goes on with the warm connection */

@@ -27,7 +27,8 @@
 
 enum conn_id { CONN_CTL = 0, CONN_EVT, CONN_N };
 
-static const char *const event_names[] = { "ike-updown", "child-updown", "ike-rekey", "child-rekey", "ike-update", "alert" };
+static const char *const event_names[] = { "ike-updown",  "child-updown", "ike-rekey",
+					   "child-rekey", "ike-update",   "alert" };
 #define N_EVENTS (sizeof(event_names) / sizeof(event_names[0]))
 
 struct conn {
@@ -466,7 +467,7 @@ static void register_next(struct vici *v)
 static void evt_event(struct vici *v, const struct vici_packet *p)
 {
 	static const enum vici_ev_kind kind_of[N_EVENTS] = { VICI_EV_IKE_UPDOWN, VICI_EV_CHILD_UPDOWN,
-							     VICI_EV_IKE_REKEY, VICI_EV_CHILD_REKEY,
+							     VICI_EV_IKE_REKEY,  VICI_EV_CHILD_REKEY,
 							     VICI_EV_IKE_UPDATE, VICI_EV_ALERT };
 	struct vici_sa_rd rd;
 	struct vici_sa_row row;
