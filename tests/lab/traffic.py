@@ -1,6 +1,7 @@
 """The lab's traffic: a busy TCP stream, idle TCP connections, UDP echoes through NAT and through the VPN."""
 
 import json
+import os
 import select
 import subprocess
 
@@ -12,11 +13,11 @@ UDP_RATE, VPN_RATE, IDLE = 1000, 100, 200
 class Traffic:
     """Starts the servers and the client; measures between mark() and report()."""
 
-    def __init__(self, lab, idle=IDLE, udp_rate=UDP_RATE, vpn_rate=VPN_RATE):
+    def __init__(self, lab, idle=IDLE, udp_rate=UDP_RATE, vpn_rate=VPN_RATE, prompt=False):
+        """prompt: both ends run above ordinary programs; they show gaps of 5 ms otherwise while nothing happens."""
         tool = lab.tool("labtraffic")
         self.lab = lab
-        for name in ("server", "peer"):
-            lab[name].spawn(tool, "server", str(TCP_PORT), str(UDP_PORT), log="traffic")
+        ends = [lab[name].spawn(tool, "server", str(TCP_PORT), str(UDP_PORT), log="traffic") for name in ("server", "peer")]
         for name in ("server", "peer"):
             wait_for("the echo server on " + name,
                      lambda n=name: ":%d" % TCP_PORT in lab[n].run("ss", "-Hltn"), 5)
@@ -25,6 +26,8 @@ class Traffic:
             flows.append("vpn,%s,%d,%d" % (VPN_HOST, UDP_PORT, vpn_rate))
         self.client = lab["client"].spawn(tool, "client", SERVER, str(TCP_PORT), str(idle), *flows,
                                           stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        for end in ends + [self.client] if prompt else []:
+            os.sched_setscheduler(end.pid, os.SCHED_FIFO, os.sched_param(5))
         self.rest = b""
         self.opened = self._line(30)
         if self.opened["refused"]:
