@@ -201,3 +201,9 @@ check_reload_map_LDADD = $(CFG_TEST_LIBS) $(UNIT_LIBS)
 check_PROGRAMS += check_ipsec_files
 check_ipsec_files_SOURCES = tests/unit/check_ipsec_files.c
 check_ipsec_files_LDADD = libdaemon_io.a libdaemon_core.a $(IKE_CORE_LIBS) $(BASE_LIBS) $(UNIT_LIBS)
+
+# Which of its names the program was called by.
+libdaemon_core_a_SOURCES += daemon/persona.h daemon/persona.c
+check_PROGRAMS += check_persona
+check_persona_SOURCES = tests/unit/check_persona.c
+check_persona_LDADD = libdaemon_core.a libbase_core.a $(UNIT_LIBS)
