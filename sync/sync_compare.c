@@ -39,10 +39,16 @@ void sync_on_bulk(struct sync *s, struct sync_peer *p, const struct sync_rec *re
 	}
 }
 
-/* Has this peer, in its present life, ever had the flow? It told it itself, or was told. */
+/*
+ * Has this peer, in its present life, ever had the flow? It told it itself, or was told. What it had before a floor gave
+ * the flow to us may have gone with its role then, and was ours to give back: that counts again once both have compared
+ * equal.
+ */
 static bool knew(const struct sync *s, const struct sync_peer *p, struct flow f)
 {
-	return sess_version(&s->tbl, f.x).node == p->node || flow_told(p, f);
+	struct flow_version v = sess_version(&s->tbl, f.x);
+
+	return flow_told(p, f) || (v.node == p->node && !(p->unproven && flow_version_cmp(v, s->owner.floor_lost) < 0));
 }
 
 /*
@@ -111,6 +117,7 @@ void sync_on_digest(struct sync *s, struct sync_peer *p, const struct sync_rec *
 	p->digest_equal = d->count == rec->count && d->root == rec->digest;
 	if (p->digest_equal) {
 		s->stats.digests_equal++;
+		p->unproven &= s->owner.floor.node != p->node;
 		p->repair_ns = REPAIR_NS;
 		return;
 	}

@@ -127,7 +127,7 @@ int sync_peer_up(struct sync *s, uint32_t node, uint64_t boot_nonce, const uint8
 	p->boot_nonce = boot_nonce;
 	p->up_at = p->heard_at = now;
 	p->gen = p->gen % 3 + 1;
-	p->tx_seq = p->rx_seq = p->data_seq = p->stored_seq = p->acked = 0;
+	p->tx_seq = p->rx_seq = p->data_seq = p->stored_seq = p->acked = p->unproven_seq = 0;
 	p->cursor = s->dirty_head;
 	p->floor_due = true;
 	p->floor_heard = p->has_all = p->have_all = p->barrier = p->ack_due = false;
@@ -216,8 +216,10 @@ void sync_authority(struct sync *s, const struct sync_authority *a, mono_t now)
 		s->sweep_at = mono_min(s->sweep_at, mono_add(now, NS_PER_SEC));
 	}
 	if (floor) {
-		for (unsigned i = 0; i < SESS_NODES; i++)
-			s->peers[i].floor_due = true;
+		for (unsigned i = 0; i < SESS_NODES; i++) {
+			s->peers[i].floor_due = s->peers[i].unproven = true;
+			s->peers[i].unproven_seq = s->peers[i].tx_seq;
+		}
 		sync_recount(s);
 	}
 	if (had && !a->any) {

@@ -209,6 +209,8 @@ struct sync_peer {
 	mono_t ack_at;
 	bool have_all;                    /* its first full bulk is complete */
 	bool knew;                        /* and it has known an earlier life of this node */
+	bool unproven;                    /* no comparison has shown yet that it knew what our last floor made ours */
+	uint64_t unproven_seq;            /* our last record before that floor */
 	uint64_t digest_seq, digest_told; /* last compared, last published */
 	bool digest_equal; /* the last comparison of its DIGEST, published when what came before it is stored */
 	bool equal;

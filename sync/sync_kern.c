@@ -276,8 +276,9 @@ static void read_own(struct sync *s, struct flow f, const struct ct_entry *e, bo
 		flow_traffic(s, f, now);
 	}
 	if (f.x->flags & SESS_LEASED) {
-		/* Taken over and idle since: once, at the pace of the sweep, it gets what its state gives. */
-		if (!flow_is_short(s, f))
+		/* Taken over and idle since: once, at the pace of the sweep, it gets what its state gives. What may be
+		 * traffic is looked at once more before: a renewal erases it. */
+		if (!traffic && !flow_is_short(s, f))
 			flow_want(s, f, SESS_OP_RENEW, SESS_QUEUE_RENEW);
 	} else {
 		/* Small moves add up: a sweep that comes often would never see traffic else. */

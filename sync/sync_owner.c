@@ -49,6 +49,8 @@ bool sync_owner_floor(struct sync_owner *o, struct flow_version v)
 {
 	if (flow_version_cmp(v, o->floor) <= 0)
 		return false;
+	if (o->floor.node == o->self)
+		o->floor_lost = o->floor;
 	o->floor = v;
 	o->floor_before = v;
 	o->floor_authority = (struct epoch){ 0, 0 };

@@ -23,9 +23,10 @@ struct sync_owner {
 	struct sync_authority auth;
 	struct flow_version floor; /* every flow below it is floor.node's */
 	struct flow_version floor_before;
-	struct epoch floor_authority; /* epoch of the authority that raised our floor */
-	bool floor_told;              /* a peer has read it: it cannot be taken back */
-	bool muted;                   /* from GO or the first step of a demotion until STABLE */
+	struct flow_version floor_lost; /* the last one that was ours, until a peer's came over it */
+	struct epoch floor_authority;   /* epoch of the authority that raised our floor */
+	bool floor_told;                /* a peer has read it: it cannot be taken back */
+	bool muted;                     /* from GO or the first step of a demotion until STABLE */
 };
 
 void sync_owner_init(struct sync_owner *o, uint32_t self);

@@ -362,6 +362,7 @@ static void on_ack(struct sync_peer *p, const struct sync_rec *rec, mono_t now)
 		if (rec->equal && !p->their_equal)
 			p->their_seq = rec->seq;
 		p->their_equal = rec->equal;
+		p->unproven &= !rec->equal || rec->digest_seq <= p->unproven_seq;
 	}
 	sync_lag_judged(&p->lag, rec->digest_seq);
 }

@@ -238,6 +238,100 @@ START_TEST(test_packets_from_before_the_floor_claim_nothing)
 }
 END_TEST
 
+/* A packet came right after the copy got its lease: the first sweep cannot tell, and must not wipe the trace away. */
+START_TEST(test_fresh_lease_keeps_its_trace)
+{
+	struct ct_entry e = rig_flow(31, IPPROTO_TCP, true);
+
+	r->n[B].no_sweep = true;
+	rig_open(r, A, &e);
+	rig_run(r, 100 * NS_PER_MS);
+	sync_fence(r->n[B].s, (struct epoch){ 6, 2 }, r->now);
+	rig_authority(r, B, 6, true);
+	rig_authority(r, A, 6, false);
+	rig_packet(r, B, &e, 432000);
+	r->n[B].no_sweep = false;
+	rig_run(r, 15 * NS_PER_SEC);
+	ck_assert(rig_view(r, B, &e).mine);
+	sync_fence(r->n[A].s, (struct epoch){ 7, 1 }, r->now);
+	rig_authority(r, A, 7, true);
+	rig_authority(r, B, 7, false);
+	rig_run(r, 100 * NS_PER_MS);
+	rig_remove(r, A, rig_find(&r->n[A], &e.orig), 0);
+	rig_run(r, 5 * NS_PER_SEC);
+	ck_assert_uint_eq(r->n[B].s->stats.rx_expired, 1);
+	ck_assert_uint_eq(r->n[B].s->stats.claims, 1);
+	ck_assert_ptr_nonnull(rig_find(&r->n[B], &e.orig));
+	ck_assert_ptr_nonnull(rig_find(&r->n[A], &e.orig));
+}
+END_TEST
+
+/*
+ * A loses the role, and with it the entry, before it hears of B's floor. B cannot tell it what there is: something was
+ * lost there as well. Then the role comes back, and A does not name the flow.
+ */
+static void there_and_back(const struct ct_entry *e)
+{
+	rig_open(r, A, e);
+	rig_run(r, 100 * NS_PER_MS);
+	r->n[B].cut = true;
+	rig_authority(r, A, 6, false);
+	rig_remove(r, A, rig_find(&r->n[A], &e->orig), 0);
+	ck_assert(!rig_known(r, A, e));
+	sync_fence(r->n[B].s, (struct epoch){ 6, 2 }, r->now);
+	rig_authority(r, B, 6, true);
+	r->n[B].cut = false;
+	for (unsigned i = 0; i < 12; i++) {
+		sync_net_lost(r->n[B].s, r->now);
+		rig_run(r, NS_PER_SEC);
+	}
+	ck_assert(rig_view(r, B, e).mine && !rig_known(r, A, e));
+	sync_fence(r->n[A].s, (struct epoch){ 7, 1 }, r->now);
+	rig_authority(r, A, 7, true);
+	rig_authority(r, B, 7, false);
+	rig_run(r, 100 * NS_PER_MS);
+	ck_assert(!rig_view(r, B, e).mine);
+	rig_run(r, 15 * NS_PER_SEC);
+}
+
+/* No packet came: the flow was B's by the floor, A could not end it. It is given back, whatever the evidence. */
+START_TEST(test_what_a_floor_gave_is_given_back)
+{
+	struct ct_entry e = rig_flow(32, IPPROTO_TCP, true);
+
+	there_and_back(&e);
+	ck_assert_uint_eq(r->n[B].s->stats.offered, 1);
+	ck_assert_ptr_nonnull(rig_find(&r->n[B], &e.orig));
+	ck_assert_ptr_nonnull(rig_find(&r->n[A], &e.orig));
+	ck_assert(rig_view(r, A, &e).mine);
+	ck_assert(rig_equal(r));
+}
+END_TEST
+
+/* Once both had it after that, A's silence means the end again: also one that nobody told. */
+START_TEST(test_end_after_a_comparison_counts)
+{
+	struct ct_entry e = rig_flow(33, IPPROTO_TCP, true), f = rig_flow(34, IPPROTO_TCP, true);
+
+	rig_open(r, A, &f);
+	there_and_back(&e);
+	ck_assert(rig_equal(r) && rig_known(r, A, &f));
+	uint64_t offered = r->n[B].s->stats.offered;
+	for (unsigned i = 0; i < 2; i++) {
+		rig_down(r);
+		struct rig_entry *k = rig_find(&r->n[A], i ? &e.orig : &f.orig);
+		k->e.tcp_state = CT_TCP_CLOSE;
+		rig_remove(r, A, k, 0);
+		rig_run(r, 100 * NS_PER_MS);
+		rig_up(r);
+		rig_run(r, 5 * NS_PER_SEC);
+		ck_assert_uint_eq(r->n[A].n, 1 - i);
+		ck_assert_uint_eq(r->n[B].n, 1 - i);
+	}
+	ck_assert_uint_eq(r->n[B].s->stats.offered, offered);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("two cores");
@@ -251,5 +345,8 @@ int main(void)
 	tcase_add_test(t, test_handle_of_an_offer_is_learnt);
 	tcase_add_test(t, test_packets_from_before_the_floor_claim_nothing);
 	tcase_add_test(t, test_traffic_before_a_switch_is_remembered);
+	tcase_add_test(t, test_fresh_lease_keeps_its_trace);
+	tcase_add_test(t, test_what_a_floor_gave_is_given_back);
+	tcase_add_test(t, test_end_after_a_comparison_counts);
 	return rig_pair_run("sync_heal", t, rig_pair_setup_fenced);
 }
