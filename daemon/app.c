@@ -275,10 +275,10 @@ static void detached(int ready)
 	close(ready);
 }
 
-static struct cfg *load_config(const char *path)
+static struct cfg *load_config(const struct app_options *opt)
 {
 	struct cfg_errors errs = { 0 };
-	struct cfg *c = cfg_load(path, &errs);
+	struct cfg *c = cfg_load_as(opt->config, &opt->how, &errs);
 	for (unsigned i = 0; i < errs.n; i++)
 		fprintf(stderr, "%s\n", errs.list[i].text);
 	cfg_errors_free(&errs);
@@ -447,7 +447,7 @@ int app_run(const struct app_options *opt)
 	static struct app a;
 	char pid_path[CFG_PATH_MAX + 32];
 	a.opt = *opt;
-	a.cfg = load_config(opt->config);
+	a.cfg = load_config(opt);
 	if (!a.cfg)
 		return 2;
 	int rc = make_dir(a.cfg->run_dir, 0755);

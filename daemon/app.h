@@ -38,6 +38,7 @@ struct app_watch;
 
 struct app_options {
 	const char *config;
+	struct cfg_how how;   /* how it is read */
 	const char *pid_file; /* NULL: run_dir/keeptrackd.pid */
 	bool foreground;
 	bool log_console;

@@ -106,8 +106,19 @@ struct cfg_errors {
 	unsigned n_warnings;
 };
 
+/* What the command line says about the reading of a file. Zeroed: nothing. */
+enum cfg_format { CFG_FORMAT_BY_FILE = 0, CFG_FORMAT_NATIVE, CFG_FORMAT_KEEPALIVED };
+struct cfg_how {
+	enum cfg_format format; /* BY_FILE: by its name or its contents */
+	const char *config_id;  /* of keepalived.conf's @id lines; NULL: the host's name */
+	bool all_includes;      /* a missing include is an error */
+	const char *place;      /* below the default run and state directories; NULL: these themselves */
+};
+
 /* Reads, checks and builds. errs must be zeroed; it may hold warnings on success. NULL and errs->n > 0 on failure. */
 struct cfg *cfg_load(const char *path, struct cfg_errors *errs);
+/* The same, with what the command line says. */
+struct cfg *cfg_load_as(const char *path, const struct cfg_how *how, struct cfg_errors *errs);
 /* The same for a text; file is the name used in messages. @include is looked up beside it. */
 struct cfg *cfg_parse(const char *text, const char *file, struct cfg_errors *errs);
 void cfg_free(struct cfg *c);

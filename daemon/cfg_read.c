@@ -413,9 +413,36 @@ static struct cfg *finish(struct cfg_tree *tree, struct cfg_errors *errs)
 	return cfg_build(tree);
 }
 
+/* Of several daemons on one machine each has a place of its own, unless the file names one. */
+static void put_aside(struct cfg *c, const char *place)
+{
+	bool in_run = false;
+	if (!cfg_section_val(c->tree, "node", "run_dir")->given) {
+		char *dir = c->run_dir;
+		size_t len = strlen(dir);
+		in_run = true;
+		snprintf(dir + len, sizeof(c->run_dir) - len, "/%s", place);
+	}
+	if (!cfg_section_val(c->tree, "node", "state_dir")->given) {
+		size_t len = strlen(c->state_dir);
+		snprintf(c->state_dir + len, sizeof(c->state_dir) - len, "/%s", place);
+	}
+	if (in_run && !cfg_section_val(c->tree, "control", "socket")->given)
+		snprintf(c->ctl_socket, sizeof(c->ctl_socket), "%.90s/ctl.sock", c->run_dir);
+}
+
+struct cfg *cfg_load_as(const char *path, const struct cfg_how *how, struct cfg_errors *errs)
+{
+	struct cfg *c = finish(cfg_tree_read_file(path, errs), errs);
+	if (c && how->place)
+		put_aside(c, how->place);
+	return c;
+}
+
 struct cfg *cfg_load(const char *path, struct cfg_errors *errs)
 {
-	return finish(cfg_tree_read_file(path, errs), errs);
+	static const struct cfg_how by_file;
+	return cfg_load_as(path, &by_file, errs);
 }
 
 struct cfg *cfg_parse(const char *text, const char *file, struct cfg_errors *errs)

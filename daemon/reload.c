@@ -415,6 +415,7 @@ static void apply(struct app *a, struct cfg *now, const struct reload_map *map)
  */
 struct reload_reading {
 	char path[CFG_FILE_MAX];
+	struct cfg_how how;
 	const struct cfg *old;
 	struct cfg *now; /* NULL: errs says why */
 	struct cfg_errors errs;
@@ -434,7 +435,7 @@ static void reading_free(struct reload_reading *rd)
 static int read_file(void *ctx)
 {
 	struct reload_reading *rd = ctx;
-	rd->now = cfg_load(rd->path, &rd->errs);
+	rd->now = cfg_load_as(rd->path, &rd->how, &rd->errs);
 	if (rd->now)
 		rd->map = reload_map_make(rd->old, rd->now);
 	return 0;
@@ -510,6 +511,7 @@ static void begin_reading(struct app *a)
 	a->reload_again = false;
 	if (job && rd) {
 		snprintf(rd->path, sizeof(rd->path), "%s", a->opt.config);
+		rd->how = a->opt.how;
 		rd->old = a->cfg;
 		job->call.fn = read_file;
 		job->call.ctx = rd;

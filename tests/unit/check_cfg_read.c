@@ -510,6 +510,29 @@ START_TEST(shipped_example)
 }
 END_TEST
 
+/* Several daemons on one machine: each has its directories, unless the file names them. */
+START_TEST(place_of_its_own)
+{
+	struct cfg_errors errs = { 0 };
+	const struct cfg_how how = { .place = "router-7" };
+	make_dir();
+	struct cfg *c = cfg_load_as(put("placed.conf", VRRP), &how, &errs);
+	ck_assert_ptr_nonnull(c);
+	ck_assert_str_eq(c->run_dir, "/run/keeptrackd/router-7");
+	ck_assert_str_eq(c->state_dir, "/var/lib/keeptrackd/router-7");
+	ck_assert_str_eq(c->ctl_socket, "/run/keeptrackd/router-7/ctl.sock");
+	cfg_free(c);
+	c = cfg_load_as(put("given.conf", "node = { run_dir = \"/run/x\"; };\n" VRRP), &how, &errs);
+	ck_assert_ptr_nonnull(c);
+	ck_assert_str_eq(c->run_dir, "/run/x");
+	ck_assert_str_eq(c->state_dir, "/var/lib/keeptrackd/router-7");
+	ck_assert_str_eq(c->ctl_socket, "/run/x/ctl.sock");
+	cfg_free(c);
+	cfg_errors_free(&errs);
+	remove_dir();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("cfg_read");
@@ -530,6 +553,7 @@ int main(void)
 	tcase_add_test(t, all_errors_in_one_run);
 	tcase_add_test(t, error_list_is_limited);
 	tcase_add_test(t, shipped_example);
+	tcase_add_test(t, place_of_its_own);
 	suite_add_tcase(s, t);
 	return unit_run(s);
 }
