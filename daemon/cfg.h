@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include "daemon/notify_conf.h"
 #include "daemon/route_text.h"
 #include "vrrp/vrrp_conf.h"
 #include "sync/sync_conf.h"
@@ -81,6 +82,7 @@ struct cfg {
 	struct ike_tunnel_conf auto_conf; /* their settings; names and addresses are empty */
 	struct hook_conf *hooks;
 	uint16_t n_hooks;
+	struct notify_cfg notify;
 	/* process */
 	char run_dir[CFG_PATH_MAX];   /* pid file, ownership file, control socket */
 	char state_dir[CFG_PATH_MAX]; /* journal and stored epoch: survive a reboot */
@@ -141,6 +143,7 @@ struct cfg_change {
 		CFG_SYNC_CHANGED,
 		CFG_TUNNELS_CHANGED,
 		CFG_HOOKS_CHANGED,
+		CFG_NOTIFY_CHANGED, /* who is told, and how */
 		CFG_PROCESS_CHANGED, /* needs a restart: run_dir, state_dir, control socket, realtime, node id and name */
 		CFG_LOG_CHANGED,     /* level and targets */
 		CFG_CONTROL_CHANGED, /* view and admin group */

@@ -388,7 +388,7 @@ static uint64_t digest(const struct cfg_tree *t, const char *const *sections)
 
 	require(f);
 	for (; *sections; sections++)
-		cfg_tree_print(t, *sections, f);
+		cfg_tree_print_but(t, *sections, "notify", f); /* whom a node tells is its own business */
 	require(fclose(f) == 0 && buf);
 	crypto_hash_sha256(hash, (const unsigned char *)buf, len);
 	free(buf);
@@ -415,6 +415,7 @@ struct cfg *cfg_build(struct cfg_tree *t)
 	build_nodes(c, t);
 	build_sync(c, t);
 	cfg_build_ike(c, t);
+	cfg_build_notify(c, t);
 	c->digest[0] = digest(t, channel);
 	c->digest[1] = digest(t, vrrp);
 	c->digest[2] = digest(t, sync);
@@ -433,6 +434,7 @@ void cfg_free(struct cfg *c)
 	}
 	for (unsigned i = 0; i < c->n_groups; i++)
 		free((void *)(uintptr_t)c->groups[i].members);
+	cfg_free_notify(c);
 	free(c->instances);
 	free(c->static_addrs);
 	free(c->routes);

@@ -177,6 +177,7 @@ unsigned cfg_check(const struct cfg_tree *t, struct cfg_errors *errs)
 	cfg_check_ike(t, vips, n_vips, errs);
 	cfg_check_sync(t, errs);
 	cfg_check_vmac(&c);
+	cfg_check_notify(&c);
 	cfg_check_routes(t, errs);
 	free(vips);
 	return errs->n - before;

@@ -30,6 +30,9 @@ unsigned cfg_check_vips(struct cfg_checker *c, struct addr **out);
 /* cfg_check_node.c */
 void cfg_check_cluster(struct cfg_checker *c);
 
+/* cfg_notify.c */
+void cfg_check_notify(struct cfg_checker *c);
+
 /* cfg_check_vmac.c */
 void cfg_check_vmac(struct cfg_checker *c);
 

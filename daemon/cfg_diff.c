@@ -308,6 +308,71 @@ static bool hooks_equal(const struct cfg *old, const struct cfg *now)
 	return true;
 }
 
+/* Either may be absent. */
+static bool text_equal(const char *a, const char *b)
+{
+	return a && b ? same(a, b) : a == b;
+}
+
+static bool script_equal(const struct notify_script *a, const struct notify_script *b)
+{
+	if (a->argc != b->argc || !text_equal(a->user, b->user) || !text_equal(a->group, b->group))
+		return false;
+	for (unsigned i = 0; i < a->argc; i++)
+		if (!same(a->argv[i], b->argv[i]))
+			return false;
+	return true;
+}
+
+static bool told_equal(const struct notify_conf *a, const struct notify_conf *b)
+{
+	if (a->tell_deleted != b->tell_deleted || a->priority_changes != b->priority_changes || a->mail != b->mail ||
+	    !a->script != !b->script)
+		return false;
+	for (unsigned w = 0; a->script && w < NOTIFY_WHICH_N; w++)
+		if (!script_equal(&a->script[w], &b->script[w]))
+			return false;
+	return true;
+}
+
+static bool fifo_equal(const struct notify_fifo_conf *a, const struct notify_fifo_conf *b)
+{
+	return text_equal(a->path, b->path) && text_equal(a->user, b->user) && text_equal(a->group, b->group) &&
+	       script_equal(&a->reader, &b->reader);
+}
+
+static bool mail_equal(const struct notify_mail_conf *a, const struct notify_mail_conf *b)
+{
+	if (a->n_to != b->n_to || !text_equal(a->from, b->from) || !text_equal(a->router, b->router) ||
+	    !text_equal(a->sendmail, b->sendmail) || a->faults != b->faults)
+		return false;
+	for (unsigned i = 0; i < a->n_to; i++)
+		if (!same(a->to[i], b->to[i]))
+			return false;
+	return true;
+}
+
+/* What an instance or group that comes or goes brings along is that change, not this one. */
+static bool notify_equal(const struct cfg *old, const struct cfg *now)
+{
+	const struct notify_cfg *a = &old->notify, *b = &now->notify;
+
+	if (!text_equal(a->user, b->user) || !text_equal(a->group, b->group) || a->security != b->security ||
+	    a->timeout_ns != b->timeout_ns || a->states_on_reload != b->states_on_reload ||
+	    !fifo_equal(&a->fifo[0], &b->fifo[0]) || !fifo_equal(&a->fifo[1], &b->fifo[1]) ||
+	    !mail_equal(&a->mail, &b->mail))
+		return false;
+	for (unsigned i = 0; i < old->n_instances; i++) {
+		int j = find_instance(now, old->instances[i].name, i);
+		if (j >= 0 && !told_equal(&a->inst[i], &b->inst[j]))
+			return false;
+	}
+	for (unsigned i = 0; i < old->n_groups && i < now->n_groups; i++)
+		if (same(old->groups[i].name, now->groups[i].name) && !told_equal(&a->group_of[i], &b->group_of[i]))
+			return false;
+	return true;
+}
+
 static void diff_process(struct diff *d, const struct cfg *old, const struct cfg *now)
 {
 	if (old->node_id != now->node_id || !same(old->node_name, now->node_name) ||
@@ -338,6 +403,8 @@ unsigned cfg_diff(const struct cfg *old, const struct cfg *now, struct cfg_chang
 		add(&d, (struct cfg_change){ .kind = CFG_TUNNELS_CHANGED });
 	if (!hooks_equal(old, now))
 		add(&d, (struct cfg_change){ .kind = CFG_HOOKS_CHANGED });
+	if (!notify_equal(old, now))
+		add(&d, (struct cfg_change){ .kind = CFG_NOTIFY_CHANGED });
 	diff_process(&d, old, now);
 	return d.n;
 }

@@ -3,7 +3,8 @@
 #include "daemon/base/mono.h"
 #include "daemon/cfg_tree.h"
 
-static void print_rec(const struct cfg_rec *r, unsigned depth, FILE *out);
+/* but: name of keys that are left out, or NULL. */
+static void print_rec(const struct cfg_rec *r, unsigned depth, const char *but, FILE *out);
 
 static void indent(unsigned depth, FILE *out)
 {
@@ -62,7 +63,7 @@ static bool is_short(const struct cfg_val *list, const struct cfg_rec *r)
 	return true;
 }
 
-static void print_records(const struct cfg_val *v, unsigned depth, FILE *out)
+static void print_records(const struct cfg_val *v, unsigned depth, const char *but, FILE *out)
 {
 	fputs("(", out);
 	for (unsigned i = 0; i < v->n; i++) {
@@ -73,7 +74,7 @@ static void print_records(const struct cfg_val *v, unsigned depth, FILE *out)
 			continue;
 		}
 		fputs("{\n", out);
-		print_rec(&v->recs[i], depth + 2, out);
+		print_rec(&v->recs[i], depth + 2, but, out);
 		indent(depth + 1, out);
 		fputs("}", out);
 	}
@@ -86,14 +87,14 @@ static void print_records(const struct cfg_val *v, unsigned depth, FILE *out)
 	fputs(")", out);
 }
 
-static void print_value(const struct cfg_val *v, unsigned depth, FILE *out)
+static void print_value(const struct cfg_val *v, unsigned depth, const char *but, FILE *out)
 {
 	char buf[40];
 
 	switch (v->key->type) {
 	case CFG_T_BLOCK:
 		fputs("{\n", out);
-		print_rec(&v->recs[0], depth + 1, out);
+		print_rec(&v->recs[0], depth + 1, but, out);
 		indent(depth, out);
 		fputs("}", out);
 		break;
@@ -101,7 +102,7 @@ static void print_value(const struct cfg_val *v, unsigned depth, FILE *out)
 		if (v->num)
 			fputs("\"auto\"", out);
 		else
-			print_records(v, depth, out);
+			print_records(v, depth, but, out);
 		break;
 	case CFG_T_BOOL:
 		fputs(v->num ? "true" : "false", out);
@@ -136,32 +137,37 @@ static void print_value(const struct cfg_val *v, unsigned depth, FILE *out)
 
 void cfg_val_print(const struct cfg_val *v, FILE *out)
 {
-	print_value(v, 0, out);
+	print_value(v, 0, NULL, out);
 }
 
 /* Everything is written, defaults too; only what means something by its absence stays absent. */
-static void print_val(const struct cfg_val *v, unsigned depth, FILE *out)
+static void print_val(const struct cfg_val *v, unsigned depth, const char *but, FILE *out)
 {
-	if ((v->key->flags & CFG_F_OPTIONAL) && !v->given)
+	if (((v->key->flags & CFG_F_OPTIONAL) && !v->given) || (but && strcmp(cfg_schema_name(v->row), but) == 0))
 		return;
 	indent(depth, out);
 	fprintf(out, "%s = ", cfg_schema_name(v->row));
-	print_value(v, depth, out);
+	print_value(v, depth, but, out);
 	fputs(";\n", out);
 }
 
-static void print_rec(const struct cfg_rec *r, unsigned depth, FILE *out)
+static void print_rec(const struct cfg_rec *r, unsigned depth, const char *but, FILE *out)
 {
 	for (unsigned i = 0; i < r->n_vals; i++)
-		print_val(&r->vals[i], depth, out);
+		print_val(&r->vals[i], depth, but, out);
+}
+
+void cfg_tree_print_but(const struct cfg_tree *t, const char *section, const char *but, FILE *out)
+{
+	if (section)
+		print_val(cfg_rec_val(&t->root, section), 0, but, out);
+	else
+		print_rec(&t->root, 0, but, out);
 }
 
 void cfg_tree_print(const struct cfg_tree *t, const char *section, FILE *out)
 {
-	if (section)
-		print_val(cfg_rec_val(&t->root, section), 0, out);
-	else
-		print_rec(&t->root, 0, out);
+	cfg_tree_print_but(t, section, NULL, out);
 }
 
 void cfg_print(const struct cfg *c, FILE *out)

@@ -89,6 +89,40 @@ static const char *const words_addr_flags[] = { "noprefixroute", "home", "mngtmp
 	  "inbound: this node's inbound ESP keys go to the other nodes, which install them when they take over, so that " \
 	  "nothing the peer sends is lost until the new SA is there. Needs an encrypted channel" }
 
+/* A program that is told of something. */
+#define SCRIPT_KEYS(block, what) \
+	{ block, CFG_T_BLOCK, OPT, 0, 0, NULL, NULL, NULL, what }, \
+	{ block ".exec", CFG_T_ARGV, REQ, 1, NOTIFY_ARGV_MAX, NULL, NULL, NULL, \
+	  "The program, by absolute path, and its arguments. No shell is involved" }, \
+	{ block ".user", CFG_T_TEXT, OPT, 1, 31, NULL, NULL, NULL, "User it runs as, if not notify.user" }, \
+	{ block ".group", CFG_T_TEXT, OPT, 1, 31, NULL, NULL, NULL, "Group it runs as, if not the user's own" }
+
+/* Whom an instance or a group tells what it became. */
+#define NOTIFY_KEYS(owner) \
+	{ owner ".notify", CFG_T_BLOCK, OPT, 0, 0, NULL, NULL, NULL, \
+	  "Programs that are told what this has become, and what else is told of it. See NOTIFICATIONS" }, \
+	SCRIPT_KEYS(owner ".notify.master", "Is run when it has become MASTER"), \
+	SCRIPT_KEYS(owner ".notify.backup", "Is run when it has become BACKUP, also at the start"), \
+	SCRIPT_KEYS(owner ".notify.fault", "Is run when it cannot serve"), \
+	SCRIPT_KEYS(owner ".notify.stop", "Is run when the daemon ends"), \
+	SCRIPT_KEYS(owner ".notify.deleted", "Is run when a reload has removed it; without it and tell_deleted that counts as a fault"), \
+	SCRIPT_KEYS(owner ".notify.all", \
+		    "Is run at each of these, after the program above, with four more arguments: INSTANCE or GROUP, the name, " \
+		    "MASTER, BACKUP, FAULT, STOP or DELETED, and the priority (0 for a group)"), \
+	{ owner ".notify.tell_deleted", CFG_T_BOOL, 0, 0, 1, "false", NULL, NULL, \
+	  "What a reload removes is told as DELETED, not as FAULT" }, \
+	{ owner ".notify.mail", CFG_T_BOOL, OPT, 0, 1, NULL, NULL, NULL, \
+	  "Send mail for it, whatever notify.mail.always says" }
+
+#define FIFO_KEYS(block, what) \
+	{ block, CFG_T_BLOCK, OPT, 0, 0, NULL, NULL, NULL, what }, \
+	{ block ".path", CFG_T_PATH, REQ, 1, CFG_PATH_MAX - 1, NULL, NULL, NULL, \
+	  "The named pipe. It is made with mode 0644 if it is not there, and then removed at the end" }, \
+	{ block ".user", CFG_T_TEXT, OPT, 1, 31, NULL, NULL, NULL, "Owner of the pipe, if not notify.user" }, \
+	{ block ".group", CFG_T_TEXT, OPT, 1, 31, NULL, NULL, NULL, "Group of the pipe, if not the user's own" }, \
+	SCRIPT_KEYS(block ".reader", \
+		    "Program that is started to read it, and ended with the daemon; the path of the pipe is its last argument")
+
 const struct cfg_key cfg_rows[] = {
 	/* path, type, flags, min, max, default, unit, words, help */
 	{ "node", CFG_T_BLOCK, 0, 0, 0, NULL, NULL, NULL,
@@ -236,6 +270,11 @@ const struct cfg_key cfg_rows[] = {
 	{ "vrrp.instances[].checksum", CFG_T_WORD, 0, 0, 0, "keepalived", NULL, words_checksum,
 	  "Form of the IPv4 checksum that is sent: with pseudo-header as keepalived does, or without; both are "
 	  "accepted" },
+	NOTIFY_KEYS("vrrp.instances[]"),
+	SCRIPT_KEYS("vrrp.instances[].notify.lower_priority",
+		    "Is run when a MASTER hears a router of lower priority that believes to be master too"),
+	{ "vrrp.instances[].notify.priority_changes", CFG_T_BOOL, OPT, 0, 1, NULL, NULL, NULL,
+	  "Changes of its priority are written to the pipes, whatever notify.priority_changes says" },
 	{ "vrrp.startup_delay", CFG_T_TIME, 0, 0, SEC(1000), "0", "seconds", NULL,
 	  "After the start of the daemon no role is taken for this long" },
 	{ "vrrp.promote_secondaries", CFG_T_BOOL, 0, 0, 1, "true", NULL, NULL,
@@ -263,6 +302,7 @@ const struct cfg_key cfg_rows[] = {
 	{ "vrrp.groups[].arbitrate", CFG_T_BOOL, 0, 0, 1, "false", NULL, NULL,
 	  "With a healthy master on the channel a node that hears no adverts at all stays backup and names the cut "
 	  "segment, instead of becoming a second master" },
+	NOTIFY_KEYS("vrrp.groups[]"),
 
 	{ "sync", CFG_T_BLOCK, 0, 0, 0, NULL, NULL, NULL, "Replication of conntrack sessions" },
 	{ "sync.replicate", CFG_T_BOOL, 0, 0, 1, "true", NULL, NULL,
@@ -385,6 +425,35 @@ const struct cfg_key cfg_rows[] = {
 	  "The program, by absolute path, and its arguments. No shell is involved" },
 	{ "hooks[].timeout", CFG_T_TIME, 0, MS(100), SEC(300), "10", "seconds", NULL,
 	  "The program is killed after this time" },
+
+	{ "notify", CFG_T_BLOCK, 0, 0, 0, NULL, NULL, NULL,
+	  "How programs, pipes and people are told of role changes. What is told is said at each instance and group" },
+	{ "notify.user", CFG_T_TEXT, OPT, 1, 31, NULL, NULL, NULL,
+	  "User that programs of notify blocks run as. Without it keepalived_script, if there is such a user, else the "
+	  "daemon's own; with script_security one of the two first is needed" },
+	{ "notify.group", CFG_T_TEXT, OPT, 1, 31, NULL, NULL, NULL, "Group they run as, if not the user's own" },
+	{ "notify.script_security", CFG_T_BOOL, 0, 0, 1, "false", NULL, NULL,
+	  "A program that would run as root is refused when somebody else may change it or a part of its path" },
+	{ "notify.timeout", CFG_T_TIME, 0, MS(100), SEC(3600), "30", "seconds", NULL,
+	  "A program is killed with its process group after this time, because the next one waits for it" },
+	{ "notify.priority_changes", CFG_T_BOOL, 0, 0, 1, "false", NULL, NULL,
+	  "Changes of an instance's priority are written to the pipes" },
+	{ "notify.states_on_reload", CFG_T_BOOL, 0, 0, 1, "false", NULL, NULL,
+	  "A reload writes the states of all instances and groups to the pipes, also where nothing changed" },
+	FIFO_KEYS("notify.fifo", "A named pipe that gets a line for each change of an instance or group"),
+	FIFO_KEYS("notify.vrrp_fifo", "A second pipe with the same lines, for readers that expect it beside the first"),
+	{ "notify.mail", CFG_T_BLOCK, OPT, 0, 0, NULL, NULL, NULL, "Mail about role changes, through the local sendmail" },
+	{ "notify.mail.to", CFG_T_RECORDS, REQ | CFG_F_SHORT, 1, 64, NULL, NULL, NULL, "Who gets it" },
+	{ "notify.mail.to[].address", CFG_T_TEXT, REQ, 1, 254, NULL, NULL, NULL, "Mail address" },
+	{ "notify.mail.from", CFG_T_TEXT, OPT, 1, 254, NULL, NULL, NULL,
+	  "Sender. Without it keepalived@ and the name of the host" },
+	{ "notify.mail.router", CFG_T_TEXT, OPT, 1, 63, NULL, NULL, NULL,
+	  "Name of this router in the subject. Without it the name of the host" },
+	{ "notify.mail.sendmail", CFG_T_PATH, 0, 1, CFG_PATH_MAX - 1, "/usr/sbin/sendmail", NULL, NULL,
+	  "Program that takes the message on its standard input, with -t" },
+	{ "notify.mail.always", CFG_T_BOOL, 0, 0, 1, "false", NULL, NULL,
+	  "Send mail for every instance and group that does not say otherwise" },
+	{ "notify.mail.faults", CFG_T_BOOL, 0, 0, 1, "true", NULL, NULL, "Send mail for FAULT too" },
 
 	{ "control", CFG_T_BLOCK, 0, 0, 0, NULL, NULL, NULL, "The control socket that ktsh uses" },
 	{ "control.socket", CFG_T_PATH, OPT, 1, CFG_PATH_MAX - 1, NULL, NULL, NULL,

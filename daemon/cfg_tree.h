@@ -99,10 +99,15 @@ void cfg_build_ike(struct cfg *c, const struct cfg_tree *t);
 /* Its part about routes and rules, and the building of these. */
 void cfg_check_routes(const struct cfg_tree *t, struct cfg_errors *errs);
 void cfg_build_routes(struct cfg *c, const struct cfg_tree *t);
+/* The building and freeing of what is told to whom (cfg_check.h has its checks). */
+void cfg_build_notify(struct cfg *c, const struct cfg_tree *t);
+void cfg_free_notify(struct cfg *c);
 /* The model of a checked tree, which passes to it. */
 struct cfg *cfg_build(struct cfg_tree *t);
 /* Canonical text of one top-level section or of all (NULL). */
 void cfg_tree_print(const struct cfg_tree *t, const char *section, FILE *out);
+/* The same without every key of this name, in whatever depth. */
+void cfg_tree_print_but(const struct cfg_tree *t, const char *section, const char *but, FILE *out);
 /* A value that is neither block nor list of records, as it is written. */
 void cfg_val_print(const struct cfg_val *v, FILE *out);
 /*
