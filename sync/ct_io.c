@@ -46,6 +46,7 @@ struct ct_io {
 	bool busy;    /* the last pass brought many events for its time */
 	mono_t ev_at; /* of the last pass */
 	bool reading; /* inside a callback of the event socket */
+	bool lost;    /* events, and what came before is not read yet */
 	struct rx ev_rx;
 	struct ct_event ev_batch[CT_IO_BATCH];
 
@@ -173,6 +174,18 @@ static unsigned read_slot(struct ct_io *io, const struct mmsghdr *h, const uint8
 	return n;
 }
 
+/*
+ * After a loss the kernel drops whatever comes until the buffer is empty (af_netlink.c, NETLINK_S_CONGESTED), and what
+ * still lies there is older: a dump that began before it was read would be taken for newer than it is.
+ */
+static void tell_lost(struct ct_io *io)
+{
+	if (!io->lost)
+		return;
+	io->lost = false;
+	io->cb.overrun(io->arg);
+}
+
 enum ev_read { EV_EMPTY = 0, EV_MORE };
 
 /* One recvmmsg and its callback. */
@@ -182,18 +195,23 @@ static enum ev_read ev_read(struct ct_io *io, unsigned *got)
 	int n = recvmmsg(io->ev_fd, io->ev_rx.hdr, CT_IO_BATCH, MSG_DONTWAIT, NULL);
 	if (n < 0 && errno == ENOBUFS) {
 		io->st.overruns++;
-		io->cb.overrun(io->arg);
+		io->lost = true;
 		return EV_MORE;
 	}
-	if (n <= 0)
-		return n < 0 && errno == EINTR ? EV_MORE : EV_EMPTY;
-	io->st.reads++;
-	unsigned k = 0;
-	for (int i = 0; i < n; i++)
-		k = read_slot(io, &io->ev_rx.hdr[i], io->ev_rx.slot[i], io->ev_batch, k);
-	ev_deliver(io, k);
-	*got = (unsigned)n;
-	return n < CT_IO_BATCH ? EV_EMPTY : EV_MORE;
+	if (n < 0 && errno == EINTR)
+		return EV_MORE;
+	if (n > 0) {
+		io->st.reads++;
+		unsigned k = 0;
+		for (int i = 0; i < n; i++)
+			k = read_slot(io, &io->ev_rx.hdr[i], io->ev_rx.slot[i], io->ev_batch, k);
+		*got = (unsigned)n;
+		ev_deliver(io, k);
+	}
+	if (n == CT_IO_BATCH)
+		return EV_MORE;
+	tell_lost(io);
+	return EV_EMPTY;
 }
 
 /* True when the socket was read empty, false when the budget ended first. */

@@ -34,7 +34,8 @@ struct ct_io_cb {
 	void (*events)(void *arg, const struct ct_event *ev, unsigned n);
 	/* What waited was delivered: the moment to pass things on, in one piece. May be NULL. */
 	void (*pass)(void *arg);
-	/* Events were lost: the receive buffer was full. Called once per loss, before the events that follow it. */
+	/* Events were lost: the receive buffer was full. Called once per loss, when what was in it has been delivered:
+	 * a dump that begins now shows all that was lost. */
 	void (*overrun)(void *arg);
 	/* The dump ended: 0 complete; -EINTR the table changed its shape each time it was tried; else -errno. A new
 	 * dump may be started from here. */

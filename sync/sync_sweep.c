@@ -1,5 +1,6 @@
 /* Sweeps over the kernel's table: when, how fast, and what one that was complete has not found. */
 #include "daemon/base/mutant.h"
+#include "daemon/base/require.h"
 #include "sync/sync_int.h"
 
 /* 100,000 sessions in 0.7 s: a burst that overran the socket may need two of them within 5 s. */
@@ -14,9 +15,10 @@ void sync_on_overrun(struct sync *s, mono_t now)
 	s->sweep_at = now;
 }
 
+/* First what the last one did not see is asked for: marks have one bit, and turned twice they would say that it did. */
 bool sync_sweep_wanted(const struct sync *s, mono_t now)
 {
-	return !s->sweeping && mono_due(s->sweep_at, now);
+	return !s->sweeping && !s->missing_walking && mono_due(s->sweep_at, now);
 }
 
 /* The whole table within a quarter of a lease: renewals are due at half. */
@@ -32,6 +34,7 @@ uint32_t sync_sweep_rate(const struct sync *s)
 
 void sync_sweep_begin(struct sync *s, mono_t now)
 {
+	require(!s->missing_walking);
 	/* After one that did not end its marks go on: with one bit, turning twice would make all look seen. */
 	if (!s->sweep_marks)
 		s->sweep_parity = !s->sweep_parity;
@@ -40,8 +43,6 @@ void sync_sweep_begin(struct sync *s, mono_t now)
 	if (s->sweep_judges)
 		s->judge_at = mono_add(now, SYNC_LEFTOVER_NS);
 	s->sweep_at = now;
-	/* The marks of the last sweep are about to change their meaning. */
-	s->missing_walking = false;
 }
 
 void sync_sweep_end(struct sync *s, bool complete, mono_t now)

@@ -122,16 +122,18 @@ static void read_events(struct sim *w, unsigned n)
 	struct sync *core = w->box[n].p->sync.core;
 	struct ct_event ev[32];
 	unsigned k;
-	bool overrun = false;
-	while ((k = fake_ct_events(w->box[n].ct, ev, 32, &overrun)) > 0 || overrun) {
-		if (overrun)
-			sync_on_overrun(core, w->now);
+	bool overrun = false, lost = false;
+	while ((k = fake_ct_events(w->box[n].ct, ev, 32, &overrun)) > 0) {
+		lost |= overrun;
 		for (unsigned i = 0; i < k; i++) {
 			if (w->port && ev[i].e.orig.sport == w->port)
 				TRACE(w, "n%u event %d of %u by %u", n + 1, (int)ev[i].type, w->port, ev[i].portid);
 			sync_on_ct_event(core, &ev[i], w->now);
 		}
 	}
+	/* Told when what was in the buffer is read, as ct_io does. */
+	if (lost || overrun)
+		sync_on_overrun(core, w->now);
 }
 
 static bool inject(struct sim *w, unsigned n)

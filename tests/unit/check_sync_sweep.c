@@ -24,13 +24,38 @@ START_TEST(test_overrun_behind_a_running_sweep)
 	r->n[A].mute_events = false;
 	sync_on_overrun(r->n[A].s, r->now);
 	ck_assert(!sync_sweep_wanted(r->n[A].s, r->now));
-	sync_sweep_end(r->n[A].s, true, r->now); /* it had passed that place */
+	sync_sweep_end(r->n[A].s, true, r->now);          /* it had passed that place */
+	ck_assert(!sync_sweep_wanted(r->n[A].s, r->now)); /* first what it did not see is asked for */
+	sync_missing_step(r->n[A].s, UINT32_MAX, r->now);
 	ck_assert(sync_sweep_wanted(r->n[A].s, r->now));
 	ck_assert_uint_ge(sync_sweep_rate(r->n[A].s), 100000);
 	r->n[A].no_sweep = false;
 	rig_run(r, NS_PER_SEC);
 	ck_assert_ptr_nonnull(rig_find(&r->n[B], &e.orig));
 	ck_assert_uint_lt(sync_sweep_rate(r->n[A].s), 100000);
+}
+END_TEST
+
+/* Its end was among the lost events, and the sweep that was running did not see it: the one that follows is no excuse. */
+START_TEST(test_end_lost_between_two_sweeps)
+{
+	struct ct_entry e = rig_flow(207, IPPROTO_TCP, true);
+
+	rig_open(r, A, &e);
+	rig_run(r, 5 * NS_PER_SEC); /* told, and seen by sweeps */
+	ck_assert_ptr_nonnull(rig_find(&r->n[B], &e.orig));
+	rest_until_no_sweep(A);
+	sync_sweep_begin(r->n[A].s, r->now);
+	r->n[A].mute_events = true;
+	rig_remove(r, A, rig_find(&r->n[A], &e.orig), 0);
+	r->n[A].mute_events = false;
+	sync_on_overrun(r->n[A].s, r->now);
+	sync_sweep_end(r->n[A].s, true, r->now);
+	r->n[A].no_sweep = false;
+	rig_run(r, NS_PER_SEC);
+	ck_assert_uint_eq(r->n[A].s->stats.vanished, 1);
+	rig_run(r, 3 * NS_PER_SEC);
+	ck_assert_ptr_null(rig_find(&r->n[B], &e.orig));
 }
 END_TEST
 
@@ -121,6 +146,7 @@ START_TEST(test_found_by_the_next_sweep_only)
 	rig_remove(r, A, rig_find(&r->n[A], &gone.orig), 0);
 	for (unsigned i = 0; i < 3; i++) {
 		rig_sweep(r, A);
+		rig_step(r);
 		ck_assert_uint_eq(r->n[A].s->stats.found, 1);
 	}
 }
@@ -243,6 +269,7 @@ int main(void)
 	TCase *t = tcase_create("two cores");
 
 	tcase_add_test(t, test_overrun_behind_a_running_sweep);
+	tcase_add_test(t, test_end_lost_between_two_sweeps);
 	tcase_add_test(t, test_dump_of_what_has_ended);
 	tcase_add_test(t, test_dump_of_what_has_ended_on_a_standby);
 	tcase_add_test(t, test_found_and_alive);
