@@ -55,13 +55,18 @@ void store_entries(struct sync *s, int change)
 bool sync_table_wanted(const struct sync *s, mono_t now)
 {
 	const struct sync_store_state *st = &s->store;
-	bool writes = st->n > 0 || s->queues[SESS_QUEUE_LIVE].head != 0 || s->queues[SESS_QUEUE_BULK].head != 0;
+	bool queued = false;
 
 	if (mono_due(mono_add(st->read_at, NS_PER_SEC), now))
 		return true;
-	if (!writes)
+	/* Among the renewals there are copies that a sweep wants written again. */
+	for (unsigned q = SESS_QUEUE_LIVE; q < SESS_QUEUES; q++)
+		queued |= s->queues[q].head != 0;
+	if (!queued && st->n == 0)
 		return false;
-	if (st->moved && st->max != 0 && room(s, st->committing || s->owner.auth.any) < SYNC_TABLE_CLOSE)
+	/* The node's own sessions fill the table, too, and nobody tells us how far. */
+	bool close = st->max != 0 && room(s, st->committing || s->owner.auth.any) < SYNC_TABLE_CLOSE;
+	if (close && (st->moved || (queued && st->read_at.ns != now.ns)))
 		return true;
 	return mono_due(mono_add(st->read_at, SYNC_TABLE_NS), now);
 }

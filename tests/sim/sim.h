@@ -328,6 +328,7 @@ struct sim_box {
 	bool disk_lied;        /* a write was lost, or the disk: epochs may come again */
 	bool cable[SIM_SEGS];
 	bool rtnl_due;
+	mono_t crowd_at; /* its table was made too small */
 	/* IKE daemon */
 	mono_t frozen_until; /* MONO_ZERO: it runs */
 	bool ike_up;

@@ -88,6 +88,7 @@ static void crowd(struct sim *w, unsigned n)
 	uint32_t max = now / 2 + (uint32_t)sim_below(w, now / 2 + 8);
 	TRACE(w, "n%u: the table holds %u of %u", n + 1, max, now);
 	fake_ct_crowd(w->box[n].ct, max);
+	w->box[n].crowd_at = w->now;
 	later(w, W_KERNEL_WELL, n, 0, ms(w, 1000, 9000));
 }
 

@@ -256,6 +256,9 @@ static bool may_lose(const struct sync *core, unsigned from, const struct sync_r
 		return false;
 	if (!x)
 		return rec->full; /* a handle that is not known is asked for: that is another matter */
+	/* The flow's name in this stream is said once, too: its end will be told by nothing else. */
+	if (rec->full && handle_get(&p->handles, rec->handle) == 0)
+		return false;
 	return flow_version_cmp(sync_owner_effective(&core->owner, sess_version(&core->tbl, x)), rec->version) == 0;
 }
 

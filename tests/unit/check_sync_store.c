@@ -456,6 +456,31 @@ START_TEST(full_although_the_level_says_otherwise)
 }
 END_TEST
 
+/* A tool has written over a copy, and the table was made smaller since it was looked at: the sweep that mends it looks. */
+START_TEST(mended_copies_stop_at_the_mark)
+{
+	struct ct_entry e = rig_flow(40, IPPROTO_UDP, true);
+
+	rig_open(r, A, &e);
+	settle();
+	rig_run(r, 3 * NS_PER_SEC); /* seen once since it was written */
+	r->n[B].no_sweep = true;
+	while (s->store.read_at.ns != r->now.ns)
+		rig_run(r, 10 * NS_PER_MS);
+	rig_find(&r->n[B], &e.orig)->e.status &= ~(uint32_t)(CT_ST_SRC_NAT | CT_ST_DST_NAT);
+	r->n[B].max = 1;
+	rig_run(r, 200 * NS_PER_MS);
+	rig_sweep(r, B);
+	settle();
+	ck_assert_ptr_null(rig_find(&r->n[B], &e.orig));
+	ck_assert_int_eq(rig_view(r, B, &e).why, SYNC_WHY_STANDBY_FULL);
+	r->n[B].max = 20;
+	r->n[B].no_sweep = false;
+	rig_run(r, 2 * NS_PER_SEC);
+	ck_assert_ptr_nonnull(rig_find(&r->n[B], &e.orig));
+}
+END_TEST
+
 START_TEST(no_limit_no_mark)
 {
 	sync_table(s, 0, 500, r->now);
@@ -523,6 +548,7 @@ int main(void)
 	tcase_add_test(h, a_takeover_goes_up_to_the_limit);
 	tcase_add_test(h, own_sessions_push_copies_out);
 	tcase_add_test(h, full_although_the_level_says_otherwise);
+	tcase_add_test(h, mended_copies_stop_at_the_mark);
 	tcase_add_test(h, no_limit_no_mark);
 	suite_add_tcase(su, h);
 	tcase_add_loop_test(w, reasons_have_words, 0, sizeof(words) / sizeof(words[0]));
