@@ -33,7 +33,7 @@ static int keep_caps(const int *caps, unsigned n)
 int sandbox_caps(void)
 {
 	static const int caps[] = { CAP_NET_ADMIN, CAP_NET_RAW, CAP_NET_BIND_SERVICE, CAP_SYS_NICE, CAP_IPC_LOCK,
-				    CAP_CHOWN,     CAP_KILL };
+				    CAP_CHOWN,     CAP_KILL,    CAP_SETUID,           CAP_SETGID };
 	return keep_caps(caps, sizeof(caps) / sizeof(*caps));
 }
 

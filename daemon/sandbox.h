@@ -11,8 +11,9 @@
 #define SANDBOX_RT_PRIO 10 /* CONTROL; KERNEL uses one less while it holds a role job */
 
 /*
- * Keeps CAP_NET_ADMIN, CAP_NET_RAW, CAP_NET_BIND_SERVICE, CAP_SYS_NICE, CAP_IPC_LOCK, CAP_CHOWN and CAP_KILL, and drops
- * every other one from the permitted and effective sets of the calling thread (threads made later inherit). The
+ * Keeps CAP_NET_ADMIN, CAP_NET_RAW, CAP_NET_BIND_SERVICE, CAP_SYS_NICE, CAP_IPC_LOCK, CAP_CHOWN, CAP_KILL, and CAP_SETUID
+ * and CAP_SETGID for programs that run as another user, and drops every other one from the permitted and effective sets
+ * of the calling thread (threads made later inherit). The
  * bounding set stays: hooks are programs of the operator and run as he expects.
  */
 int sandbox_caps(void);

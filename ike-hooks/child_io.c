@@ -1,19 +1,20 @@
 /*
- * CONTROL never starts a program itself: posix_spawn sleeps until the new program's file is open and mapped, and that
+ * CONTROL never starts a program itself: that sleeps until the new program's file is open and mapped, and that
  * file may lie on a disk that does not answer. One thread does nothing else. It is created with SCHED_OTHER and nice 0,
  * so its children do not inherit CONTROL's priority; the watching (pidfd, pipe, timer) is the loop's.
  */
-#define _GNU_SOURCE 1 /* pipe2, pthread_timedjoin_np, posix_spawn_file_actions_addclosefrom_np */
+#define _GNU_SOURCE 1 /* pipe2, pthread_timedjoin_np, clone */
 #include "ike-hooks/child_io.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -36,19 +37,23 @@ struct words {
 struct order {
 	struct words *words;
 	unsigned slot;
-	int out_fd; /* closed by the thread */
+	int in_fd, out_fd; /* closed by the thread; in_fd -1: nothing to read */
+	bool as, strict, with_us;
+	const char *user, *group; /* among the words */
 };
 
 struct started {
 	unsigned slot;
 	pid_t pid;
 	int err;
+	char why[CHILD_WHY_MAX]; /* empty: err says it all */
 };
 
 /* Lives on the heap by itself: a thread that hangs in the start of a program at the end is left behind with it. */
 struct spawner {
 	pthread_t thread;
 	struct ring orders, answers;
+	char *stack; /* of a new process, until it runs its program */
 };
 
 enum phase { PH_FREE = 0, PH_STARTING, PH_RUNNING, PH_TERM, PH_KILL };
@@ -79,42 +84,85 @@ struct children {
 
 /* ---- the thread ---- */
 
-static int spawn(const struct words *w, int out_fd, pid_t *pid)
+#define CHILD_STACK (64u << 10)
+
+/* What the new process needs to know; it shares our memory until it runs the program. */
+struct birth {
+	const struct words *words;
+	int in_fd, out_fd;
+	bool change, with_us;
+	struct child_ids ids;
+	int err;
+};
+
+/*
+ * System calls, not the library's functions: those would change the user of every thread of this process. The kernel
+ * takes the capabilities away with the user.
+ */
+static bool become(const struct child_ids *ids)
 {
-	posix_spawn_file_actions_t fa;
-	posix_spawnattr_t at;
-	sigset_t none, all;
+	return syscall(SYS_setgroups, 1, &ids->gid) == 0 && syscall(SYS_setresgid, ids->gid, ids->gid, ids->gid) == 0 &&
+	       syscall(SYS_setresuid, ids->uid, ids->uid, ids->uid) == 0;
+}
+
+static bool take_fd(int from, int to)
+{
+	return from == to ? fcntl(to, F_SETFD, 0) == 0 : syscall(SYS_dup3, from, to, 0) == to;
+}
+
+/* System calls here too: what the library and its sanitizers remember of signals and descriptors is the parent's. */
+__attribute__((no_sanitize("address", "thread"))) static int child_main(void *arg)
+{
+	static const unsigned long no_action[16]; /* the kernel's struct sigaction of SIG_DFL, and an empty mask */
+	struct birth *b = arg;
 	struct sched_param sp = { .sched_priority = 0 };
 
-	sigemptyset(&none);
-	sigfillset(&all);
-	if (posix_spawn_file_actions_init(&fa) != 0)
-		return ENOMEM;
-	if (posix_spawnattr_init(&at) != 0) {
-		posix_spawn_file_actions_destroy(&fa);
-		return ENOMEM;
+	for (int sig = 1; sig < NSIG; sig++)
+		(void)syscall(SYS_rt_sigaction, sig, no_action, NULL, NSIG / 8);
+	(void)setpgid(0, 0);
+	(void)syscall(SYS_sched_setscheduler, 0, SCHED_OTHER, &sp);
+	int in = b->in_fd;
+	if (in < 0)
+		in = (int)syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDONLY | O_CLOEXEC, 0);
+	bool ok = in >= 0 && take_fd(in, 0) && take_fd(b->out_fd, 1) && take_fd(b->out_fd, 2) &&
+		  syscall(SYS_close_range, 3, ~0u, 0) == 0 && (!b->change || become(&b->ids)) &&
+		  (!b->with_us || prctl(PR_SET_PDEATHSIG, SIGTERM) == 0);
+	if (ok) {
+		(void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, no_action, NULL, NSIG / 8);
+		/* The prototype's lack of const is history: the words are not written to (POSIX, exec). */
+		execve(b->words->argv[0], (char *const *)(uintptr_t)b->words->argv,
+		       (char *const *)(uintptr_t)b->words->envp);
 	}
-	int rc = posix_spawn_file_actions_addopen(&fa, 0, "/dev/null", O_RDONLY, 0);
-	if (rc == 0)
-		rc = posix_spawn_file_actions_adddup2(&fa, out_fd, 1);
-	if (rc == 0)
-		rc = posix_spawn_file_actions_adddup2(&fa, out_fd, 2);
-	if (rc == 0)
-		rc = posix_spawn_file_actions_addclosefrom_np(&fa, 3);
-	posix_spawnattr_setpgroup(&at, 0);
-	posix_spawnattr_setsigmask(&at, &none);
-	posix_spawnattr_setsigdefault(&at, &all);
-	posix_spawnattr_setschedpolicy(&at, SCHED_OTHER);
-	posix_spawnattr_setschedparam(&at, &sp);
-	posix_spawnattr_setflags(&at, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-					  POSIX_SPAWN_SETSCHEDULER);
-	/* The prototype's lack of const is history: the words are not written to (POSIX, exec). */
-	if (rc == 0)
-		rc = posix_spawn(pid, w->argv[0], &fa, &at, (char *const *)(uintptr_t)w->argv,
-				 (char *const *)(uintptr_t)w->envp);
-	posix_spawnattr_destroy(&at);
-	posix_spawn_file_actions_destroy(&fa);
-	return rc;
+	b->err = errno;
+	_exit(127);
+}
+
+/* Sleeps until the program runs. 0 or errno. */
+static int spawn(struct birth *b, char *stack, pid_t *pid)
+{
+	sigset_t all, old;
+
+	b->err = 0;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	*pid = clone(child_main, stack + CHILD_STACK, CLONE_VM | CLONE_VFORK | SIGCHLD, b);
+	int err = *pid < 0 ? errno : b->err;
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (*pid > 0 && err)
+		(void)waitpid(*pid, NULL, 0);
+	return err;
+}
+
+/* Whom it runs as, and whether that is safe. 0 or errno. */
+static int find_ids(const struct order *o, struct birth *b, char *why)
+{
+	if (!o->as)
+		return 0;
+	int rc = child_user_find(o->user, o->group, o->strict, &b->ids, why);
+	if (rc == 0 && o->strict)
+		rc = child_user_safe(o->words->argv[0], &b->ids, why);
+	b->change = rc == 0 && (b->ids.uid != geteuid() || b->ids.gid != getegid());
+	return -rc;
 }
 
 static void *spawner_main(void *arg)
@@ -133,7 +181,14 @@ static void *spawner_main(void *arg)
 			struct started a = { .slot = o.slot };
 			if (!o.words)
 				return NULL;
-			a.err = spawn(o.words, o.out_fd, &a.pid);
+			struct birth b = {
+				.words = o.words, .in_fd = o.in_fd, .out_fd = o.out_fd, .with_us = o.with_us
+			};
+			a.err = find_ids(&o, &b, a.why);
+			if (!a.err)
+				a.err = spawn(&b, s->stack, &a.pid);
+			if (o.in_fd >= 0)
+				close(o.in_fd);
 			close(o.out_fd);
 			free(o.words);
 			ring_push(&s->answers, &a); /* one order per slot at a time: there is room */
@@ -141,26 +196,36 @@ static void *spawner_main(void *arg)
 	}
 }
 
+static void spawner_free(struct spawner *s)
+{
+	ring_free(&s->orders);
+	ring_free(&s->answers);
+	free(s->stack);
+	free(s);
+}
+
 static struct spawner *spawner_new(void)
 {
 	struct spawner *s = calloc(1, sizeof(*s));
-	int rc = s ? 0 : -ENOMEM;
+	int rc = 0;
 
 	if (!s) {
 		errno = ENOMEM;
 		return NULL;
 	}
+	s->stack = malloc(CHILD_STACK);
+	if (!s->stack)
+		rc = -ENOMEM;
 	s->orders.wake_fd = s->answers.wake_fd = -1;
-	rc = ring_init(&s->orders, sizeof(struct order), CHILD_SLOTS + 1);
+	if (rc == 0)
+		rc = ring_init(&s->orders, sizeof(struct order), CHILD_SLOTS + 1);
 	if (rc == 0)
 		rc = ring_init(&s->answers, sizeof(struct started), CHILD_SLOTS + 1);
 	if (rc == 0)
 		rc = thread_start(&s->thread, spawner_main, s);
 	if (rc == 0)
 		return s;
-	ring_free(&s->orders);
-	ring_free(&s->answers);
-	free(s);
+	spawner_free(s);
 	errno = -rc;
 	return NULL;
 }
@@ -193,9 +258,15 @@ static unsigned count(const char *const *list, size_t *bytes)
 	return n;
 }
 
-static struct words *words_copy(const char *const *argv, const char *const *envp)
+static size_t text_size(const char *text)
 {
-	size_t bytes = 0;
+	return text ? strlen(text) + 1 : 0;
+}
+
+/* user and group: NULL, or what they are; the copies. */
+static struct words *words_copy(const char *const *argv, const char *const *envp, const char **user, const char **group)
+{
+	size_t bytes = text_size(*user) + text_size(*group);
 	unsigned na = count(argv, &bytes), ne = count(envp, &bytes);
 	size_t head = sizeof(struct words) + (na + ne + 2) * sizeof(char *);
 	struct words *w = malloc(head + bytes);
@@ -210,6 +281,14 @@ static struct words *words_copy(const char *const *argv, const char *const *envp
 		w->argv[i] = from ? text : NULL;
 		if (from)
 			text = stpcpy(text, from) + 1;
+	}
+	const char **const names[] = { user, group };
+	for (unsigned i = 0; i < 2; i++) {
+		if (!*names[i])
+			continue;
+		char *end = stpcpy(text, *names[i]) + 1;
+		*names[i] = text;
+		text = end;
 	}
 	return w;
 }
@@ -317,6 +396,8 @@ static void take_started(struct child *k, const struct started *a)
 	struct loop *l = k->all->loop;
 
 	if (a->err) {
+		if (a->why[0])
+			k->all->out(k->all->arg, k->slot, a->why, strlen(a->why));
 		finish(k, CHILD_START_FAILED, a->err);
 		return;
 	}
@@ -338,7 +419,8 @@ static void take_started(struct child *k, const struct started *a)
 		finish(k, CHILD_START_FAILED, err);
 		return;
 	}
-	loop_timer_set(k->timer, mono_add(k->began, k->timeout_ns));
+	if (k->timeout_ns)
+		loop_timer_set(k->timer, mono_add(k->began, k->timeout_ns));
 }
 
 static void on_answer(void *arg, int fd, unsigned events)
@@ -354,8 +436,8 @@ static void on_answer(void *arg, int fd, unsigned events)
 			take_started(&c->slot[a.slot], &a);
 }
 
-int child_run(struct children *c, const char *const *argv, const char *const *envp, int64_t timeout_ns,
-	      int64_t grace_ns)
+int child_run_as(struct children *c, const char *const *argv, const char *const *envp, int64_t timeout_ns,
+		 int64_t grace_ns, const struct child_as *as)
 {
 	struct child *k = NULL;
 	int p[2];
@@ -365,7 +447,8 @@ int child_run(struct children *c, const char *const *argv, const char *const *en
 			k = &c->slot[i];
 	if (!k)
 		return ERR_FULL;
-	struct words *w = words_copy(argv, envp);
+	const char *user = as ? as->user : NULL, *group = as ? as->group : NULL;
+	struct words *w = words_copy(argv, envp, &user, &group);
 	if (!w)
 		return -ENOMEM;
 	if (pipe2(p, O_CLOEXEC) != 0) {
@@ -374,7 +457,15 @@ int child_run(struct children *c, const char *const *argv, const char *const *en
 		return -err;
 	}
 	(void)fcntl(p[0], F_SETFL, O_NONBLOCK); /* our end only: the program gets an ordinary pipe */
-	struct order o = { .words = w, .slot = k->slot, .out_fd = p[1] };
+	struct order o = { .words = w,
+			   .slot = k->slot,
+			   .in_fd = as ? as->in_fd : -1,
+			   .out_fd = p[1],
+			   .as = as != NULL,
+			   .strict = as && as->strict,
+			   .with_us = as && as->with_us,
+			   .user = user,
+			   .group = group };
 	if (!ring_push(&c->sp->orders, &o)) {
 		close(p[0]);
 		close(p[1]);
@@ -388,6 +479,18 @@ int child_run(struct children *c, const char *const *argv, const char *const *en
 	k->grace_ns = grace_ns;
 	c->running++;
 	return (int)k->slot;
+}
+
+int child_run(struct children *c, const char *const *argv, const char *const *envp, int64_t timeout_ns,
+	      int64_t grace_ns)
+{
+	return child_run_as(c, argv, envp, timeout_ns, grace_ns, NULL);
+}
+
+void child_end(struct children *c, unsigned slot, int signo)
+{
+	if (slot < CHILD_SLOTS && c->slot[slot].pid > 0)
+		(void)kill(-c->slot[slot].pid, signo);
 }
 
 unsigned children_running(const struct children *c)
@@ -469,10 +572,7 @@ void children_free(struct children *c)
 		release(&c->slot[i]);
 		loop_timer_free(c->slot[i].timer);
 	}
-	if (ended && c->sp) {
-		ring_free(&c->sp->orders);
-		ring_free(&c->sp->answers);
-		free(c->sp);
-	}
+	if (ended && c->sp)
+		spawner_free(c->sp);
 	free(c);
 }

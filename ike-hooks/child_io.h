@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "daemon/base/loop.h"
+#include "ike-hooks/child_user.h"
 
 #define CHILD_SLOTS    16
 #define CHILD_GRACE_NS (1 * NS_PER_SEC)
@@ -51,6 +52,22 @@ void children_free(struct children *c);
 /* argv and envp end with NULL and are copied; argv[0] is a path. grace_ns: from SIGTERM to SIGKILL. */
 int child_run(struct children *c, const char *const *argv, const char *const *envp, int64_t timeout_ns,
 	      int64_t grace_ns);
+
+/* Whom a program runs as and what else is different for it. */
+struct child_as {
+	const char *user, *group; /* ike-hooks/child_user.h */
+	bool strict;              /* script security: see child_user_safe */
+	bool with_us;             /* gets SIGTERM when this process ends or dies */
+	int in_fd;                /* its standard input; -1: /dev/null. Belongs to child_io once this returns >= 0 */
+};
+/*
+ * The same for another user. timeout_ns 0: it may run for ever. What keeps it from running is its output, one line, and
+ * CHILD_START_FAILED its end.
+ */
+int child_run_as(struct children *c, const char *const *argv, const char *const *envp, int64_t timeout_ns,
+		 int64_t grace_ns, const struct child_as *as);
+/* A signal to its process group. A slot in which nothing runs is left alone. */
+void child_end(struct children *c, unsigned slot, int signo);
 /* Children that are starting or running. */
 unsigned children_running(const struct children *c);
 /* How many were started so far. */

@@ -25,6 +25,7 @@ libike_core_a_SOURCES = \
 	ike-hooks/xfrm_wire.c ike-hooks/xfrm_wire.h
 libike_io_a_SOURCES = \
 	ike-hooks/child_io.c ike-hooks/child_io.h \
+	ike-hooks/child_user.c ike-hooks/child_user.h \
 	ike-hooks/exec_io.c ike-hooks/exec_io.h \
 	ike-hooks/ha_env.c ike-hooks/ha_env.h \
 	ike-hooks/prog_end.c ike-hooks/prog_int.h ike-hooks/prog_io.c ike-hooks/prog_io.h \
@@ -50,6 +51,9 @@ check_ike_fsm_SOURCES = tests/unit/check_ike_fsm.c tests/unit/ike_util.h
 check_ike_dpd_SOURCES = tests/unit/check_ike_dpd.c tests/unit/ike_util.h
 check_ike_dpd_LDADD = $(IKE_CORE_LIBS) $(UNIT_LIBS)
 check_ike_fsm_LDADD = $(IKE_CORE_LIBS) $(UNIT_LIBS)
+check_PROGRAMS += check_child_user
+check_child_user_SOURCES = tests/unit/check_child_user.c
+check_child_user_LDADD = $(IKE_IO_LIBS) $(UNIT_LIBS)
 check_exec_io_SOURCES = tests/unit/check_exec_io.c
 check_exec_io_LDADD = $(IKE_IO_LIBS) $(UNIT_LIBS)
 check_xfrm_io_SOURCES = tests/unit/check_xfrm_io.c
