@@ -29,7 +29,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/require.h"
 
-enum { LINE_WORDS = sizeof(struct log_line) / sizeof(uint64_t), FACILITY_DAEMON = 3 << 3 };
+enum { LINE_WORDS = sizeof(struct log_line) / sizeof(uint64_t), FACILITY_DAEMON = 3 << 3, LOG_IDENT_MAX = 96 };
 _Static_assert(sizeof(struct log_line) % sizeof(uint64_t) == 0, "the recorder copies whole words");
 
 struct slot {
@@ -44,15 +44,18 @@ static _Atomic uint64_t next_ticket;
 static _Atomic uint64_t dropped;
 static _Atomic bool debug_on[LOG_SUB_N];
 static struct {
-	char ident[32];
+	char ident[LOG_IDENT_MAX], ident_router[LOG_IDENT_MAX];
 	_Atomic int sys_fd; /* -1: off */
 	struct sockaddr_un sys_addr;
 	enum err_kind err_kind;
 	int err_fd;
 	bool journal; /* stderr leads to the journal: levels as "<N>" prefix */
+	int file_fd;  /* -1: no file */
+	int facility;
+	bool bare, stamped;
 	_Atomic int level;
 	int64_t utc_off_sec; /* taken once: localtime() takes a lock */
-} lg = { .sys_fd = -1, .err_fd = -1, .level = LOG_L_DEBUG };
+} lg = { .sys_fd = -1, .err_fd = -1, .file_fd = -1, .level = LOG_L_DEBUG };
 
 static const char *const sub_name[LOG_SUB_N] = { "main", "cfg", "vrrp", "role", "net", "sync", "ike", "ctl" };
 
@@ -101,6 +104,10 @@ void log_init(const struct log_conf *c)
 {
 	log_done();
 	snprintf(lg.ident, sizeof(lg.ident), "%s", c->ident ? c->ident : "keeptrackd");
+	snprintf(lg.ident_router, sizeof(lg.ident_router), "%s", c->ident_router ? c->ident_router : lg.ident);
+	lg.facility = c->facility ? c->facility : FACILITY_DAEMON;
+	lg.bare = c->bare;
+	lg.stamped = c->stamped;
 	lg.level = (int)c->level;
 	time_t now = time(NULL);
 	struct tm tm;
@@ -113,12 +120,17 @@ void log_init(const struct log_conf *c)
 		snprintf(lg.sys_addr.sun_path, sizeof(lg.sys_addr.sun_path), "%s", dev);
 		lg.sys_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	}
+	if (c->file)
+		lg.file_fd = open(c->file, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);
 	require_on_fail(on_require);
 }
 
 void log_done(void)
 {
 	require_on_fail(NULL);
+	if (lg.file_fd != -1)
+		close(lg.file_fd);
+	lg.file_fd = -1;
 	if (lg.sys_fd != -1)
 		close(lg.sys_fd);
 	lg.sys_fd = -1;
@@ -163,32 +175,68 @@ static bool recall(uint64_t ticket, struct log_line *line)
 	return true;
 }
 
-/* "Mmm dd hh:mm:ss" of RFC 3164 4.1.2 without localtime(); readers replace it by their own time of receipt. */
-static void stamp(int64_t wall_us, char out[16])
+struct date {
+	unsigned year, month, day, weekday; /* month and weekday count from 0, Sunday */
+	unsigned in_day;                    /* seconds */
+};
+
+/* The date without localtime(), which takes a lock. */
+static void date_of(int64_t wall_us, struct date *d)
 {
-	static const char month[12][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun",
-					   "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
 	int64_t sec = wall_us / 1000000 + lg.utc_off_sec;
-	int64_t day = sec / 86400, in_day = sec % 86400;
+	int64_t days = sec / 86400;
 	/* Days are counted from 1 March of year 0, so that the leap day comes last in its year. */
-	int64_t doe = (day + 719468) % 146097;
+	int64_t era = (days + 719468) / 146097, doe = (days + 719468) % 146097;
 	int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
 	int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
 	int64_t mp = (5 * doy + 2) / 153;
-	unsigned d = (unsigned)(doy - (153 * mp + 2) / 5 + 1), m = (unsigned)((mp + 2) % 12);
-	snprintf(out, 16, "%s %2u %02u:%02u:%02u", month[m], d % 32, (unsigned)(in_day / 3600) % 24,
-		 (unsigned)(in_day / 60 % 60), (unsigned)(in_day % 60));
+	d->day = (unsigned)(doy - (153 * mp + 2) / 5 + 1) % 32;
+	d->month = (unsigned)((mp + 2) % 12);
+	d->year = (unsigned)(yoe + era * 400 + (d->month < 2)) % 10000;
+	d->weekday = (unsigned)((days + 4) % 7);
+	d->in_day = (unsigned)(sec % 86400);
+}
+
+static const char month_name[12][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun",
+					"Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
+
+/* "Mmm dd hh:mm:ss" of RFC 3164 4.1.2; readers replace it by their own time of receipt. */
+static void stamp(int64_t wall_us, char out[16])
+{
+	struct date d;
+	date_of(wall_us, &d);
+	snprintf(out, 16, "%s %2u %02u:%02u:%02u", month_name[d.month], d.day, d.in_day / 3600 % 24, d.in_day / 60 % 60,
+		 d.in_day % 60);
+}
+
+/* "Www Mmm dd hh:mm:ss yyyy: " where lines bear the time, else nothing. */
+static void long_stamp(int64_t wall_us, char out[32])
+{
+	static const char weekday[7][4] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" };
+	struct date d;
+	date_of(wall_us, &d);
+	snprintf(out, 32, "%s %s %2u %02u:%02u:%02u %u: ", weekday[d.weekday], month_name[d.month], d.day,
+		 d.in_day / 3600 % 24, d.in_day / 60 % 60, d.in_day % 60, d.year);
+}
+
+/* What stands before the text: its subsystem, unless lines are bare. */
+static const char *before(const struct log_line *line, const char **colon)
+{
+	*colon = lg.bare ? "" : ": ";
+	return lg.bare ? "" : log_sub_name(line->sub);
 }
 
 static void to_syslog(const struct log_line *line)
 {
-	char buf[LOG_LINE_MAX + 80], when[16];
+	char buf[LOG_LINE_MAX + LOG_IDENT_MAX + 80], when[16];
 	int fd = lg.sys_fd;
 	if (fd == -1)
 		return;
+	bool process = line->sub == LOG_MAIN || line->sub == LOG_CFG || line->sub == LOG_CTL;
+	const char *colon, *sub = before(line, &colon);
 	stamp(line->wall_us, when);
-	int n = snprintf(buf, sizeof(buf), "<%d>%s %s[%d]: %s: %s", FACILITY_DAEMON | (int)line->level, when, lg.ident,
-			 (int)getpid(), log_sub_name(line->sub), line->text);
+	int n = snprintf(buf, sizeof(buf), "<%d>%s %s[%d]: %s%s%s", lg.facility | (int)line->level, when,
+			 process ? lg.ident : lg.ident_router, (int)getpid(), sub, colon, line->text);
 	if (n >= (int)sizeof(buf))
 		n = (int)sizeof(buf) - 1;
 	if (sendto(fd, buf, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)&lg.sys_addr,
@@ -198,13 +246,16 @@ static void to_syslog(const struct log_line *line)
 
 static void to_stderr(const struct log_line *line)
 {
-	char buf[LOG_LINE_MAX + 32], prefix[8] = "";
+	char buf[LOG_LINE_MAX + 64], prefix[32] = "";
+	const char *colon, *sub = before(line, &colon);
 	ssize_t done = -1;
 	if (lg.err_kind == ERR_NONE)
 		return;
 	if (lg.journal)
 		snprintf(prefix, sizeof(prefix), "<%d>", (int)line->level % 8);
-	int n = snprintf(buf, sizeof(buf), "%s%s: %s\n", prefix, log_sub_name(line->sub), line->text);
+	else if (lg.stamped)
+		long_stamp(line->wall_us, prefix);
+	int n = snprintf(buf, sizeof(buf), "%s%s%s%s\n", prefix, sub, colon, line->text);
 	if (n >= (int)sizeof(buf))
 		n = (int)sizeof(buf) - 1;
 	struct pollfd p = { .fd = lg.err_fd, .events = POLLOUT };
@@ -228,6 +279,20 @@ static void to_stderr(const struct log_line *line)
 		atomic_fetch_add_explicit(&dropped, 1, memory_order_relaxed);
 }
 
+static void to_file(const struct log_line *line)
+{
+	char buf[LOG_LINE_MAX + 64], when[32];
+	const char *colon, *sub = before(line, &colon);
+	if (lg.file_fd == -1)
+		return;
+	long_stamp(line->wall_us, when);
+	int n = snprintf(buf, sizeof(buf), "%s%s%s%s\n", when, sub, colon, line->text);
+	if (n >= (int)sizeof(buf))
+		n = (int)sizeof(buf) - 1;
+	if (write(lg.file_fd, buf, (size_t)n) != n)
+		atomic_fetch_add_explicit(&dropped, 1, memory_order_relaxed);
+}
+
 void log_level_set(enum log_level level)
 {
 	lg.level = (int)level;
@@ -246,6 +311,7 @@ void log_write(enum log_level lv, enum log_sub sub, const char *fmt, ...)
 	if ((int)lv <= lg.level || lv == LOG_L_DEBUG) {
 		to_syslog(&line);
 		to_stderr(&line);
+		to_file(&line);
 	}
 	errno = saved;
 }

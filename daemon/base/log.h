@@ -21,10 +21,15 @@ enum log_sub { LOG_MAIN = 0, LOG_CFG, LOG_VRRP, LOG_ROLE, LOG_NET, LOG_SYNC, LOG
 #define LOG_RECORDS  4096
 
 struct log_conf {
-	const char *ident; /* syslog tag; static storage */
-	const char *dev;   /* path of the syslog socket; NULL: /dev/log */
-	bool to_stderr;    /* also write to stderr, non-blocking, with "<N>" prefixes if stderr is a journal stream */
+	const char *ident;        /* syslog tag */
+	const char *ident_router; /* of lines that are not about the process itself (main, cfg, ctl); NULL: the same */
+	const char *dev;          /* path of the syslog socket; NULL: /dev/log */
+	bool to_stderr; /* also write to stderr, non-blocking, with "<N>" prefixes if stderr is a journal stream */
 	bool to_syslog;
+	const char *file; /* lines go to this file too; NULL: none */
+	int facility;     /* of syslog, as code * 8; 0: daemon */
+	bool bare;        /* lines do not begin with the name of their subsystem */
+	bool stamped;     /* lines on stderr begin with date and time */
 	enum log_level level;
 };
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
@@ -90,6 +91,57 @@ START_TEST(an_absent_reader_is_counted_and_found_when_it_comes)
 	ck_assert_int_gt(recv(fd, got, sizeof(got), 0), 0);
 	ck_assert_uint_eq(log_dropped(), 1);
 	close(fd);
+}
+END_TEST
+
+/* The form of another program: two tags, another facility, bare lines, the date on every other output. */
+START_TEST(another_form)
+{
+	char got[1024], want[64], file[80], weekday[4], month[4];
+	unsigned day, hour, min, sec, year;
+	int at = 0;
+	int fd = reader_socket();
+	snprintf(file, sizeof(file), "%s/file", dir);
+	struct log_conf c = { .ident = "Parent",
+			      .ident_router = "Child",
+			      .dev = path,
+			      .to_syslog = true,
+			      .file = file,
+			      .facility = 19 << 3,
+			      .bare = true,
+			      .level = LOG_L_INFO };
+	time_t before = time(NULL);
+	log_init(&c);
+	log_info(LOG_VRRP, "(VI_1) Entering MASTER STATE");
+	log_notice(LOG_CFG, "read");
+	ssize_t len = recv(fd, got, sizeof(got) - 1, 0);
+	ck_assert_int_gt(len, 0);
+	got[len] = '\0';
+	ck_assert_int_eq(strncmp(got, "<158>", 5), 0); /* local3.info */
+	snprintf(want, sizeof(want), " Child[%d]: (VI_1) Entering MASTER STATE", (int)getpid());
+	ck_assert_str_eq(got + 5 + 15, want);
+	len = recv(fd, got, sizeof(got) - 1, 0);
+	ck_assert_int_gt(len, 0);
+	got[len] = '\0';
+	ck_assert_int_eq(strncmp(got, "<157>", 5), 0);
+	snprintf(want, sizeof(want), " Parent[%d]: read", (int)getpid());
+	ck_assert_str_eq(got + 5 + 15, want);
+	log_done();
+	FILE *f = fopen(file, "r");
+	ck_assert_ptr_nonnull(fgets(got, sizeof(got), f));
+	fclose(f);
+	unlink(file);
+	close(fd);
+	ck_assert_int_eq(
+	    sscanf(got, "%3s %3s %u %u:%u:%u %u: (VI_1)%n", weekday, month, &day, &hour, &min, &sec, &year, &at), 7);
+	ck_assert_int_gt(at, 0);
+	/* The C library agrees on the date. */
+	char lib[40];
+	bool agrees = false;
+	for (time_t t = before; t <= time(NULL); t++)
+		agrees |= strftime(lib, sizeof(lib), "%a %b %e %H:%M:%S %Y: ", localtime(&t)) &&
+			  !strncmp(got, lib, strlen(lib));
+	ck_assert_msg(agrees, "%s", got);
 }
 END_TEST
 
@@ -291,6 +343,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_stopped_reader_never_blocks);
 	tcase_add_test(tc, an_absent_reader_is_counted_and_found_when_it_comes);
+	tcase_add_test(tc, another_form);
 	tcase_add_test(tc, a_full_stderr_pipe_never_blocks);
 	tcase_add_test(tc, a_full_stderr_socket_never_blocks);
 	tcase_add_test(tc, levels_and_switches);
