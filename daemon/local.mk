@@ -207,3 +207,9 @@ libdaemon_core_a_SOURCES += daemon/persona.h daemon/persona.c
 check_PROGRAMS += check_persona
 check_persona_SOURCES = tests/unit/check_persona.c
 check_persona_LDADD = libdaemon_core.a libbase_core.a $(UNIT_LIBS)
+
+# Called keepalived.
+libdaemon_io_a_SOURCES += daemon/kalive_opts.h daemon/kalive_opts.c
+check_PROGRAMS += check_kalive_opts
+check_kalive_opts_SOURCES = tests/unit/check_kalive_opts.c
+check_kalive_opts_LDADD = libdaemon_io.a $(UNIT_LIBS)
