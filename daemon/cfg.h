@@ -39,7 +39,18 @@ struct cfg_tree;
 /* Sections of the configuration that are compared with the peer's. */
 enum cfg_digest { CFG_DIGEST_CHANNEL = 0, CFG_DIGEST_VRRP, CFG_DIGEST_SYNC, CFG_DIGEST_IPSEC, CFG_DIGESTS };
 
-#define CFG_STATIC UINT16_MAX
+#define CFG_STATIC    UINT16_MAX
+
+#define CFG_PLACE_MAX 64 /* names of a namespace and of an instance */
+
+/* How the daemon appears as keepalived. */
+struct cfg_keepalived {
+	char instance[CFG_PLACE_MAX]; /* empty: none */
+	bool use_pid_dir, data_use_instance;
+	uint8_t json_version;
+	char data_file[CFG_PATH_MAX], stats_file[CFG_PATH_MAX], json_file[CFG_PATH_MAX]; /* empty: by default */
+	int umask;                                                                       /* -1: not given */
+};
 
 struct cfg_route {
 	struct route route;
@@ -88,8 +99,10 @@ struct cfg {
 	char state_dir[CFG_PATH_MAX]; /* journal and stored epoch: survive a reboot */
 	char ctl_socket[CFG_PATH_MAX];
 	char view_group[32], admin_group[32]; /* empty: root only */
-	bool realtime;                        /* SCHED_FIFO and mlockall for CONTROL where allowed */
-	int log_level;                        /* enum log_level */
+	char namespace[CFG_PLACE_MAX];        /* empty: the present one */
+	struct cfg_keepalived keepalived;
+	bool realtime; /* SCHED_FIFO and mlockall for CONTROL where allowed */
+	int log_level; /* enum log_level */
 	bool log_syslog, log_stderr;
 	/* SHA-256 of the canonical shared part, cut to 8 bytes, by section: channel, vrrp, sync, ipsec */
 	uint64_t digest[CFG_DIGESTS];
@@ -121,6 +134,8 @@ struct cfg_how {
 struct cfg *cfg_load(const char *path, struct cfg_errors *errs);
 /* The same, with what the command line says. */
 struct cfg *cfg_load_as(const char *path, const struct cfg_how *how, struct cfg_errors *errs);
+/* Of several daemons on one machine each has run and state directories of its own, unless the file names them. */
+void cfg_put_aside(struct cfg *c, const char *place);
 /* The same for a text; file is the name used in messages. @include is looked up beside it. */
 struct cfg *cfg_parse(const char *text, const char *file, struct cfg_errors *errs);
 void cfg_free(struct cfg *c);

@@ -44,6 +44,27 @@ static struct addr address(const char *in)
 	return a;
 }
 
+static void build_keepalived(struct cfg *c, const struct cfg_rec *node)
+{
+	struct cfg_keepalived *k = &c->keepalived;
+	const struct cfg_val *block_val = cfg_rec_val(node, "keepalived");
+
+	k->json_version = 1;
+	k->umask = -1;
+	if (!block_val->n)
+		return;
+	const struct cfg_rec *r = block_val->recs;
+	text(r, "instance", k->instance, sizeof(k->instance));
+	k->use_pid_dir = num(r, "use_pid_dir");
+	k->data_use_instance = num(r, "data_use_instance");
+	k->json_version = (uint8_t)num(r, "json_version");
+	text(r, "data_file", k->data_file, sizeof(k->data_file));
+	text(r, "stats_file", k->stats_file, sizeof(k->stats_file));
+	text(r, "json_file", k->json_file, sizeof(k->json_file));
+	if (cfg_rec_val(r, "umask")->given)
+		k->umask = (int)num(r, "umask");
+}
+
 static void build_process(struct cfg *c, const struct cfg_tree *t)
 {
 	const struct cfg_rec *node = block(&t->root, "node"), *log = block(node, "log");
@@ -61,6 +82,8 @@ static void build_process(struct cfg *c, const struct cfg_tree *t)
 		snprintf(c->ctl_socket, sizeof(c->ctl_socket), "%.90s/ctl.sock", c->run_dir);
 	text(control, "view_group", c->view_group, sizeof(c->view_group));
 	text(control, "admin_group", c->admin_group, sizeof(c->admin_group));
+	text(node, "namespace", c->namespace, sizeof(c->namespace));
+	build_keepalived(c, node);
 }
 
 static struct addr optional_address(const struct cfg_rec *r, const char *key)

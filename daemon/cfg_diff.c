@@ -377,7 +377,9 @@ static void diff_process(struct diff *d, const struct cfg *old, const struct cfg
 {
 	if (old->node_id != now->node_id || !same(old->node_name, now->node_name) ||
 	    !same(old->run_dir, now->run_dir) || !same(old->state_dir, now->state_dir) ||
-	    !same(old->ctl_socket, now->ctl_socket) || old->realtime != now->realtime)
+	    !same(old->ctl_socket, now->ctl_socket) || old->realtime != now->realtime ||
+	    !same(old->namespace, now->namespace) || !same(old->keepalived.instance, now->keepalived.instance) ||
+	    old->keepalived.use_pid_dir != now->keepalived.use_pid_dir)
 		add(d, (struct cfg_change){ .kind = CFG_PROCESS_CHANGED });
 	if (old->log_level != now->log_level || old->log_syslog != now->log_syslog ||
 	    old->log_stderr != now->log_stderr)

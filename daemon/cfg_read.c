@@ -413,8 +413,7 @@ static struct cfg *finish(struct cfg_tree *tree, struct cfg_errors *errs)
 	return cfg_build(tree);
 }
 
-/* Of several daemons on one machine each has a place of its own, unless the file names one. */
-static void put_aside(struct cfg *c, const char *place)
+void cfg_put_aside(struct cfg *c, const char *place)
 {
 	bool in_run = false;
 	if (!cfg_section_val(c->tree, "node", "run_dir")->given) {
@@ -435,7 +434,7 @@ struct cfg *cfg_load_as(const char *path, const struct cfg_how *how, struct cfg_
 {
 	struct cfg *c = finish(cfg_tree_read_file(path, errs), errs);
 	if (c && how->place)
-		put_aside(c, how->place);
+		cfg_put_aside(c, how->place);
 	return c;
 }
 

@@ -305,7 +305,9 @@ static const char *needs_restart(const struct cfg *old, const struct cfg *now, c
 {
 	for (unsigned i = 0; i < n; i++)
 		if (ch[i].kind == CFG_PROCESS_CHANGED)
-			return "node id and name, run_dir, state_dir, the control socket and realtime need a restart";
+			return "node id and name, run_dir, state_dir, the control socket, realtime, the namespace and "
+			       "the "
+			       "instance's name need a restart";
 	if (now->sync.enabled != old->sync.enabled)
 		return "turning a lone router into a cluster or back needs a restart";
 	if (now->sync.enabled && now->sync.replicate != old->sync.replicate)
