@@ -99,10 +99,27 @@ def carried(lab, router, flow):
                 return None
 
 
-def far_outside(lab, flow):
-    """An ACK of the client's own connection, a gigabyte off."""
+def numbers(lab, flow, talk):
+    """Sequence and acknowledgement number of a packet that the client sends now."""
+    port, everything = flow.near.getsockname()[1], socket.htons(3)
+    holder = lab["client"].holder.pid
+    with in_netns(holder, lambda: socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, everything)) as s:
+        s.settimeout(5)
+        talk()
+        until = time.monotonic() + 5
+        while time.monotonic() < until:
+            packet = s.recv(256)
+            tcp = packet[4 * (packet[0] & 15):]
+            if packet[0] >> 4 == 4 and packet[9] == socket.IPPROTO_TCP and struct.unpack("!H", tcp[:2])[0] == port:
+                return struct.unpack("!II", tcp[4:12])
+    raise AssertionError("no packet of the flow in 5 s")
+
+
+def far_outside(lab, flow, talk=lambda: None):
+    """An ACK of the client's own connection, a gigabyte ahead: what lies behind the window would be taken for a late one."""
     port, to = flow.near.getsockname()[1], flow.near.getpeername()[1]
-    head = struct.pack("!HHIIBBHHH", port, to, 0x40000000, 0x50000000, 5 << 4, 0x10, 512, 0, 0)
+    seq, ack = numbers(lab, flow, talk)
+    head = struct.pack("!HHIIBBHHH", port, to, (seq + 0x40000000) & 0xffffffff, ack, 5 << 4, 0x10, 512, 0, 0)
     ends = socket.inet_aton(CLIENT) + socket.inet_aton(SERVER)
     head = head[:16] + struct.pack("!H", checksum(ends + struct.pack("!HH", 6, 20) + head)) + head[18:]
     with in_netns(lab["client"].holder.pid, lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 6)) as s:
@@ -128,7 +145,7 @@ def test_strict_again_after_a_takeover(lab, pairs):
     assert liberal(moving) and liberal(idle)
     # While it is liberal, nothing is out of its window: the control of this test.
     before = invalid(lab)
-    far_outside(lab, idle)
+    far_outside(lab, idle, idle.talk)
     idle.talk()
     assert invalid(lab) == before
     moving.talk()
