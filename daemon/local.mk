@@ -213,3 +213,10 @@ libdaemon_io_a_SOURCES += daemon/kalive_opts.h daemon/kalive_opts.c
 check_PROGRAMS += check_kalive_opts
 check_kalive_opts_SOURCES = tests/unit/check_kalive_opts.c
 check_kalive_opts_LDADD = libdaemon_io.a $(UNIT_LIBS)
+# conntrackd.conf: words, reader and mapping are pure.
+libdaemon_io_a_SOURCES += daemon/dconf.h daemon/dconf_words.c daemon/dconf_read.c daemon/dconf_map.c daemon/dconf_io.h daemon/dconf_io.c
+check_PROGRAMS += check_dconf fuzz_dconf
+check_dconf_SOURCES = tests/unit/check_dconf.c
+check_dconf_LDADD = $(CFG_TEST_LIBS) $(UNIT_LIBS)
+fuzz_dconf_SOURCES = tests/fuzz/fuzz_dconf.c
+fuzz_dconf_LDADD = $(CFG_TEST_LIBS) $(FUZZ_LIBS)
