@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include "daemon/cfg_track.h"
 #include "daemon/notify_conf.h"
 #include "daemon/route_text.h"
 #include "vrrp/vrrp_conf.h"
@@ -30,7 +31,9 @@ struct cfg_group {
 	uint16_t n_members;
 	enum cfg_fault_policy fault;
 	bool preempt;
-	bool arbitrate; /* a healthy master on the channel keeps a deaf node BACKUP */
+	bool arbitrate;                     /* a healthy master on the channel keeps a deaf node BACKUP */
+	const struct vrrp_track_ref *track; /* its own and its members' references, see vrrp_track.h */
+	uint32_t n_track;
 	unsigned line;
 };
 
@@ -82,6 +85,7 @@ struct cfg {
 	struct cfg_route *routes; /* of the instances in their order, then the static ones */
 	struct cfg_rule *rules;
 	uint32_t n_routes, n_rules;
+	struct cfg_track track;
 	/* channel and replication */
 	struct sync_conf sync;
 	/* ipsec */
@@ -153,6 +157,7 @@ struct cfg_change {
 		CFG_INSTANCE_CHANGED,  /* timers, priority or VIP list; the instance keeps its state */
 		CFG_INSTANCE_REPLACED, /* interface, VRID or family: ended and begun anew */
 		CFG_GROUPS_CHANGED,
+		CFG_TRACK_CHANGED,   /* what is tracked, and who tracks it */
 		CFG_OBJECTS_CHANGED, /* routes, rules, what is static, promote_secondaries */
 		CFG_CHANNEL_CHANGED,
 		CFG_SYNC_CHANGED,

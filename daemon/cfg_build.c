@@ -224,6 +224,7 @@ static void build_instances(struct cfg *c, const struct cfg_tree *t)
 		v->af = num(r, "family") ? ADDR_V6 : ADDR_V4;
 		v->priority = (uint8_t)num(r, "priority");
 		v->no_accept = !num(r, "accept");
+		v->any_link = !num(r, "track_link");
 		v->address_lost = (enum vrrp_lost)num(r, "address_lost");
 		build_protocol(v, r);
 		build_vmac(v, cfg_rec_val(r, "virtual_mac"));
@@ -435,6 +436,7 @@ struct cfg *cfg_build(struct cfg_tree *t)
 	build_static(c, block(&t->root, "vrrp"));
 	cfg_build_routes(c, t);
 	build_groups(c, t);
+	cfg_build_track(c, t);
 	build_nodes(c, t);
 	build_sync(c, t);
 	cfg_build_ike(c, t);
@@ -455,8 +457,11 @@ void cfg_free(struct cfg *c)
 		free((void *)(uintptr_t)c->instances[i].vips);
 		free((void *)(uintptr_t)c->instances[i].peers);
 	}
-	for (unsigned i = 0; i < c->n_groups; i++)
+	for (unsigned i = 0; i < c->n_groups; i++) {
 		free((void *)(uintptr_t)c->groups[i].members);
+		free((void *)(uintptr_t)c->groups[i].track);
+	}
+	cfg_track_free(&c->track);
 	cfg_free_notify(c);
 	free(c->instances);
 	free(c->static_addrs);

@@ -179,6 +179,7 @@ unsigned cfg_check(const struct cfg_tree *t, struct cfg_errors *errs)
 	cfg_check_vmac(&c);
 	cfg_check_notify(&c);
 	cfg_check_routes(t, errs);
+	cfg_check_track(t, errs);
 	free(vips);
 	return errs->n - before;
 }

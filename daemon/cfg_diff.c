@@ -88,7 +88,7 @@ static void diff_instance(struct diff *d, const struct vrrp_conf *a, const struc
 		add(d, change);
 	} else if (!protocol_equal(a, b) || !announce_equal(a, b) || a->priority != b->priority ||
 		   a->vmac_base_source != b->vmac_base_source || a->no_accept != b->no_accept ||
-		   a->address_lost != b->address_lost || !vips_equal(a, b)) {
+		   a->any_link != b->any_link || a->address_lost != b->address_lost || !vips_equal(a, b)) {
 		change.kind = CFG_INSTANCE_CHANGED;
 		add(d, change);
 	}
@@ -397,6 +397,8 @@ unsigned cfg_diff(const struct cfg *old, const struct cfg *now, struct cfg_chang
 		add(&d, (struct cfg_change){ .kind = CFG_GROUPS_CHANGED });
 	if (!routes_equal(old, now) || !rules_equal(old, now) || !static_equal(old, now))
 		add(&d, (struct cfg_change){ .kind = CFG_OBJECTS_CHANGED });
+	if (!cfg_track_equal(old, now))
+		add(&d, (struct cfg_change){ .kind = CFG_TRACK_CHANGED });
 	if (!channel_equal(&old->sync, &now->sync))
 		add(&d, (struct cfg_change){ .kind = CFG_CHANNEL_CHANGED });
 	if (!sync_equal(&old->sync, &now->sync))

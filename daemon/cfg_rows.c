@@ -34,6 +34,7 @@ static const char *const words_vmac[] = { "macvlan", "ipvlan", NULL };
 static const char *const words_vmac_source[] = { "virtual", "base", NULL };
 static const char *const words_lost[] = { "restore", "yield", NULL };
 static const char *const words_scope[] = { "global", "site", "link", "host", NULL };
+static const char *const words_match[] = { "exact", "initial", "partial", NULL };
 static const char *const words_addr_flags[] = { "noprefixroute", "home", "mngtmpaddr", "autojoin", "dad", NULL };
 
 #define REQ CFG_F_REQUIRED
@@ -59,6 +60,22 @@ static const char *const words_addr_flags[] = { "noprefixroute", "home", "mngtmp
 	  "Preferred lifetime; 0: never chosen as a source. Without it: forever, and 0 for an IPv6 address with /128" }, \
 	{ list "[].track", CFG_T_BOOL, 0, 0, 1, "true", NULL, NULL, \
 	  "Its loss counts (address_lost); false: it is only put back" }
+
+/* References to what is tracked, of an instance or a group. */
+#define TRACK_KEYS(list) \
+	{ list "[].script", CFG_T_NAME, OPT, 1, VRRP_TRACK_NAME_MAX - 1, NULL, NULL, NULL, \
+	  "Name of one of vrrp.track.scripts" }, \
+	{ list "[].interface", CFG_T_IFNAME, OPT, 1, IFNAMSIZ - 1, NULL, NULL, NULL, "An interface; it fails when its link is down" }, \
+	{ list "[].process", CFG_T_NAME, OPT, 1, VRRP_TRACK_NAME_MAX - 1, NULL, NULL, NULL, \
+	  "Name of one of vrrp.track.processes" }, \
+	{ list "[].file", CFG_T_NAME, OPT, 1, VRRP_TRACK_NAME_MAX - 1, NULL, NULL, NULL, "Name of one of vrrp.track.files" }, \
+	{ list "[].conntrack", CFG_T_NAME, OPT, 1, VRRP_TRACK_NAME_MAX - 1, NULL, NULL, NULL, \
+	  "Name of one of vrrp.track.conntrack" }, \
+	{ list "[].weight", CFG_T_INT, OPT, -CFG_TRACK_FACTOR_MAX, CFG_TRACK_FACTOR_MAX, NULL, NULL, NULL, \
+	  "Above 0: added to the priority while it is well. Below 0: taken from it while it fails. 0: its failure is a " \
+	  "fault, and the role goes. Without it: the weight given there" }, \
+	{ list "[].reverse", CFG_T_BOOL, OPT, 0, 1, NULL, NULL, NULL, \
+	  "The weight counts the other way round; with weight 0: a fault while it is well" }
 
 /* How a tunnel is treated, listed or found. */
 #define TUNNEL_KEYS(tunnel) \
@@ -295,6 +312,12 @@ const struct cfg_key cfg_rows[] = {
 		    "Is run when a MASTER hears a router of lower priority that believes to be master too"),
 	{ "vrrp.instances[].notify.priority_changes", CFG_T_BOOL, OPT, 0, 1, NULL, NULL, NULL,
 	  "Changes of its priority are written to the pipes, whatever notify.priority_changes says" },
+	{ "vrrp.instances[].track", CFG_T_RECORDS, OPT | CFG_F_SHORT, 0, CFG_TRACK_REFS_MAX, NULL, NULL, NULL,
+	  "What changes the priority of this instance, or is a fault; a text is the name of a script. In each record one "
+	  "thing is named" },
+	TRACK_KEYS("vrrp.instances[].track"),
+	{ "vrrp.instances[].track_link", CFG_T_BOOL, 0, 0, 1, "true", NULL, NULL,
+	  "The link of the instance's own interface being down is a fault; false: only its absence is" },
 	{ "vrrp.startup_delay", CFG_T_TIME, 0, 0, SEC(1000), "0", "seconds", NULL,
 	  "After the start of the daemon no role is taken for this long" },
 	{ "vrrp.promote_secondaries", CFG_T_BOOL, 0, 0, 1, "true", NULL, NULL,
@@ -323,6 +346,89 @@ const struct cfg_key cfg_rows[] = {
 	  "With a healthy master on the channel a node that hears no adverts at all stays backup and names the cut "
 	  "segment, instead of becoming a second master" },
 	NOTIFY_KEYS("vrrp.groups[]"),
+	{ "vrrp.groups[].track", CFG_T_RECORDS, OPT | CFG_F_SHORT, 0, CFG_TRACK_REFS_MAX, NULL, NULL, NULL,
+	  "What changes the priority of all members, or is a fault of the group" },
+	TRACK_KEYS("vrrp.groups[].track"),
+	{ "vrrp.groups[].member_weights", CFG_T_BOOL, 0, 0, 1, "true", NULL, NULL,
+	  "Weights in the lists of members count, and for every member alike, because all of them move together; false: "
+	  "such a weight counts as 0, as keepalived has it without sync_group_tracking_weight" },
+	{ "vrrp.track", CFG_T_BLOCK, OPT, 0, 0, NULL, NULL, NULL,
+	  "What can be tracked. Only what a list of an instance or a group names is watched" },
+	{ "vrrp.track.scripts", CFG_T_RECORDS, 0, 0, CFG_TRACK_MAX, NULL, NULL, NULL,
+	  "Programs that are run again and again; exit status 0 is well" },
+	{ "vrrp.track.scripts[].name", CFG_T_NAME, REQ, 1, VRRP_TRACK_NAME_MAX - 1, NULL, NULL, NULL, "Name of the script" },
+	{ "vrrp.track.scripts[].exec", CFG_T_ARGV, OPT, 1, CFG_TRACK_ARGV_MAX, NULL, NULL, NULL,
+	  "The program, by absolute path, and its arguments. No shell is involved" },
+	{ "vrrp.track.scripts[].shell", CFG_T_TEXT, OPT, 1, 240, NULL, NULL, NULL,
+	  "A command line for /bin/sh -c, in place of exec" },
+	{ "vrrp.track.scripts[].user", CFG_T_TEXT, OPT, 1, 31, NULL, NULL, NULL,
+	  "User that runs it; without it the daemon's" },
+	{ "vrrp.track.scripts[].group", CFG_T_TEXT, OPT, 1, 31, NULL, NULL, NULL,
+	  "Group that runs it; without it the user's own" },
+	{ "vrrp.track.scripts[].interval", CFG_T_TIME, 0, MS(10), SEC(86400), "1", "seconds", NULL,
+	  "Time from the begin of one run to the begin of the next. Runs never overlap: the next one is left out while one "
+	  "is under way" },
+	{ "vrrp.track.scripts[].timeout", CFG_T_TIME, OPT, MS(10), SEC(3600), NULL, "seconds", NULL,
+	  "A run that takes longer has failed: its process group gets SIGTERM, and SIGKILL after two seconds. Without it: "
+	  "the interval" },
+	{ "vrrp.track.scripts[].rise", CFG_T_INT, 0, 1, 1000, "1", NULL, NULL, "So many successes in a row make it well" },
+	{ "vrrp.track.scripts[].fall", CFG_T_INT, 0, 1, 1000, "1", NULL, NULL, "So many failures in a row make it fail" },
+	{ "vrrp.track.scripts[].init_fail", CFG_T_BOOL, 0, 0, 1, "false", NULL, NULL,
+	  "It counts as failed until it was well for the first time; else its first result decides, and with weight 0 the "
+	  "instance waits for it" },
+	{ "vrrp.track.scripts[].weight", CFG_T_INT, 0, -254, 254, "0", NULL, NULL, "Weight where a list gives none" },
+	{ "vrrp.track.scripts[].reverse", CFG_T_BOOL, 0, 0, 1, "false", NULL, NULL, "Direction where a list gives none" },
+	{ "vrrp.track.interfaces", CFG_T_RECORDS, 0, 0, CFG_TRACK_MAX, NULL, NULL, NULL,
+	  "How tracked interfaces are judged; one that is not listed here is judged at once" },
+	{ "vrrp.track.interfaces[].interface", CFG_T_IFNAME, REQ, 1, IFNAMSIZ - 1, NULL, NULL, NULL, "Name of the interface" },
+	{ "vrrp.track.interfaces[].down_delay", CFG_T_TIME, 0, 0, SEC(255), "0", "seconds", NULL,
+	  "The link has to be down for this long to count as down" },
+	{ "vrrp.track.interfaces[].up_delay", CFG_T_TIME, 0, 0, SEC(255), "0", "seconds", NULL,
+	  "The link has to be up for this long to count as up" },
+	{ "vrrp.track.interfaces[].weight", CFG_T_INT, 0, -254, 254, "0", NULL, NULL, "Weight where a list gives none" },
+	{ "vrrp.track.interfaces[].reverse", CFG_T_BOOL, 0, 0, 1, "false", NULL, NULL, "Direction where a list gives none" },
+	{ "vrrp.track.processes", CFG_T_RECORDS, 0, 0, CFG_TRACK_MAX, NULL, NULL, NULL, "Processes that have to run" },
+	{ "vrrp.track.processes[].name", CFG_T_NAME, REQ, 1, VRRP_TRACK_NAME_MAX - 1, NULL, NULL, NULL, "Name for it here" },
+	{ "vrrp.track.processes[].process", CFG_T_ARGV, REQ, 1, CFG_TRACK_ARGV_MAX, NULL, NULL, NULL,
+	  "Name of the process, as in /proc/PID/comm, and its parameters, if they count. A path is compared with the command "
+	  "line" },
+	{ "vrrp.track.processes[].match", CFG_T_WORD, OPT, 0, 0, NULL, NULL, words_match,
+	  "exact: its parameters are these; initial: the last one may be longer; partial: further ones may follow. Without "
+	  "it: exact if parameters are given, else any parameters" },
+	{ "vrrp.track.processes[].full_command", CFG_T_BOOL, 0, 0, 1, "false", NULL, NULL,
+	  "Compare with the command line instead of the name, which the kernel cuts after 15 bytes" },
+	{ "vrrp.track.processes[].quorum", CFG_T_INT, 0, 0, 1000000, "1", NULL, NULL, "Least number of them that is well" },
+	{ "vrrp.track.processes[].quorum_max", CFG_T_INT, OPT, 0, 1000000, NULL, NULL, NULL, "Highest number that is well" },
+	{ "vrrp.track.processes[].fork_delay", CFG_T_TIME, 0, 0, SEC(3600), "0", "seconds", NULL,
+	  "Their number has to be right for this long to count as well" },
+	{ "vrrp.track.processes[].terminate_delay", CFG_T_TIME, 0, 0, SEC(3600), "0", "seconds", NULL,
+	  "Their number has to be wrong for this long to count as failed" },
+	{ "vrrp.track.processes[].weight", CFG_T_INT, 0, -254, 254, "0", NULL, NULL, "Weight where a list gives none" },
+	{ "vrrp.track.processes[].reverse", CFG_T_BOOL, 0, 0, 1, "false", NULL, NULL, "Direction where a list gives none" },
+	{ "vrrp.track.files", CFG_T_RECORDS, 0, 0, CFG_TRACK_MAX, NULL, NULL, NULL,
+	  "Files with a number: it is multiplied by the weight and added to the priority. With weight 0 any other number than "
+	  "0 is a fault; so is a product below -253" },
+	{ "vrrp.track.files[].name", CFG_T_NAME, REQ, 1, VRRP_TRACK_NAME_MAX - 1, NULL, NULL, NULL, "Name for it here" },
+	{ "vrrp.track.files[].file", CFG_T_PATH, REQ, 1, 240, NULL, NULL, NULL, "Path of the file" },
+	{ "vrrp.track.files[].missing", CFG_T_INT, 0, INT32_MIN, INT32_MAX, "0", NULL, NULL,
+	  "Number that counts while there is no such file, or no number in it" },
+	{ "vrrp.track.files[].init", CFG_T_INT, OPT, INT32_MIN, INT32_MAX, NULL, NULL, NULL,
+	  "Written to the file when the daemon starts and there is none" },
+	{ "vrrp.track.files[].overwrite", CFG_T_BOOL, 0, 0, 1, "false", NULL, NULL, "Write init also over what is there" },
+	{ "vrrp.track.files[].weight", CFG_T_INT, 0, -CFG_TRACK_FACTOR_MAX, CFG_TRACK_FACTOR_MAX, "1", NULL, NULL,
+	  "Factor where a list gives none" },
+	{ "vrrp.track.files[].reverse", CFG_T_BOOL, 0, 0, 1, "false", NULL, NULL, "Direction where a list gives none" },
+	{ "vrrp.track.conntrack", CFG_T_RECORDS, 0, 0, 16, NULL, NULL, NULL,
+	  "How full the kernel's conntrack table may be: a full one refuses new sessions" },
+	{ "vrrp.track.conntrack[].name", CFG_T_NAME, REQ, 1, VRRP_TRACK_NAME_MAX - 1, NULL, NULL, NULL, "Name for it here" },
+	{ "vrrp.track.conntrack[].high", CFG_T_INT, 0, 1, 100, "95", "percent of nf_conntrack_max", NULL,
+	  "It fails from here on" },
+	{ "vrrp.track.conntrack[].low", CFG_T_INT, 0, 0, 99, "85", "percent of nf_conntrack_max", NULL,
+	  "It is well again from here down" },
+	{ "vrrp.track.conntrack[].interval", CFG_T_TIME, 0, MS(100), SEC(3600), "1", "seconds", NULL,
+	  "Time between two looks" },
+	{ "vrrp.track.conntrack[].weight", CFG_T_INT, 0, -254, 254, "0", NULL, NULL, "Weight where a list gives none" },
+	{ "vrrp.track.conntrack[].reverse", CFG_T_BOOL, 0, 0, 1, "false", NULL, NULL, "Direction where a list gives none" },
 
 	{ "sync", CFG_T_BLOCK, 0, 0, 0, NULL, NULL, NULL, "Replication of conntrack sessions" },
 	{ "sync.replicate", CFG_T_BOOL, 0, 0, 1, "true", NULL, NULL,

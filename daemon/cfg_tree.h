@@ -102,6 +102,9 @@ void cfg_build_routes(struct cfg *c, const struct cfg_tree *t);
 /* The building and freeing of what is told to whom (cfg_check.h has its checks). */
 void cfg_build_notify(struct cfg *c, const struct cfg_tree *t);
 void cfg_free_notify(struct cfg *c);
+/* Its part about what is tracked, and the building of that, when instances and groups are there. */
+void cfg_check_track(const struct cfg_tree *t, struct cfg_errors *errs);
+void cfg_build_track(struct cfg *c, const struct cfg_tree *t);
 /* The model of a checked tree, which passes to it. */
 struct cfg *cfg_build(struct cfg_tree *t);
 /* Canonical text of one top-level section or of all (NULL). */

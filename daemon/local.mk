@@ -5,10 +5,10 @@ libdaemon_core_a_SOURCES = daemon/role.h daemon/role_int.h daemon/role.c daemon/
 libdaemon_io_a_SOURCES =
 
 # Configuration: schema and comparison are pure, reading and building are not.
-libdaemon_core_a_SOURCES += daemon/cfg.h daemon/notify_conf.h daemon/cfg_schema.h daemon/cfg_schema.c daemon/cfg_diff.c
+libdaemon_core_a_SOURCES += daemon/cfg.h daemon/notify_conf.h daemon/cfg_schema.h daemon/cfg_schema.c daemon/cfg_diff.c daemon/cfg_diff_track.c
 libdaemon_core_a_SOURCES += daemon/cfg_rows.h daemon/cfg_rows.c
 libdaemon_io_a_SOURCES += daemon/cfg_tree.h daemon/cfg_tree.c daemon/cfg_text.h daemon/cfg_text.c daemon/cfg_read.c \
-	daemon/cfg_check.h daemon/cfg_check.c daemon/cfg_check_inst.c daemon/cfg_check_node.c daemon/cfg_check_sync.c daemon/cfg_check_vmac.c daemon/cfg_ike.c daemon/cfg_notify.c daemon/cfg_route.c daemon/cfg_build.c daemon/cfg_print.c
+	daemon/cfg_check.h daemon/cfg_check.c daemon/cfg_check_inst.c daemon/cfg_check_node.c daemon/cfg_check_sync.c daemon/cfg_check_vmac.c daemon/cfg_ike.c daemon/cfg_notify.c daemon/cfg_route.c daemon/cfg_track.h daemon/cfg_track.c daemon/cfg_build.c daemon/cfg_print.c
 CFG_TEST_LIBS = libdaemon_io.a libdaemon_core.a libbase_core.a $(CONFIG_LIBS) $(SODIUM_LIBS) -lm
 check_PROGRAMS += check_cfg_schema check_cfg_read check_cfg_check check_cfg_print check_cfg_diff fuzz_cfg
 check_cfg_schema_SOURCES = tests/unit/check_cfg_schema.c
@@ -179,6 +179,9 @@ fuzz_sysctl_record_LDADD = libdaemon_core.a libbase_core.a $(FUZZ_LIBS)
 check_PROGRAMS += check_cfg_vmac
 check_cfg_vmac_SOURCES = tests/unit/check_cfg_vmac.c tests/unit/cfg_util.h
 check_cfg_vmac_LDADD = $(CFG_TEST_LIBS) $(UNIT_LIBS)
+check_PROGRAMS += check_cfg_track
+check_cfg_track_SOURCES = tests/unit/check_cfg_track.c tests/unit/cfg_util.h
+check_cfg_track_LDADD = $(CFG_TEST_LIBS) $(UNIT_LIBS)
 check_PROGRAMS += check_netstate_link
 check_netstate_link_SOURCES = tests/unit/check_netstate_link.c
 check_netstate_link_LDADD = libdaemon_core.a libbase_core.a $(SODIUM_LIBS) $(UNIT_LIBS)

@@ -5,6 +5,7 @@ libvrrp_core_a_SOURCES = \
 	vrrp/garp.c vrrp/garp.h \
 	vrrp/vrrp_conf.h vrrp/vrrp_frame.c vrrp/vrrp_frame.h \
 	vrrp/vrrp_fsm.c vrrp/vrrp_fsm.h \
+	vrrp/vrrp_track.c vrrp/vrrp_track.h \
 	vrrp/vrrp_wire.c vrrp/vrrp_wire.h
 libvrrp_io_a_SOURCES = \
 	vrrp/vrrp_io.c vrrp/vrrp_io.h
@@ -41,3 +42,7 @@ check_vrrp_frame_LDADD = libvrrp_core.a libbase_core.a $(UNIT_LIBS)
 check_PROGRAMS += check_announce
 check_announce_SOURCES = tests/unit/check_announce.c
 check_announce_LDADD = libvrrp_core.a libbase_core.a $(UNIT_LIBS)
+
+check_PROGRAMS += check_vrrp_track
+check_vrrp_track_SOURCES = tests/unit/check_vrrp_track.c tests/unit/run.h
+check_vrrp_track_LDADD = libvrrp_core.a libbase_core.a $(UNIT_LIBS)
