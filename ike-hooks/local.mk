@@ -33,7 +33,8 @@ libike_io_a_SOURCES = \
 	ike-hooks/sa_lock.c ike-hooks/sa_lock.h \
 	ike-hooks/sa_seal.c ike-hooks/sa_seal.h \
 	ike-hooks/vici_io.c ike-hooks/vici_io.h \
-	ike-hooks/xfrm_io.c ike-hooks/xfrm_io.h
+	ike-hooks/xfrm_io.c ike-hooks/xfrm_io.h \
+	ike-hooks/xfrm_sock.c ike-hooks/xfrm_sock.h
 
 IKE_CORE_LIBS = libike_core.a libbase_core.a $(SODIUM_LIBS)
 IKE_IO_LIBS = libike_io.a libike_core.a $(BASE_LIBS)

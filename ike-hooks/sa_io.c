@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 #include "ike-hooks/xfrm_sa.h"
+#include "ike-hooks/xfrm_sock.h"
 #include "ike-hooks/xfrm_wire.h"
 
 #define AT_ONCE    24u /* messages in one send: their acknowledgements must fit into the socket's buffer */
@@ -22,81 +22,15 @@
 _Static_assert(sizeof(struct sa_copy) <= SA_ROOM_SIZE, "one copy fits into the room");
 _Static_assert(AT_ONCE *XFRM_SA_MSG_MAX <= SA_ROOM_SIZE, "a batch fits into the room");
 
-struct nl {
-	int fd;
-	uint32_t seq;
-	mono_t until;
-	uint8_t *room;
-};
-
-static int nl_open(struct nl *s, uint8_t *room)
+static int begin(struct xfrm_sock *s, uint8_t *room)
 {
-	struct sockaddr_nl local = { .nl_family = AF_NETLINK };
-	int on = 1;
-
-	s->room = room;
-	s->seq = 0;
-	s->until = mono_add(clock_mono(), SA_SCAN_NS);
-	s->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_XFRM);
-	if (s->fd < 0)
-		return errno == EAFNOSUPPORT ? -EPROTONOSUPPORT : -errno;
-	/* Acknowledgements without the request, whose keys nobody needs to see again. */
-	if (setsockopt(s->fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on)) != 0 ||
-	    bind(s->fd, (const struct sockaddr *)&local, sizeof(local)) != 0) {
-		int err = errno;
-		close(s->fd);
-		s->fd = -1;
-		return -err;
-	}
-	return 0;
+	return xfrm_sock_open(s, room, PRINT_AT, mono_add(clock_mono(), SA_SCAN_NS));
 }
 
-static void nl_close(struct nl *s)
+static void end(struct xfrm_sock *s)
 {
-	if (s->fd >= 0)
-		close(s->fd);
-	explicit_bzero(s->room, SA_ROOM_SIZE);
-}
-
-static int nl_send(struct nl *s, const void *msg, size_t len)
-{
-	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-
-	for (;;) {
-		ssize_t n = sendto(s->fd, msg, len, 0, (const struct sockaddr *)&kernel, sizeof(kernel));
-		if (n == (ssize_t)len)
-			return 0;
-		if (n >= 0)
-			return -EMSGSIZE;
-		if (errno != EINTR)
-			return -errno;
-	}
-}
-
-/* One datagram of the kernel into the room. Its length, -errno or ERR_TIMEOUT. */
-static ssize_t nl_receive(struct nl *s)
-{
-	for (;;) {
-		int64_t left = mono_sub(s->until, clock_mono());
-		if (left <= 0)
-			return ERR_TIMEOUT;
-		struct timeval tv = { .tv_sec = left / NS_PER_SEC, .tv_usec = left % NS_PER_SEC / NS_PER_US + 1 };
-		struct sockaddr_nl from;
-		struct iovec iov = { .iov_base = s->room, .iov_len = PRINT_AT };
-		struct msghdr m = { .msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &iov, .msg_iovlen = 1 };
-		if (setsockopt(s->fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) != 0)
-			return -errno;
-		ssize_t n = recvmsg(s->fd, &m, 0);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return errno == EAGAIN || errno == EWOULDBLOCK ? ERR_TIMEOUT : -errno;
-		if (m.msg_flags & MSG_TRUNC)
-			return -EMSGSIZE;
-		/* Only the kernel has port id 0: another process may write to our port. */
-		if (m.msg_namelen == sizeof(from) && from.nl_pid == 0)
-			return n;
-	}
+	xfrm_sock_close(s);
+	explicit_bzero(s->buf, SA_ROOM_SIZE);
 }
 
 /* ---- listing ---- */
@@ -144,11 +78,11 @@ static void list_one(struct sa_scan *s, const uint8_t *msg, size_t len)
 }
 
 /* 1: more of this answer follows. */
-static int list_datagram(struct sa_scan *s, const struct nl *nl, size_t len)
+static int list_datagram(struct sa_scan *s, const struct xfrm_sock *nl, size_t len)
 {
 	for (size_t at = 0, used; at < len; at += used) {
 		struct xfrm_msg m;
-		xfrm_get(nl->room + at, len - at, &m, &used);
+		xfrm_get(nl->buf + at, len - at, &m, &used);
 		if (used == 0)
 			return -EBADMSG;
 		if (m.seq != nl->seq)
@@ -157,20 +91,20 @@ static int list_datagram(struct sa_scan *s, const struct nl *nl, size_t len)
 		if (m.kind == XFRM_DONE || m.kind == XFRM_ACK)
 			return m.error;
 		if (m.kind != XFRM_DROP_TYPE)
-			list_one(s, nl->room + at, used);
+			list_one(s, nl->buf + at, used);
 	}
 	return 1;
 }
 
-static int list_vip(struct sa_scan *s, struct nl *nl, const struct addr *vip)
+static int list_vip(struct sa_scan *s, struct xfrm_sock *nl, const struct addr *vip)
 {
 	uint8_t msg[XFRM_BUF_LEN];
 	struct addr any = { .af = ADDR_NONE };
 	size_t len = xfrm_put_dump(msg, sizeof(msg), ++nl->seq, &any, vip);
-	int rc = len ? nl_send(nl, msg, len) : -EINVAL;
+	int rc = len ? xfrm_sock_send(nl, msg, len) : -EINVAL;
 
 	for (rc = rc ? rc : 1; rc == 1;) {
-		ssize_t n = nl_receive(nl);
+		ssize_t n = xfrm_sock_receive(nl);
 		rc = n < 0 ? (int)n : list_datagram(s, nl, (size_t)n);
 	}
 	return rc;
@@ -185,7 +119,7 @@ static void forget_list(struct sa_scan *s)
 	s->repeat = false;
 }
 
-static int list_all(struct sa_scan *s, struct nl *nl)
+static int list_all(struct sa_scan *s, struct xfrm_sock *nl)
 {
 	int rc = 0;
 
@@ -231,30 +165,7 @@ static void sort(struct sa_copy *list, uint16_t n, struct sa_copy *scratch)
 
 /* ---- deleting ---- */
 
-/* Acknowledgements of first..last. */
-static int collect(struct nl *nl, uint32_t first, uint32_t last, int *result)
-{
-	uint32_t waiting = last - first + 1;
-
-	while (waiting) {
-		ssize_t n = nl_receive(nl);
-		if (n < 0)
-			return (int)n;
-		for (size_t at = 0, used; at < (size_t)n; at += used) {
-			struct xfrm_msg m;
-			xfrm_get(nl->room + at, (size_t)n - at, &m, &used);
-			if (used == 0)
-				return -EBADMSG;
-			if (m.kind != XFRM_ACK || m.seq - first > last - first)
-				continue;
-			result[m.seq - first] = m.error;
-			waiting--;
-		}
-	}
-	return 0;
-}
-
-static int delete_ended(struct sa_bridges *b, struct nl *nl)
+static int delete_ended(struct sa_bridges *b, struct xfrm_sock *nl)
 {
 	int rc = 0;
 
@@ -267,14 +178,14 @@ static int delete_ended(struct sa_bridges *b, struct nl *nl)
 		for (; i < b->n && k < AT_ONCE; i++) {
 			if (!b->list[i].ends)
 				continue;
-			len += xfrm_put_delete(nl->room + len, SA_ROOM_SIZE - len, ++nl->seq, &b->list[i].sa);
+			len += xfrm_put_delete(nl->buf + len, SA_ROOM_SIZE - len, ++nl->seq, &b->list[i].sa);
 			of[k++] = i;
 		}
 		if (!k)
 			break;
-		rc = nl_send(nl, nl->room, len);
+		rc = xfrm_sock_send(nl, nl->buf, len);
 		if (rc == 0)
-			rc = collect(nl, first, nl->seq, result);
+			rc = xfrm_sock_acks(nl, first, nl->seq, result);
 		/* ESRCH: it has ended by itself. Everything else stays on the list, and is tried again. */
 		for (unsigned j = 0; j < k; j++)
 			if (rc != 0 || (result[j] != 0 && result[j] != -ESRCH))
@@ -285,7 +196,7 @@ static int delete_ended(struct sa_bridges *b, struct nl *nl)
 }
 
 /* Bridges of addresses that were listed are judged; then only real SAs with keys stay in the list. */
-static int judge(struct sa_scan *s, struct nl *nl)
+static int judge(struct sa_scan *s, struct xfrm_sock *nl)
 {
 	int rc = 0;
 
@@ -314,8 +225,8 @@ static int judge(struct sa_scan *s, struct nl *nl)
 int sa_scan(struct sa_scan *s)
 {
 	mono_t begun = clock_mono();
-	struct nl nl;
-	int rc = nl_open(&nl, s->room);
+	struct xfrm_sock nl;
+	int rc = begin(&nl, s->room);
 
 	s->ended = 0;
 	if (rc == 0)
@@ -324,7 +235,7 @@ int sa_scan(struct sa_scan *s)
 		rc = judge(s, &nl);
 	else
 		forget_list(s);
-	nl_close(&nl);
+	end(&nl);
 	s->took_ns = mono_sub(clock_mono(), begun);
 	return rc;
 }
@@ -345,7 +256,7 @@ static void judge_import(struct sa_import *im, const struct sa_copy *sa, int res
 	}
 }
 
-static int import_some(struct sa_import *im, struct nl *nl, uint16_t *next)
+static int import_some(struct sa_import *im, struct xfrm_sock *nl, uint16_t *next)
 {
 	uint16_t of[AT_ONCE];
 	int result[AT_ONCE];
@@ -357,7 +268,7 @@ static int import_some(struct sa_import *im, struct nl *nl, uint16_t *next)
 		const struct sa_copy *sa = &im->list[*next];
 		size_t one = 0;
 		if (im->bridges->n + k < im->bridges->cap)
-			one = xfrm_sa_put(nl->room + len, SA_ROOM_SIZE - len, nl->seq + 1, sa);
+			one = xfrm_sa_put(nl->buf + len, SA_ROOM_SIZE - len, nl->seq + 1, sa);
 		if (!one) {
 			im->over++;
 			continue;
@@ -370,9 +281,9 @@ static int import_some(struct sa_import *im, struct nl *nl, uint16_t *next)
 		return 0;
 	for (unsigned i = 0; i < k; i++)
 		result[i] = ERR_TIMEOUT;
-	int rc = nl_send(nl, nl->room, len);
+	int rc = xfrm_sock_send(nl, nl->buf, len);
 	if (rc == 0)
-		rc = collect(nl, first, nl->seq, result);
+		rc = xfrm_sock_acks(nl, first, nl->seq, result);
 	for (unsigned i = 0; i < k; i++)
 		judge_import(im, &im->list[of[i]], result[i], clock_mono());
 	return rc;
@@ -381,13 +292,13 @@ static int import_some(struct sa_import *im, struct nl *nl, uint16_t *next)
 int sa_import(struct sa_import *im)
 {
 	mono_t begun = clock_mono();
-	struct nl nl;
+	struct xfrm_sock nl;
 	uint16_t next = 0;
-	int rc = nl_open(&nl, im->room);
+	int rc = begin(&nl, im->room);
 
 	while (rc == 0 && next < im->n)
 		rc = import_some(im, &nl, &next);
-	nl_close(&nl);
+	end(&nl);
 	if (rc)
 		im->last_error = rc;
 	im->took_ns = mono_sub(clock_mono(), begun);
@@ -396,40 +307,40 @@ int sa_import(struct sa_import *im)
 
 int sa_remove(struct sa_bridges *bridges, const struct addr *vip, uint8_t *room)
 {
-	struct nl nl;
+	struct xfrm_sock nl;
 	unsigned n = sa_bridge_end(bridges, vip);
 
 	if (!n)
 		return 0;
-	int rc = nl_open(&nl, room);
+	int rc = begin(&nl, room);
 	if (rc == 0)
 		rc = delete_ended(bridges, &nl);
-	nl_close(&nl);
+	end(&nl);
 	return rc ? rc : (int)n;
 }
 
 /* ---- policies ---- */
 
-static int list_policies(struct nl *nl, struct xfrm_ask *asks, unsigned cap, unsigned *n)
+static int list_policies(struct xfrm_sock *nl, struct xfrm_ask *asks, unsigned cap, unsigned *n)
 {
 	uint8_t msg[XFRM_BUF_LEN];
 	size_t len = xfrm_put_policy_dump(msg, sizeof(msg), ++nl->seq);
-	int rc = len ? nl_send(nl, msg, len) : -EINVAL;
+	int rc = len ? xfrm_sock_send(nl, msg, len) : -EINVAL;
 
 	while (rc == 0) {
-		ssize_t got = nl_receive(nl);
+		ssize_t got = xfrm_sock_receive(nl);
 		if (got < 0)
 			return (int)got;
 		for (size_t at = 0, used; at < (size_t)got; at += used) {
 			struct xfrm_msg m;
-			xfrm_get(nl->room + at, (size_t)got - at, &m, &used);
+			xfrm_get(nl->buf + at, (size_t)got - at, &m, &used);
 			if (used == 0)
 				return -EBADMSG;
 			if (m.seq != nl->seq)
 				continue;
 			if (m.kind == XFRM_DONE || m.kind == XFRM_ACK)
 				return m.error;
-			*n += xfrm_policy_asks(nl->room + at, used, asks + *n, cap - *n);
+			*n += xfrm_policy_asks(nl->buf + at, used, asks + *n, cap - *n);
 		}
 	}
 	return rc;
@@ -437,13 +348,13 @@ static int list_policies(struct nl *nl, struct xfrm_ask *asks, unsigned cap, uns
 
 int sa_policies(struct xfrm_ask *asks, unsigned cap, unsigned *n, uint8_t *room)
 {
-	struct nl nl;
-	int rc = nl_open(&nl, room);
+	struct xfrm_sock nl;
+	int rc = begin(&nl, room);
 
 	*n = 0;
 	if (rc == 0)
 		rc = list_policies(&nl, asks, cap, n);
-	nl_close(&nl);
+	end(&nl);
 	return rc;
 }
 

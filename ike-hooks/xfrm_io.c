@@ -1,20 +1,17 @@
 #include "ike-hooks/xfrm_io.h"
 
 #include <errno.h>
-#include <linux/netlink.h>
-#include <linux/xfrm.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <unistd.h>
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
+#include "ike-hooks/xfrm_sock.h"
 
 #define RECV_BUF        (64u * 1024u)
 #define PASSES_MAX      8
 #define SAS_PER_PASS    4096u /* more are found by the next pass: what was deleted is no longer listed */
 #define DELETES_AT_ONCE 64u
+#define NO_ANSWER       1 /* no error code of the kernel */
 
 enum phase { PH_START = 0, PH_DUMP_FROM, PH_DUMP_TO, PH_DELETE, PH_DONE };
 
@@ -23,8 +20,8 @@ struct xfrm_scan {
 	const struct sa_bridges *spare;
 	bool dry;
 	enum phase phase;
-	int fd;
-	uint32_t seq, dump_seq;
+	struct xfrm_sock sock;
+	uint32_t dump_seq;
 	bool begun;
 	mono_t from, until;
 	struct xfrm_sa *list;
@@ -34,65 +31,6 @@ struct xfrm_scan {
 	uint8_t *buf;
 	struct xfrm_sweep_result out;
 };
-
-static int open_socket(struct xfrm_scan *s)
-{
-	struct sockaddr_nl local = { .nl_family = AF_NETLINK };
-
-	s->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_XFRM);
-	if (s->fd < 0)
-		return errno == EAFNOSUPPORT ? -EPROTONOSUPPORT : -errno;
-	int on = 1;
-	/* Acknowledgements without a copy of the request; an old kernel that refuses sends longer ones, no harm. */
-	(void)setsockopt(s->fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
-	if (bind(s->fd, (const struct sockaddr *)&local, sizeof(local)) != 0)
-		return -errno;
-	return 0;
-}
-
-static int send_to_kernel(struct xfrm_scan *s, const void *msg, size_t len)
-{
-	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-
-	for (;;) {
-		ssize_t n = sendto(s->fd, msg, len, 0, (const struct sockaddr *)&kernel, sizeof(kernel));
-		if (n == (ssize_t)len)
-			return 0;
-		if (n >= 0)
-			return -EMSGSIZE;
-		if (errno != EINTR)
-			return -errno;
-	}
-}
-
-/* One datagram from the kernel, waiting at most until the deadline. Its length, -errno or ERR_TIMEOUT. */
-static ssize_t receive(struct xfrm_scan *s)
-{
-	for (;;) {
-		int64_t left = mono_sub(s->until, clock_mono());
-		if (left <= 0)
-			return ERR_TIMEOUT;
-		struct timeval tv = { .tv_sec = left / NS_PER_SEC, .tv_usec = left % NS_PER_SEC / NS_PER_US + 1 };
-		struct sockaddr_nl from;
-		struct iovec iov = { .iov_base = s->buf, .iov_len = RECV_BUF };
-		struct msghdr m = { .msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &iov, .msg_iovlen = 1 };
-
-		if (setsockopt(s->fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) != 0)
-			return -errno;
-		ssize_t n = recvmsg(s->fd, &m, 0);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-			return ERR_TIMEOUT;
-		if (n < 0)
-			return -errno;
-		if (m.msg_flags & MSG_TRUNC)
-			return -EMSGSIZE;
-		/* Only the kernel has port id 0: another process may write to our port. */
-		if (m.msg_namelen == sizeof(from) && from.nl_pid == 0)
-			return n;
-	}
-}
 
 static void keep(struct xfrm_scan *s, const struct xfrm_sa *sa)
 {
@@ -119,15 +57,15 @@ static int ask_dump(struct xfrm_scan *s, bool from)
 	uint8_t msg[XFRM_BUF_LEN];
 	const struct addr *vip = &s->filter.vip, *peer = &s->filter.peer;
 
-	s->dump_seq = ++s->seq;
+	s->dump_seq = ++s->sock.seq;
 	size_t len = xfrm_put_dump(msg, sizeof(msg), s->dump_seq, from ? vip : peer, from ? peer : vip);
-	return len ? send_to_kernel(s, msg, len) : -EINVAL;
+	return len ? xfrm_sock_send(&s->sock, msg, len) : -EINVAL;
 }
 
 /* One datagram of the dump. 1: there is more of it. */
 static int read_dump(struct xfrm_scan *s)
 {
-	ssize_t n = receive(s);
+	ssize_t n = xfrm_sock_receive(&s->sock);
 
 	if (n < 0)
 		return (int)n;
@@ -158,47 +96,38 @@ static int read_and_wipe(struct xfrm_scan *s)
 	return rc;
 }
 
-/* Collects the acknowledgements of the deletes first..last. */
-static int collect(struct xfrm_scan *s, uint32_t first, uint32_t last)
+static void tally(struct xfrm_sweep_result *out, const int *result, unsigned n)
 {
-	uint32_t waiting = last - first + 1;
-
-	while (waiting) {
-		ssize_t n = receive(s);
-		if (n < 0)
-			return (int)n;
-		for (size_t at = 0, used; at < (size_t)n; at += used) {
-			struct xfrm_msg m;
-			xfrm_get(s->buf + at, (size_t)n - at, &m, &used);
-			if (used == 0)
-				return -EBADMSG;
-			if (m.kind != XFRM_ACK || m.seq - first > last - first)
-				continue;
-			waiting--;
-			if (m.error == 0) {
-				s->out.deleted++;
-			} else if (m.error == -ESRCH) {
-				s->out.gone++;
-			} else {
-				s->out.failed++;
-				s->out.last_error = m.error;
-			}
+	for (unsigned i = 0; i < n; i++) {
+		if (result[i] == 0) {
+			out->deleted++;
+		} else if (result[i] == -ESRCH) {
+			out->gone++;
+		} else if (result[i] != NO_ANSWER) {
+			out->failed++;
+			out->last_error = result[i];
 		}
 	}
-	return 0;
 }
 
 /* The next few of the list. */
 static int delete_some(struct xfrm_scan *s)
 {
 	uint8_t batch[DELETES_AT_ONCE * XFRM_BUF_LEN];
+	int result[DELETES_AT_ONCE];
 	size_t len = 0;
-	uint32_t first = s->seq + 1;
+	unsigned k = 0;
+	uint32_t first = s->sock.seq + 1;
 
-	for (unsigned k = 0; k < DELETES_AT_ONCE && s->next < s->n; k++, s->next++)
-		len += xfrm_put_delete(batch + len, sizeof(batch) - len, ++s->seq, &s->list[s->next]);
-	int rc = len ? send_to_kernel(s, batch, len) : -EINVAL;
-	return rc ? rc : collect(s, first, s->seq);
+	for (; k < DELETES_AT_ONCE && s->next < s->n; s->next++) {
+		len += xfrm_put_delete(batch + len, sizeof(batch) - len, ++s->sock.seq, &s->list[s->next]);
+		result[k++] = NO_ANSWER;
+	}
+	int rc = len ? xfrm_sock_send(&s->sock, batch, len) : -EINVAL;
+	if (rc == 0)
+		rc = xfrm_sock_acks(&s->sock, first, s->sock.seq, result);
+	tally(&s->out, result, k);
+	return rc;
 }
 
 static int begin_pass(struct xfrm_scan *s)
@@ -237,7 +166,7 @@ static int step(struct xfrm_scan *s)
 
 	switch (s->phase) {
 	case PH_START:
-		rc = open_socket(s);
+		rc = xfrm_sock_open(&s->sock, s->buf, RECV_BUF, s->until);
 		return rc ? rc : begin_pass(s);
 	case PH_DUMP_FROM:
 		rc = read_and_wipe(s);
@@ -281,9 +210,7 @@ int xfrm_scan_run(struct xfrm_scan *s, int64_t slice_ns)
 			return 1;
 	}
 	s->phase = PH_DONE;
-	if (s->fd >= 0)
-		close(s->fd);
-	s->fd = -1;
+	xfrm_sock_close(&s->sock);
 	if (rc)
 		s->out.last_error = rc;
 	s->out.took_ns = mono_sub(now, s->from);
@@ -299,7 +226,7 @@ struct xfrm_scan *xfrm_scan_new(const struct xfrm_filter *f, bool dry, uint32_t 
 		return NULL;
 	s->filter = *f;
 	s->dry = dry;
-	s->fd = -1;
+	s->sock.fd = -1;
 	s->cap = cap;
 	s->buf = malloc(RECV_BUF);
 	s->list = calloc(cap ? cap : 1, sizeof(*s->list));
@@ -329,8 +256,7 @@ void xfrm_scan_free(struct xfrm_scan *s)
 {
 	if (!s)
 		return;
-	if (s->fd >= 0)
-		close(s->fd);
+	xfrm_sock_close(&s->sock);
 	free(s->buf);
 	free(s->list);
 	free(s);
