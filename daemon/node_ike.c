@@ -2,6 +2,7 @@
  * Tunnels in the node core: purge and initiate by group, who may negotiate now, and what the tunnels answer to the role
  * transaction.
  */
+#include <string.h>
 #include "daemon/base/mutant.h"
 #include "daemon/node_int.h"
 
@@ -172,8 +173,53 @@ static uint32_t turn_of(const struct ike_tunnel *t)
 	return kind << 8 | t->conf.priority;
 }
 
-/* The first n of those that wait, in order. Returns how many there are. */
-static unsigned next_turns(const struct node *n, uint16_t *out, unsigned max)
+/* IKE SAs that are being negotiated: several children may wait for the same one. */
+struct flights {
+	unsigned n;
+	struct {
+		const struct addr *peer;
+		const char *ike;
+	} sa[IKE_FLIGHTS_MAX];
+};
+
+/* The connection that it uses, or would use. */
+static const char *ike_of(const struct ike_tunnel *t)
+{
+	bool warm = t->keep.flying || t->keep.state == IKE_KEEP_WANT ||
+		    (t->state == IKE_QUEUED ? ike_next_warm(t) : t->on_warm);
+
+	return warm ? t->conf.warm_ike : t->conf.ike;
+}
+
+static void flights_add(struct flights *f, const struct ike_tunnel *t)
+{
+	const char *ike = ike_of(t);
+
+	for (unsigned i = 0; i < f->n; i++)
+		if (strcmp(f->sa[i].ike, ike) == 0)
+			return;
+	if (f->n == IKE_FLIGHTS_MAX || !addr_len(t->conf.peer.af))
+		return;
+	f->sa[f->n].peer = &t->conf.peer;
+	f->sa[f->n++].ike = ike;
+}
+
+/* For a peer more than a few unfinished negotiations of one address are an attack, and it stops answering that address. */
+static bool crowds(const struct flights *f, const struct ike_tunnel *t)
+{
+	const char *ike = ike_of(t);
+	unsigned same = 0;
+
+	for (unsigned i = 0; i < f->n; i++) {
+		if (strcmp(f->sa[i].ike, ike) == 0)
+			return false;
+		same += addr_eq(f->sa[i].peer, &t->conf.peer);
+	}
+	return same >= IKE_FLIGHTS_PEER;
+}
+
+/* The first max of those that wait and may begin, in order. Returns how many there are. */
+static unsigned next_turns(const struct node *n, const struct flights *f, uint16_t *out, unsigned max)
 {
 	uint32_t key[IKE_FLIGHTS_MAX];
 	unsigned k = 0;
@@ -182,7 +228,7 @@ static unsigned next_turns(const struct node *n, uint16_t *out, unsigned max)
 		if (!ike_queued(&n->tunnel[t]))
 			continue;
 		uint32_t turn = turn_of(&n->tunnel[t]);
-		if (k == max && turn >= key[k - 1])
+		if ((k == max && turn >= key[k - 1]) || crowds(f, &n->tunnel[t]))
 			continue;
 		unsigned at = k < max ? k++ : k - 1;
 		for (; at > 0 && key[at - 1] > turn; at--) {
@@ -201,12 +247,25 @@ static void give_turns(struct node_run *r)
 	struct node *n = r->n;
 	struct ike_ev grant = { .kind = IKE_EV_GRANT };
 	uint16_t turn[IKE_FLIGHTS_MAX];
+	struct flights f = { .n = 0 };
 
 	if (!n->ike_queued || n->ike_flights >= IKE_FLIGHTS_MAX)
 		return;
-	unsigned k = next_turns(n, turn, IKE_FLIGHTS_MAX - n->ike_flights);
-	for (unsigned i = 0; i < k && ike_queued(&n->tunnel[turn[i]]); i++)
-		step(r, turn[i], &grant);
+	for (uint16_t t = 0; n->ike_flights && t < n->n_tunnels; t++)
+		if (ike_flights(&n->tunnel[t]))
+			flights_add(&f, &n->tunnel[t]);
+	/* Of those that are chosen together some may be too many for their peer; then others have their places. */
+	for (uint32_t before = UINT32_MAX; n->ike_queued < before && n->ike_flights < IKE_FLIGHTS_MAX;) {
+		unsigned k = next_turns(n, &f, turn, IKE_FLIGHTS_MAX - n->ike_flights);
+		before = n->ike_queued;
+		for (unsigned i = 0; i < k; i++) {
+			const struct ike_tunnel *t = &n->tunnel[turn[i]];
+			if (!ike_queued(t) || crowds(&f, t))
+				continue;
+			flights_add(&f, t);
+			step(r, turn[i], &grant);
+		}
+	}
 }
 
 void node_ike(struct node_run *r, uint16_t tunnel, const struct ike_ev *ev)

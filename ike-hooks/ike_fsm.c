@@ -142,12 +142,12 @@ void ike_want_initiate(struct ike_tunnel *t, struct ike_acts *o, enum ike_reason
 	ike_change(t, o, IKE_QUEUED, why, now);
 }
 
-/* Its turn. With two connections they take turns too: the warm one first, and that of the VIP if it failed. */
+/* Its turn. */
 void ike_send_initiate(struct ike_tunnel *t, struct ike_acts *o, mono_t now)
 {
 	int64_t soft = ike_soft_ns(t->fails);
 
-	t->on_warm = t->conf.warm && t->fails % 2 == 0;
+	t->on_warm = ike_next_warm(t);
 	/* From here on the IKE daemon and the kernel may hold something, whatever the answers will be. */
 	t->left_ike = t->left_ike || !t->on_warm;
 	t->left_warm = t->left_warm || t->on_warm;

@@ -46,6 +46,7 @@
 #define IKE_SILENT_NS    (3 * NS_PER_MS)   /* no packet for so long, and an unknown SPI: the peer is astray */
 #define IKE_VERIFY_NS    (1 * NS_PER_SEC)  /* after a split brain: so long without a packet from the peer is too long */
 #define IKE_FLIGHTS_MAX  32                /* negotiations of all tunnels of a node that are under way */
+#define IKE_FLIGHTS_PEER 4                 /* of them IKE SAs with one peer: strongSwan refuses more half-open ones */
 #define IKE_FLIGHT_NS    (1 * NS_PER_SEC)  /* one that takes longer does not hold the others up */
 #define IKE_CLOSE_NS     (200 * NS_PER_MS) /* CLOSE: the peer's answer is waited for, if nobody takes over */
 #define IKE_CLOSE_NOW_NS (5 * NS_PER_MS)   /* the same, if somebody does */
@@ -344,6 +345,11 @@ static inline bool ike_heeds_spi(const struct ike_tunnel *t, mono_t now)
 {
 	return t->conf.watch_spi && (t->state == IKE_FAILED || t->state == IKE_WAITING ||
 				     (t->state == IKE_UP && mono_due(mono_add(t->since, IKE_YOUNG_NS), now)));
+}
+/* Its next attempt is one on the warm connection: with two of them they take turns. */
+static inline bool ike_next_warm(const struct ike_tunnel *t)
+{
+	return t->conf.warm && t->fails % 2 == 0;
 }
 /* Negotiations under way, and those that wait for their turn: what the node counts. */
 static inline unsigned ike_flights(const struct ike_tunnel *t)

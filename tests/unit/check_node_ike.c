@@ -3,6 +3,7 @@
  * planned takeover. Requests are collected, and answered when the test says so.
  */
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/node.h"
@@ -256,6 +257,56 @@ START_TEST(thirty_two_at_a_time_in_order)
 	}
 	/* The last one up ends the timeline. */
 	ck_assert_int_ne(group.role.rec.at[ROLE_PH_IKE_UP].ns, 0);
+}
+END_TEST
+
+/* Half-open negotiations with this peer: children of one connection share theirs. */
+static unsigned half_open(const struct addr *with)
+{
+	bool seen[TUNNELS] = { false };
+	unsigned n = 0;
+	for (unsigned t = 0; t < TUNNELS; t++) {
+		unsigned sa = (unsigned)atoi(tunnel[t].conf.ike);
+		if (tunnel[t].state != IKE_INITIATING || !addr_eq(&tunnel[t].conf.peer, with) || seen[sa])
+			continue;
+		seen[sa] = true;
+		n++;
+	}
+	return n;
+}
+
+START_TEST(a_peer_is_not_crowded)
+{
+	static const struct {
+		unsigned peers, children, flights;
+	} t[] = { { 1, 1, IKE_FLIGHTS_PEER },
+		  { 1, 3, 3 * IKE_FLIGHTS_PEER },
+		  { 5, 1, 5 * IKE_FLIGHTS_PEER },
+		  { 20, 1, IKE_FLIGHTS_MAX } };
+	unsigned peers = t[_i].peers, begun = 0;
+
+	init(0);
+	for (unsigned i = 0; i < TUNNELS; i++) {
+		struct ike_tunnel_conf *c = &tunnel[i].conf;
+		c->priority = 100;
+		c->peer = addr_v4(10, 0, 1, (uint8_t)(i / t[_i].children % peers));
+		snprintf(c->ike, sizeof(c->ike), "%u", i / t[_i].children);
+	}
+	master();
+	ck_assert_uint_eq(in_state(IKE_INITIATING), t[_i].flights);
+	for (unsigned i = 0; i < n_asks; i++) {
+		if (asks[i].ike.kind != IKE_ACT_INITIATE)
+			continue;
+		begun++;
+		child_up(asks[i].tunnel);
+		for (unsigned p = 0; p < peers; p++) {
+			struct addr with = addr_v4(10, 0, 1, (uint8_t)p);
+			ck_assert_uint_le(half_open(&with), IKE_FLIGHTS_PEER);
+		}
+		counts_agree();
+	}
+	ck_assert_uint_eq(begun, TUNNELS);
+	ck_assert_uint_eq(in_state(IKE_UP), TUNNELS);
 }
 END_TEST
 
@@ -526,6 +577,7 @@ int main(void)
 	TCase *c = tcase_create("all");
 
 	tcase_add_test(c, thirty_two_at_a_time_in_order);
+	tcase_add_loop_test(c, a_peer_is_not_crowded, 0, 4);
 	tcase_add_test(c, silent_peers_do_not_hold_the_others_up);
 	tcase_add_test(c, demotion_forgets_the_turns);
 	tcase_add_test(c, the_last_node_says_goodbye);
