@@ -96,6 +96,29 @@ def cell(values, digits=1, unit=" ms"):
     return "%.*f, max %.*f%s (n=%d)" % (digits, statistics.median(values), digits, max(values), unit, len(values))
 
 
+def setting(name, value=None):
+    """Reads or writes a setting of the first namespace that counts for all of them."""
+    with open("/proc/sys/net/netfilter/%s" % name, "r" if value is None else "w", encoding="ascii") as f:
+        return int(f.read()) if value is None else f.write(str(value))
+
+
+class Settings:
+    """Such settings for a while; each value is made of the one before, which is restored."""
+
+    def __init__(self, **wanted):
+        self.wanted, self.before = wanted, {}
+
+    def __enter__(self):
+        self.before = {name: setting(name) for name in self.wanted}
+        for name, value in self.wanted.items():
+            setting(name, value(self.before[name]))
+        return self
+
+    def __exit__(self, *_):
+        for name, value in self.before.items():
+            setting(name, value)
+
+
 class Load:
     """Busy loops at nice 0, ended with the block and at the latest with this program."""
 

@@ -167,7 +167,7 @@ def crash_once(site, stack, seconds=10.0):
         stack.start()
         stack.up(A)
         stack.ready()
-        echoes = Echoes(site, [stack.tunnel], RATE)
+        echoes = Echoes(site, [stack.tunnel], RATE, prompt=True)
         echoes.wait_flowing()
         time.sleep(0.3)
         since = echoes.mark()
@@ -244,7 +244,7 @@ def planned_samples(site, stack, runs):
         stack.start()
         stack.up(A)
         stack.ready()
-        echoes = Echoes(site, [stack.tunnel], RATE)
+        echoes = Echoes(site, [stack.tunnel], RATE, prompt=True)
         old, new = ROUTERS
         for _ in range(runs):
             echoes.wait_flowing()
@@ -321,7 +321,7 @@ def part_c(ctx):
         stack.start()
         stack.up(A)
         stack.ready()
-        echoes = Echoes(site, [tunnel], RATE, inward=True)
+        echoes = Echoes(site, [tunnel], RATE, inward=True, prompt=True)
         for _ in range(ctx.choose(5, 2)):
             # The watch is open after a promotion; a peer is reset at most once in 5 s.
             site.wait_ready(B)

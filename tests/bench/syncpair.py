@@ -20,37 +20,22 @@ from conf import lab_conf, text
 from incumbent import conntrackd_conf
 from keeptrackd import Daemon
 from lab import Lab, LabError, ROUTERS, wait_for
+from measure import Settings
 from wire import in_netns
 
 A, B = ROUTERS
-SETTING = "/proc/sys/net/netfilter/%s"
 SINK = "203.0.113.77"
 
 
-def setting(name, value=None):
-    """Reads or writes a setting of the first namespace that counts for all of them."""
-    with open(SETTING % name, "r" if value is None else "w", encoding="ascii") as f:
-        return int(f.read()) if value is None else f.write(str(value))
-
-
-class Room:
+class Room(Settings):
     """Space for this many sessions in each table; what the limits were is restored.
 
     All namespaces share one hash table: with twice the buckets its chains are as long as on two machines."""
 
     def __init__(self, sessions):
         # copies stay below the high-water mark of 85 %, and room for a stack's own
-        self.wanted, self.before = int(sessions * 1.5) + 65536, {}
-
-    def __enter__(self):
-        self.before = {name: setting(name) for name in ("nf_conntrack_max", "nf_conntrack_buckets")}
-        setting("nf_conntrack_buckets", 2 * self.before["nf_conntrack_buckets"])
-        setting("nf_conntrack_max", max(self.wanted, self.before["nf_conntrack_max"]))
-        return self
-
-    def __exit__(self, *_):
-        for name in ("nf_conntrack_buckets", "nf_conntrack_max"):
-            setting(name, self.before[name])
+        super().__init__(nf_conntrack_buckets=lambda now: 2 * now,
+                         nf_conntrack_max=lambda now: max(int(sessions * 1.5) + 65536, now))
 
 
 class Pair:

@@ -24,7 +24,7 @@ charon {
     retransmit_timeout = %(timeout)s
     retransmit_base = %(base)s
     retransmit_tries = %(tries)d
-    plugins {
+%(crowd)s    plugins {
         kernel-libipsec { load = yes }
         vici { socket = unix:///run/charon.vici }
     }
@@ -34,6 +34,13 @@ charon {
               flush_line = yes }
     }
 }
+"""
+
+# The far ends of many tunnels are one process here. So many half-open negotiations of one address are an attack for it: it
+# asks for cookies, refuses more than five, and goes on with that until they are forgotten after 30 s.
+CROWD = """    cookie_threshold = 10000
+    cookie_threshold_ip = 10000
+    block_threshold = 10000
 """
 
 
@@ -166,6 +173,7 @@ class Charon:
         with open(os.path.join(self.dir, "strongswan.conf"), "w", encoding="ascii") as f:
             f.write(STRONGSWAN_CONF % {"log": os.path.join(self.dir, "ike.log"), "timeout": retransmit[0],
                                        "base": retransmit[1], "tries": retransmit[2],
+                                       "crowd": CROWD if len(self.tunnels) > 5 else "",
                                        "esp": "" if kernel_esp else "kernel-libipsec"})
         self.swanctl_conf = os.path.join(self.dir, "swanctl.conf")
         self.write()

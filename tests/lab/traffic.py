@@ -10,6 +10,12 @@ from lab import LabError, SERVER, TCP_PORT, UDP_PORT, VPN_HOST, wait_for
 UDP_RATE, VPN_RATE, IDLE = 1000, 100, 200
 
 
+def be_prompt(children):
+    """Above ordinary programs: what these do next to them would be seen as gaps of the network."""
+    for child in children:
+        os.sched_setscheduler(child.pid, os.SCHED_FIFO, os.sched_param(5))
+
+
 class Traffic:
     """Starts the servers and the client; measures between mark() and report()."""
 
@@ -26,8 +32,8 @@ class Traffic:
             flows.append("vpn,%s,%d,%d" % (VPN_HOST, UDP_PORT, vpn_rate))
         self.client = lab["client"].spawn(tool, "client", SERVER, str(TCP_PORT), str(idle), *flows,
                                           stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        for end in ends + [self.client] if prompt else []:
-            os.sched_setscheduler(end.pid, os.SCHED_FIFO, os.sched_param(5))
+        if prompt:
+            be_prompt(ends + [self.client])
         self.rest = b""
         self.opened = self._line(30)
         if self.opened["refused"]:

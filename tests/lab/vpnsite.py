@@ -21,7 +21,7 @@ from conf import lab_conf, text
 from ipsec import Charon
 from keeptrackd import Daemon
 from lab import Lab, LabError, Machine, PEER, ROUTERS, ROUTER_RULES, UDP_PORT, VIP_WAN, wait_for
-from traffic import Traffic
+from traffic import be_prompt, Traffic
 
 CLIENT, CLIENT6 = "10.0.1.10", "2001:db8:1::10"
 NAT_BOX, HIDDEN = "203.0.113.8", "192.168.8.9"
@@ -283,9 +283,9 @@ class Site:
 
 class Echoes(Traffic):
     """UDP echoes through tunnels, one flow for each, and nothing else. inward: the far end sends, and goes on sending into
-    an SA that has died on the routers; tunnels of one machine only."""
+    an SA that has died on the routers; tunnels of one machine only. prompt: see Traffic."""
 
-    def __init__(self, site, tunnels=None, rate=200, inward=False):  # pylint: disable=super-init-not-called
+    def __init__(self, site, tunnels=None, rate=200, inward=False, prompt=False):  # pylint: disable=super-init-not-called
         lab, tool = site.lab, site.lab.tool("labtraffic")
         chosen = site.tunnels if tunnels is None else tunnels
         self.lab, self.rest = lab, b""
@@ -297,6 +297,8 @@ class Echoes(Traffic):
         self.client = lab[chosen[0].machine if inward else "client"].spawn(tool, "client", "-", "0", "0", *(
             "%s,%s,%d,%d" % (t.name, t.near_net + ".10" if inward else t.far_host, UDP_PORT, rate) for t in chosen),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        if prompt:
+            be_prompt(self.servers + [self.client])
         self.names = [t.name for t in chosen]
         self._line(30)
 
