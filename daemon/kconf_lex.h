@@ -50,6 +50,7 @@ struct kconf_opts {
 	const char *const *env; /* for ${_ENV NAME}; NULL: nothing is set */
 	unsigned include_check; /* enum kconf_check; keepalived's option -e sets all */
 	uint64_t random_seed;   /* for ${_RANDOM}; 0: the time. `random_seed` in the file goes before it */
+	unsigned max_work;      /* lines, variables put in; 0: ten million, which are seconds */
 	/* Words that open a block even where its `{` was forgotten, as in keepalived; ends with NULL. May be NULL. */
 	const char *const *blocks;
 };

@@ -24,6 +24,19 @@ check_cfg_diff_LDADD = $(CFG_TEST_LIBS) $(UNIT_LIBS)
 fuzz_cfg_SOURCES = tests/fuzz/fuzz_cfg.c
 fuzz_cfg_LDADD = $(CFG_TEST_LIBS) $(FUZZ_LIBS)
 
+# keepalived.conf: the lexical surface.
+libdaemon_io_a_SOURCES += daemon/kconf_lex.h daemon/kconf_int.h daemon/kconf_text.h daemon/kconf_text.c daemon/kconf_vars.c \
+	daemon/kconf_subst.c daemon/kconf_lex.c daemon/kconf_file.c
+check_PROGRAMS += check_kconf_text check_kconf_lex check_kconf_file fuzz_kconf
+check_kconf_text_SOURCES = tests/unit/check_kconf_text.c
+check_kconf_text_LDADD = $(CFG_TEST_LIBS) $(UNIT_LIBS)
+check_kconf_lex_SOURCES = tests/unit/check_kconf_lex.c tests/unit/kconf_util.h
+check_kconf_lex_LDADD = $(CFG_TEST_LIBS) $(UNIT_LIBS)
+check_kconf_file_SOURCES = tests/unit/check_kconf_file.c tests/unit/kconf_util.h
+check_kconf_file_LDADD = $(CFG_TEST_LIBS) $(UNIT_LIBS)
+fuzz_kconf_SOURCES = tests/fuzz/fuzz_kconf.c
+fuzz_kconf_LDADD = $(CFG_TEST_LIBS) $(FUZZ_LIBS)
+
 keeptrackdconfdir = $(sysconfdir)/keeptrackd
 keeptrackdconf_DATA = daemon/dist/keeptrackd.conf.example
 EXTRA_DIST += daemon/dist/keeptrackd.conf.example
