@@ -12,7 +12,7 @@ libvrrp_io_a_SOURCES = \
 
 
 check_PROGRAMS += check_vrrp_wire check_vrrp_compat check_garp
-vrrp_vectors = tests/unit/vrrp_vectors.c tests/unit/vrrp_vectors.h tests/unit/run.h
+vrrp_vectors = tests/unit/vrrp_vectors.c tests/unit/vrrp_vectors.h tests/unit/vrrp_seal.h tests/unit/run.h
 check_vrrp_compat_SOURCES = tests/unit/check_vrrp_compat.c $(vrrp_vectors)
 check_vrrp_compat_LDADD = $(check_vrrp_wire_LDADD)
 check_vrrp_wire_SOURCES = tests/unit/check_vrrp_wire.c $(vrrp_vectors)
@@ -28,7 +28,7 @@ check_vrrp_forms_LDADD = $(check_vrrp_fsm_LDADD)
 check_vrrp_fsm_LDADD = libvrrp_core.a libbase_core.a $(UNIT_LIBS)
 
 check_PROGRAMS += fuzz_vrrp_wire
-fuzz_vrrp_wire_SOURCES = tests/fuzz/fuzz_vrrp_wire.c
+fuzz_vrrp_wire_SOURCES = tests/fuzz/fuzz_vrrp_wire.c tests/unit/vrrp_seal.h
 fuzz_vrrp_wire_LDADD = libvrrp_core.a libbase_core.a $(FUZZ_LIBS)
 
 check_PROGRAMS += check_vrrp_io

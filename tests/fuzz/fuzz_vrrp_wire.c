@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "tests/unit/vrrp_seal.h"
 #include "vrrp/vrrp_fsm.h"
 #include "vrrp/vrrp_wire.h"
 
@@ -14,23 +15,6 @@ static void must(bool ok)
 {
 	if (!ok)
 		abort();
-}
-
-static void repair(const struct vrrp_rx *rx, uint8_t *pdu)
-{
-	bool pseudo = rx->len && pdu[0] >> 4 != 2;
-	uint32_t sum = pseudo ? VRRP_PROTO + (uint32_t)rx->len : 0;
-	if (rx->len < VRRP_HDR_LEN)
-		return;
-	pdu[6] = pdu[7] = 0;
-	for (size_t i = 0; pseudo && i < addr_len(rx->af); i++)
-		sum += (uint32_t)(rx->src.b[i] + rx->dst.b[i]) << (i % 2 ? 0 : 8);
-	for (size_t i = 0; i < rx->len; i++)
-		sum += (uint32_t)pdu[i] << (i % 2 ? 0 : 8);
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	pdu[6] = (uint8_t)(~sum >> 8);
-	pdu[7] = (uint8_t)~sum;
 }
 
 /* The same packet before and after taking the role. */
@@ -128,8 +112,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		pdu[5] = 1;
 		memcpy(pdu + rx.len - VRRP_AUTH_LEN, conf.auth_pass, VRRP_AUTH_LEN);
 	}
-	if ((how & 4) != 0)
-		repair(&rx, pdu);
+	if ((how & 4) != 0 && rx.len >= VRRP_HDR_LEN)
+		seal(&rx, pdu);
 	conf.vrid = vrrp_wire_vrid(&rx);
 	memset(&m, 0x5a, sizeof(m));
 	untouched = m;

@@ -82,21 +82,6 @@ struct vrrp_rx rx6(const uint8_t *pdu, size_t len)
 	return rx;
 }
 
-void seal(struct vrrp_rx *rx, uint8_t *pdu)
-{
-	bool pseudo = pdu[0] >> 4 != 2;
-	uint32_t sum = pseudo ? VRRP_PROTO + (uint32_t)rx->len : 0;
-	pdu[6] = pdu[7] = 0;
-	for (size_t i = 0; pseudo && i < addr_len(rx->af); i++)
-		sum += (uint32_t)(rx->src.b[i] + rx->dst.b[i]) << (i % 2 ? 0 : 8);
-	for (size_t i = 0; i < rx->len; i++)
-		sum += (uint32_t)pdu[i] << (i % 2 ? 0 : 8);
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	pdu[6] = (uint8_t)(~sum >> 8);
-	pdu[7] = (uint8_t)~sum;
-}
-
 int vrrp_vectors_run(const char *name, TCase *tc)
 {
 	Suite *s = suite_create(name);

@@ -9,6 +9,7 @@
 #define KT_TESTS_VRRP_VECTORS_H
 
 #include "tests/unit/run.h"
+#include "tests/unit/vrrp_seal.h"
 #include "vrrp/vrrp_wire.h"
 
 /* Version 3, IPv4 with pseudo-header and without, its IP header, IPv6; version 2 without authentication and with. */
@@ -30,8 +31,6 @@ void setup(void);
 /* A packet as it arrives from 192.0.2.2 or fe80::2. */
 struct vrrp_rx rx4(const uint8_t *pdu, size_t len);
 struct vrrp_rx rx6(const uint8_t *pdu, size_t len);
-/* Sets the checksum (version 3: with pseudo-header) of a changed message, by the plain definition. */
-void seal(struct vrrp_rx *rx, uint8_t *pdu);
 /* Runs tc, each test after setup; the exit status of the program. */
 int vrrp_vectors_run(const char *name, TCase *tc);
 

@@ -9,6 +9,8 @@ import pytest
 TESTS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TESTS, "lab"))
 
+from rig import Ours  # noqa: E402
+
 BUILD = os.environ.get("KT_BUILD", os.path.join(os.path.dirname(TESTS), "build"))
 
 
@@ -35,3 +37,22 @@ def pytest_runtest_makereport(item, call):
 @pytest.fixture(scope="session")
 def build():
     return os.path.abspath(BUILD)
+
+
+@pytest.fixture(name="make")
+def fixture_make(rig):
+    """make(instances): daemons on a and b of the file's own rig, with a as master; everything is gone afterwards."""
+    daemons = []
+
+    def make(instances, **options):
+        pair = [Ours(rig, name, instances, **options) for name in ("a", "b")]
+        daemons.extend(pair)
+        for daemon in pair:
+            daemon.start()
+        return pair
+    yield make
+    for daemon in daemons:
+        daemon.stop()
+    rig.plug("a")
+    for name in ("a", "b"):
+        rig[name].run("rm", "-rf", "/run/keeptrackd")

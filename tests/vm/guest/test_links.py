@@ -3,7 +3,7 @@
 import pytest
 
 from lab import now_ns, wait_for
-from rig import Ours, Rig, Vr
+from rig import Rig, Vr
 from wire import Tap
 
 # Interface, third octet of its addresses, and how the client reaches it.
@@ -31,25 +31,6 @@ def routers(link):
     return [Vr("four", 1, 10, ["10.%d.0.1/16" % number], interface=interface),
             Vr("six", 1, 10, ["fe80::10:%x/64" % number, "2001:db8:%x::1/64" % number], family="ipv6",
                interface=interface)]
-
-
-@pytest.fixture(name="make")
-def fixture_make(rig):
-    """make(instances): the two daemons, with a as master; everything is gone afterwards."""
-    daemons = []
-
-    def make(instances, **options):
-        pair = [Ours(rig, name, instances, **options) for name in ("a", "b")]
-        daemons.extend(pair)
-        for daemon in pair:
-            daemon.start()
-        return pair
-    yield make
-    for daemon in daemons:
-        daemon.stop()
-    rig.plug("a")
-    for name in ("a", "b"):
-        rig[name].run("rm", "-rf", "/run/keeptrackd")
 
 
 def states(daemon):

@@ -4,24 +4,9 @@ packets."""
 import signal
 import time
 
-import pytest
-
 from ipsec import Charon
-from lab import Lab, ROUTERS, wait_for
-from test_sa_copy import SECONDS, World, states
-
-
-@pytest.fixture(scope="module", name="lab")
-def fixture_lab(build):
-    with Lab(build, rules=None) as lab:
-        yield lab
-
-
-@pytest.fixture(name="world")
-def fixture_world(lab):
-    world = World(lab)
-    yield world
-    world.end()
+from lab import ROUTERS, wait_for
+from test_sa_copy import SECONDS, fixture_lab, fixture_world, states  # noqa: F401 (fixtures of these tests, too)
 
 
 def dropped(machine):

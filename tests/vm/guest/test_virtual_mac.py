@@ -5,7 +5,7 @@ import json
 import pytest
 
 from lab import wait_for
-from rig import Ours, Rig, Vr
+from rig import Rig, Vr
 
 SECONDS = 15
 VMAC = "00:00:5e:00:01:0a"
@@ -17,23 +17,6 @@ def fixture_rig(build):
         for name in ("a", "b"):
             rig[name].ip("link add red type vrf table 100", "link set red up", "link set eth2 master red")
         yield rig
-
-
-@pytest.fixture(name="make")
-def fixture_make(rig):
-    daemons = []
-
-    def make(instances, **options):
-        pair = [Ours(rig, name, instances, **options) for name in ("a", "b")]
-        daemons.extend(pair)
-        for daemon in pair:
-            daemon.start()
-        return pair
-    yield make
-    for daemon in daemons:
-        daemon.stop()
-    for name in ("a", "b"):
-        rig[name].run("rm", "-rf", "/run/keeptrackd")
 
 
 def link(machine, name):
