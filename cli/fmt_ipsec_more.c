@@ -57,16 +57,25 @@ static void sa(const json_t *v, FILE *out)
 
 void fmt_ipsec_sa(const json_t *data, FILE *out)
 {
+	const json_t *others = json_object_get(data, "not_told");
 	size_t i;
 	json_t *v;
 
 	if (!fmt_bool(data, "known"))
 		fprintf(out, "SAs are not known: %s\n", fmt_dash(fmt_str(data, "error")));
-	else if (!json_array_size(json_object_get(data, "sas")))
+	else if (!json_array_size(json_object_get(data, "sas")) && !json_array_size(others))
 		fprintf(out, "The IKE daemon has no SA of these tunnels\n");
 	json_array_foreach(json_object_get(data, "sas"), i, v)
 	{
 		sa(v, out);
+	}
+	json_array_foreach(others, i, v)
+	{
+		char id[24] = "";
+		if (json_is_integer(json_object_get(v, "id")))
+			snprintf(id, sizeof(id), ", SA %lld", (long long)fmt_int(v, "id"));
+		fprintf(out, "Tunnel %s (%s): %s%s\n  %s\n", fmt_str(v, "tunnel"), fmt_str(v, "backend"),
+			fmt_str(v, "state"), id, fmt_str(v, "why"));
 	}
 	if (fmt_int(data, "more"))
 		fprintf(out, "%lld more\n", (long long)fmt_int(data, "more"));

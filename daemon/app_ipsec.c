@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "daemon/app_sa.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/ipsec_files.h"
@@ -388,16 +389,33 @@ const struct vici_conn *app_ipsec_conn(const struct app *a, const char *name)
 
 /* ---- findings ---- */
 
+/* Why the configuration of such an IKE daemon cannot be looked at; "": it can. */
+static const char *unlinted(enum ike_backend b)
+{
+	switch (b) {
+	case IKE_BACKEND_VICI:
+		break;
+	case IKE_BACKEND_LIBRESWAN:
+		return "libreswan does not tell its connections; its conn needs left = the virtual address, auto=add, "
+		       "mobike=no, initial-contact=yes and dpdaction=clear";
+	case IKE_BACKEND_EXEC:
+		return "a program reaches the IKE daemon, and it does not tell its connections; nothing but the role "
+		       "may "
+		       "start the tunnel, and nothing may move it to another address";
+	case IKE_BACKEND_NONE:
+		return "no IKE daemon is asked (backend = \"none\")";
+	}
+	return "";
+}
+
 bool app_ipsec_lint(struct app *a, uint16_t t, struct ike_lint_out *out, const char **why)
 {
 	const struct ipsec *p = a->ipsec;
 	const struct ike_tunnel_conf *c = &a->node.tunnel[t].conf;
 	const struct ipsec_tunnel *m = app_ipsec_tunnel(a, t);
 
-	*why = "";
-	if (c->backend != IKE_BACKEND_VICI)
-		*why = "only strongSwan tells its connections";
-	else if (!p->conns_known)
+	*why = unlinted(c->backend);
+	if (!**why && !p->conns_known)
 		*why = p->conns_error;
 	if (**why)
 		return false;
@@ -407,6 +425,7 @@ bool app_ipsec_lint(struct app *a, uint16_t t, struct ike_lint_out *out, const c
 				  .retransmit_s = p->retransmit_s,
 				  .floated = m->floated,
 				  .moved = m->moved,
+				  .copies = c->sync_sa ? app_sa_policy(a, &c->vip, &c->peer) : SA_POLICY_UNKNOWN,
 				  .unwanted = m->unwanted };
 	ike_lint(&in, out);
 	return true;

@@ -16,6 +16,7 @@
 #include <jansson.h>
 #include "daemon/app.h"
 #include "ike-hooks/sa_bridge.h"
+#include "ike-hooks/xfrm_policy.h"
 
 #define SA_COPIES_MAX 2048 /* of each kind: sent, held, installed */
 
@@ -30,6 +31,8 @@ void app_sa_import(struct app *a, uint16_t group, struct epoch epoch);
 void app_sa_remove(struct app *a, uint16_t group);
 /* What sweeps leave alone; NULL: nothing. Read on KERNEL only. */
 const struct sa_bridges *app_sa_bridges(const struct app *a);
+/* What the policies here would do with packets of the copies held for these two addresses: the worst, as of the last look. */
+enum sa_policy app_sa_policy(const struct app *a, const struct addr *vip, const struct addr *peer);
 /* For show ipsec; never a key. */
 json_t *app_sa_json(const struct app *a);
 

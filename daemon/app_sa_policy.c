@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include "daemon/app_ipsec.h"
 #include "daemon/base/log.h"
 
 #define POLICIES_NS  (30 * NS_PER_SEC)
@@ -51,11 +52,27 @@ static void policies_done(struct kt_job *job)
 		s->unfit += one != NULL;
 		advice = one ? one : advice;
 	}
-	if (advice && s->unfit != s->unfit_told)
+	if (s->unfit != s->unfit_told && s->app->vici)
+		app_ipsec_gather(s->app); /* its findings name tunnel and remedy */
+	else if (advice && s->unfit != s->unfit_told)
 		log_warn(LOG_IKE, "%u of %u copied SAs would be of no use: %s", s->unfit, j->n, advice);
 	s->unfit_told = s->unfit;
 	free(j->list);
 	free(j);
+}
+
+enum sa_policy app_sa_policy(const struct app *a, const struct addr *vip, const struct addr *peer)
+{
+	const struct app_sa *s = a->sa;
+	enum sa_policy worst = SA_POLICY_UNKNOWN;
+
+	for (uint16_t i = 0; s && i < s->store.n; i++) {
+		const struct sa_held *h = sa_store_at(&s->store, i);
+		bool of_peer = !addr_len(peer->af) || addr_eq(&h->sa.src, peer);
+		if (of_peer && addr_eq(&h->sa.dst, vip) && h->policy > worst)
+			worst = (enum sa_policy)h->policy;
+	}
+	return worst;
 }
 
 void sa_policies_check(struct app_sa *s, mono_t now)

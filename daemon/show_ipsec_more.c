@@ -78,10 +78,44 @@ static json_t *sa_json(struct app *a, const struct vici_detail *d)
 	return j;
 }
 
+/* What an IKE daemon other than strongSwan says of its SAs, and where the rest is. NULL: it says everything. */
+static const char *untold(enum ike_backend b)
+{
+	switch (b) {
+	case IKE_BACKEND_VICI:
+		break;
+	case IKE_BACKEND_LIBRESWAN:
+		return "libreswan tells number and bytes of its child SAs only; ipsec status and ip xfrm state have "
+		       "the rest";
+	case IKE_BACKEND_EXEC:
+		return "the program that reaches the IKE daemon tells no more; ip xfrm state has the SAs of the kernel";
+	case IKE_BACKEND_NONE:
+		return "no IKE daemon is asked (backend = \"none\"); ip xfrm state has the SAs of the kernel";
+	}
+	return NULL;
+}
+
+static json_t *untold_json(const struct ike_tunnel *t)
+{
+	return json_pack("{s:s, s:s, s:s, s:o, s:s}", "tunnel", t->conf.name, "backend",
+			 show_backend_name(t->conf.backend), "state", ike_state_name(t->state), "id",
+			 t->sa_id ? json_integer((json_int_t)t->sa_id) : json_null(), "why", untold(t->conf.backend));
+}
+
 json_t *show_ipsec_sa(struct app *a, const char *tunnel)
 {
 	struct ipsec_view v = app_ipsec_view(a);
-	json_t *list = json_array();
+	json_t *list = json_array(), *others = json_array();
+	bool asked = false;
+
+	for (uint16_t i = 0; i < a->node.n_tunnels; i++) {
+		const struct ike_tunnel *t = &a->node.tunnel[i];
+		if (t->conf.gone || (*tunnel && strcmp(t->conf.name, tunnel) != 0))
+			continue;
+		asked |= !untold(t->conf.backend);
+		if (untold(t->conf.backend))
+			json_array_append_new(others, untold_json(t));
+	}
 
 	for (unsigned i = 0; i < v.n_sas; i++) {
 		const struct vici_detail *d = &v.sa[i];
@@ -90,8 +124,9 @@ json_t *show_ipsec_sa(struct app *a, const char *tunnel)
 			continue;
 		json_array_append_new(list, sa_json(a, d));
 	}
-	return json_pack("{s:b, s:s, s:o, s:I}", "known", v.sas_known, "error", v.sas_error, "sas", list, "more",
-			 (json_int_t)v.more_sas);
+	/* Where nobody speaks VICI nothing is missing. */
+	return json_pack("{s:b, s:s, s:o, s:o, s:I}", "known", v.sas_known || !asked, "error", asked ? v.sas_error : "",
+			 "sas", list, "not_told", others, "more", (json_int_t)v.more_sas);
 }
 
 /* ---- peer ---- */

@@ -144,6 +144,21 @@ static void lint_warm(const struct ike_lint_in *in, struct ike_lint_out *out)
 	}
 }
 
+static void lint_copies(const struct ike_lint_in *in, struct ike_lint_out *out)
+{
+	switch (in->copies) {
+	case SA_POLICY_UNKNOWN:
+	case SA_POLICY_FITS:
+		return;
+	case SA_POLICY_OTHER_REQID:
+		FOUND(out, IKE_LINT_COPY_REQID, "inbound");
+		return;
+	case SA_POLICY_NONE:
+		FOUND(out, IKE_LINT_COPY_NONE, "inbound");
+		return;
+	}
+}
+
 void ike_lint(const struct ike_lint_in *in, struct ike_lint_out *out)
 {
 	memset(out, 0, sizeof(*out));
@@ -154,6 +169,7 @@ void ike_lint(const struct ike_lint_in *in, struct ike_lint_out *out)
 	lint_conn(in, out);
 	lint_child(in, out);
 	lint_warm(in, out);
+	lint_copies(in, out);
 	/* The table is in order of gravity. */
 	for (unsigned i = 1; i < out->n; i++) {
 		struct ike_finding f = out->f[i];

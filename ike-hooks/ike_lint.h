@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include "ike-hooks/ike_conf.h"
 #include "ike-hooks/vici_conn.h"
+#include "ike-hooks/xfrm_policy.h"
 
 #define IKE_DETECT_MAX_S     30  /* a dead peer should be found within this */
 #define IKE_RETRANSMIT_STD_S 165 /* charon's standard: 4 s, each 1.8 times the one before, 5 repetitions */
@@ -51,6 +52,12 @@ enum ike_scope { IKE_IN_NOTHING = 0, IKE_IN_CONN, IKE_IN_CHILD, IKE_IN_REMOTE, I
 	  "without the peer's address a new master cannot negotiate: it has to wait for the peer", "")                 \
 	X(IKE_LINT_WARM_LOCAL, IKE_GRADE_DANGER, IKE_IN_WARM, "local_addrs", "",                                       \
 	  "the warm connection uses the virtual address, which a backup does not have", "")                            \
+	X(IKE_LINT_COPY_NONE, IKE_GRADE_WARNING, IKE_IN_NOTHING, "sync_sa", "",                                        \
+	  "no inbound policy is here, so packets of the copied SAs would be dropped after a takeover",                 \
+	  "set start_action = trap and a reqid for this child, the same on both nodes")                                \
+	X(IKE_LINT_COPY_REQID, IKE_GRADE_WARNING, IKE_IN_NOTHING, "sync_sa", "",                                       \
+	  "the policies here ask for another reqid, so packets of the copied SAs would be dropped after a takeover",   \
+	  "set the same reqid for this child on both nodes")                                                           \
 	X(IKE_LINT_NO_WARM, IKE_GRADE_WARNING, IKE_IN_NOTHING, "warm_ike", "",                                         \
 	  "the IKE daemon has no connection of this name with such a child: a takeover negotiates from the beginning", \
 	  "load the connection with the child warm_child on this node, or correct warm_ike of the tunnel")             \
@@ -91,6 +98,7 @@ struct ike_lint_in {
 	uint32_t retransmit_s;        /* until charon gives an unanswered request up; 0: not known, its standard */
 	bool floated;                 /* an SA proved that MOBIKE is on (vici_detail_floated) */
 	uint64_t moved;               /* ike-update events of this connection */
+	enum sa_policy copies;        /* the worst of what the policies here say to the copies held for it */
 	uint64_t unwanted;            /* how often an SA came up while passive */
 };
 

@@ -261,6 +261,19 @@ START_TEST(words)
 }
 END_TEST
 
+START_TEST(copies_that_would_be_dropped)
+{
+	in.copies = SA_POLICY_FITS;
+	nothing();
+	in.copies = SA_POLICY_NONE;
+	only(IKE_LINT_COPY_NONE, "inbound");
+	in.copies = SA_POLICY_OTHER_REQID;
+	only(IKE_LINT_COPY_REQID, "inbound");
+	in.conn = NULL; /* without the connection nothing is up that could be copied */
+	only(IKE_LINT_NO_CONN, "hq");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("ike_lint");
@@ -275,6 +288,7 @@ int main(void)
 	tcase_add_test(t, unique_and_identity);
 	tcase_add_test(t, warm);
 	tcase_add_test(t, detection);
+	tcase_add_test(t, copies_that_would_be_dropped);
 	tcase_add_test(t, everything);
 	tcase_add_test(t, words);
 	suite_add_tcase(s, t);
