@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/require.h"
+#include "daemon/kalive.h"
 #include "daemon/sandbox.h"
 #include "daemon/sdnotify.h"
 
@@ -150,7 +152,7 @@ void app_begin_stop(struct app *a)
 	if (a->stopping)
 		return;
 	a->stopping = true;
-	log_notice(LOG_MAIN, "stopping");
+	log_notice(LOG_MAIN, a->opt.kalive ? "Stopping" : "stopping");
 	sdnotify_stopping();
 	struct node_ev ev = { .type = NODE_EV_STOP };
 	if (!a->running) {
@@ -174,6 +176,8 @@ static void on_signal(void *arg, int signo)
 {
 	struct app *a = arg;
 	if (signo == SIGHUP) {
+		if (a->opt.kalive)
+			log_notice(LOG_MAIN, "Reloading ...");
 		app_reload(a);
 	} else if (signo != SIGCHLD) {
 		app_begin_stop(a);
@@ -198,6 +202,20 @@ static void on_watchdog(void *arg, mono_t deadline)
 
 /* ---- start ---- */
 
+/* What ends the start before the log is open; keepalived's log is open from the beginning. */
+static void __attribute__((format(printf, 2, 3))) say(const struct app *a, const char *fmt, ...)
+{
+	char text[300];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (a->opt.kalive)
+		log_err(LOG_MAIN, "%s", text);
+	else
+		fprintf(stderr, "keeptrackd: %s\n", text);
+}
+
 static int make_dir(const char *path, mode_t mode)
 {
 	char part[CFG_PATH_MAX];
@@ -221,17 +239,19 @@ static int take_pid_file(struct app *a, char *path, size_t cap)
 		snprintf(path, cap, "%s/keeptrackd.pid", a->cfg->run_dir);
 	a->pid_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 	if (a->pid_fd < 0) {
-		fprintf(stderr, "keeptrackd: pid file %s: %s\n", path, strerror(errno));
+		say(a, "pid file %s: %s", path, strerror(errno));
 		return -1;
 	}
 	if (flock(a->pid_fd, LOCK_EX | LOCK_NB) < 0) {
-		fprintf(stderr, "keeptrackd: already running (pid file %s is locked)\n", path);
+		say(a, "already running (pid file %s is locked)", path);
 		return -1;
 	}
 	char text[24];
 	int len = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+	if (a->opt.kalive && fchmod(a->pid_fd, 0644) < 0) /* others read it, whatever the umask */
+		log_warn(LOG_MAIN, "pid file %s: %s", path, strerror(errno));
 	if (ftruncate(a->pid_fd, 0) < 0 || pwrite(a->pid_fd, text, (size_t)len, 0) != len) {
-		fprintf(stderr, "keeptrackd: pid file %s: %s\n", path, strerror(errno));
+		say(a, "pid file %s: %s", path, strerror(errno));
 		return -1;
 	}
 	return 0;
@@ -279,8 +299,14 @@ static struct cfg *load_config(const struct app_options *opt)
 {
 	struct cfg_errors errs = { 0 };
 	struct cfg *c = cfg_load_as(opt->config, &opt->how, &errs);
-	for (unsigned i = 0; i < errs.n; i++)
-		fprintf(stderr, "%s\n", errs.list[i].text);
+	for (unsigned i = 0; opt->kalive && i < errs.n_warnings; i++)
+		log_warn(LOG_CFG, "%s", errs.warnings[i].text);
+	for (unsigned i = 0; i < errs.n; i++) {
+		if (opt->kalive)
+			log_err(LOG_CFG, "%s", errs.list[i].text);
+		else
+			fprintf(stderr, "%s\n", errs.list[i].text);
+	}
 	cfg_errors_free(&errs);
 	return c;
 }
@@ -339,6 +365,8 @@ static int start_parts(struct app *a)
 		a->sig[i] = loop_signal_new(a->loop, signals[i], on_signal, a);
 	a->kt = kernel_thread_start(a->loop, a->cfg->realtime ? SANDBOX_RT_PRIO : 0);
 	if (!a->node_timer || !a->stop_timer || !a->rest_timer || !a->kt)
+		return -errno;
+	if (a->opt.kalive && kalive_signals_start(a->opt.kalive, a) < 0)
 		return -errno;
 	snprintf(path, sizeof(path), "%s/journal", a->cfg->state_dir);
 	a->journal = journal_open(path);
@@ -435,6 +463,8 @@ static void stop_parts(struct app *a)
 	loop_timer_free(a->reload_timer);
 	for (unsigned i = 0; i < sizeof(a->sig) / sizeof(a->sig[0]); i++)
 		loop_signal_free(a->sig[i]);
+	if (a->opt.kalive)
+		kalive_signals_stop(a->opt.kalive);
 	if (a->loop)
 		loop_free(a->loop);
 	if (a->guardian)
@@ -442,33 +472,67 @@ static void stop_parts(struct app *a)
 	app_node_free(a);
 }
 
+/* Names, directories and the namespace, after which there is nothing left to read from elsewhere. */
+static int prepare(struct app *a)
+{
+	int rc = 0;
+	struct kalive *k = a->opt.kalive;
+	if (k) {
+		kalive_prepare(k, a->cfg);
+		a->opt.how.place = k->place[0] ? k->place : NULL;
+		a->opt.pid_file = k->pid;
+	}
+	if (a->cfg->namespace[0])
+		rc = sandbox_namespace(a->cfg->namespace);
+	if (rc < 0)
+		say(a, "Unable to set network namespace %s: %s", a->cfg->namespace, strerror(-rc));
+	return rc;
+}
+
+static void open_log(const struct app *a)
+{
+	if (a->opt.kalive) {
+		kalive_log_open(a->opt.kalive, a->cfg);
+		return;
+	}
+	/* In the background there is nobody behind standard error, and a pipe there would never see its end. */
+	struct log_conf lc = { .ident = "keeptrackd",
+			       .to_stderr = a->opt.foreground && (a->cfg->log_stderr || a->opt.log_console),
+			       .to_syslog = a->cfg->log_syslog,
+			       .level = (enum log_level)a->cfg->log_level };
+	log_init(&lc);
+}
+
 int app_run(const struct app_options *opt)
 {
 	static struct app a;
-	char pid_path[CFG_PATH_MAX + 32];
+	char pid_path[CFG_PATH_MAX + 200];
 	a.opt = *opt;
 	a.cfg = load_config(opt);
 	if (!a.cfg)
 		return 2;
+	if (prepare(&a) < 0)
+		return 1;
+	if (opt->kalive && kalive_running(opt->kalive)) {
+		log_notice(LOG_MAIN, "daemon is already running");
+		return 0; /* as keepalived */
+	}
 	int rc = make_dir(a.cfg->run_dir, 0755);
 	rc = rc < 0 ? rc : make_dir(a.cfg->state_dir, 0700);
 	if (rc < 0) {
-		fprintf(stderr, "keeptrackd: run or state directory: %s\n", strerror(-rc));
+		say(&a, "run or state directory: %s", strerror(-rc));
 		return 1;
 	}
 	int ready = opt->foreground ? -1 : detach();
 	if (!opt->foreground && ready < 0) {
-		fprintf(stderr, "keeptrackd: cannot leave the terminal: %s\n", strerror(errno));
+		say(&a, "cannot leave the terminal: %s", strerror(errno));
 		return 1;
 	}
 	if (take_pid_file(&a, pid_path, sizeof(pid_path)) < 0)
 		return 1;
-	/* In the background there is nobody behind standard error, and a pipe there would never see its end. */
-	struct log_conf lc = { .ident = "keeptrackd",
-			       .to_stderr = opt->foreground && (a.cfg->log_stderr || opt->log_console),
-			       .to_syslog = a.cfg->log_syslog,
-			       .level = (enum log_level)a.cfg->log_level };
-	log_init(&lc);
+	open_log(&a);
+	if (opt->kalive && kalive_pid_write(opt->kalive) < 0)
+		return 1;
 	signal(SIGPIPE, SIG_IGN);
 	/* Other programs of this kind act on these two; a script that sends them must not end a router. */
 	signal(SIGUSR1, SIG_IGN);
@@ -494,11 +558,16 @@ int app_run(const struct app_options *opt)
 		}
 		sdnotify_ready();
 		detached(ready);
+		if (opt->kalive)
+			kalive_started(opt->kalive, &a);
 		loop_run(a.loop);
 	}
 	stop_parts(&a);
 	unlink(pid_path);
-	log_notice(LOG_MAIN, "ended");
+	if (opt->kalive)
+		kalive_ended(opt->kalive);
+	else
+		log_notice(LOG_MAIN, "ended");
 	sdnotify_done();
 	log_done();
 	/* What libraries do at exit is not for a process in which a thread still runs through them. */

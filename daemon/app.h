@@ -31,6 +31,7 @@
 #include "vrrp/vrrp_io.h"
 
 struct ipsec;
+struct kalive;
 struct pair;
 struct quar;
 struct sweeps;
@@ -42,6 +43,8 @@ struct app_options {
 	const char *pid_file; /* NULL: run_dir/keeptrackd.pid */
 	bool foreground;
 	bool log_console;
+	bool keep_at_stop;     /* addresses, routes and rules stay when the daemon ends */
+	struct kalive *kalive; /* NULL: it was not called keepalived */
 };
 
 /* Why a virtual router neither hears nor speaks: it is in FAULT as long. */
@@ -66,11 +69,11 @@ struct app_inst {
 	uint32_t farewell; /* first of its places among the guardian's adverts */
 	struct log_rate drop_rate, send_rate;
 	struct announce_inst announce;
-	uint64_t garps;
-	int vmac_ifindex;  /* interface of the virtual MAC, whose settings were made; 0: there is none */
-	int vmac_vrf;      /* VRF that its interface was put into last; 0: none */
-	uint32_t base_mtu; /* as the interface of the virtual MAC was told last */
-	int vmac_refused;  /* the base that was complained about: it is no Ethernet */
+	uint64_t garps, released; /* released: how often it was MASTER and is no more */
+	int vmac_ifindex;         /* interface of the virtual MAC, whose settings were made; 0: there is none */
+	int vmac_vrf;             /* VRF that its interface was put into last; 0: none */
+	uint32_t base_mtu;        /* as the interface of the virtual MAC was told last */
+	int vmac_refused;         /* the base that was complained about: it is no Ethernet */
 };
 
 /* What the shell keeps for one group. */

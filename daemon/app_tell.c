@@ -8,6 +8,7 @@
 #include "daemon/app_ipsec.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
+#include "daemon/kalive.h"
 #include "daemon/show.h"
 
 #define MS(ns) ((double)(ns) / 1e6)
@@ -140,6 +141,7 @@ static void tell_group(struct app *a, const struct node_act *act)
 void app_tell(struct app *a, const struct node_act *act)
 {
 	const struct cfg *c = a->cfg;
+	kalive_tell(a, act);
 	switch (act->what) {
 	case NODE_TOLD_INSTANCE:
 		tell_instance(a, act);

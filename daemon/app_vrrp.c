@@ -7,6 +7,7 @@
 #include <string.h>
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
+#include "daemon/kalive.h"
 #include "daemon/rtnl_link.h"
 
 #define PAUSE_MAX_NS (2 * NS_PER_MS)
@@ -46,9 +47,11 @@ static void refuse(struct app *a, uint16_t inst, const struct vrrp_rx *rx, enum 
 	char text[ADDR_TEXT_MAX];
 	unsigned held;
 	v->stats.drop[drop]++;
-	if (log_rate_ok(&a->inst[inst].drop_rate, 1, &held))
+	if (log_rate_ok(&a->inst[inst].drop_rate, 1, &held)) {
 		log_warn(LOG_VRRP, "%s: packet from %s refused: %s (%u more not told)", v->conf->name,
 			 addr_text(&rx->src, text), vrrp_drop_text(drop), held);
+		kalive_tell_drop(a, inst, &rx->src, drop);
+	}
 	struct node_ev ev = { .type = NODE_EV_DROPPED, .inst = inst };
 	app_feed(a, &ev);
 }

@@ -58,7 +58,8 @@ enum dconf_verdict { DCONF_HONOURED = 0, DCONF_NO_EFFECT, DCONF_REFUSED };
 #define DCONF_ID_TABLE(X)                                                                                              \
 	X(SYNC)                                                                                                        \
 	X(GENERAL)                                                                                                     \
-	X(STATS) X(HELPER) X(MODE) X(MULTICAST) X(UDP) X(TCP) X(OPTIONS) X(UNIX) X(FILTER) X(SCHEDULER) X(KEY) X(PEER) \
+	X(STATS)                                                                                                       \
+	X(HELPER) X(MODE) X(MULTICAST) X(UDP) X(TCP) X(OPTIONS) X(UNIX) X(FILTER) X(SCHEDULER) X(KEY) X(PEER)          \
 	    X(RESEND_QUEUE) X(COMMIT_TIMEOUT) X(PURGE_TIMEOUT) X(ACK_WINDOW) X(NO_EXTERNAL) X(NO_INTERNAL)             \
 		X(STARTUP_RESYNC) X(REFRESH) X(CACHE_TIMEOUT) X(ADDR4) X(ADDR6) X(DEST4) X(DEST6) X(IFADDR4)           \
 		    X(IFADDR6) X(PORT) X(GROUP) X(INTERFACE) X(SNDBUF) X(RCVBUF) X(CHECKSUM) X(ERROR_QUEUE) X(WINDOWS) \

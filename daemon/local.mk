@@ -225,7 +225,8 @@ check_persona_SOURCES = tests/unit/check_persona.c
 check_persona_LDADD = libdaemon_core.a libbase_core.a $(UNIT_LIBS)
 
 # Called keepalived.
-libdaemon_io_a_SOURCES += daemon/kalive_opts.h daemon/kalive_opts.c
+libdaemon_io_a_SOURCES += daemon/kalive_opts.h daemon/kalive_opts.c daemon/kalive.h daemon/kalive_main.c daemon/kalive_proc.c \
+	daemon/kalive_test.c daemon/kalive_files.c daemon/kalive_text.c daemon/kalive_json.c daemon/kalive_log.c
 check_PROGRAMS += check_kalive_opts
 check_kalive_opts_SOURCES = tests/unit/check_kalive_opts.c
 check_kalive_opts_LDADD = libdaemon_io.a $(UNIT_LIBS)

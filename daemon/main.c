@@ -9,6 +9,8 @@
 #include <unistd.h>
 #include "daemon/app.h"
 #include "daemon/cfg.h"
+#include "daemon/kalive.h"
+#include "daemon/persona.h"
 #include "sync/key_file.h"
 
 #define DEFAULT_CONFIG SYSCONFDIR "/keeptrackd/keeptrackd.conf"
@@ -142,7 +144,7 @@ static int check_pair(int argc, char **argv)
 	return run_shell(args);
 }
 
-int main(int argc, char **argv)
+static int keeptrackd(int argc, char **argv)
 {
 	enum { OPT_GENKEY = 256 };
 	static const struct option options[] = {
@@ -203,4 +205,16 @@ int main(int argc, char **argv)
 	if (test || print)
 		return check_config(opt.config, print);
 	return app_run(&opt);
+}
+
+int main(int argc, char **argv)
+{
+	switch (persona_of(argv[0])) {
+	case PERSONA_KEEPALIVED:
+		return kalive_main(argc, argv);
+	case PERSONA_KEEPTRACKD:
+	case PERSONA_CONNTRACKD:
+		break;
+	}
+	return keeptrackd(argc, argv);
 }

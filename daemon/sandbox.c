@@ -86,3 +86,17 @@ int sandbox_oom(int score_adj)
 	close(fd);
 	return rc;
 }
+
+int sandbox_namespace(const char *name)
+{
+	char path[300];
+	int n = snprintf(path, sizeof(path), "/run/netns/%s", name);
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return -ENAMETOOLONG;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	int rc = setns(fd, CLONE_NEWNET) < 0 ? -errno : 0;
+	close(fd);
+	return rc;
+}

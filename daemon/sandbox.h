@@ -28,6 +28,8 @@ int sandbox_rlimits(void);
 int sandbox_memory(void);
 /* SCHED_FIFO at prio for the calling thread; children of fork fall back to SCHED_OTHER. */
 int sandbox_realtime(int prio);
+/* Enters a network namespace of ip-netns(8), before any thread or socket exists. */
+int sandbox_namespace(const char *name);
 /* Lowers the OOM killer's interest in this process (needs CAP_SYS_RESOURCE: call before sandbox_caps). */
 int sandbox_oom(int score_adj);
 

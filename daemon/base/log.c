@@ -29,7 +29,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/require.h"
 
-enum { LINE_WORDS = sizeof(struct log_line) / sizeof(uint64_t), FACILITY_DAEMON = 3 << 3, LOG_IDENT_MAX = 96 };
+enum { LINE_WORDS = sizeof(struct log_line) / sizeof(uint64_t), FACILITY_DAEMON = 3 << 3, LOG_IDENT_MAX = 160 };
 _Static_assert(sizeof(struct log_line) % sizeof(uint64_t) == 0, "the recorder copies whole words");
 
 struct slot {
