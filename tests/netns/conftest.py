@@ -20,6 +20,7 @@ from ipsec import Charon  # noqa: E402
 from keeptrackd import Daemon, group  # noqa: E402
 from lab import Lab, ROUTERS, TCP_PORT, VIP_LAN, VIP_WAN, wait_for  # noqa: E402
 from traffic import Traffic  # noqa: E402
+from vpnsite import Site  # noqa: E402
 
 
 def build_dir():
@@ -133,3 +134,22 @@ def make_pair(lab):
 @pytest.fixture
 def pair(make_pair):
     return make_pair()
+
+
+@pytest.fixture(name="make_site")
+def fixture_make_site():
+    """A vpnsite.Site with these tunnels."""
+    sites = []
+
+    def make(*tunnels, **more):
+        sites.append(Site(build_dir(), tunnels, **more))
+        return sites[-1]
+
+    try:
+        yield make
+        for site in sites:
+            found = sanitizer_reports(site.lab)
+            assert not found, "\n".join(found)
+    finally:
+        for site in sites:
+            site.close()

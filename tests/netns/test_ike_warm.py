@@ -3,33 +3,12 @@
 import re
 import signal
 
-import pytest
-
 from conf import text
-from conftest import build_dir, sanitizer_reports
 from ipsec import Charon, Tunnel
 from lab import wait_for
-from vpnsite import Echoes, Site
+from vpnsite import Echoes
 
 SOON_MS = 3000  # detection, a takeover, one exchange, and a busy machine
-
-
-@pytest.fixture(name="make_site")
-def fixture_make_site():
-    sites = []
-
-    def make(*tunnels, **more):
-        sites.append(Site(build_dir(), tunnels, **more))
-        return sites[-1]
-
-    try:
-        yield make
-        for site in sites:
-            found = sanitizer_reports(site.lab)
-            assert not found, "\n".join(found)
-    finally:
-        for site in sites:
-            site.close()
 
 
 def established(site, name, connection):
