@@ -124,7 +124,7 @@ static bool quiet(const struct app *a)
 	for (uint16_t t = 0; t < a->node.n_tunnels; t++)
 		if (a->node.tunnel[t].state == IKE_PURGING || a->node.tunnel[t].sweeping)
 			return false;
-	return exec_idle(a->exec) && netapply_ended(a->net);
+	return exec_idle(a->exec) && (a->opt.keep_at_stop || netapply_ended(a->net));
 }
 
 static void on_rest(void *arg, mono_t deadline)
@@ -142,8 +142,10 @@ void app_rest(struct app *a)
 {
 	a->stopping = true;
 	a->rest_until = mono_add(clock_mono(), REST_NS);
-	app_vmac_end(a); /* before the interfaces go, which takes the kernel its time */
-	netapply_end(a->net);
+	if (!a->opt.keep_at_stop) {
+		app_vmac_end(a); /* before the interfaces go, which takes the kernel its time */
+		netapply_end(a->net);
+	}
 	on_rest(a, a->rest_until);
 }
 

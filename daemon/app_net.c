@@ -137,6 +137,11 @@ void app_net_mode(struct app *a, uint16_t group, enum node_net_mode mode, struct
 		g->vip_told = g->garp_told = false;
 	app_quar(a, group);
 	app_accept(a); /* its job is done before those of the addresses */
+	if (a->opt.keep_at_stop && a->stopping && mode == NODE_NET_DOWN) {
+		netapply_set(a->net, group, NET_KEEP);
+		feed_group(a, group, NODE_EV_NET, ROLE_NET_EQUAL, 0);
+		return;
+	}
 	netapply_set(a->net, group, map[mode]);
 	struct net_status st = netapply_status(a->net, group);
 	if (st.state != NET_PENDING && mode != NODE_NET_KEEP)
