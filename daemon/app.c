@@ -22,6 +22,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/require.h"
+#include "daemon/cfg_say.h"
 #include "daemon/kalive.h"
 #include "daemon/sandbox.h"
 #include "daemon/sdnotify.h"
@@ -297,19 +298,15 @@ static void detached(int ready)
 	close(ready);
 }
 
-static struct cfg *load_config(const struct app_options *opt)
+static struct cfg *load_config(const struct app_options *opt, struct cfg_errors *errs)
 {
-	struct cfg_errors errs = { 0 };
-	struct cfg *c = cfg_load_as(opt->config, &opt->how, &errs);
-	for (unsigned i = 0; opt->kalive && i < errs.n_warnings; i++)
-		log_warn(LOG_CFG, "%s", errs.warnings[i].text);
-	for (unsigned i = 0; i < errs.n; i++) {
-		if (opt->kalive)
-			log_err(LOG_CFG, "%s", errs.list[i].text);
-		else
-			fprintf(stderr, "%s\n", errs.list[i].text);
+	struct cfg *c = cfg_load_as(opt->config, &opt->how, errs);
+	for (unsigned i = 0; i < errs->n && !opt->kalive; i++)
+		fprintf(stderr, "%s\n", errs->list[i].text);
+	if (opt->kalive) { /* its log is open already */
+		cfg_say_log(errs);
+		cfg_errors_free(errs);
 	}
-	cfg_errors_free(&errs);
 	return c;
 }
 
@@ -510,7 +507,8 @@ int app_run(const struct app_options *opt)
 	static struct app a;
 	char pid_path[CFG_PATH_MAX + 200];
 	a.opt = *opt;
-	a.cfg = load_config(opt);
+	static struct cfg_errors errs;
+	a.cfg = load_config(opt, &errs);
 	if (!a.cfg)
 		return 2;
 	if (prepare(&a) < 0)
@@ -546,6 +544,8 @@ int app_run(const struct app_options *opt)
 		a.boot_nonce = (uint64_t)a.started_wall_us;
 	log_notice(LOG_MAIN, "keeptrackd starts as node %u (%s) with %u virtual routers in %u groups", a.cfg->node_id,
 		   a.cfg->node_name, a.cfg->n_instances, a.cfg->n_groups);
+	cfg_say_log(&errs);
+	cfg_errors_free(&errs);
 	start_guardian(&a);
 	lock_down(&a);
 	rc = start_parts(&a);

@@ -123,6 +123,10 @@ struct cfg_errors {
 	/* Said, but no reason to refuse the file; filled on success too. */
 	struct cfg_error *warnings;
 	unsigned n_warnings;
+	/* What a file says in vain, but rightly: words of other programs that have no counterpart here. */
+	struct cfg_error *notes;
+	unsigned n_notes;
+	char not_served[400]; /* the line about what stands in the file for another program (LVS); empty: nothing */
 };
 
 /* What the command line says about the reading of a file. Zeroed: nothing. */

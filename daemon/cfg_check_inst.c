@@ -135,6 +135,9 @@ static void check_version(struct cfg_checker *c, const struct cfg_rec *inst)
 	if (version->bad)
 		return;
 	if (version->num == VRRP_V3) {
+		if (!adv->bad && adv->num > 40950 * NS_PER_MS)
+			cfg_complain(c->errs, CFG_ERROR, c->t, inst, "advert_interval",
+				     "version 3 cannot say more than 40.95 seconds; use a shorter interval");
 		if (cfg_rec_val(inst, "auth_pass")->given)
 			cfg_complain(c->errs, CFG_ERROR, c->t, inst, "auth_pass",
 				     "version 3 has no passwords (RFC 9568 section 9); remove it, or set version = "

@@ -3,10 +3,13 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "daemon/base/mono.h"
 #include "daemon/base/require.h"
 #include "daemon/cfg_text.h"
 #include "daemon/cfg_tree.h"
+#include "daemon/kconf_map.h"
+#include "daemon/kconf_words.h"
 
 struct reader {
 	struct cfg_tree *tree;
@@ -430,9 +433,46 @@ void cfg_put_aside(struct cfg *c, const char *place)
 		snprintf(c->ctl_socket, sizeof(c->ctl_socket), "%.90s/ctl.sock", c->run_dir);
 }
 
+/* By its name, else by what stands in it. */
+static bool is_keepalived(const char *path)
+{
+	const char *base = strrchr(path, '/');
+	char text[4096];
+	FILE *f;
+
+	base = base ? base + 1 : path;
+	if (strcmp(base, "keepalived.conf") == 0)
+		return true;
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	size_t n = fread(text, 1, sizeof(text) - 1, f);
+	fclose(f);
+	text[n] = '\0';
+	return kconf_looks_like(text);
+}
+
+struct cfg_tree *cfg_tree_read_as(const char *path, const struct cfg_how *how, struct cfg_errors *errs)
+{
+	const struct kconf_opts o = { .config_id = how->config_id,
+				      .env = (const char *const *)environ,
+				      .include_check = how->all_includes ? KCONF_CHECK_ALL : 0,
+				      .blocks = kword_blocks() };
+
+	switch (how->format) {
+	case CFG_FORMAT_NATIVE:
+		return cfg_tree_read_file(path, errs);
+	case CFG_FORMAT_KEEPALIVED:
+		return kconf_tree_file(path, &o, errs);
+	case CFG_FORMAT_BY_FILE:
+		break;
+	}
+	return is_keepalived(path) ? kconf_tree_file(path, &o, errs) : cfg_tree_read_file(path, errs);
+}
+
 struct cfg *cfg_load_as(const char *path, const struct cfg_how *how, struct cfg_errors *errs)
 {
-	struct cfg *c = finish(cfg_tree_read_file(path, errs), errs);
+	struct cfg *c = finish(cfg_tree_read_as(path, how, errs), errs);
 	if (c && how->place)
 		cfg_put_aside(c, how->place);
 	return c;

@@ -10,12 +10,12 @@
 
 #define TABLES_MAX 512
 
-struct tables {
+struct cfg_tables {
 	struct route_name list[TABLES_MAX];
 	struct route_names names;
 };
 
-static void read_tables(struct tables *t, const char *path)
+static void read_tables(struct cfg_tables *t, const char *path)
 {
 	char line[256];
 	FILE *f = fopen(path, "re");
@@ -26,14 +26,27 @@ static void read_tables(struct tables *t, const char *path)
 	fclose(f);
 }
 
-static struct tables *tables_new(void)
+struct cfg_tables *cfg_tables_new(void)
 {
-	struct tables *t = calloc(1, sizeof(*t));
+	struct cfg_tables *t = calloc(1, sizeof(*t));
 	require(t);
 	t->names.table = t->list;
 	read_tables(t, "/etc/iproute2/rt_tables");
 	read_tables(t, "/usr/share/iproute2/rt_tables");
 	return t;
+}
+
+void cfg_tables_free(struct cfg_tables *t)
+{
+	free(t);
+}
+
+bool cfg_route_ok(const struct cfg_tables *t, bool rule, const char *text, uint8_t af, char *why)
+{
+	struct route route;
+	struct rule parsed;
+	return rule ? route_text_rule(text, af, &t->names, &parsed, why)
+		    : route_text_route(text, af, &t->names, &route, why);
 }
 
 /* One text of a list, with the family that it has when it names none. */
@@ -92,8 +105,8 @@ static struct walk walk_all(const struct cfg_tree *t)
 	return w;
 }
 
-static bool read_entry(const struct entry *e, const struct tables *t, struct cfg_route *route, struct cfg_rule *rule,
-		       char *why)
+static bool read_entry(const struct entry *e, const struct cfg_tables *t, struct cfg_route *route,
+		       struct cfg_rule *rule, char *why)
 {
 	return e->rule ? route_text_rule(e->text->text, e->af, &t->names, &rule->rule, why)
 		       : route_text_route(e->text->text, e->af, &t->names, &route->route, why);
@@ -142,7 +155,7 @@ static void complain_places(const struct cfg_tree *t, struct cfg_errors *errs, s
 void cfg_check_routes(const struct cfg_tree *t, struct cfg_errors *errs)
 {
 	struct walk w = walk_all(t);
-	struct tables *tables = w.n ? tables_new() : NULL;
+	struct cfg_tables *tables = w.n ? cfg_tables_new() : NULL;
 	struct place *places = calloc(w.n + 1, sizeof(*places));
 	unsigned n = 0;
 	require(places);
@@ -169,7 +182,7 @@ static bool tracked(const struct entry *e)
 void cfg_build_routes(struct cfg *c, const struct cfg_tree *t)
 {
 	struct walk w = walk_all(t);
-	struct tables *tables = w.n ? tables_new() : NULL;
+	struct cfg_tables *tables = w.n ? cfg_tables_new() : NULL;
 	c->routes = calloc(w.n + 1, sizeof(*c->routes));
 	c->rules = calloc(w.n + 1, sizeof(*c->rules));
 	require(c->routes && c->rules);

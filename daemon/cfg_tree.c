@@ -133,6 +133,30 @@ void cfg_val_make(struct cfg_val *v, const struct cfg_rec *up, unsigned n, struc
 		rec_init(&v->recs[i], (int)v->row, up, at);
 }
 
+/* Records below a record point up to it, so they follow when it moves. */
+static void rec_moved(struct cfg_rec *r)
+{
+	for (unsigned i = 0; i < r->n_vals; i++)
+		for (unsigned j = 0; r->vals[i].recs && j < r->vals[i].n; j++)
+			r->vals[i].recs[j].up = r;
+}
+
+struct cfg_rec *cfg_val_push(struct cfg_val *v, const struct cfg_rec *up, struct cfg_pos at)
+{
+	if ((v->n & (v->n - 1)) == 0) { /* room doubles at each power of two */
+		v->recs = grow(v->recs, v->n ? 2 * (size_t)v->n : 1, sizeof(*v->recs));
+		for (unsigned i = 0; i < v->n; i++)
+			rec_moved(&v->recs[i]);
+	}
+	rec_init(&v->recs[v->n], (int)v->row, up, at);
+	return &v->recs[v->n++];
+}
+
+void cfg_val_pop(struct cfg_val *v)
+{
+	rec_free(&v->recs[--v->n]);
+}
+
 void cfg_val_add_item(struct cfg_val *v, const char *text, struct cfg_pos at)
 {
 	v->items = grow(v->items, v->n + 1, sizeof(*v->items));
@@ -180,8 +204,8 @@ char *cfg_val_path(const struct cfg_rec *r, const char *name, char *buf, size_t 
 
 static void errors_put(struct cfg_errors *errs, enum cfg_grade grade, const char *text)
 {
-	struct cfg_error **list = grade == CFG_ERROR ? &errs->list : &errs->warnings;
-	unsigned *n = grade == CFG_ERROR ? &errs->n : &errs->n_warnings;
+	struct cfg_error **list = grade == CFG_ERROR ? &errs->list : grade == CFG_NOTE ? &errs->notes : &errs->warnings;
+	unsigned *n = grade == CFG_ERROR ? &errs->n : grade == CFG_NOTE ? &errs->n_notes : &errs->n_warnings;
 
 	if (*n > ERRORS_MAX)
 		return;
@@ -208,6 +232,7 @@ void cfg_errors_free(struct cfg_errors *errs)
 {
 	free(errs->list);
 	free(errs->warnings);
+	free(errs->notes);
 	*errs = (struct cfg_errors){ 0 };
 }
 

@@ -68,6 +68,10 @@ const char *cfg_rec_text(const struct cfg_rec *r, const char *name);
 const struct cfg_val *cfg_section_val(const struct cfg_tree *t, const char *section, const char *name);
 /* Makes a section exist with n records of defaults (n = 1 for a block). The records' positions are `at`. */
 void cfg_val_make(struct cfg_val *v, const struct cfg_rec *up, unsigned n, struct cfg_pos at);
+/* Appends a record of defaults to a list that began empty. Earlier records move: pointers to them do not last. */
+struct cfg_rec *cfg_val_push(struct cfg_val *v, const struct cfg_rec *up, struct cfg_pos at);
+/* Takes the last record of such a list away again. */
+void cfg_val_pop(struct cfg_val *v);
 /* Appends a text to a list. */
 void cfg_val_add_item(struct cfg_val *v, const char *text, struct cfg_pos at);
 /* Replaces the text. */
@@ -75,7 +79,7 @@ void cfg_val_set_text(struct cfg_val *v, const char *text);
 /* The path of a value for messages: "vrrp.instances[lan].vrid"; records are named by their name or number. */
 char *cfg_val_path(const struct cfg_rec *r, const char *name, char *buf, size_t size);
 
-enum cfg_grade { CFG_ERROR = 0, CFG_WARNING };
+enum cfg_grade { CFG_ERROR = 0, CFG_WARNING, CFG_NOTE };
 /* Adds one complete line. A NULL errs only drops the text. */
 void cfg_errors_add(struct cfg_errors *errs, enum cfg_grade grade, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
@@ -99,6 +103,11 @@ void cfg_build_ike(struct cfg *c, const struct cfg_tree *t);
 /* Its part about routes and rules, and the building of these. */
 void cfg_check_routes(const struct cfg_tree *t, struct cfg_errors *errs);
 void cfg_build_routes(struct cfg *c, const struct cfg_tree *t);
+/* The names of routing tables that iproute2's files have; and whether a text is a route or rule that can be used. */
+struct cfg_tables;
+struct cfg_tables *cfg_tables_new(void);
+void cfg_tables_free(struct cfg_tables *t);
+bool cfg_route_ok(const struct cfg_tables *t, bool rule, const char *text, uint8_t af, char *why);
 /* The building and freeing of what is told to whom (cfg_check.h has its checks). */
 void cfg_build_notify(struct cfg *c, const struct cfg_tree *t);
 void cfg_free_notify(struct cfg *c);
@@ -122,6 +131,8 @@ char *cfg_flat(const struct cfg_tree *t);
 
 /* The libconfig reader: appends to errs. A tree even with meaning errors; NULL if the text cannot be read at all. */
 struct cfg_tree *cfg_tree_read_file(const char *path, struct cfg_errors *errs);
+/* The reader that the file, or the command line, asks for. */
+struct cfg_tree *cfg_tree_read_as(const char *path, const struct cfg_how *how, struct cfg_errors *errs);
 struct cfg_tree *cfg_tree_read_text(const char *text, const char *file, struct cfg_errors *errs);
 
 #endif

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "daemon/cfg_say.h"
 
 /* From here on standard error is the file that -t names. */
 static bool redirect(const char *path)
@@ -37,10 +38,7 @@ int kalive_test(const struct kalive *k)
 		return KALIVE_EXIT_TEST_FAILED;
 	}
 	struct cfg *c = cfg_load_as(k->config, &how, &errs);
-	for (unsigned i = 0; i < errs.n_warnings; i++)
-		fprintf(stderr, "%s\n", errs.warnings[i].text);
-	for (unsigned i = 0; i < errs.n; i++)
-		fprintf(stderr, "%s\n", errs.list[i].text);
+	cfg_say(&errs, true, stderr);
 	int rc = !c ? KALIVE_EXIT_TEST_FAILED : errs.n_warnings ? KALIVE_EXIT_TEST_ERRORS : KALIVE_EXIT_OK;
 	cfg_errors_free(&errs);
 	cfg_free(c);

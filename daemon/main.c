@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "daemon/app.h"
 #include "daemon/cfg.h"
+#include "daemon/cfg_say.h"
 #include "daemon/kalive.h"
 #include "daemon/persona.h"
 #include "sync/key_file.h"
@@ -43,8 +44,7 @@ static int check_config(const char *path, bool print)
 {
 	struct cfg_errors errs = { 0 };
 	struct cfg *c = cfg_load(path, &errs);
-	for (unsigned i = 0; i < errs.n; i++)
-		fprintf(stderr, "%s\n", errs.list[i].text);
+	cfg_say(&errs, true, stderr);
 	if (!c) {
 		cfg_errors_free(&errs);
 		return 2;

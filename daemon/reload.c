@@ -15,6 +15,7 @@
 #include "daemon/app_quar.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
+#include "daemon/cfg_say.h"
 #include "daemon/reload_map.h"
 #include "daemon/sdnotify.h"
 
@@ -466,8 +467,7 @@ static void judge(struct app *a)
 {
 	struct reload_reading *rd = a->reading;
 	a->reading = NULL;
-	for (unsigned i = 0; i < rd->errs.n; i++)
-		log_err(LOG_CFG, "%s", rd->errs.list[i].text);
+	cfg_say_log(&rd->errs);
 	if (!rd->now)
 		refuse(a, rd->errs.n ? rd->errs.list[0].text : "the file could not be read");
 	else
