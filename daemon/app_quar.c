@@ -53,6 +53,17 @@ static struct addr *tunnel_ends(const struct app *a, unsigned *n)
 	return list;
 }
 
+static void take(struct quar *q, unsigned i, uint16_t group, const struct vrrp_conf *c, const struct vrrp_vip *v)
+{
+	const char *base = v->interface[0] ? v->interface : c->interface;
+	q->vip[i] = (struct quar_vip){ .addr = v->addr, .how = QUAR_WATCH };
+	/* A link-local address is not one host's: the same may be right on another link. */
+	if (addr_is_link_local(&v->addr))
+		snprintf(q->vip[i].dev, sizeof(q->vip[i].dev), "%s", c->vmac && !v->interface[0] ? c->vmac_name : base);
+	q->entry[i].group = group;
+	snprintf(q->entry[i].dev, sizeof(q->entry[i].dev), "%s", base);
+}
+
 static unsigned collect(const struct app *a, const struct addr *ends, unsigned n_ends, struct quar *q)
 {
 	unsigned n = 0;
@@ -61,17 +72,11 @@ static unsigned collect(const struct app *a, const struct addr *ends, unsigned n
 			const struct vrrp_conf *c = &a->cfg->instances[a->node.group[g].members[m]];
 			for (uint16_t k = 0; k < c->n_vips; k++) {
 				const struct vrrp_vip *v = &c->vips[k];
-				/* A link-local address is not one host's: the same may be right on another link. */
-				if (addr_is_link_local(&v->addr) ||
-				    (!a->cfg->tunnels_auto &&
-				     (!n_ends || !bsearch(&v->addr, ends, n_ends, sizeof(*ends), by_addr))))
+				if (!a->cfg->tunnels_auto &&
+				    (!n_ends || !bsearch(&v->addr, ends, n_ends, sizeof(*ends), by_addr)))
 					continue;
-				if (q) {
-					q->vip[n] = (struct quar_vip){ .addr = v->addr, .how = QUAR_WATCH };
-					q->entry[n].group = g;
-					snprintf(q->entry[n].dev, sizeof(q->entry[n].dev), "%s",
-						 v->interface[0] ? v->interface : c->interface);
-				}
+				if (q)
+					take(q, n, g, c, v);
 				n++;
 			}
 		}

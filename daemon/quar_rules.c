@@ -18,17 +18,25 @@ static void __attribute__((format(printf, 2, 3))) add(struct quar_out *o, const 
 	o->len = n < 0 ? o->cap : o->len + (size_t)n;
 }
 
+static bool in_set(const struct quar_vip *v, uint8_t af, enum quar_how how)
+{
+	return v->addr.af == af && v->how == how && !v->dev[0];
+}
+
 static unsigned members(const struct quar_vip *v, unsigned n, uint8_t af, enum quar_how how)
 {
 	unsigned found = 0;
 	for (unsigned i = 0; i < n; i++)
-		found += v[i].addr.af == af && v[i].how == how;
+		found += in_set(&v[i], af, how);
 	return found;
 }
 
 unsigned quar_count(const struct quar_vip *v, unsigned n, uint8_t af)
 {
-	return members(v, n, af, QUAR_WATCH) + members(v, n, af, QUAR_SHUT);
+	unsigned found = 0;
+	for (unsigned i = 0; i < n; i++)
+		found += v[i].addr.af == af && v[i].how != QUAR_OPEN;
+	return found;
 }
 
 /* ---- nftables ---- */
@@ -50,14 +58,24 @@ static void put_set(struct quar_out *o, const struct quar_vip *v, unsigned n, un
 	char text[ADDR_TEXT_MAX];
 	add(o, "set %s { type %s; elements = { ", kind[k].set, kind[k].type);
 	for (unsigned i = 0; i < n; i++)
-		if (v[i].addr.af == kind[k].af && v[i].how == kind[k].how)
+		if (in_set(&v[i], kind[k].af, kind[k].how))
 			add(o, "%s,", addr_text(&v[i].addr, text));
 	add(o, " }; }\n");
+}
+
+/* Is it local, and on this very link? */
+static void put_link_local(struct quar_out *o, const struct quar_vip *v)
+{
+	char text[ADDR_TEXT_MAX];
+	add(o, "oifname \"%s\" ip6 saddr %s %scounter drop; ", v->dev, addr_text(&v->addr, text),
+	    v->how == QUAR_WATCH ? "fib saddr . oif type != local " : "");
 }
 
 void quar_put_nft(struct quar_out *o, const struct quar_vip *v, unsigned n)
 {
 	bool has[KINDS], any = false;
+	for (unsigned i = 0; i < n; i++)
+		any |= v[i].dev[0] && v[i].how != QUAR_OPEN;
 	for (unsigned k = 0; k < KINDS; k++) {
 		has[k] = members(v, n, kind[k].af, kind[k].how) > 0;
 		any |= has[k];
@@ -73,6 +91,9 @@ void quar_put_nft(struct quar_out *o, const struct quar_vip *v, unsigned n)
 	for (unsigned k = 0; k < KINDS; k++)
 		if (has[k])
 			add(o, "%s", kind[k].rule);
+	for (unsigned i = 0; i < n; i++)
+		if (v[i].dev[0] && v[i].how != QUAR_OPEN)
+			put_link_local(o, &v[i]);
 	add(o, "}\n");
 }
 
@@ -86,8 +107,10 @@ size_t quar_ipt_text(const struct quar_vip *v, unsigned n, uint8_t af, char *buf
 	add(&o, "*filter\n:" QUAR_CHAIN_VIPS " -\n:" QUAR_CHAIN " -\n");
 	for (unsigned i = 0; i < n; i++)
 		if (v[i].addr.af == af && v[i].how != QUAR_OPEN)
-			add(&o, "-A " QUAR_CHAIN_VIPS " -s %s%s -j DROP\n", addr_text(&v[i].addr, text),
-			    v[i].how == QUAR_WATCH ? " -m addrtype ! --src-type LOCAL" : "");
+			add(&o, "-A " QUAR_CHAIN_VIPS "%s%s -s %s%s%s -j DROP\n", v[i].dev[0] ? " -o " : "", v[i].dev,
+			    addr_text(&v[i].addr, text),
+			    v[i].how == QUAR_WATCH ? " -m addrtype ! --src-type LOCAL" : "",
+			    v[i].how == QUAR_WATCH && v[i].dev[0] ? " --limit-iface-out" : "");
 	add(&o, "-A " QUAR_CHAIN " -p udp -m multiport --ports 500,4500 -j " QUAR_CHAIN_VIPS "\n-A " QUAR_CHAIN
 		" -p 50 -j " QUAR_CHAIN_VIPS "\n");
 	/* For ip6tables AH is an extension header, and never the protocol (ipv6_find_hdr). */

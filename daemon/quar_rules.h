@@ -14,13 +14,14 @@
 #ifndef KT_QUAR_RULES_H
 #define KT_QUAR_RULES_H
 
+#include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include "daemon/base/addr.h"
 
 #define QUAR_CHAIN       "keeptrackd"
 #define QUAR_CHAIN_VIPS  "keeptrackd-vips"
-#define QUAR_SIZE(n)     (1024 + (size_t)(n) * (ADDR_TEXT_MAX + 80))
+#define QUAR_SIZE(n)     (1024 + (size_t)(n) * (ADDR_TEXT_MAX + IFNAMSIZ + 96))
 #define QUAR_PROGRAM_MAX 128
 
 enum quar_how {
@@ -31,6 +32,7 @@ enum quar_how {
 
 struct quar_vip {
 	struct addr addr;
+	char dev[IFNAMSIZ]; /* of a link-local address, which is another host's on another link; else empty */
 	enum quar_how how;
 };
 

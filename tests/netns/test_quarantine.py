@@ -200,6 +200,25 @@ def test_quarantine_follows_the_address(lab, start, leaks):
         line for line in before.splitlines() if "counter" not in line]
 
 
+def test_link_local_address(lab, start):
+    """It is quarantined on its own link only: on another one it may be somebody's by right."""
+    pair = start([dict(SIX, name="link", vip="fe80::2:1", peer="fe80::9:9")])
+    for machine in ("peer", "client"):
+        lab[machine].ip("addr add fe80::9:9/64 dev eth0 nodad")
+    leak = {name: Leaks(lab[name], lab["peer"], "eth0", wait_for, "wan0") for name in ROUTERS}
+    elsewhere = Leaks(lab["fw-b"], lab["client"], "eth0", wait_for, "lan0")
+    wait_for("the rules", lambda: quarantine(pair["fw-b"])["in_force"], 5)
+    assert leak["fw-b"].all_pass("fe80::2:1", "fe80::9:9") == (False, True)
+    assert leak["fw-a"].all_pass("fe80::2:1", "fe80::9:9") == (True, False)
+    assert elsewhere.all_pass("fe80::2:1", "fe80::9:9") == (True, False)
+    assert pair["fw-a"].ktsh_raw("force", "failover")[0] == 0
+    pair.wait_master("fw-b")
+    assert leak["fw-b"].all_pass("fe80::2:1", "fe80::9:9") == (True, False)
+    assert leak["fw-a"].all_pass("fe80::2:1", "fe80::9:9") == (False, True)
+    for tap in (*leak.values(), elsewhere):
+        tap.close()
+
+
 @pytest.mark.parametrize("end", ["stop", "kill"])
 def test_quarantine_ends_with_the_process(lab, start, leaks, end):
     pair = start()

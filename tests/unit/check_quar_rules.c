@@ -86,13 +86,36 @@ START_TEST(iptables)
 }
 END_TEST
 
+/* The same address may be another host's on another link: rules name the interface, and ask whether it is local there. */
+START_TEST(link_local)
+{
+	struct quar_vip v[] = { vip("fe80::2:1", QUAR_WATCH), vip("fe80::2:2", QUAR_SHUT),
+				vip("fe80::2:3", QUAR_OPEN) };
+
+	for (unsigned i = 0; i < 3; i++)
+		strcpy(v[i].dev, "wan0");
+	nft_rules_table(NULL, 0, v, 3, buf, sizeof(buf));
+	ck_assert(in("hook output") && !in("set "));
+	ck_assert(in("oifname \"wan0\" ip6 saddr fe80::2:1 fib saddr . oif type != local counter drop; "));
+	ck_assert(in("oifname \"wan0\" ip6 saddr fe80::2:2 counter drop; ") && !in("fe80::2:3"));
+	ck_assert_uint_gt(quar_ipt_text(v, 3, ADDR_V6, buf, sizeof(buf)), 0);
+	ck_assert(in("-o wan0 -s fe80::2:1 -m addrtype ! --src-type LOCAL --limit-iface-out -j DROP\n"));
+	ck_assert(in("-o wan0 -s fe80::2:2 -j DROP\n") && !in("fe80::2:3"));
+	ck_assert_uint_eq(quar_count(v, 3, ADDR_V6), 2);
+	nft_rules_table(NULL, 0, &v[2], 1, buf, sizeof(buf));
+	ck_assert(!in("hook output"));
+}
+END_TEST
+
 START_TEST(sizes)
 {
 	enum { N = 300 };
 	static struct quar_vip v[N];
 
 	for (unsigned i = 0; i < N; i++)
-		v[i] = vip("2001:1111:2222:3333:4444:5555:6666:7777", i % 2 ? QUAR_WATCH : QUAR_SHUT);
+		v[i] = vip("fe80:1111:2222:3333:4444:5555:6666:7777", i % 2 ? QUAR_WATCH : QUAR_SHUT);
+	for (unsigned i = 0; i < N; i++)
+		strcpy(v[i].dev, i % 3 ? "fifteen-letters" : "");
 	for (unsigned n = 0; n < 4; n++) {
 		size_t len = quar_ipt_text(v, n, ADDR_V6, buf, QUAR_SIZE(n));
 		ck_assert_uint_gt(len, 0);
@@ -116,6 +139,7 @@ int main(void)
 	tcase_add_test(t, nft);
 	tcase_add_test(t, nft_beside);
 	tcase_add_test(t, iptables);
+	tcase_add_test(t, link_local);
 	tcase_add_test(t, sizes);
 	suite_add_tcase(s, t);
 	return unit_run(s);
