@@ -55,7 +55,7 @@ void store_entries(struct sync *s, int change)
 bool sync_table_wanted(const struct sync *s, mono_t now)
 {
 	const struct sync_store_state *st = &s->store;
-	bool queued = false;
+	bool queued = st->n > 0 && !st->stuck && !sync_store_warm(s); /* about to be released */
 
 	if (mono_due(mono_add(st->read_at, NS_PER_SEC), now))
 		return true;

@@ -221,6 +221,7 @@ struct sim_group {
 	/* what the invariants remember */
 	enum role_state state;
 	enum role_is is;
+	bool served; /* before the last step */
 	struct epoch fence_asked, fenced, storing, stored;
 	mono_t storing_at;
 	mono_t fence_at;

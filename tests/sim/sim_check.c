@@ -116,6 +116,7 @@ static void check_group(struct sim *w, unsigned n, unsigned g)
 		w->count.planned += r->kind == ROLE_K_PLANNED;
 		demand(w, n);
 	}
+	sg->served = sg->state == ROLE_STABLE && sg->is == ROLE_MASTER;
 	sg->state = r->state;
 	sg->is = r->is;
 }
@@ -137,8 +138,8 @@ static void check_net_up(struct sim *w, unsigned n, const struct node_act *act)
 	struct sim_proc *p = w->box[n].p;
 	const struct role *r = &p->group[act->group].role;
 	struct sim_group *sg = &p->sg[act->group];
-	if (r->state == ROLE_STABLE && r->is == ROLE_MASTER)
-		return; /* the rest of what could not be set */
+	if (sg->served || (r->state == ROLE_STABLE && r->is == ROLE_MASTER))
+		return; /* the rest of what could not be set; the role may have begun to end in the same step */
 	for (const struct node_act *a = act + 1; a < p->acts.a + p->acts.n; a++)
 		if (a->type == NODE_ACT_NET && a->group == act->group && a->net_mode == NODE_NET_DOWN)
 			return; /* the same, and the role ended in the same step */

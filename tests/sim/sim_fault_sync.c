@@ -420,7 +420,7 @@ static void check_obeyed(struct sim *w, unsigned n, uint64_t mask, mono_t at)
 		const struct sim_sess *s = &w->sess[k];
 		struct ct_entry e;
 		if (!(mask >> k & 1) || s->flushed.ns != at.ns || fake_ct_find(w->box[n].ct, &s->orig, &e) ||
-		    s->seen[peer].ns >= at.ns)
+		    s->seen[peer].ns >= at.ns || s->seen[n].ns >= at.ns)
 			continue;
 		if (fake_ct_find(w->box[peer].ct, &s->orig, &e))
 			sim_violation(w, "n%u: port %u was deleted by hand, and n%u still has it after %lld s", n + 1,
