@@ -316,8 +316,8 @@ static bool is_leftover(const struct sync *s, struct flow f)
 	return sync_local_is_vip(&s->locals, orig.l3, orig.dst) || sync_local_is_vip(&s->locals, orig.l3, reply.dst);
 }
 
-/* An entry without owner: ours when traffic is seen or nobody can know better. */
-static void read_orphan(struct sync *s, struct flow f, const struct ct_entry *e, bool sweep, mono_t now)
+/* An entry without owner: ours when traffic is seen or nobody can know better. True: it is somebody's copy after all. */
+static bool read_orphan(struct sync *s, struct flow f, const struct ct_entry *e, bool sweep, mono_t now)
 {
 	bool traffic = has_evidence(s, f, e, now);
 
@@ -326,10 +326,12 @@ static void read_orphan(struct sync *s, struct flow f, const struct ct_entry *e,
 	if (traffic)
 		flow_traffic(s, f, now);
 	flow_judge(s, f);
-	if (f.x->why == SYNC_WHY_NONE && flow_mine(s, f))
+	if (f.x->why == SYNC_WHY_NONE && !flow_mine(s, f))
+		return true;
+	if (f.x->why == SYNC_WHY_NONE)
 		flow_born(s, f);
 	if (former_read(s, f, e, traffic, sweep) || f.x->why != SYNC_WHY_ORPHAN)
-		return;
+		return false;
 	if (traffic)
 		s->join_until = mono_max(s->join_until, mono_add(now, SYNC_JOIN_NS));
 	if ((traffic && !s->owner.muted) || (may_adopt(s) && !former_waits(s, f))) {
@@ -339,10 +341,11 @@ static void read_orphan(struct sync *s, struct flow f, const struct ct_entry *e,
 		if (f.x->flags & SESS_FRESH) {
 			s->stats.leftovers++;
 			flow_drop(s, f, true);
-			return;
+			return false;
 		}
 		f.x->flags |= SESS_FRESH;
 	}
+	return false;
 }
 
 /* The owner says that it ended. What we saw decides: evidence now, or remembered and younger than the state's timer. */
@@ -401,8 +404,8 @@ static void read_copy(struct sync *s, struct flow f, const struct ct_entry *e, b
 		answer(s, f, e, now);
 		return;
 	}
-	/* What is about to be written says nothing yet. */
-	if (f.x->want == SESS_OP_PUT || f.x->fly != SESS_OP_NONE)
+	/* What is about to be written says nothing yet; what was asked for does. */
+	if (f.x->want == SESS_OP_PUT || (f.x->fly != SESS_OP_NONE && f.x->fly != SESS_OP_GET))
 		return;
 	/* What sets the timer when it leaves the fast path is no packet: then it has to become a leased copy anew. */
 	if (offloaded(e)) {
@@ -524,9 +527,7 @@ static void read_entry(struct sync *s, const struct ct_entry *e, bool sweep, mon
 	unsigned owner = flow_owner(s, f);
 	if (owner == s->self_slot && f.x->why != SYNC_WHY_ORPHAN)
 		read_own(s, f, e, sweep, now);
-	else if (owner == 0 || f.x->why != SYNC_WHY_NONE)
-		read_orphan(s, f, e, sweep, now);
-	else
+	else if ((owner != 0 && f.x->why == SYNC_WHY_NONE) || read_orphan(s, f, e, sweep, now))
 		read_copy(s, f, e, sweep, now);
 }
 

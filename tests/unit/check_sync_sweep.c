@@ -264,6 +264,23 @@ START_TEST(test_lease_given_late_is_given_again)
 }
 END_TEST
 
+/* The first sweep after a copy was written does not believe what it sees: it asks, and the answer counts. */
+START_TEST(test_fresh_copy_is_mended_at_once)
+{
+	struct ct_entry e = rig_flow(60, IPPROTO_UDP, false);
+
+	rig_open(r, A, &e);
+	r->n[B].no_sweep = true;
+	rig_run(r, 100 * NS_PER_MS);
+	rig_find(&r->n[B], &e.orig)->e.status &= ~(uint32_t)CT_ST_ASSURED;
+	rig_sweep(r, B);
+	rig_run(r, 100 * NS_PER_MS);
+	ck_assert_uint_ne(rig_find(&r->n[B], &e.orig)->e.status & CT_ST_ASSURED, 0);
+	ck_assert_uint_eq(r->n[B].s->stats.repaired, 1);
+	ck_assert_uint_eq(r->n[B].s->stats.claims, 0);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("two cores");
@@ -280,5 +297,6 @@ int main(void)
 	tcase_add_test(t, test_repairs_are_counted_once);
 	tcase_add_test(t, test_dump_read_late_is_no_traffic);
 	tcase_add_test(t, test_lease_given_late_is_given_again);
+	tcase_add_test(t, test_fresh_copy_is_mended_at_once);
 	return rig_pair_run("sync_sweep", t, setup);
 }
