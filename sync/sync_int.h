@@ -95,6 +95,8 @@ void flow_drop(struct sync *s, struct flow f, bool kernel);
 /* Has this node, in its present life as far as known, been told of the flow? And: it is being told now. */
 bool flow_told(const struct sync_peer *p, struct flow f);
 void flow_set_told(const struct sync_peer *p, struct flow f);
+/* It has been told, but does not know our handle: the next record names the flow in full. */
+void flow_rename(const struct sync_peer *p, struct flow f);
 /* Called when nothing is left to be told: frees what has no other reason to stay. */
 void flow_settle(struct sync *s, struct flow f);
 /* Our entry ended in the kernel, whoever told us. */

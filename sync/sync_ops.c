@@ -141,6 +141,7 @@ static bool make_put(struct sync *s, struct flow f, struct ct_op *op, mono_t now
 	if (kern && (mine || f.x->flags & SESS_ONLY_NEW)) {
 		/* It became ours, or may only be created: what the kernel has is newer than what we were told. */
 		s->stats.op_dropped++;
+		f.x->flags &= ~SESS_ONLY_NEW;
 		if (mine)
 			flow_refused(s, f, 0); /* it was a copy's update that the kernel refused */
 		return false;

@@ -178,7 +178,8 @@ static void copy_update(struct sync *s, struct sync_peer *p, const struct sync_r
 		return;
 	}
 	f.x->err = err; /* told to the owner, who hears of the success as well */
-	f.x->flags &= ~(SESS_DEAD_DEL | SESS_DEAD_EXP | SESS_CLAIM | SESS_CURRENT | SESS_WANT | SESS_ASK | SESS_TELL);
+	f.x->flags &= ~(SESS_DEAD_DEL | SESS_DEAD_EXP | SESS_CLAIM | SESS_CURRENT | SESS_WANT | SESS_ASK | SESS_TELL |
+			SESS_ONLY_NEW);
 	f.x->flags |= SESS_FOREIGN;
 	mark_seen(p, f);
 	if (kern && nat)
@@ -215,9 +216,11 @@ static bool on_current(struct sync *s, struct sync_peer *p, const struct sync_re
 	} else if (c > 0 || (c == 0 && rec->version.node == p->node)) {
 		return false;
 	}
-	/* Refused for its epoch only; by now we know the new one. */
-	if (flow_mine(s, f) && f.x->why == SYNC_WHY_NONE)
+	/* Refused for its epoch only; by now we know the new one. What was refused was not taken in: all of it once more. */
+	if (flow_mine(s, f) && f.x->why == SYNC_WHY_NONE) {
+		f.x->told &= (uint8_t) ~(3u << (2 * (p->slot - 1)));
 		flow_dirty(s, f, 1u << (p->slot - 1));
+	}
 	return true;
 }
 
@@ -230,6 +233,9 @@ static void on_session(struct sync *s, struct sync_peer *p, const struct sync_re
 	/* Whatever becomes of the record: its sender counts its handle as known from now on, and may end the flow by it. */
 	if (rec->full && f.x && !handle_set(&p->handles, rec->handle, f.id))
 		s->stats.refused_full++;
+	/* And it may have forgotten and found the flow since it was told of it: it does not know our name for it then. */
+	if (rec->full && f.x)
+		flow_rename(p, f);
 	if (on_current(s, p, rec, f))
 		return;
 	if (refuse_local(s, p, f, rec))

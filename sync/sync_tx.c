@@ -29,14 +29,32 @@ bool flow_told(const struct sync_peer *p, struct flow f)
 	return (f.x->told >> told_shift(p) & 3) != 0;
 }
 
+/*
+ * Generations come round: what a stream of long ago was told may bear this one's number until the bulk that a stream
+ * begins with has passed by.
+ */
 static bool knows_handle(const struct sync_peer *p, struct flow f)
 {
-	return (f.x->told >> told_shift(p) & 3) == p->gen;
+	const struct sync_bulk_tx *b = &p->bulk;
+	bool passed = !b->full || (!b->wanted && (!b->running || sess_walk_passed(&b->walk, f.id)));
+
+	return passed && (f.x->told >> told_shift(p) & 3) == p->gen;
+}
+
+static void set_gen(const struct sync_peer *p, struct flow f, unsigned gen)
+{
+	f.x->told = (uint8_t)((f.x->told & ~(3u << told_shift(p))) | gen << told_shift(p));
+}
+
+void flow_rename(const struct sync_peer *p, struct flow f)
+{
+	if (knows_handle(p, f))
+		set_gen(p, f, p->gen % 3 + 1);
 }
 
 void flow_set_told(const struct sync_peer *p, struct flow f)
 {
-	f.x->told = (uint8_t)((f.x->told & ~(3u << told_shift(p))) | (unsigned)p->gen << told_shift(p));
+	set_gen(p, f, p->gen);
 	f.x->flags |= SESS_FOREIGN;
 }
 
@@ -311,8 +329,11 @@ static bool bulk_next(struct sync *s, struct sync_peer *p, struct sync_rec *out,
 
 	while ((f.id = sess_walk_next(&s->tbl, &p->bulk.walk, &budget)) != 0) {
 		f.x = sess_at(&s->tbl, f.id);
-		if (!in_bulk(s, p, f))
+		if (!in_bulk(s, p, f)) {
+			if (p->bulk.full)
+				flow_rename(p, f); /* if it was told, then under a name of long ago */
 			continue;
+		}
 		tell_state(s, p, f, out, now);
 		/* All of it, also what the stream has named before: the peer may have lost what it had. */
 		out->full = true;

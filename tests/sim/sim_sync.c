@@ -249,15 +249,15 @@ static void trace_rec(struct sim *w, unsigned n, unsigned other, const struct sy
 static bool may_lose(const struct sync *core, unsigned from, const struct sync_rec *rec)
 {
 	const struct sync_peer *p = sync_peer_get(core, sim_node_id(from));
-	struct sess *x = rec->full ? sess_find(&core->tbl, &rec->e.orig, NULL)
-				   : sess_at(&core->tbl, handle_get(&p->handles, rec->handle));
+	uint32_t named = handle_get(&p->handles, rec->handle), id = named;
+	struct sess *x = rec->full ? sess_find(&core->tbl, &rec->e.orig, &id) : sess_at(&core->tbl, id);
 	/* What a bulk does not name is taken for ended. */
 	if ((rec->type != SYNC_REC_SESSION && rec->type != SYNC_REC_DELETE) || rec->bulk)
 		return false;
 	if (!x)
 		return rec->full; /* a handle that is not known is asked for: that is another matter */
 	/* The flow's name in this stream is said once, too: its end will be told by nothing else. */
-	if (rec->full && handle_get(&p->handles, rec->handle) == 0)
+	if (id != named)
 		return false;
 	return flow_version_cmp(sync_owner_effective(&core->owner, sess_version(&core->tbl, x)), rec->version) == 0;
 }

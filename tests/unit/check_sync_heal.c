@@ -332,6 +332,83 @@ START_TEST(test_end_after_a_comparison_counts)
 }
 END_TEST
 
+/* Told before a fence, it may be created only. Found to be there already, it is a copy like any other from then on. */
+START_TEST(test_create_only_ends_with_the_first_attempt)
+{
+	struct ct_entry e = rig_flow(41, IPPROTO_UDP, false), tool = e;
+
+	r->n[B].no_ops = true;
+	sync_fence(r->n[B].s, (struct epoch){ 6, 2 }, r->now);
+	r->n[B].cut = true; /* A does not know of the fence */
+	rig_open(r, A, &e);
+	rig_run(r, 50 * NS_PER_MS);
+	ck_assert_uint_eq(r->n[B].s->stats.only_create, 1);
+	tool.status = CT_ST_CONFIRMED | CT_ST_SEEN_REPLY;
+	rig_insert(r, B, &tool);
+	rig_event(r, B, CT_EV_NEW, TOOL_PORT, &tool);
+	r->n[B].no_ops = r->n[B].cut = false;
+	rig_run(r, 50 * NS_PER_MS);
+	ck_assert_uint_eq(r->n[B].s->stats.op_dropped, 1);
+	struct rig_entry *k = rig_find(&r->n[A], &e.orig);
+	k->e.has |= CT_HAS_MARK;
+	k->e.mark = 7;
+	rig_event(r, A, CT_EV_UPDATE, 0, &k->e);
+	rig_run(r, 50 * NS_PER_MS);
+	ck_assert_uint_eq(rig_find(&r->n[B], &e.orig)->e.mark, 7);
+	ck_assert_uint_eq(rig_find(&r->n[B], &e.orig)->e.status & CT_ST_ASSURED, CT_ST_ASSURED);
+}
+END_TEST
+
+/* A new life under an old tuple begins below the number of the former one. What B refuses of it, it has not taken in. */
+START_TEST(test_what_was_refused_is_told_whole)
+{
+	struct ct_entry e = rig_flow(42, IPPROTO_UDP, false), again = rig_flow(42, IPPROTO_UDP, true);
+
+	rig_open(r, A, &e);
+	rig_run(r, 8 * NS_PER_SEC);
+	rig_packet(r, B, &e, 120);
+	rig_run(r, 8 * NS_PER_SEC);
+	ck_assert(rig_view(r, B, &e).mine);
+	rig_packet(r, A, &e, 120);
+	rig_run(r, 8 * NS_PER_SEC);
+	ck_assert_uint_eq(rig_view(r, A, &e).version.claim, 2);
+	rig_remove(r, A, rig_find(&r->n[A], &e.orig), 0);
+	rig_run(r, NS_PER_SEC);
+	uint64_t repaired = r->n[B].s->stats.repaired;
+	rig_open(r, A, &again);
+	rig_run(r, 100 * NS_PER_MS);
+	ck_assert_uint_eq(r->n[B].sent[SYNC_REC_CURRENT], 1);
+	struct rig_entry *k = rig_find(&r->n[B], &e.orig);
+	ck_assert_mem_eq(&k->e.reply, &again.reply, sizeof(again.reply));
+	ck_assert_uint_ne(k->e.status & CT_ST_SRC_NAT, 0);
+	rig_run(r, 5 * NS_PER_SEC);
+	ck_assert_uint_eq(r->n[B].s->stats.repaired, repaired);
+	ck_assert(rig_equal(r));
+}
+END_TEST
+
+/* B found an entry that nobody had told it of, and the first it hears is that it ran out: the question has to end. */
+START_TEST(test_end_of_what_was_found)
+{
+	struct ct_entry e = rig_flow(43, IPPROTO_UDP, false);
+	struct sync_rec rec = { .type = SYNC_REC_EXPIRED,
+				.owner = 1,
+				.epoch = { 5, 1 },
+				.seq = sync_peer_get(r->n[B].s, 1)->rx_seq,
+				.version = { { 5, 1 }, 0, 1 },
+				.full = true };
+
+	rec.e.orig = e.orig;
+	rig_insert(r, B, &e);
+	rig_run(r, 3 * NS_PER_SEC);
+	ck_assert_int_eq(rig_view(r, B, &e).why, SYNC_WHY_ORPHAN);
+	sync_on_record(r->n[B].s, 1, &rec, r->now);
+	rig_run(r, 100 * NS_PER_MS);
+	ck_assert_ptr_null(rig_find(&r->n[B], &e.orig));
+	ck_assert(!rig_known(r, B, &e));
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("two cores");
@@ -348,5 +425,8 @@ int main(void)
 	tcase_add_test(t, test_fresh_lease_keeps_its_trace);
 	tcase_add_test(t, test_what_a_floor_gave_is_given_back);
 	tcase_add_test(t, test_end_after_a_comparison_counts);
+	tcase_add_test(t, test_create_only_ends_with_the_first_attempt);
+	tcase_add_test(t, test_what_was_refused_is_told_whole);
+	tcase_add_test(t, test_end_of_what_was_found);
 	return rig_pair_run("sync_heal", t, rig_pair_setup_fenced);
 }

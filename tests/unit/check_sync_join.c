@@ -206,6 +206,61 @@ START_TEST(test_unknown_handle_is_asked_for)
 }
 END_TEST
 
+/* Told in one stream, given away by a floor, and back after as many streams as there are numbers for them. */
+START_TEST(test_name_of_a_stream_long_ago)
+{
+	struct ct_entry e = rig_flow(75, IPPROTO_TCP, true);
+
+	rig_open(r, A, &e);
+	rig_run(r, 100 * NS_PER_MS);
+	rig_authority(r, B, 6, true);
+	rig_authority(r, A, 6, false);
+	rig_run(r, 100 * NS_PER_MS);
+	ck_assert(rig_view(r, B, &e).mine && !rig_view(r, A, &e).mine);
+	for (unsigned i = 0; i < 3; i++) {
+		rig_down(r);
+		rig_up(r);
+		rig_run(r, 100 * NS_PER_MS);
+	}
+	rig_authority(r, A, 7, true);
+	rig_authority(r, B, 7, false);
+	rig_run(r, 100 * NS_PER_MS);
+	struct rig_entry *k = rig_find(&r->n[A], &e.orig);
+	k->e.tcp_state = CT_TCP_CLOSE;
+	rig_remove(r, A, k, 0);
+	rig_run(r, 100 * NS_PER_MS);
+	ck_assert_uint_eq(r->n[B].s->stats.rx_unknown, 0);
+	ck_assert_ptr_null(rig_find(&r->n[B], &e.orig));
+}
+END_TEST
+
+/* B forgets the flow while it is its own, finds it again, and has given the record's place to another one meanwhile. */
+START_TEST(test_name_of_a_record_long_gone)
+{
+	struct ct_entry e = rig_flow(76, IPPROTO_TCP, true), other = rig_flow(77, IPPROTO_TCP, true);
+
+	rig_open(r, A, &e);
+	rig_run(r, 100 * NS_PER_MS);
+	rig_authority(r, B, 6, true);
+	rig_authority(r, A, 6, false);
+	rig_run(r, 100 * NS_PER_MS);
+	flow_drop(r->n[B].s, flow_find(r->n[B].s, &e.orig), false);
+	rig_open(r, B, &other);
+	rig_event(r, B, CT_EV_NEW, 0, &e);
+	rig_run(r, 100 * NS_PER_MS);
+	rig_authority(r, A, 7, true);
+	rig_authority(r, B, 7, false);
+	rig_run(r, 100 * NS_PER_MS);
+	struct rig_entry *k = rig_find(&r->n[A], &e.orig);
+	k->e.tcp_state = CT_TCP_CLOSE;
+	rig_remove(r, A, k, 0);
+	rig_run(r, 100 * NS_PER_MS);
+	ck_assert_uint_eq(r->n[B].s->stats.rx_unknown, 0);
+	ck_assert_ptr_null(rig_find(&r->n[B], &e.orig));
+	ck_assert_ptr_nonnull(rig_find(&r->n[B], &other.orig));
+}
+END_TEST
+
 START_TEST(test_reconnect_storm)
 {
 	for (uint16_t i = 0; i < 300; i++) {
@@ -396,6 +451,8 @@ int main(void)
 	tcase_add_test(t, test_digest_repairs_an_extra_copy);
 	tcase_add_test(t, test_digest_finds_a_different_state);
 	tcase_add_test(t, test_unknown_handle_is_asked_for);
+	tcase_add_test(t, test_name_of_a_stream_long_ago);
+	tcase_add_test(t, test_name_of_a_record_long_gone);
 	tcase_add_test(t, test_reconnect_storm);
 	tcase_add_loop_test(t, test_whatever_comes, 0, 10);
 	return rig_pair_run("sync_join", t, rig_pair_setup);
