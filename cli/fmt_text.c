@@ -224,6 +224,9 @@ void fmt_text(enum ctl_cmd cmd, const json_t *data, bool detail, FILE *out)
 	case CTL_SHOW_IPSEC_DPD:
 		fmt_ipsec_dpd(data, out);
 		break;
+	case CTL_SHOW_NOTIFY:
+		fmt_notify(data, out);
+		break;
 	case CTL_SHOW_IPSEC_HOOKS:
 		fmt_ipsec_hooks(data, out);
 		break;

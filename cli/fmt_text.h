@@ -38,6 +38,7 @@ void fmt_ipsec_sa(const json_t *data, FILE *out);
 void fmt_ipsec_peer(const json_t *data, FILE *out);
 void fmt_ipsec_dpd(const json_t *data, FILE *out);
 void fmt_ipsec_hooks(const json_t *data, FILE *out);
+void fmt_notify(const json_t *data, FILE *out);
 void fmt_ipsec_check(const json_t *data, FILE *out);
 void fmt_ipsec_statistics(const json_t *data, FILE *out);
 void fmt_ike_dpd(const json_t *data, FILE *out);

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "daemon/app_ipsec.h"
+#include "daemon/app_notify.h"
 #include "daemon/app_pair.h"
 #include "daemon/app_quar.h"
 #include "daemon/app_sweep.h"
@@ -30,7 +31,8 @@
 #define STOP_NS   (2 * NS_PER_SEC)
 #define REST_NS   (300 * NS_PER_MS) /* for the last purges and hooks, when every group rests */
 #define REST_STEP (10 * NS_PER_MS)
-#define ACTS_KEPT 4096 /* actions of one step */
+#define NOTIFY_NS (1 * NS_PER_SEC) /* for those who are told of the end, as keepalived waits for its scripts */
+#define ACTS_KEPT 4096             /* actions of one step */
 #define FEED_MAX  8192 /* waiting events; received packets fill at most half of it, the rest of them is dropped */
 
 /* ---- events to the node core ---- */
@@ -125,7 +127,7 @@ static bool quiet(const struct app *a)
 	for (uint16_t t = 0; t < a->node.n_tunnels; t++)
 		if (a->node.tunnel[t].state == IKE_PURGING || a->node.tunnel[t].sweeping)
 			return false;
-	return exec_idle(a->exec) && (a->opt.keep_at_stop || netapply_ended(a->net));
+	return exec_idle(a->exec) && (a->opt.keep_at_stop || netapply_ended(a->net)) && app_notify_idle(a);
 }
 
 static void on_rest(void *arg, mono_t deadline)
@@ -142,7 +144,8 @@ static void on_rest(void *arg, mono_t deadline)
 void app_rest(struct app *a)
 {
 	a->stopping = true;
-	a->rest_until = mono_add(clock_mono(), REST_NS);
+	app_notify_stop(a);
+	a->rest_until = mono_add(clock_mono(), app_notify_idle(a) ? REST_NS : NOTIFY_NS);
 	if (!a->opt.keep_at_stop) {
 		app_vmac_end(a); /* before the interfaces go, which takes the kernel its time */
 		netapply_end(a->net);
@@ -384,7 +387,9 @@ static int start_parts(struct app *a)
 	app_maintenance_load(a);
 	if (app_node_build(a, a->epoch_stored) < 0)
 		return -ENOMEM;
-	rc = app_sweep_start(a);
+	rc = app_notify_start(a);
+	if (rc == 0)
+		rc = app_sweep_start(a);
 	if (rc == 0)
 		rc = app_ipsec_start(a);
 	if (rc == 0)
@@ -425,6 +430,8 @@ static void stop_parts(struct app *a)
 {
 	app_pair_end(a);
 	app_ipsec_end(a);
+	app_notify_stop(a);
+	app_notify_free(a);
 	if (a->ctl)
 		ctl_free(a->ctl);
 	a->ctl = NULL;

@@ -142,9 +142,10 @@ struct app {
 	struct ipsec *ipsec;
 	struct app_learn *learn; /* NULL: tunnels are listed */
 	struct exec *exec;
-	struct app_sa *sa;       /* copies of inbound SAs */
-	struct app_hook *hook;   /* n_hooks; NULL: no memory for them */
-	struct app_watch *watch; /* NULL: no tunnel is watched for unknown SPIs */
+	struct app_sa *sa;         /* copies of inbound SAs */
+	struct app_notify *notify; /* NULL: nobody is told of anything */
+	struct app_hook *hook;     /* n_hooks; NULL: no memory for them */
+	struct app_watch *watch;   /* NULL: no tunnel is watched for unknown SPIs */
 	struct ctl *ctl;
 
 	int pid_fd;

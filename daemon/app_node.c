@@ -2,6 +2,7 @@
  * The node core's arrays from a configuration, and its actions carried to the world.
  */
 #include "daemon/app.h"
+#include "daemon/app_notify.h"
 #include "daemon/app_sa.h"
 
 #include <stdlib.h>
@@ -164,6 +165,8 @@ void app_act(struct app *a, const struct node_act *act)
 		app_sa_remove(a, act->group);
 		return;
 	case NODE_ACT_HOOK:
+		if (act->hook == HOOK_ROLE)
+			app_notify_role(a, act->group);
 		app_ike_hook(a, act);
 		return;
 	case NODE_ACT_JOURNAL:
@@ -182,6 +185,7 @@ void app_act(struct app *a, const struct node_act *act)
 		return;
 	case NODE_ACT_ANNOUNCE:
 		app_garp_lower(a, act->inst);
+		app_notify_lower(a, act->inst);
 		return;
 	case NODE_ACT_TOLD:
 		if (act->what == NODE_TOLD_ROLE) {
@@ -189,6 +193,8 @@ void app_act(struct app *a, const struct node_act *act)
 			app_accept(a);
 		}
 		app_tell(a, act);
+		if (act->what == NODE_TOLD_INSTANCE)
+			app_notify_inst(a, act->inst);
 		return;
 	case NODE_ACT_GUARDIAN:
 		if (a->guardian)

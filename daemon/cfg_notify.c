@@ -175,6 +175,7 @@ void cfg_build_notify(struct cfg *c, const struct cfg_tree *t)
 		build_conf(&n->inst[i], &inst->recs[i], false);
 		n->used |= n->inst[i].script || (mail && n->inst[i].mail);
 	}
+	n->n_groups = (uint16_t)groups->n;
 	for (unsigned i = 0; i < groups->n; i++) {
 		n->group_of[i].mail = mail && flag(mail, "always");
 		build_conf(&n->group_of[i], &groups->recs[i], true);

@@ -105,6 +105,8 @@ enum ctl_impact {
 	  "What in the IKE daemon's configuration breaks a takeover, and the remedy")                                \
 	X(CTL_SHOW_IPSEC_STATISTICS, "show ipsec statistics", CTL_VIEW, CTL_ON_CONTROL, CTL_IMPACT_NONE,             \
 	  "Counters of tunnels, of the IKE daemon's socket and of hooks")                                            \
+	X(CTL_SHOW_NOTIFY, "show notify", CTL_VIEW, CTL_ON_CONTROL, CTL_IMPACT_NONE,                                 \
+	  "Who is told of role changes, what waits, how the last programs ended")                                    \
 	X(CTL_SHOW_INTERFACES, "show interfaces", CTL_VIEW, CTL_ON_CONTROL, CTL_IMPACT_NONE,                         \
 	  "Interfaces that instances use")                                                                           \
 	X(CTL_SHOW_LOG, "show log", CTL_VIEW, CTL_ON_CONTROL, CTL_IMPACT_NONE, "Newest lines of the log")            \

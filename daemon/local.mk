@@ -105,6 +105,14 @@ check_ctl_LDADD = libdaemon_io.a libdaemon_core.a $(BASE_LIBS) $(JANSSON_LIBS) $
 fuzz_ctl_SOURCES = tests/fuzz/fuzz_ctl.c
 fuzz_ctl_LDADD = libdaemon_io.a libdaemon_core.a $(BASE_LIBS) $(JANSSON_LIBS) $(FUZZ_LIBS)
 
+# What is told to programs, pipes and people.
+libdaemon_core_a_SOURCES += daemon/notify.h daemon/notify.c daemon/notify_text.c
+libdaemon_io_a_SOURCES += daemon/fifo_io.h daemon/fifo_io.c daemon/notify_io.h daemon/notify_io.c daemon/app_notify.h \
+	daemon/app_notify.c daemon/show_notify.c
+check_PROGRAMS += check_notify
+check_notify_SOURCES = tests/unit/check_notify.c
+check_notify_LDADD = libdaemon_core.a libbase_core.a $(UNIT_LIBS)
+
 # The daemon itself: the shell around the node core.
 libdaemon_io_a_SOURCES += daemon/app_sa.h daemon/app_sa_int.h daemon/app_sa.c daemon/app_sa_peer.c daemon/app_sa_policy.c daemon/app_sa_show.c
 libdaemon_io_a_SOURCES += daemon/app.h daemon/app.c daemon/app_node.c daemon/app_garp.c daemon/app_net.c daemon/app_vrrp.c daemon/app_vmac.c daemon/app_accept.c daemon/app_peer.c daemon/app_watch.h daemon/app_watch.c daemon/app_ike.c daemon/app_ike_backend.c daemon/app_learn.c \

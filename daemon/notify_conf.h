@@ -63,6 +63,7 @@ struct notify_cfg {
 	struct notify_fifo_conf fifo[NOTIFY_FIFOS];
 	struct notify_mail_conf mail;
 	struct notify_conf *inst, *group_of; /* by index of the instance, of the group */
+	uint16_t n_groups;                   /* groups that are told of: those of an instance alone follow them */
 	bool used;                           /* anybody is told of anything */
 };
 

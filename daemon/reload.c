@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/app_ipsec.h"
+#include "daemon/app_notify.h"
 #include "daemon/app_pair.h"
 #include "daemon/app_quar.h"
 #include "daemon/base/clock.h"
@@ -388,6 +389,7 @@ static void apply(struct app *a, struct cfg *now, const struct reload_map *map)
 	}
 	save_shape(a, &fresh);
 	load_shape(a, &old);
+	app_notify_deleted(a, map);
 	end_instances(a, map);
 	end_groups(a, map);
 	end_tunnels(a, &fresh);
@@ -401,13 +403,15 @@ static void apply(struct app *a, struct cfg *now, const struct reload_map *map)
 	node_rebuild(&a->node);
 	app_garp_rebuild(a);
 	apply_process(a, old.cfg);
+	bool kept = app_notify_reload(a, old.cfg, map); /* before anything can be told under the new numbers */
 	put_in_force(a, &old);
 	save_shape(a, &fresh);
 	load_shape(a, &old);
 	app_node_free(a);
 	load_shape(a, &fresh);
 	app_pair_reload(a);
-	let_go(a, old.cfg);
+	if (!kept)
+		let_go(a, old.cfg);
 	struct node_ev tick = { .type = NODE_EV_TICK };
 	app_feed(a, &tick);
 }

@@ -4,6 +4,7 @@
 #include "daemon/show.h"
 
 #include "daemon/app_ipsec.h"
+#include "daemon/app_notify.h"
 #include "daemon/app_pair.h"
 #include "daemon/app_sweep.h"
 
@@ -289,6 +290,9 @@ int app_ctl(void *app, struct ctl_request *req, json_t **reply)
 		return app_ipsec_ctl(a, req, reply);
 	case CTL_SHOW_IPSEC_SWEEP:
 		return app_sweep_show(a, req, reply);
+	case CTL_SHOW_NOTIFY:
+		*reply = show_notify(a);
+		return CTL_OK;
 	case CTL_SHOW_INTERFACES:
 		*reply = show_interfaces(a);
 		return CTL_OK;

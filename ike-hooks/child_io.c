@@ -552,7 +552,7 @@ static void kill_all(struct children *c)
 	}
 }
 
-void children_free(struct children *c)
+static void end_all(struct children *c, bool kill_them)
 {
 	if (!c)
 		return;
@@ -566,7 +566,8 @@ void children_free(struct children *c)
 		k->pid = a.pid;
 		k->pid_fd = (int)syscall(SYS_pidfd_open, a.pid, 0);
 	}
-	kill_all(c);
+	if (kill_them)
+		kill_all(c);
 	loop_fd_free(c->answer_lf);
 	for (unsigned i = 0; i < CHILD_SLOTS; i++) {
 		release(&c->slot[i]);
@@ -575,4 +576,14 @@ void children_free(struct children *c)
 	if (ended && c->sp)
 		spawner_free(c->sp);
 	free(c);
+}
+
+void children_free(struct children *c)
+{
+	end_all(c, true);
+}
+
+void children_leave(struct children *c)
+{
+	end_all(c, false);
 }

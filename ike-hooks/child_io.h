@@ -48,6 +48,8 @@ struct children;
 struct children *children_new(struct loop *l, child_out_fn out, child_end_fn end, void *arg);
 /* Kills what runs (at most 100 ms in all); nobody is called any more. */
 void children_free(struct children *c);
+/* The same, but what runs lives on without us; those with_us get SIGTERM. */
+void children_leave(struct children *c);
 
 /* argv and envp end with NULL and are copied; argv[0] is a path. grace_ns: from SIGTERM to SIGKILL. */
 int child_run(struct children *c, const char *const *argv, const char *const *envp, int64_t timeout_ns,

@@ -201,7 +201,7 @@ START_TEST(completion)
 		{ "s", "show" },
 		{ "show", "show" },
 		{ "show ",
-		  "vrrp pair conntrack-sync conntrack session failover ipsec interfaces log version configuration" },
+		  "vrrp pair conntrack-sync conntrack session failover ipsec notify interfaces log version configuration" },
 		{ "show v", "vrrp version" },
 		{ "sh fail ", "history timeline status" },
 		{ "sh vrrp ", "peer detail json <cr>" },
