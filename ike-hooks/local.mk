@@ -32,7 +32,7 @@ libike_io_a_SOURCES = \
 	ike-hooks/sa_io.c ike-hooks/sa_io.h \
 	ike-hooks/sa_lock.c ike-hooks/sa_lock.h \
 	ike-hooks/sa_seal.c ike-hooks/sa_seal.h \
-	ike-hooks/vici_io.c ike-hooks/vici_io.h \
+	ike-hooks/vici_ctl.c ike-hooks/vici_evt.c ike-hooks/vici_int.h ike-hooks/vici_io.c ike-hooks/vici_io.h \
 	ike-hooks/xfrm_io.c ike-hooks/xfrm_io.h \
 	ike-hooks/xfrm_sock.c ike-hooks/xfrm_sock.h
 
