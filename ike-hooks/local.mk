@@ -59,7 +59,7 @@ check_exec_io_SOURCES = tests/unit/check_exec_io.c
 check_exec_io_LDADD = $(IKE_IO_LIBS) $(UNIT_LIBS)
 check_xfrm_io_SOURCES = tests/unit/check_xfrm_io.c
 check_xfrm_io_LDADD = $(IKE_IO_LIBS) $(UNIT_LIBS)
-check_vici_io_SOURCES = tests/unit/check_vici_io.c
+check_vici_io_SOURCES = tests/unit/check_vici_io.c tests/unit/vici_server.c tests/unit/vici_server.h
 check_vici_io_LDADD = $(IKE_IO_LIBS) $(UNIT_LIBS)
 
 check_PROGRAMS += check_ike_lint check_ike_verdict check_swan_text check_vici_conn
