@@ -276,6 +276,9 @@ void fmt_text(enum ctl_cmd cmd, const json_t *data, bool detail, FILE *out)
 	case CTL_FORCE_RESYNC:
 		fmt_order(json_object_get(data, "order"), out);
 		break;
+	case CTL_CONNTRACKD:
+		fprintf(out, "%s\n", fmt_str(data, "text"));
+		break;
 	case CTL_RESTART_SYNC:
 		fmt_restart(data, out);
 		break;

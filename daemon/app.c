@@ -14,6 +14,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "daemon/app_ctd.h"
 #include "daemon/app_ipsec.h"
 #include "daemon/app_notify.h"
 #include "daemon/app_pair.h"
@@ -413,6 +414,9 @@ static int start_parts(struct app *a)
 	if (!a->ctl)
 		log_err(LOG_CTL, "control socket %s: %s; the shell cannot connect", a->cfg->ctl_socket,
 			strerror(errno));
+	rc = app_ctd_update(a);
+	if (rc < 0)
+		return rc;
 	rc = app_garp_start(a);
 	if (rc < 0)
 		return rc;
@@ -432,6 +436,7 @@ static void stop_parts(struct app *a)
 	app_ipsec_end(a);
 	app_notify_stop(a);
 	app_notify_free(a);
+	app_ctd_stop(a);
 	if (a->ctl)
 		ctl_free(a->ctl);
 	a->ctl = NULL;

@@ -36,6 +36,7 @@ struct pair;
 struct quar;
 struct sweeps;
 struct app_watch;
+struct app_ctd;
 
 struct app_options {
 	const char *config;
@@ -147,6 +148,7 @@ struct app {
 	struct app_hook *hook;     /* n_hooks; NULL: no memory for them */
 	struct app_watch *watch;   /* NULL: no tunnel is watched for unknown SPIs */
 	struct ctl *ctl;
+	struct app_ctd *ctd; /* NULL: no conntrackd.conf was ever part of the configuration */
 
 	int pid_fd;
 	char epoch_path[160];
@@ -174,6 +176,8 @@ _Noreturn void app_abort(struct app *a, const char *why);
 int app_node_build(struct app *a, struct epoch stored);
 void app_node_free(struct app *a);
 void app_act(struct app *a, const struct node_act *act);
+/* The epoch of a role change goes to SYNC, to the channel and to disk. */
+void app_epoch(struct app *a, struct epoch e);
 
 /* app_vrrp.c: sockets, adverts, received packets */
 int app_vrrp_start(struct app *a);

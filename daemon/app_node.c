@@ -104,7 +104,7 @@ void app_node_free(struct app *a)
 	memset(&a->node, 0, sizeof(a->node));
 }
 
-static void act_epoch(struct app *a, struct epoch e)
+void app_epoch(struct app *a, struct epoch e)
 {
 	if (a->sync)
 		sync_thread_role_epoch(a->sync, e);
@@ -138,7 +138,7 @@ void app_act(struct app *a, const struct node_act *act)
 		act_sync(a, &act->cmd);
 		return;
 	case NODE_ACT_ROLE_EPOCH:
-		act_epoch(a, act->epoch);
+		app_epoch(a, act->epoch);
 		return;
 	case NODE_ACT_NET:
 		app_net_mode(a, act->group, act->net_mode, act->epoch);

@@ -93,6 +93,11 @@ int app_peer_start(struct app *a)
 		return -EINVAL;
 	}
 	peer_ctl_epoch(a->peer, a->node.seen);
+	if (a->node.n_groups == 0) { /* somebody else moves the roles: both nodes may serve */
+		struct sync_cmd cmd = { .type = SYNC_CMD_AUTHORITY, .epoch = a->node.seen };
+		cmd.authority = (struct sync_authority){ .epoch = a->node.seen, .any = true };
+		sync_thread_send(a->sync, &cmd);
+	}
 	return 0;
 }
 

@@ -38,6 +38,8 @@ struct cfg_group {
 };
 
 struct cfg_tree;
+struct dconf_proc;
+struct dconf_found;
 
 /* Sections of the configuration that are compared with the peer's. */
 enum cfg_digest { CFG_DIGEST_CHANNEL = 0, CFG_DIGEST_VRRP, CFG_DIGEST_SYNC, CFG_DIGEST_IPSEC, CFG_DIGESTS };
@@ -111,6 +113,8 @@ struct cfg {
 	/* SHA-256 of the canonical shared part, cut to 8 bytes, by section: channel, vrrp, sync, ipsec */
 	uint64_t digest[CFG_DIGESTS];
 	char *flat; /* the same sections as facts for the other nodes (pair_facts.h), without secrets */
+	/* what a conntrackd.conf says of its process; NULL: none was read */
+	struct dconf_proc *conntrackd;
 };
 
 struct cfg_error {
@@ -136,11 +140,13 @@ struct cfg_how {
 	const char *config_id;  /* of keepalived.conf's @id lines; NULL: the host's name */
 	bool all_includes;      /* a missing include is an error */
 	const char *place;      /* below the default run and state directories; NULL: these themselves */
+	const char *conntrackd; /* a conntrackd.conf that is read on top, or alone; NULL: none */
+	const struct dconf_found *found; /* routers that were heard on its multicast group; NULL: none */
 };
 
 /* Reads, checks and builds. errs must be zeroed; it may hold warnings on success. NULL and errs->n > 0 on failure. */
 struct cfg *cfg_load(const char *path, struct cfg_errors *errs);
-/* The same, with what the command line says. */
+/* The same, with what the command line says. path is NULL where a conntrackd.conf is all there is. */
 struct cfg *cfg_load_as(const char *path, const struct cfg_how *how, struct cfg_errors *errs);
 /* Of several daemons on one machine each has run and state directories of its own, unless the file names them. */
 void cfg_put_aside(struct cfg *c, const char *place);

@@ -471,6 +471,7 @@ void cfg_free(struct cfg *c)
 	free(c->tunnels);
 	free(c->hooks);
 	free(c->flat);
+	free(c->conntrackd);
 	cfg_tree_free(c->tree);
 	free(c);
 }

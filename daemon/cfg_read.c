@@ -8,6 +8,7 @@
 #include "daemon/base/require.h"
 #include "daemon/cfg_text.h"
 #include "daemon/cfg_tree.h"
+#include "daemon/dconf_io.h"
 #include "daemon/kconf_map.h"
 #include "daemon/kconf_words.h"
 
@@ -472,7 +473,16 @@ struct cfg_tree *cfg_tree_read_as(const char *path, const struct cfg_how *how, s
 
 struct cfg *cfg_load_as(const char *path, const struct cfg_how *how, struct cfg_errors *errs)
 {
-	struct cfg *c = finish(cfg_tree_read_as(path, how, errs), errs);
+	struct cfg_tree *tree = path ? cfg_tree_read_as(path, how, errs) : cfg_tree_new(how->conntrackd);
+	struct dconf_proc proc;
+	if (tree && how->conntrackd)
+		cfg_read_conntrackd(tree, how->conntrackd, how->found, &proc, errs);
+	struct cfg *c = finish(tree, errs);
+	if (c && how->conntrackd) {
+		c->conntrackd = malloc(sizeof(proc));
+		require(c->conntrackd);
+		*c->conntrackd = proc;
+	}
 	if (c && how->place)
 		cfg_put_aside(c, how->place);
 	return c;

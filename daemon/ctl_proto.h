@@ -133,6 +133,8 @@ enum ctl_impact {
 	  "Compare all sessions now: the kernel, and everything in both directions")                                 \
 	X(CTL_FORCE_FAILOVER, "force failover", CTL_ADMIN, CTL_ON_CONTROL, CTL_IMPACT_ROLE,                          \
 	  "Give the master role away, or take it")                                                                   \
+	X(CTL_CONNTRACKD, "force conntrackd", CTL_ADMIN, CTL_ON_CONTROL, CTL_IMPACT_SESSIONS,                        \
+	  "What conntrackd's command line asks for")                                                                 \
 	X(CTL_FORCE_IKE_RESET, "force ike-reset", CTL_ADMIN, CTL_ON_CONTROL, CTL_IMPACT_TUNNELS,                     \
 	  "Remove every SA of the tunnels, also where this node has no role; negotiate those it serves anew")        \
 	X(CTL_MAINTENANCE_ENTER, "maintenance enter", CTL_ADMIN, CTL_ON_CONTROL, CTL_IMPACT_ROLE,                    \
@@ -215,6 +217,8 @@ enum ctl_arg_type {
 	X(CTL_EXPLAIN_SESSION, "destination", NULL, CTL_ARG_NAME, 1, 60, 1, "The other end, in the same form")      \
 	X(CTL_EXPLAIN_SESSION, "protocol", NULL, CTL_ARG_NAME, 1, 16, 1, "tcp, udp, icmp, .. or a number")          \
 	X(CTL_EXPLAIN_SESSION, "zone", "zone", CTL_ARG_INT, 0, 65535, 0, "Conntrack zone (0 if left out)")          \
+	X(CTL_CONNTRACKD, "verb", NULL, CTL_ARG_NAME, 1, 15, 1,                                                     \
+	  "commit, purge, flush, resync, resync-kernel, bulk, or kill: end the process of that name")               \
 	X(CTL_DEBUG_SYNC_STALL, "seconds", NULL, CTL_ARG_INT, 1, 60, 1, "How long")
 
 struct ctl_cmd_def {

@@ -160,7 +160,7 @@ struct dconf_env {
 struct dconf_proc {
 	char lock_file[DCONF_TEXT_MAX];
 	char socket[DCONF_TEXT_MAX];             /* empty: no clients */
-	bool looking;                            /* Multicast, and no other router is known yet: it is looked for */
+	bool looking;                            /* Multicast: other routers are looked for */
 	struct dconf_link links[SYNC_LINKS_MAX]; /* own addresses are filled in */
 	unsigned n_links;
 };

@@ -257,13 +257,9 @@ static void map_cluster(struct map *m)
 	for (unsigned i = 0; i <= n; i++)
 		mem[i].id = dconf_node_id(&mem[i].addrs[0]);
 	uint32_t self = mem[0].id;
-	m->proc->looking = n == 0;
-	struct cfg_rec *channel = m->proc->looking ? NULL : block(m, &m->t->root, "channel", line);
-	if (!channel) { /* what would be missing later is said now */
-		if (!m->d->val[DCONF_KEY].line && !m->env->key && !m->env->insecure)
-			put_key(m, NULL, line);
-		return;
-	}
+	/* alone until one is heard: what is replicated is known from the start */
+	m->proc->looking = p->links[0].kind == DCONF_LINK_MULTICAST && p->links[0].n_peers == 0;
+	struct cfg_rec *channel = block(m, &m->t->root, "channel", line);
 	put_key(m, channel, line);
 	give_num(m, channel, "port", p->links[0].line, p->links[0].port);
 	give_num(m, cfg_rec_val(&m->t->root, "node")->recs, "id", mem[0].line, self);

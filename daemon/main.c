@@ -10,6 +10,7 @@
 #include "daemon/app.h"
 #include "daemon/cfg.h"
 #include "daemon/cfg_say.h"
+#include "daemon/ctd_main.h"
 #include "daemon/kalive.h"
 #include "daemon/persona.h"
 #include "sync/key_file.h"
@@ -160,6 +161,8 @@ static int keeptrackd(int argc, char **argv)
 		{ 0 },
 	};
 	struct app_options opt = { .config = DEFAULT_CONFIG };
+	if (persona_of(argv[0]) == PERSONA_CONNTRACKD)
+		return ctd_main(argc, argv);
 	if (argc > 1 && strcmp(argv[1], "check-pair") == 0)
 		return check_pair(argc - 1, argv + 1);
 	bool test = false, print = false;

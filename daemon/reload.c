@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "daemon/app_ctd.h"
 #include "daemon/app_ipsec.h"
 #include "daemon/app_notify.h"
 #include "daemon/app_pair.h"
@@ -248,14 +249,19 @@ static void set_modes(struct app *a)
 	}
 }
 
+/* Without groups somebody else moves the roles, and both nodes may serve. */
+static bool serves(const struct node *n)
+{
+	bool any = n->n_groups == 0;
+	for (uint16_t g = 0; g < n->n_groups; g++)
+		any |= n->group[g].mine;
+	return any;
+}
+
 /* Whether this node serves anything may have changed with the groups. The floor never rises by a reload. */
 static void tell_authority(struct app *a, const struct shape *old)
 {
-	bool before = false, any = false;
-	for (uint16_t g = 0; g < old->node.n_groups; g++)
-		before |= old->node.group[g].mine;
-	for (uint16_t g = 0; g < a->node.n_groups; g++)
-		any |= a->node.group[g].mine;
+	bool before = serves(&old->node), any = serves(&a->node);
 	if (!a->sync || before == any)
 		return;
 	struct sync_cmd cmd = { .type = SYNC_CMD_AUTHORITY,
@@ -410,6 +416,8 @@ static void apply(struct app *a, struct cfg *now, const struct reload_map *map)
 	app_node_free(a);
 	load_shape(a, &fresh);
 	app_pair_reload(a);
+	if (app_ctd_update(a) < 0)
+		log_err(LOG_CTL, "no memory: conntrackd's client commands cannot connect");
 	if (!kept)
 		let_go(a, old.cfg);
 	struct node_ev tick = { .type = NODE_EV_TICK };
@@ -423,6 +431,7 @@ static void apply(struct app *a, struct cfg *now, const struct reload_map *map)
 struct reload_reading {
 	char path[CFG_FILE_MAX];
 	struct cfg_how how;
+	struct dconf_found found;
 	const struct cfg *old;
 	struct cfg *now; /* NULL: errs says why */
 	struct cfg_errors errs;
@@ -442,7 +451,7 @@ static void reading_free(struct reload_reading *rd)
 static int read_file(void *ctx)
 {
 	struct reload_reading *rd = ctx;
-	rd->now = cfg_load_as(rd->path, &rd->how, &rd->errs);
+	rd->now = cfg_load_as(rd->path[0] ? rd->path : NULL, &rd->how, &rd->errs);
 	if (rd->now)
 		rd->map = reload_map_make(rd->old, rd->now);
 	return 0;
@@ -516,8 +525,11 @@ static void begin_reading(struct app *a)
 	struct reload_reading *rd = calloc(1, sizeof(*rd));
 	a->reload_again = false;
 	if (job && rd) {
-		snprintf(rd->path, sizeof(rd->path), "%s", a->opt.config);
+		snprintf(rd->path, sizeof(rd->path), "%s", a->opt.config ? a->opt.config : "");
 		rd->how = a->opt.how;
+		if (app_ctd_found(a))
+			rd->found = *app_ctd_found(a);
+		rd->how.found = &rd->found;
 		rd->old = a->cfg;
 		job->call.fn = read_file;
 		job->call.ctx = rd;

@@ -3,6 +3,7 @@
  */
 #include "daemon/show.h"
 
+#include "daemon/app_ctd.h"
 #include "daemon/app_ipsec.h"
 #include "daemon/app_notify.h"
 #include "daemon/app_pair.h"
@@ -319,6 +320,8 @@ int app_ctl(void *app, struct ctl_request *req, json_t **reply)
 		return show_act(a, req, SYNC_CLIENT_RESET_INTERNAL);
 	case CTL_RESET_SYNC_EXTERNAL:
 		return show_act(a, req, SYNC_CLIENT_RESET_EXTERNAL);
+	case CTL_CONNTRACKD:
+		return app_ctd_verb(a, req, reply);
 	case CTL_RESTART_SYNC:
 		return show_act(a, req, SYNC_CLIENT_RESTART);
 	case CTL_FORCE_RESYNC:

@@ -203,12 +203,12 @@ static json_t *ours(struct sync_client *c, const struct sync_state *s)
 	const struct sync_stats *k = &r->core->stats;
 	uint64_t seen = ct->events[CT_EV_NEW] + ct->events[CT_EV_UPDATE] + ct->events[CT_EV_DESTROY];
 	json_t *o = json_pack(
-	    "{s:o,s:{s:I,s:I,s:I},s:I,s:{s:I,s:I,s:I,s:I},s:I,s:I,s:I,s:I,s:o,s:o,s:o,s:o}", "sessions",
+	    "{s:o,s:{s:I,s:I,s:I},s:I,s:{s:I,s:I,s:I,s:I,s:I},s:I,s:I,s:I,s:I,s:o,s:o,s:o,s:o}", "sessions",
 	    sessions_by_reason(c), "table", "entries", client_u(sess_count(&r->core->tbl)), "limit",
 	    client_u(r->core->tbl.limit), "used_bytes", client_u(sess_bytes(&r->core->tbl)), "dirty",
 	    client_u(s->dirty), "events", "received", client_u(seen), "own", client_u(k->events_own), "overruns",
-	    client_u(ct->overruns), "dumps", client_u(ct->dumps), "renewals", client_u(k->op_renewed), "expired",
-	    client_u(k->rx_expired), "claims", client_u(k->claims), "refused_old",
+	    client_u(ct->overruns), "dumps", client_u(ct->dumps), "buffer_bytes", client_u(ct->rcvbuf), "renewals",
+	    client_u(k->op_renewed), "expired", client_u(k->rx_expired), "claims", client_u(k->claims), "refused_old",
 	    client_u(k->refused_epoch + k->refused_version), "digest", digest_json(s, k->buckets_resent), "drops",
 	    drops(r), "counters", core_counters(r), "thread", io_counters(r));
 	json_object_set_new(o, "store", client_store_json(r->core));

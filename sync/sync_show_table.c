@@ -33,7 +33,7 @@ static json_t *row(const struct sync_run *r, const struct sync_view *v)
 	const struct ct_entry *e = &v->e;
 
 	return json_pack(
-	    "{s:I,s:o,s:i,s:o,s:i,s:o,s:o,s:b,s:I,s:I,s:b,s:b,s:s,s:o,s:s,s:s,s:s,s:s,s:b,s:o,s:o}", "id",
+	    "{s:I,s:o,s:i,s:o,s:i,s:o,s:o,s:b,s:I,s:I,s:b,s:b,s:s,s:o,s:s,s:s,s:s,s:s,s:b,s:o,s:o,s:b,s:b}", "id",
 	    client_u(v->id), "protocol", protocol_json(e), "protocol_number", (int)e->orig.l4, "tcp", tcp_json(e),
 	    "zone", (int)e->orig.zone, "original", client_tuple_json(&e->orig), "reply", client_tuple_json(&e->reply),
 	    "nat", (e->status & (CT_ST_SRC_NAT | CT_ST_DST_NAT)) != 0, "mark",
@@ -41,7 +41,8 @@ static json_t *row(const struct sync_run *r, const struct sync_view *v)
 	    v->leased, "in_kernel", v->in_kernel, "disposition", sync_disposition_word(v->disp), "reason", why_json(v),
 	    "error", v->err ? sync_reject_text(v->reject) : "", "refusal", v->err ? sync_reject_word(v->reject) : "",
 	    "peer", v->peer ? client_node_name(r, v->peer) : "", "owner", client_node_name(r, v->version.node), "mine",
-	    v->mine, "version", client_version_json(v->version), "carried", client_carried_json(v));
+	    v->mine, "version", client_version_json(v->version), "carried", client_carried_json(v),
+	    "seen_reply", (e->status & CT_ST_SEEN_REPLY) != 0, "assured", (e->status & CT_ST_ASSURED) != 0);
 }
 
 static void head(struct sync_client *c)

@@ -63,6 +63,7 @@ START_TEST(whole_commands)
 		char text[200];
 		snprintf(text, sizeof(text), "%s%s", d->path,
 			 c == CTL_DEBUG_SYNC_STALL                           ? " 2"
+			 : c == CTL_CONNTRACKD                               ? " purge"
 			 : c == CTL_EXPLAIN_SESSION                          ? " a b tcp"
 			 : c == CTL_EXPLAIN_IPSEC || c == CTL_RESET_VPN_PEER ? " hq"
 			 : c == CTL_IKE_DPD                                  ? " interval 3 retry 3 periodic"
