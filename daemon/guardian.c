@@ -285,11 +285,28 @@ static void close_others(struct child *c)
 	close_range(HIGH + N, ~0u, 0);
 }
 
+/* Others look the daemon up by its command line: this process must not be found by it. */
+static void hide_arguments(void)
+{
+	char text[4096];
+	int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd >= 0 ? read(fd, text, sizeof(text)) : -1;
+	static const char name[] = "kt-guardian";
+
+	if (fd >= 0)
+		close(fd);
+	if (n <= 0 || memcmp(program_invocation_name, text, (size_t)n) != 0) /* the arguments begin with the name */
+		return;
+	memset(program_invocation_name, 0, (size_t)n);
+	memcpy(program_invocation_name, name, sizeof(name) < (size_t)n ? sizeof(name) : (size_t)n - 1);
+}
+
 static _Noreturn void child_start(struct child *c, int rt_prio, const sigset_t *old)
 {
 	ignore_signals();
 	setpgid(0, 0);
 	prctl(PR_SET_NAME, "kt-guardian");
+	hide_arguments();
 	if (chdir("/") < 0)
 		_exit(1);
 	close_others(c);

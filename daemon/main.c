@@ -161,8 +161,6 @@ static int keeptrackd(int argc, char **argv)
 		{ 0 },
 	};
 	struct app_options opt = { .config = DEFAULT_CONFIG };
-	if (persona_of(argv[0]) == PERSONA_CONNTRACKD)
-		return ctd_main(argc, argv);
 	if (argc > 1 && strcmp(argv[1], "check-pair") == 0)
 		return check_pair(argc - 1, argv + 1);
 	bool test = false, print = false;
@@ -215,8 +213,9 @@ int main(int argc, char **argv)
 	switch (persona_of(argv[0])) {
 	case PERSONA_KEEPALIVED:
 		return kalive_main(argc, argv);
-	case PERSONA_KEEPTRACKD:
 	case PERSONA_CONNTRACKD:
+		return ctd_main(argc, argv);
+	case PERSONA_KEEPTRACKD:
 		break;
 	}
 	return keeptrackd(argc, argv);
