@@ -228,6 +228,9 @@ static void check_instance(struct cfg_checker *c, const struct cfg_rec *inst)
 			     *excluded = cfg_rec_val(inst, "excluded_addresses");
 	struct addr a;
 
+	if (!vips->n && !vips->bad && !excluded->n)
+		cfg_complain(c->errs, CFG_WARNING, c->t, inst, "virtual_addresses",
+			     "is empty; no address follows the role of this instance");
 	check_version(c, inst);
 	check_addressing(c, inst);
 	check_role(c, inst);

@@ -82,9 +82,7 @@ static void walk_list(struct walk *w, const struct cfg_rec *owner, const struct 
 
 static uint8_t family_of(const struct cfg_rec *inst)
 {
-	const struct cfg_val *vips = cfg_rec_val(inst, "virtual_addresses");
-	const struct cfg_val *a = vips->n ? cfg_rec_val(&vips->recs[0], "address") : NULL;
-	return a && a->text && strchr(a->text, ':') ? ADDR_V6 : ADDR_V4;
+	return cfg_rec_val(inst, "family")->num ? ADDR_V6 : ADDR_V4;
 }
 
 /* All texts: those of instances in their order, then the static ones. */

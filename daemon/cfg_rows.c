@@ -39,6 +39,7 @@ static const char *const words_addr_flags[] = { "noprefixroute", "home", "mngtmp
 
 #define REQ CFG_F_REQUIRED
 #define OPT CFG_F_OPTIONAL
+#define WIDE CFG_F_WIDE
 
 /* A table reads by column. */
 /* clang-format off */
@@ -63,12 +64,12 @@ static const char *const words_addr_flags[] = { "noprefixroute", "home", "mngtmp
 
 /* References to what is tracked, of an instance or a group. */
 #define TRACK_KEYS(list) \
-	{ list "[].script", CFG_T_NAME, OPT, 1, VRRP_TRACK_NAME_MAX - 1, NULL, NULL, NULL, \
+	{ list "[].script", CFG_T_NAME, OPT | WIDE, 1, VRRP_TRACK_NAME_MAX - 1, NULL, NULL, NULL, \
 	  "Name of one of vrrp.track.scripts" }, \
 	{ list "[].interface", CFG_T_IFNAME, OPT, 1, IFNAMSIZ - 1, NULL, NULL, NULL, "An interface; it fails when its link is down" }, \
-	{ list "[].process", CFG_T_NAME, OPT, 1, VRRP_TRACK_NAME_MAX - 1, NULL, NULL, NULL, \
+	{ list "[].process", CFG_T_NAME, OPT | WIDE, 1, VRRP_TRACK_NAME_MAX - 1, NULL, NULL, NULL, \
 	  "Name of one of vrrp.track.processes" }, \
-	{ list "[].file", CFG_T_NAME, OPT, 1, VRRP_TRACK_NAME_MAX - 1, NULL, NULL, NULL, "Name of one of vrrp.track.files" }, \
+	{ list "[].file", CFG_T_NAME, OPT | WIDE, 1, VRRP_TRACK_NAME_MAX - 1, NULL, NULL, NULL, "Name of one of vrrp.track.files" }, \
 	{ list "[].conntrack", CFG_T_NAME, OPT, 1, VRRP_TRACK_NAME_MAX - 1, NULL, NULL, NULL, \
 	  "Name of one of vrrp.track.conntrack" }, \
 	{ list "[].weight", CFG_T_INT, OPT, -CFG_TRACK_FACTOR_MAX, CFG_TRACK_FACTOR_MAX, NULL, NULL, NULL, \
@@ -180,7 +181,7 @@ const struct cfg_key cfg_rows[] = {
 	  "What is taken from the mode 0666 of these files; without it 0177, in decimal 127" },
 	{ "node.instances", CFG_T_RECORDS, 0, 0, CFG_GROUPS_MAX, NULL, NULL, NULL,
 	  "What differs on this node from the shared instances, by name" },
-	{ "node.instances[].name", CFG_T_NAME, REQ, 1, VRRP_NAME_MAX - 1, NULL, NULL, NULL,
+	{ "node.instances[].name", CFG_T_NAME, REQ | WIDE, 1, VRRP_NAME_MAX - 1, NULL, NULL, NULL,
 	  "Name of an instance in vrrp.instances" },
 	{ "node.instances[].priority", CFG_T_INT, OPT, 1, 255, NULL, NULL, NULL,
 	  "Priority of this node in this instance; goes before node.priority" },
@@ -209,7 +210,7 @@ const struct cfg_key cfg_rows[] = {
 
 	{ "vrrp", CFG_T_BLOCK, 0, 0, 0, NULL, NULL, NULL, "Virtual routers and the groups that move together" },
 	{ "vrrp.instances", CFG_T_RECORDS, REQ, 1, CFG_GROUPS_MAX, NULL, NULL, NULL, "The virtual routers" },
-	{ "vrrp.instances[].name", CFG_T_NAME, REQ, 1, VRRP_NAME_MAX - 1, NULL, NULL, NULL, "Name of the instance" },
+	{ "vrrp.instances[].name", CFG_T_NAME, REQ | WIDE, 1, VRRP_NAME_MAX - 1, NULL, NULL, NULL, "Name of the instance" },
 	{ "vrrp.instances[].interface", CFG_T_IFNAME, REQ, 1, IFNAMSIZ - 1, NULL, NULL, NULL,
 	  "Interface that sends and hears the adverts and carries the addresses" },
 	{ "vrrp.instances[].vrid", CFG_T_INT, REQ, 1, 255, NULL, NULL, NULL,
@@ -222,8 +223,9 @@ const struct cfg_key cfg_rows[] = {
 	  "Time between adverts, in steps of 0.01 up to 40.95; in whole seconds with version 2" },
 	{ "vrrp.instances[].preempt", CFG_T_BOOL, 0, 0, 1, "true", NULL, NULL,
 	  "Take over from a living master of lower priority" },
-	{ "vrrp.instances[].virtual_addresses", CFG_T_RECORDS, REQ | CFG_F_SHORT, 1, 255, NULL, NULL, NULL,
-	  "The virtual addresses: \"ADDRESS/LENGTH\", or a record with address and interface" },
+	{ "vrrp.instances[].virtual_addresses", CFG_T_RECORDS, CFG_F_SHORT, 0, 255, NULL, NULL, NULL,
+	  "The virtual addresses: \"ADDRESS/LENGTH\", or a record with address and interface. Without any, only programs, "
+	  "routes and excluded addresses follow the role" },
 	ADDRESS_KEYS("vrrp.instances[].virtual_addresses"),
 	{ "vrrp.instances[].excluded_addresses", CFG_T_RECORDS, CFG_F_SHORT, 0, CFG_GROUPS_MAX, NULL, NULL, NULL,
 	  "Addresses of either family that move with the role but are not advertised" },
@@ -334,7 +336,7 @@ const struct cfg_key cfg_rows[] = {
 	{ "vrrp.static.rules[].rule", CFG_T_TEXT, REQ, 1, 240, NULL, NULL, NULL, "In the words of ip-rule(8)" },
 	{ "vrrp.groups", CFG_T_RECORDS, 0, 0, CFG_GROUPS_MAX, NULL, NULL, NULL,
 	  "Failover groups. An instance in no group forms one of its own that bears its name" },
-	{ "vrrp.groups[].name", CFG_T_NAME, REQ, 1, VRRP_NAME_MAX - 1, NULL, NULL, NULL, "Name of the group" },
+	{ "vrrp.groups[].name", CFG_T_NAME, REQ | WIDE, 1, VRRP_NAME_MAX - 1, NULL, NULL, NULL, "Name of the group" },
 	{ "vrrp.groups[].members", CFG_T_NAMES, REQ, 1, CFG_GROUPS_MAX, NULL, NULL, NULL,
 	  "Names of the instances that change their role together" },
 	{ "vrrp.groups[].fault", CFG_T_WORD, 0, 0, 0, "yield", NULL, words_fault,
@@ -356,7 +358,7 @@ const struct cfg_key cfg_rows[] = {
 	  "What can be tracked. Only what a list of an instance or a group names is watched" },
 	{ "vrrp.track.scripts", CFG_T_RECORDS, 0, 0, CFG_TRACK_MAX, NULL, NULL, NULL,
 	  "Programs that are run again and again; exit status 0 is well" },
-	{ "vrrp.track.scripts[].name", CFG_T_NAME, REQ, 1, VRRP_TRACK_NAME_MAX - 1, NULL, NULL, NULL, "Name of the script" },
+	{ "vrrp.track.scripts[].name", CFG_T_NAME, REQ | WIDE, 1, VRRP_TRACK_NAME_MAX - 1, NULL, NULL, NULL, "Name of the script" },
 	{ "vrrp.track.scripts[].exec", CFG_T_ARGV, OPT, 1, CFG_TRACK_ARGV_MAX, NULL, NULL, NULL,
 	  "The program, by absolute path, and its arguments. No shell is involved" },
 	{ "vrrp.track.scripts[].shell", CFG_T_TEXT, OPT, 1, 240, NULL, NULL, NULL,
@@ -388,7 +390,7 @@ const struct cfg_key cfg_rows[] = {
 	{ "vrrp.track.interfaces[].weight", CFG_T_INT, 0, -254, 254, "0", NULL, NULL, "Weight where a list gives none" },
 	{ "vrrp.track.interfaces[].reverse", CFG_T_BOOL, 0, 0, 1, "false", NULL, NULL, "Direction where a list gives none" },
 	{ "vrrp.track.processes", CFG_T_RECORDS, 0, 0, CFG_TRACK_MAX, NULL, NULL, NULL, "Processes that have to run" },
-	{ "vrrp.track.processes[].name", CFG_T_NAME, REQ, 1, VRRP_TRACK_NAME_MAX - 1, NULL, NULL, NULL, "Name for it here" },
+	{ "vrrp.track.processes[].name", CFG_T_NAME, REQ | WIDE, 1, VRRP_TRACK_NAME_MAX - 1, NULL, NULL, NULL, "Name for it here" },
 	{ "vrrp.track.processes[].process", CFG_T_ARGV, REQ, 1, CFG_TRACK_ARGV_MAX, NULL, NULL, NULL,
 	  "Name of the process, as in /proc/PID/comm, and its parameters, if they count. A path is compared with the command "
 	  "line" },
@@ -408,7 +410,7 @@ const struct cfg_key cfg_rows[] = {
 	{ "vrrp.track.files", CFG_T_RECORDS, 0, 0, CFG_TRACK_MAX, NULL, NULL, NULL,
 	  "Files with a number: it is multiplied by the weight and added to the priority. With weight 0 any other number than "
 	  "0 is a fault; so is a product below -253" },
-	{ "vrrp.track.files[].name", CFG_T_NAME, REQ, 1, VRRP_TRACK_NAME_MAX - 1, NULL, NULL, NULL, "Name for it here" },
+	{ "vrrp.track.files[].name", CFG_T_NAME, REQ | WIDE, 1, VRRP_TRACK_NAME_MAX - 1, NULL, NULL, NULL, "Name for it here" },
 	{ "vrrp.track.files[].file", CFG_T_PATH, REQ, 1, 240, NULL, NULL, NULL, "Path of the file" },
 	{ "vrrp.track.files[].missing", CFG_T_INT, 0, INT32_MIN, INT32_MAX, "0", NULL, NULL,
 	  "Number that counts while there is no such file, or no number in it" },

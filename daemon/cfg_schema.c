@@ -202,7 +202,11 @@ char *cfg_schema_want(const struct cfg_key *k, char *buf, size_t size)
 	case CFG_T_WORDS:
 		return want_words(k, "a list of some of", buf, size);
 	case CFG_T_NAME:
-		snprintf(buf, size, "a name in quotes: 1 to %lld letters, digits, '.', '_' or '-'", (long long)k->max);
+		snprintf(buf, size,
+			 k->flags & CFG_F_WIDE
+			     ? "a name in quotes: 1 to %lld bytes without blanks, quotes and backslashes"
+			     : "a name in quotes: 1 to %lld letters, digits, '.', '_' or '-'",
+			 (long long)k->max);
 		return buf;
 	case CFG_T_IFNAME:
 		snprintf(buf, size, "an interface name in quotes, 1 to %d bytes without blanks and '/'", IFNAMSIZ - 1);
@@ -241,6 +245,15 @@ static bool only_name_chars(const char *s)
 		if (!alnum && *s != '.' && *s != '_' && *s != '-')
 			return false;
 	}
+	return true;
+}
+
+/* Names that other programs chose. */
+static bool only_visible_chars(const char *s)
+{
+	for (; *s; s++)
+		if ((signed char)*s <= ' ' || *s == 0x7f || *s == '"' || *s == '\\')
+			return false;
 	return true;
 }
 
@@ -288,9 +301,10 @@ bool cfg_schema_text_ok(const struct cfg_key *k, const char *text)
 	case CFG_T_WORDS:
 		return cfg_schema_word(k, text) >= 0;
 	case CFG_T_NAME:
-		return len >= 1 && len <= (size_t)k->max && only_name_chars(text);
+		return len >= 1 && len <= (size_t)k->max &&
+		       (k->flags & CFG_F_WIDE ? only_visible_chars(text) : only_name_chars(text));
 	case CFG_T_NAMES:
-		return len >= 1 && len < VRRP_NAME_MAX && only_name_chars(text);
+		return len >= 1 && len < VRRP_NAME_MAX && only_visible_chars(text);
 	case CFG_T_IFNAME:
 		return ifname_ok(text);
 	case CFG_T_TEXT:

@@ -38,6 +38,7 @@ enum {
 	CFG_F_REQUIRED = 1, /* must be given */
 	CFG_F_OPTIONAL = 2, /* absence means something by itself: not filled with a default, not printed */
 	CFG_F_SHORT = 4,    /* list records: a bare string stands for a record with only its first key */
+	CFG_F_WIDE = 16,    /* name: any visible characters but quotes and backslashes */
 	CFG_F_AUTO = 8,     /* list of records: the word "auto" may stand for it; the tree holds 1 then */
 };
 

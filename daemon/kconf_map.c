@@ -56,6 +56,18 @@ bool kmap_text(struct kmap *m, const struct cfg_rec *r, const char *key, const s
 	return true;
 }
 
+void kmap_name(struct kmap *m, const struct cfg_rec *r, const struct kconf_stmt *block)
+{
+	char want[200];
+
+	if (cfg_schema_text_ok(cfg_rec_val(r, "name")->key, block->words[1]))
+		kmap_text(m, r, "name", block, block->words[1]);
+	else
+		KMAP_REFUSE(m, block, "%s '%.100s': the name cannot be used; rename it, it must be %s",
+			    block->words[0], block->words[1],
+			    cfg_schema_want(cfg_rec_val(r, "name")->key, want, sizeof(want)));
+}
+
 struct cfg_rec *kmap_push(struct kmap *m, const struct cfg_rec *r, const char *key, const struct kconf_stmt *s)
 {
 	struct cfg_val *v = cfg_rec_val(r, key);
@@ -313,6 +325,8 @@ static void read_block(struct kmap *m, const struct kconf_stmt *s)
 		kmap_routes(m, static_block(m), s, 0);
 	else if (named(s, "static_rules"))
 		kmap_rules(m, static_block(m), s);
+	else
+		kmap_process_word(m, s);
 }
 
 /* Each word of a garp_group once. */

@@ -18,9 +18,9 @@ static int find_instance(const struct kmap *m, const char *name)
 }
 
 /* Names stand one on a line or several. */
-static void read_members(struct kmap *m, struct cfg_rec *r, const struct kconf_stmt *block, bool *taken)
+static void read_members(struct kmap *m, struct cfg_rec *r, const struct kconf_stmt *block, const char *group,
+			 bool *taken)
 {
-	const char *group = cfg_rec_text(r, "name");
 
 	for (const struct kconf_stmt *s = block->subs; s; s = s->next) {
 		for (unsigned i = 0; i < s->n_words; i++) {
@@ -41,12 +41,12 @@ static void read_members(struct kmap *m, struct cfg_rec *r, const struct kconf_s
 
 static void read_group(struct kmap *m, const struct kconf_stmt *block, struct cfg_rec *r, bool *taken)
 {
-	kmap_text(m, r, "name", block, block->words[1]);
+	kmap_name(m, r, block);
 	for (const struct kconf_stmt *s = block->subs; s; s = s->next) {
 		if (!kmap_known(m, KIN_GROUP, s))
 			continue;
 		if (strcmp(s->words[0], "group") == 0)
-			read_members(m, r, s, taken);
+			read_members(m, r, s, block->words[1], taken);
 		else if (strcmp(s->words[0], "sync_group_tracking_weight") == 0 ||
 			 strcmp(s->words[0], "global_tracking") == 0)
 			kmap_num(m, r, "member_weights", s, 1);

@@ -370,7 +370,7 @@ void kmap_instance(struct kmap *m, const struct kconf_stmt *block, struct cfg_re
 	struct kinst i = { .m = m, .s = block, .r = r, .name = block->words[1] };
 
 	r->at = kmap_at(m, block);
-	kmap_text(m, r, "name", block, i.name);
+	kmap_name(m, r, block);
 	for (const struct kconf_stmt *s = block->subs; s; s = s->next) {
 		const struct kword *w = kmap_known(m, KIN_INSTANCE, s);
 		if (w)

@@ -56,6 +56,8 @@ void kmap_num(struct kmap *m, const struct cfg_rec *r, const char *key, const st
 void kmap_word(struct kmap *m, const struct cfg_rec *r, const char *key, const struct kconf_stmt *s, const char *word);
 /* False and a warning: the text is not valid for the key, which stays as it was. */
 bool kmap_text(struct kmap *m, const struct cfg_rec *r, const char *key, const struct kconf_stmt *s, const char *text);
+/* The name of a block, which must be one that our file can have. */
+void kmap_name(struct kmap *m, const struct cfg_rec *r, const struct kconf_stmt *block);
 /* One more record of defaults at the end of a list. */
 struct cfg_rec *kmap_push(struct kmap *m, const struct cfg_rec *r, const char *key, const struct kconf_stmt *s);
 /* The block of a key, made when it is not there yet. */
@@ -107,6 +109,8 @@ void kmap_peers(struct kinst *i, const struct kconf_stmt *block);
 
 /* kconf_map_global.c */
 void kmap_globals(struct kmap *m);
+/* A word at the top that is about the process. */
+void kmap_process_word(struct kmap *m, const struct kconf_stmt *s);
 
 /* kconf_map_script.c: programs, pipes and mail */
 /*

@@ -105,7 +105,7 @@ static void read_script(struct kmap *m, const struct kconf_stmt *block)
 	unsigned n = 0;
 
 	struct cfg_rec *r = kmap_push(m, track, "scripts", block);
-	kmap_text(m, r, "name", block, block->words[1]);
+	kmap_name(m, r, block);
 	for (const struct kconf_stmt *s = block->subs; s; s = s->next)
 		if (kmap_known(m, KIN_SCRIPT, s))
 			script_word(m, r, s);
@@ -143,7 +143,7 @@ static void read_file(struct kmap *m, const struct kconf_stmt *block)
 	struct cfg_rec *track = kmap_block(m, m->vrrp, "track", block);
 	struct cfg_rec *r = kmap_push(m, track, "files", block);
 
-	kmap_text(m, r, "name", block, block->words[1]);
+	kmap_name(m, r, block);
 	for (const struct kconf_stmt *s = block->subs; s; s = s->next)
 		if (kmap_known(m, KIN_FILE, s))
 			file_word(m, r, s);
@@ -185,7 +185,7 @@ static void read_process(struct kmap *m, const struct kconf_stmt *block)
 	struct cfg_rec *track = kmap_block(m, m->vrrp, "track", block);
 	struct cfg_rec *r = kmap_push(m, track, "processes", block);
 
-	kmap_text(m, r, "name", block, block->words[1]);
+	kmap_name(m, r, block);
 	kmap_num(m, r, "weight", block, 1); /* keepalived's default */
 	for (const struct kconf_stmt *s = block->subs; s; s = s->next)
 		if (kmap_known(m, KIN_PROCESS, s))

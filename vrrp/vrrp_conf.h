@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include "daemon/base/addr.h"
 
-#define VRRP_NAME_MAX 32
+#define VRRP_NAME_MAX 64
 
 /* Options of an address, as `ip address add` has them. */
 enum {
