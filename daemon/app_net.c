@@ -256,6 +256,7 @@ static struct net_addr_opt vip_options(const struct vrrp_vip *v)
 		  (v->flags & VRRP_VIP_AUTOJOIN ? (uint32_t)NET_A_AUTOJOIN : 0u);
 	if (v->addr.af == ADDR_V6 && !(v->flags & VRRP_VIP_DAD))
 		o.flags |= NET_A_NODAD;
+	o.limited = v->preferred_lft != UINT32_MAX;
 	o.preferred_lft = o.limited ? v->preferred_lft : 0;
 	memcpy(o.label, v->label, sizeof(o.label));
 	if (v->broadcast_auto && v->addr.af == ADDR_V4) {

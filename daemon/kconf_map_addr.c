@@ -109,9 +109,12 @@ static unsigned read_option(struct kmap *m, const struct kconf_stmt *s, struct e
 			    m->errs, CFG_NOTE, s,
 			    "use_vmac has no effect on one address; only the instance's own interface bears a "
 			    "virtual MAC");
-		else if (strcmp(word, "-nodad") != 0) /* always so */
+		else if (strcmp(word, "-nodad") == 0 && e->addr.af == ADDR_V6)
+			e->flags[e->n_flags < 7 ? e->n_flags++ : 7] = "dad";
+		else
 			KMAP_WARN(m, s,
-				  known ? "'%.60s' is for IPv6 addresses; ignored" : "unknown word '%.60s'; ignored",
+				  known || strcmp(word, "-nodad") == 0 ? "'%.60s' is for IPv6 addresses; ignored"
+								       : "unknown word '%.60s'; ignored",
 				  word);
 		return i;
 	}

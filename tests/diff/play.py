@@ -1,0 +1,183 @@
+"""Plays a case with both daemons at the same time, and says where they differ."""
+
+import os
+import re
+import time
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+
+from generate import OPEN, Case
+from known import known
+from world import HERE, Stack, World
+
+REST = 0.35  # seconds without any change
+
+
+class Difference:
+    """What one daemon had and the other had not."""
+
+    def __init__(self, seed, phase, what, theirs, ours):
+        self.seed, self.phase, self.what, self.theirs, self.ours = seed, phase, what, theirs, ours
+        self.why = known(self)
+
+    def __str__(self):
+        return "seed %d, %s, %s%s\n    keepalived: %s\n    keeptrackd: %s" % (
+            self.seed, self.phase, self.what, " (%s)" % self.why if self.why else "", self.theirs, self.ours)
+
+
+def seen(world):
+    """Everything that is compared, as {what: text}."""
+    found = {"kernel %s" % k: "\n".join(v) for k, v in world.kernel().items()}
+    found.update({"script %s" % k: "\n".join(v) for k, v in world.calls().items()})
+    found.update({"fifo %s" % k: "\n".join(v) for k, v in world.by_name().items()})
+    found["daemon"] = "runs" if world.alive() else "has ended with status %s" % world.process.poll()
+    return found
+
+
+def compare(case, phase, theirs, ours, differences, told):
+    for what in sorted(set(theirs) | set(ours)):
+        a, b = theirs.get(what, ""), ours.get(what, "")
+        # what lasts is told once
+        if a != b and (told.get(what) != (a, b) or what.startswith(("script", "fifo"))):
+            told[what] = (a, b)
+            differences.append(Difference(case.seed, phase, what, tail(a, b), tail(b, a)))
+
+
+def tail(a, b):
+    """The lines of a that b has not, with one that is the same before them."""
+    mine, other = a.split("\n"), b.split("\n")
+    n = 0
+    while n < min(len(mine), len(other)) and mine[n] == other[n]:
+        n += 1
+    return " // ".join(mine[n:]) or "-"
+
+
+def settle(worlds, least, most):
+    """Until nothing changes in any world and both are the same; what they look like at last."""
+    begin, same_since, last = time.monotonic(), time.monotonic(), None
+    while True:
+        now = [seen(w) for w in worlds]
+        t = time.monotonic()
+        if now != last:
+            last, same_since = now, t
+        quiet = t - same_since >= REST
+        if t - begin >= least and quiet and (now[0] == now[1] or t - begin >= most):
+            return now
+        if t - begin >= most + 3:
+            return now
+        time.sleep(0.12)
+
+
+def on_wire(worlds, case, phase, differences, told):
+    compare(case, phase, *[{"advert " + k: v for k, v in w.adverts().items()} for w in worlds], differences, told)
+
+
+def play_in(case, worlds):
+    differences, told = [], {}
+
+    def phase(name, least, most):
+        compare(case, name, *settle(worlds, least, most), differences, told)
+        for w in worlds:
+            w.mark()
+
+    for w in worlds:
+        w.start()
+    phase("at the start", case.tick + 0.5, case.tick + 4)
+    on_wire(worlds, case, "at the start", differences, told)
+    for what, arg in case.events:
+        for on in (True, False):
+            if what in ("lower", "zero") and not on:
+                continue
+            with ThreadPoolExecutor(2) as pool:
+                list(pool.map(lambda w, e=(what, arg, on): w.event(*e), worlds))
+            phase("%s %s %s" % (what, arg, "begins" if on else "ends"), case.tick, case.tick + 3)
+    on_wire(worlds, case, "after the events", differences, told)
+    for w in worlds:
+        w.process.terminate()
+    for w in worlds:
+        if not w.stop():
+            differences.append(Difference(case.seed, "at the end", "daemon %s" % w.stack.label, "", "did not end in 15 s"))
+    phase("after the end", 0.2, 1)
+    return differences
+
+
+def play(seed, build, stacks):
+    case = Case(seed)
+    try:
+        with World(build, stacks[0], case) as theirs, World(build, stacks[1], case) as ours:
+            found = play_in(case, (theirs, ours))
+            if any(not d.why for d in found):
+                save(seed, case, (theirs, ours), found)
+            return found
+    except Exception as e:  # pylint: disable=broad-except
+        traceback.print_exc()
+        return [Difference(seed, "the case itself", "failed", "", str(e)[:500])]
+
+
+def save(seed, case, worlds, found):
+    """Everything that is needed to look into a case, into KT_DIFF_KEEP."""
+    keep = os.environ.get("KT_DIFF_KEEP")
+    if not keep:
+        return
+    there = os.path.join(keep, str(seed))
+    os.makedirs(there, exist_ok=True)
+    for name, text in case.text().items():
+        with open(os.path.join(there, name), "w", encoding="ascii") as f:
+            f.write(text)
+    for w in worlds:
+        with open(os.path.join(there, w.stack.label + ".log"), "w", encoding="utf-8") as f:
+            f.write(w.log())
+        with open(os.path.join(there, w.stack.label + ".fifo"), "w", encoding="utf-8") as f:
+            f.write("\n".join(w.lines()) + "\n")
+    with open(os.path.join(there, "differences"), "w", encoding="utf-8") as f:
+        f.write("events: %s\n" % case.events + "\n".join(map(str, found)) + "\n")
+
+
+def stacks(build, null=False):
+    """keepalived and us; null: keepalived twice, which must not differ from itself."""
+    return (Stack("keepalived"), Stack("keepalived-again" if null else "keeptrackd",
+                                       None if null else os.path.join(os.path.abspath(build), "keeptrackd")))
+
+
+def play_all(seeds, build, jobs=4, null=False, say=None):
+    """{seed: differences}"""
+    found = {}
+
+    def one(seed):
+        found[seed] = play(seed, build, stacks(build, null))
+        if say:
+            say(seed, found[seed])
+
+    with ThreadPoolExecutor(jobs) as pool:
+        list(pool.map(one, seeds))
+    return found
+
+
+# ---- coverage of keywords
+
+TABLE = os.path.join(os.path.dirname(os.path.dirname(HERE)), "daemon", "kconf_words.c")
+
+
+def honoured():
+    """{(block, word)} of the table of words."""
+    names = {"KIN_ROOT": "the top", "KIN_GLOBAL": "global_defs", "KIN_INSTANCE": "vrrp_instance", "KIN_AUTH": "authentication",
+             "KIN_GROUP": "vrrp_sync_group", "KIN_SCRIPT": "vrrp_script", "KIN_FILE": "track_file",
+             "KIN_PROCESS": "vrrp_track_process", "KIN_GARP": "garp_group"}
+    with open(TABLE, encoding="utf-8") as f:
+        rows = re.findall(r'\b(?:HON|OWN|BLK)\((KIN_\w+), "([^"]+)"', f.read())
+    return {(names[block], word) for block, word in rows if block in names}
+
+
+def coverage(seeds):
+    """(honoured words that these seeds use, honoured words that they do not)"""
+    used = set()
+    for seed in seeds:
+        case = Case(seed)
+        used |= case.words()
+        if any(what == "reload" for what, _ in case.events):
+            used |= {("global_defs", "fifo_write_vrrp_states_on_reload")} & case.words()
+    want = honoured()
+    return want & used, want - used
+
+
+assert OPEN  # the blocks of the generator are those of the table
