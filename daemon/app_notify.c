@@ -204,17 +204,26 @@ static void carry(const struct cfg *old, const struct cfg *now, const struct rel
 	}
 }
 
-/* The same states once more, for readers that begin anew with each reload. */
+/*
+ * The same states once more, for readers that begin anew with each reload. Members whose group says it already are not
+ * repeated (keepalived's rule).
+ */
 static void repeat_states(struct app *a)
 {
-	for (uint16_t i = 0; i < a->cfg->n_instances; i++)
-		if (a->notify->last[i].told != NOTHING)
-			tell(a, i, (enum notify_what)a->notify->last[i].told, a->node.inst[i].priority,
-			     a->node.group[a->cfg->instances[i].group].role.epoch, PIPES);
+	const struct last *last = a->notify->last;
+
 	for (uint16_t g = 0; g < a->cfg->notify.n_groups; g++)
-		if (a->notify->last[group_subject(a, g)].told != NOTHING)
-			tell(a, group_subject(a, g), (enum notify_what)a->notify->last[group_subject(a, g)].told, 0,
+		if (last[group_subject(a, g)].told != NOTHING)
+			tell(a, group_subject(a, g), (enum notify_what)last[group_subject(a, g)].told, 0,
 			     a->node.group[g].role.epoch, PIPES);
+	for (uint16_t i = 0; i < a->cfg->n_instances; i++) {
+		uint16_t g = a->cfg->instances[i].group;
+		if (last[i].told == NOTHING ||
+		    (g < a->cfg->notify.n_groups && last[group_subject(a, g)].told == last[i].told))
+			continue;
+		tell(a, i, (enum notify_what)last[i].told, a->node.inst[i].priority, a->node.group[g].role.epoch,
+		     PIPES);
+	}
 }
 
 /* Where nobody was told before, nobody is told now what everything is already. */
