@@ -167,6 +167,9 @@ void fmt_text(enum ctl_cmd cmd, const json_t *data, bool detail, FILE *out)
 	case CTL_SHOW_VRRP_PEER:
 		fmt_vrrp_peer(data, out);
 		break;
+	case CTL_SHOW_VRRP_TRACK:
+		fmt_track(data, out);
+		break;
 	case CTL_SHOW_PAIR:
 		fmt_pair(data, detail, out);
 		break;

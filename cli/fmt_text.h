@@ -19,6 +19,7 @@ void fmt_text(enum ctl_cmd cmd, const json_t *data, bool detail, FILE *out);
 /* Parts, each for one command. */
 void fmt_vrrp_peer(const json_t *data, FILE *out);
 void fmt_vrrp(const json_t *data, FILE *out);
+void fmt_track(const json_t *data, FILE *out);
 void fmt_vrrp_detail(const json_t *data, FILE *out);
 void fmt_failover_status(const json_t *data, FILE *out);
 void fmt_failover_history(const json_t *data, FILE *out);

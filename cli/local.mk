@@ -3,7 +3,7 @@ noinst_LIBRARIES += libcli_core.a libcli_io.a
 libcli_core_a_SOURCES = cli/gram.h cli/gram.c
 libcli_io_a_SOURCES = cli/client.h cli/client.c cli/table.h cli/table.c cli/fmt_text.h cli/fmt_text.c cli/fmt_vrrp.c cli/fmt_peer.c \
 	cli/fmt_failover.c cli/fmt_explain.c cli/fmt_sync.c cli/fmt_rows.c cli/fmt_session.c cli/fmt_sync_more.c cli/fmt_ipsec.c cli/fmt_ipsec_more.c cli/shell.h cli/shell.c cli/repl.c
-libcli_io_a_SOURCES += cli/fmt_pair.c cli/fmt_sweep.c cli/fmt_notify.c
+libcli_io_a_SOURCES += cli/fmt_track.c cli/fmt_pair.c cli/fmt_sweep.c cli/fmt_notify.c
 # libdaemon_core holds the command table that both ends share; nothing else is taken from it
 CLI_LIBS = libcli_io.a libcli_core.a libdaemon_core.a $(JANSSON_LIBS)
 

@@ -21,6 +21,7 @@
 #include "daemon/app_quar.h"
 #include "daemon/app_sweep.h"
 #include "daemon/app_sa.h"
+#include "daemon/app_track.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/require.h"
@@ -427,6 +428,8 @@ static int start_parts(struct app *a)
 		rc = app_accept_start(a);
 	if (rc == 0)
 		rc = app_quar_start(a);
+	if (rc == 0)
+		rc = app_track_start(a);
 	return rc < 0 ? rc : app_net_start(a);
 }
 
@@ -444,6 +447,7 @@ static void stop_parts(struct app *a)
 	app_ike_programs_free(a);
 	if (a->vici)
 		vici_free(a->vici);
+	app_track_stop(a);
 	app_learn_stop(a);
 	if (a->exec)
 		exec_free(a->exec);

@@ -37,6 +37,7 @@ struct quar;
 struct sweeps;
 struct app_watch;
 struct app_ctd;
+struct app_track;
 
 struct app_options {
 	const char *config;
@@ -146,6 +147,7 @@ struct app {
 	struct app_sa *sa;         /* copies of inbound SAs */
 	struct app_notify *notify; /* NULL: nobody is told of anything */
 	struct app_hook *hook;     /* n_hooks; NULL: no memory for them */
+	struct app_track *track;   /* app_track.c */
 	struct app_watch *watch;   /* NULL: no tunnel is watched for unknown SPIs */
 	struct ctl *ctl;
 	struct app_ctd *ctd; /* NULL: no conntrackd.conf was ever part of the configuration */

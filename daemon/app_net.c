@@ -8,6 +8,7 @@
 #include <string.h>
 #include "daemon/app_quar.h"
 #include "daemon/app_sweep.h"
+#include "daemon/app_track.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/rtnl_link.h"
@@ -225,6 +226,7 @@ static void on_link(void *arg, const struct net_link *l)
 	app_vmac_link(arg, l); /* before app_vrrp_link, which forgets an interface that is gone */
 	app_quar_link(arg, l);
 	app_vrrp_link(arg, l);
+	app_track_link(arg, l);
 }
 
 static void on_synced(void *arg)
@@ -239,6 +241,7 @@ static void on_synced(void *arg)
 			   "%u objects of an earlier process are still here: served until it is clear who is master",
 			   leftovers);
 	app_vrrp_relink(a);
+	app_track_links(a);
 	struct node_ev ev = { .type = NODE_EV_START, .adopting = leftovers > 0 };
 	a->running = true;
 	app_feed(a, &ev);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "daemon/app_ipsec.h"
+#include "daemon/app_track.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/kalive.h"
@@ -134,6 +135,7 @@ static void tell_group(struct app *a, const struct node_act *act)
 	case NODE_TOLD_TUNNEL:
 	case NODE_TOLD_WARN:
 	case NODE_TOLD_STARTED:
+	case NODE_TOLD_PRIORITY:
 		return; /* app_tell has said it */
 	}
 }
@@ -181,6 +183,9 @@ void app_tell(struct app *a, const struct node_act *act)
 		return;
 	case NODE_TOLD_STARTED:
 		log_notice(LOG_ROLE, "the startup delay is over: roles are taken from now on");
+		return;
+	case NODE_TOLD_PRIORITY:
+		app_track_tell(a, act->inst, act->from, act->to);
 		return;
 	case NODE_TOLD_ROLE:
 	case NODE_TOLD_DEAF:

@@ -285,7 +285,7 @@ static enum app_deaf listen_on(struct app *a, uint16_t inst, const struct net_li
 	enum app_deaf d = choose_source(a, a->node.inst[inst].conf, l->index, src);
 	if (d != APP_HEARS)
 		*src = (struct addr){ 0 };
-	if (!l->up || !l->carrier)
+	if (!a->node.inst[inst].conf->any_link && (!l->up || !l->carrier))
 		return APP_DEAF_DOWN;
 	return d == APP_HEARS ? open_port(a, inst, err) : d;
 }

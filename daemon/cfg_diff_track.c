@@ -22,7 +22,7 @@ static bool same_process(const struct cfg_track_process *a, const struct cfg_tra
 
 static bool same_script(const struct cfg_track_script *a, const struct cfg_track_script *b)
 {
-	return same_argv(a->argv, b->argv) && a->as_user == b->as_user && a->uid == b->uid && a->gid == b->gid;
+	return same_argv(a->argv, b->argv) && same_text(a->user, b->user) && same_text(a->group, b->group);
 }
 
 bool cfg_track_same(const struct cfg *old, uint16_t old_obj, const struct cfg *now, uint16_t now_obj)

@@ -364,7 +364,7 @@ const struct cfg_key cfg_rows[] = {
 	{ "vrrp.track.scripts[].shell", CFG_T_TEXT, OPT, 1, 240, NULL, NULL, NULL,
 	  "A command line for /bin/sh -c, in place of exec" },
 	{ "vrrp.track.scripts[].user", CFG_T_TEXT, OPT, 1, 31, NULL, NULL, NULL,
-	  "User that runs it; without it the daemon's" },
+	  "User that runs it; without it notify.user" },
 	{ "vrrp.track.scripts[].group", CFG_T_TEXT, OPT, 1, 31, NULL, NULL, NULL,
 	  "Group that runs it; without it the user's own" },
 	{ "vrrp.track.scripts[].interval", CFG_T_TIME, 0, MS(10), SEC(86400), "1", "seconds", NULL,

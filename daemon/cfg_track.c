@@ -1,11 +1,8 @@
 /* `vrrp.track` and the lists that refer to it: what contradicts itself, and the model of what does not. */
 #include "daemon/cfg_track.h"
 
-#include <grp.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "daemon/base/require.h"
 #include "daemon/cfg_check.h"
 
@@ -61,32 +58,6 @@ static bool named(const struct cfg_rec *ref, enum vrrp_track_kind *kind)
 	return n == 1;
 }
 
-/* ---- users ---- */
-
-/* 0 when there is no such user; rooms of name services can be large. */
-static bool find_user(const char *name, uid_t *uid, gid_t *gid)
-{
-	struct passwd pw, *found = NULL;
-	char buf[4096];
-
-	if (getpwnam_r(name, &pw, buf, sizeof(buf), &found) != 0 || !found)
-		return false;
-	*uid = pw.pw_uid;
-	*gid = pw.pw_gid;
-	return true;
-}
-
-static bool find_group(const char *name, gid_t *gid)
-{
-	struct group gr, *found = NULL;
-	char buf[16384];
-
-	if (getgrnam_r(name, &gr, buf, sizeof(buf), &found) != 0 || !found)
-		return false;
-	*gid = gr.gr_gid;
-	return true;
-}
-
 /* ---- judging ---- */
 
 struct judge {
@@ -110,9 +81,6 @@ static void warn(const struct judge *j, const struct cfg_rec *r, const char *nam
 static void check_script(const struct judge *j, const struct cfg_rec *r)
 {
 	const struct cfg_val *exec = cfg_rec_val(r, "exec");
-	const char *user = cfg_rec_text(r, "user"), *group = cfg_rec_text(r, "group");
-	uid_t uid;
-	gid_t gid;
 
 	if (!exec->given && !given(r, "shell"))
 		error(j, r, "exec", "is missing; a script needs a program, exec = [ \"/usr/local/bin/check\" ]");
@@ -120,10 +88,8 @@ static void check_script(const struct judge *j, const struct cfg_rec *r)
 		error(j, r, "shell", "stands beside exec; keep one of them");
 	if (exec->n && exec->items[0].text[0] != '/')
 		cfg_complain_item(j->errs, r, "exec", 0, "the program must be an absolute path, no shell looks for it");
-	if (user && !find_user(user, &uid, &gid))
-		error(j, r, "user", "there is no such user on this node");
-	if (group && !find_group(group, &gid))
-		error(j, r, "group", "there is no such group on this node");
+	if (given(r, "group") && !given(r, "user"))
+		error(j, r, "group", "needs a user beside it");
 }
 
 static void check_process(const struct judge *j, const struct cfg_rec *r)
@@ -269,13 +235,6 @@ static void build_script(struct cfg_track_script *s, const struct cfg_rec *r)
 	}
 	s->user = cfg_rec_val(r, "user")->text;
 	s->group = cfg_rec_val(r, "group")->text;
-	s->uid = getuid();
-	s->gid = getgid();
-	s->as_user = s->user || s->group;
-	if (s->user)
-		require(find_user(s->user, &s->uid, &s->gid));
-	if (s->group)
-		require(find_group(s->group, &s->gid));
 	s->interval_ns = num(r, "interval");
 	s->timeout_ns = given(r, "timeout") ? num(r, "timeout") : s->interval_ns;
 }

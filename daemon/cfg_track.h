@@ -10,7 +10,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/types.h>
 #include "vrrp/vrrp_track.h"
 
 #define CFG_TRACK_MAX        512 /* of each kind */
@@ -20,10 +19,7 @@
 
 struct cfg_track_script {
 	const char *argv[CFG_TRACK_ARGV_MAX + 1]; /* NULL-terminated */
-	const char *user, *group;                 /* as written; NULL: none */
-	bool as_user;                             /* runs as these: */
-	uid_t uid;
-	gid_t gid;
+	const char *user, *group;                 /* NULL: as notify.user and notify.group say */
 	int64_t interval_ns, timeout_ns;
 };
 

@@ -57,6 +57,8 @@ enum ctl_impact {
 	  "Virtual routers and their addresses")                                                                     \
 	X(CTL_SHOW_VRRP_PEER, "show vrrp peer", CTL_VIEW, CTL_ON_CONTROL, CTL_IMPACT_NONE,                           \
 	  "The other nodes: role, priority, readiness, configuration")                                               \
+	X(CTL_SHOW_VRRP_TRACK, "show vrrp track", CTL_VIEW, CTL_ON_CONTROL, CTL_IMPACT_NONE,                         \
+	  "What is tracked, who lowered a priority, by how much, since when")                                        \
 	X(CTL_SHOW_PAIR, "show pair", CTL_VIEW, CTL_ON_CONTROL, CTL_IMPACT_NONE,                                     \
 	  "Differences between the nodes, what they mean for a takeover, and the remedy")                            \
 	X(CTL_SHOW_SYNC_STATISTICS, "show conntrack-sync statistics", CTL_VIEW, CTL_ON_SESSION, CTL_IMPACT_NONE,     \

@@ -25,7 +25,7 @@ static bool must_fault(const struct group_view *v)
 static struct group_decision decide_master(const struct group_view *v)
 {
 	if (must_fault(v))
-		return decide(GROUP_FAULT, ROLE_R_LINK, v->first_down);
+		return decide(GROUP_FAULT, v->down_tracked ? ROLE_R_TRACKED : ROLE_R_LINK, v->first_down);
 	if (v->first_decides ? v->first_member_higher : v->n_higher > 0)
 		return decide(GROUP_YIELD, ROLE_R_HIGHER, v->first_higher);
 	if (v->maintenance)
@@ -77,7 +77,7 @@ static bool may_preempt(const struct group_view *v, uint16_t up)
 static struct group_decision decide_backup(const struct group_view *v)
 {
 	if (must_fault(v))
-		return decide(GROUP_FAULT, ROLE_R_LINK, v->first_down);
+		return decide(GROUP_FAULT, v->down_tracked ? ROLE_R_TRACKED : ROLE_R_LINK, v->first_down);
 	if (v->maintenance || v->holding)
 		return stay;
 	uint16_t up = (uint16_t)(v->n - v->n_down);

@@ -20,13 +20,14 @@ enum group_peer { GROUP_PEER_UNKNOWN = 0, GROUP_PEER_NOT_MASTER, GROUP_PEER_LEAV
 struct group_view {
 	enum role_is is;
 	uint16_t n;         /* members */
-	uint16_t n_down;    /* own link down or no address to speak from */
+	uint16_t n_down;    /* own link down or no address to speak from, or a fault by tracking */
 	uint16_t n_expired; /* master-down timer ran out, and no master heard since */
 	uint16_t n_zero;    /* of the expired ones: after a priority-0 advert */
 	uint16_t n_higher;  /* MASTER: members that heard a higher master */
 	uint16_t n_lower;   /* BACKUP: members whose present master has a lower priority than ours */
 	uint16_t n_hearing; /* a master's advert within its master-down time */
 	uint16_t first_down, first_deaf, first_higher; /* instance indices; valid when the count is not 0 */
+	bool down_tracked;                             /* of first_down: by tracking */
 	bool first_member_higher;                      /* MASTER: member 0 itself heard a higher master */
 	bool first_member_expired;
 	bool channel_up;

@@ -28,6 +28,7 @@ static void tell_cause_up(const struct vrrp *v, const char *name, enum vrrp_reas
 	case VRRP_R_LINK_DOWN:
 	case VRRP_R_NO_SOURCE:
 	case VRRP_R_FAULT:
+	case VRRP_R_TRACKED:
 	case VRRP_R_RECOVERED:
 	case VRRP_REASON_N:
 		return;

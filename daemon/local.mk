@@ -1,7 +1,7 @@
 # daemon: owns everything; the only folder that knows all domains.
 noinst_LIBRARIES += libdaemon_core.a libdaemon_io.a
 libdaemon_core_a_SOURCES = daemon/role.h daemon/role_int.h daemon/role.c daemon/role_stage.c daemon/group.h daemon/group.c \
-	daemon/node.h daemon/node_int.h daemon/node.c daemon/node_group.c daemon/node_role.c daemon/node_timer.c daemon/node_sync.c daemon/node_peer.c daemon/node_split.c daemon/node_start.c daemon/node_wake.c daemon/node_ike.c
+	daemon/node.h daemon/node_int.h daemon/node.c daemon/node_group.c daemon/node_role.c daemon/node_timer.c daemon/node_sync.c daemon/node_peer.c daemon/node_split.c daemon/node_start.c daemon/node_track.c daemon/node_wake.c daemon/node_ike.c
 libdaemon_io_a_SOURCES =
 
 # Configuration: schema and comparison are pure, reading and building are not.
@@ -120,6 +120,7 @@ libdaemon_io_a_SOURCES += daemon/app.h daemon/app.c daemon/app_node.c daemon/app
 	daemon/app_ipsec.c daemon/app_ipsec.h daemon/app_ipsec_int.h daemon/app_ipsec_probe.c daemon/ipsec_files.c daemon/ipsec_files.h \
 	daemon/show_ipsec.c daemon/show_ipsec_do.c daemon/show_ipsec_more.c daemon/show_act.c
 libdaemon_io_a_SOURCES += daemon/app_sweep.h daemon/app_sweep_int.h daemon/app_sweep.c daemon/show_sweep.c daemon/app_quar.h daemon/app_quar.c
+libdaemon_io_a_SOURCES += daemon/app_track.h daemon/track_int.h daemon/app_track.c daemon/track_iface.c daemon/track_script.c
 libdaemon_io_a_SOURCES += daemon/app_maint.c daemon/show_peer.c daemon/show_query.c
 
 # check-pair: facts, comparison, rules are pure.

@@ -175,8 +175,7 @@ static void on_advert(struct node_run *r, const struct node_ev *ev)
 	node_evaluate(r, m->group);
 }
 
-/* Brings a member in line with its group: after its link came back, or after a reload gave it another group. */
-static void settle_member(struct node_run *r, uint16_t inst)
+void node_settle_member(struct node_run *r, uint16_t inst)
 {
 	struct node *n = r->n;
 	const struct node_group *grp = &n->group[n->member[inst].group];
@@ -224,7 +223,7 @@ static void on_link(struct node_run *r, const struct node_ev *ev)
 		return;
 	node_evaluate(r, m->group);
 	if (n->running)
-		settle_member(r, ev->inst);
+		node_settle_member(r, ev->inst);
 }
 
 static void on_start(struct node_run *r, const struct node_ev *ev)
@@ -244,11 +243,7 @@ static void on_start(struct node_run *r, const struct node_ev *ev)
 		a->group = g;
 		a->net_mode = adopting ? NODE_NET_KEEP : NODE_NET_DOWN;
 		a->epoch = n->seen;
-		node_wish(r, g, ROLE_BACKUP, ROLE_K_NONE, ROLE_R_START, r->now);
-		for (uint16_t m = 0; m < n->group[g].n_members; m++) {
-			struct vrrp_ev ve = { .type = VRRP_EV_START };
-			node_vrrp(r, n->group[g].members[m], &ve);
-		}
+		node_begin(r, g, ROLE_R_START);
 	}
 	node_evaluate_all(r);
 }
@@ -349,12 +344,12 @@ static void on_join(struct node_run *r, uint16_t group)
 	}
 	struct node_group *grp = &n->group[group];
 	if (grp->role.is == ROLE_INIT)
-		node_wish(r, group, ROLE_BACKUP, ROLE_K_NONE, ROLE_R_CONFIG, r->now);
-	for (uint16_t m = 0; m < grp->n_members; m++) {
+		node_begin(r, group, ROLE_R_CONFIG);
+	for (uint16_t m = 0; m < grp->n_members && grp->role.is != ROLE_INIT; m++) {
 		uint16_t inst = grp->members[m];
 		if (n->inst[inst].state == VRRP_INIT)
 			node_vrrp(r, inst, &(struct vrrp_ev){ .type = VRRP_EV_START });
-		settle_member(r, inst);
+		node_settle_member(r, inst);
 	}
 	for (uint16_t t = 0; t < n->n_tunnels; t++) {
 		struct ike_tunnel *tunnel = &n->tunnel[t];
@@ -408,6 +403,9 @@ static void dispatch(struct node_run *r, const struct node_ev *ev)
 		return;
 	case NODE_EV_LINK:
 		on_link(r, ev);
+		return;
+	case NODE_EV_TRACK:
+		node_on_track(r, ev);
 		return;
 	case NODE_EV_NET:
 	case NODE_EV_VIP_UP:

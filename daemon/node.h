@@ -41,6 +41,8 @@
 struct node_member {
 	uint16_t inst, group;
 	bool down;          /* own link down or no address to speak from */
+	bool tracked;       /* what it tracks is a fault */
+	bool waits;         /* what it tracks could be a fault, and has not reported yet */
 	bool lower;         /* the present master has a lower priority than ours */
 	bool zero;          /* expired after a priority-0 advert */
 	bool rearmed;       /* a late timer was given its one second chance */
@@ -69,6 +71,7 @@ struct node_group {
 	struct role role;
 	bool mine;       /* counts as ours for SYNC's authority */
 	bool given_away; /* a planned demotion: no preemption until MASTER again */
+	bool outbid;     /* the planned demotion under way is for a higher priority: ours may rise again */
 	bool adopting;   /* leftovers of an earlier process are still served */
 	bool stalled;    /* MASTER that slept: silent until stall_until */
 	mono_t stall_until;
@@ -128,6 +131,7 @@ enum node_ev_type {
 	NODE_EV_ADVERT,      /* inst, advert */
 	NODE_EV_DROPPED,     /* inst: a packet was refused (counts nothing, touches nothing) */
 	NODE_EV_LINK,        /* inst, up, src */
+	NODE_EV_TRACK,       /* inst, priority, fault, waits: what follows from what is tracked */
 	NODE_EV_NET,         /* group, net, err */
 	NODE_EV_VIP_UP,      /* group, epoch */
 	NODE_EV_GARP,        /* group, epoch */
@@ -153,7 +157,8 @@ struct node_ev {
 	uint16_t inst, group, tunnel;
 	uint32_t peer;
 	struct epoch epoch;
-	bool up, lost, refused, on, adopting;
+	bool up, lost, refused, on, adopting, fault, waits;
+	uint8_t priority; /* TRACK: 1..255 */
 	enum role_net net;
 	int err;
 	struct addr src;
@@ -221,9 +226,10 @@ enum node_told {
 	NODE_TOLD_CUT_ENDED,   /* group, late_ns = how long, on = this node takes over */
 	NODE_TOLD_HELD,        /* group: an address was lost, no preemption for NODE_PENALTY_NS */
 	NODE_TOLD_STARTED,     /* the startup delay is over */
+	NODE_TOLD_PRIORITY,    /* inst, from, to: its priority, moved by tracking */
 };
 
-#define NODE_TOLD_COUNT (NODE_TOLD_STARTED + 1)
+#define NODE_TOLD_COUNT (NODE_TOLD_PRIORITY + 1)
 
 struct node_act {
 	enum node_act_type type;

@@ -3,6 +3,7 @@
  */
 #include "daemon/node_int.h"
 
+#include "daemon/base/mutant.h"
 #include "daemon/base/require.h"
 
 mono_t node_last_sign(const struct node *n, uint16_t group, mono_t now)
@@ -44,7 +45,7 @@ bool node_group_ready(const struct node *n, uint16_t group, mono_t now)
 	if (!mono_is_never(grp->role.hold_until) || grp->role.partial)
 		return false;
 	for (uint16_t i = 0; i < grp->n_members; i++)
-		if (n->member[grp->members[i]].down)
+		if (n->member[grp->members[i]].down || n->member[grp->members[i]].tracked)
 			return false;
 	if (!n->has_sync || grp->role.is == ROLE_MASTER)
 		return true;
@@ -68,9 +69,12 @@ static void view_members(const struct node *n, uint16_t group, mono_t now, struc
 		uint16_t inst = grp->members[i];
 		const struct node_member *m = &n->member[inst];
 		const struct vrrp *r = &n->inst[inst];
-		if (m->down) {
-			if (!v->n_down++)
+		bool tracked = m->tracked && !MUTANT(M_TRACK_IGNORED);
+		if (m->down || tracked) {
+			if (!v->n_down++) {
 				v->first_down = inst;
+				v->down_tracked = !m->down;
+			}
 			continue;
 		}
 		/* A better master counts as long as a backup would wait for its next advert. */
@@ -160,6 +164,15 @@ static struct group_view view(const struct node *n, uint16_t group, mono_t now)
 	v.better_ready = !mono_is_never(grp->expired_since) && node_better_ready(n, group, now) &&
 			 mono_sub(now, grp->expired_since) < n->inst[grp->members[0]].master_adv_ns;
 	return v;
+}
+
+bool node_group_faulty(const struct node *n, uint16_t group, mono_t now, enum role_reason *reason)
+{
+	struct group_view v = view(n, group, now);
+	v.is = ROLE_BACKUP;
+	struct group_decision d = group_decide(&v);
+	*reason = d.reason;
+	return d.verdict == GROUP_FAULT;
 }
 
 void node_wish(struct node_run *r, uint16_t group, enum role_is target, enum role_kind kind, enum role_reason reason,

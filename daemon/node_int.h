@@ -31,10 +31,19 @@ static inline void node_touch(struct node *n, uint16_t group)
 /* node.c */
 struct node_act *node_emit(struct node_run *r, enum node_act_type type);
 struct node_act *node_tell(struct node_run *r, enum node_told what);
+/* Brings a member in line with its group: after its link or what it tracks came back, or after a reload. */
+void node_settle_member(struct node_run *r, uint16_t inst);
 /* Steps one virtual router and carries out what it says. */
 void node_vrrp(struct node_run *r, uint16_t inst, const struct vrrp_ev *ev);
 
+/* node_track.c */
+/* Some member waits for a first result of what it tracks. */
+bool node_group_waits(const struct node *n, uint16_t group);
+void node_on_track(struct node_run *r, const struct node_ev *ev);
+
 /* node_start.c */
+/* The group leaves INIT, unless it waits: BACKUP, or FAULT where a fault is known already; its members begin. */
+void node_begin(struct node_run *r, uint16_t group, enum role_reason reason);
 /* Every member has priority 255: the addresses are this node's own. */
 bool node_owns(const struct node *n, uint16_t group);
 /*
@@ -54,6 +63,8 @@ void node_role(struct node_run *r, uint16_t group, const struct role_ev *ev);
 int64_t node_group_down_ns(const struct node *n, uint16_t group);
 void node_wish(struct node_run *r, uint16_t group, enum role_is target, enum role_kind kind, enum role_reason reason,
 	       mono_t detect);
+/* A group that rests in INIT would have to be in FAULT at once; reason: why. */
+bool node_group_faulty(const struct node *n, uint16_t group, mono_t now, enum role_reason *reason);
 /* Looks at the group table and wishes accordingly. */
 void node_evaluate(struct node_run *r, uint16_t group);
 void node_evaluate_all(struct node_run *r);

@@ -518,6 +518,7 @@ void node_on_peer_msg(struct node_run *r, const struct node_ev *ev)
 		on_take(r, p, m);
 		return;
 	case PEER_PREPARED:
+		grp->outbid = grp->role.state == ROLE_STABLE && m->reason == ROLE_R_PREEMPTED;
 		if (grp->role.state == ROLE_STABLE)
 			grp->partner = p->node;
 		re.peer = ROLE_PEER_PREPARED;

@@ -59,7 +59,8 @@ static void role_changed(struct node_run *r, uint16_t group, enum role_is is, co
 		else if (rec->reason == ROLE_R_TRANSACTION)
 			hold_off(r, group);
 		else if (rec->kind == ROLE_K_PLANNED && rec->outcome != ROLE_RES_ERROR)
-			grp->given_away = true;
+			grp->given_away = !grp->outbid;
+		grp->outbid = false;
 		break;
 	case ROLE_MASTER:
 		grp->given_away = false;

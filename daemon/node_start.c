@@ -27,6 +27,20 @@ void node_listens(struct node_run *r, uint16_t inst)
 	node_vrrp(r, inst, &(struct vrrp_ev){ .type = VRRP_EV_REARM, .u.rearm.delay_ns = 1 });
 }
 
+void node_begin(struct node_run *r, uint16_t group, enum role_reason reason)
+{
+	struct node *n = r->n;
+	enum role_reason why;
+	if (node_group_waits(n, group))
+		return;
+	if (node_group_faulty(n, group, r->now, &why))
+		node_wish(r, group, ROLE_FAULT, ROLE_K_FAULT, why, r->now);
+	else
+		node_wish(r, group, ROLE_BACKUP, ROLE_K_NONE, reason, r->now);
+	for (uint16_t m = 0; m < n->group[group].n_members; m++)
+		node_vrrp(r, n->group[group].members[m], &(struct vrrp_ev){ .type = VRRP_EV_START });
+}
+
 void node_startup_over(struct node_run *r)
 {
 	struct node *n = r->n;

@@ -118,7 +118,8 @@ static bool calm(const struct node *n, uint16_t group)
 	for (uint16_t i = 0; i < grp->n_members; i++) {
 		const struct node_member *m = &n->member[grp->members[i]];
 		const struct vrrp *v = &n->inst[grp->members[i]];
-		if (m->down || m->lower || m->zero || !mono_is_never(m->higher_at) || v->expired || v->state != usual)
+		if (m->down || m->tracked || m->lower || m->zero || !mono_is_never(m->higher_at) || v->expired ||
+		    v->state != usual)
 			return false;
 	}
 	return true;

@@ -15,6 +15,7 @@
 #include "daemon/app_notify.h"
 #include "daemon/app_pair.h"
 #include "daemon/app_quar.h"
+#include "daemon/app_track.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/cfg_say.h"
@@ -352,6 +353,7 @@ static void put_in_force(struct app *a, const struct shape *old)
 		log_err(LOG_CFG, "no memory to connect to the IKE daemon: tunnels stay as they are");
 	app_ipsec_reload(a);
 	app_vrrp_relink(a);
+	app_track_reload(a, old->cfg);
 	tell_authority(a, old);
 	a->node.running = running;
 	begin_added(a);

@@ -44,7 +44,8 @@
 	X(ROLE_R_ADOPTED, 20, "adopted")               \
 	X(ROLE_R_PEER_ABORTED, 21, "peerDidNotFollow") \
 	X(ROLE_R_ADDRESS_LOST, 22, "addressLost")      \
-	X(ROLE_R_RECOVERED, 23, "recovered")
+	X(ROLE_R_RECOVERED, 23, "recovered")           \
+	X(ROLE_R_TRACKED, 24, "trackedFault")
 
 enum role_reason {
 #define ROLE_REASON_ENUM(name, num, text) name = num,

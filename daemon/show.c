@@ -8,6 +8,7 @@
 #include "daemon/app_notify.h"
 #include "daemon/app_pair.h"
 #include "daemon/app_sweep.h"
+#include "daemon/app_track.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -171,6 +172,7 @@ static int clear_counters(struct app *a, const struct ctl_request *req, json_t *
 		m->floated = false;
 	}
 	app_sweep_clear(a);
+	app_track_clear(a);
 	hist_clear(loop_lateness(a->loop));
 	a->node.stale = a->node.stalls = a->node.rearms = a->node.rivals = 0;
 	a->node.splits = a->node.arbitrated = 0;
@@ -246,6 +248,9 @@ int app_ctl(void *app, struct ctl_request *req, json_t **reply)
 		return app_pair_show(a, req, reply);
 	case CTL_SHOW_VRRP_PEER:
 		*reply = show_vrrp_peer(a);
+		return CTL_OK;
+	case CTL_SHOW_VRRP_TRACK:
+		*reply = app_track_json(a);
 		return CTL_OK;
 	case CTL_SHOW_SYNC_STATISTICS:
 		return session(a, req, SYNC_CLIENT_STATISTICS, reply);

@@ -158,8 +158,11 @@ static void enter_backup(struct vrrp *v, enum vrrp_reason reason, mono_t now, st
 
 static bool fit(const struct vrrp *v, enum vrrp_reason *why)
 {
-	*why = !v->link_up ? VRRP_R_LINK_DOWN : v->faulted ? VRRP_R_FAULT : VRRP_R_NO_SOURCE;
-	return v->link_up && !v->faulted && v->src.af != ADDR_NONE;
+	*why = !v->link_up  ? VRRP_R_LINK_DOWN
+	       : v->tracked ? VRRP_R_TRACKED
+	       : v->faulted ? VRRP_R_FAULT
+			    : VRRP_R_NO_SOURCE;
+	return v->link_up && !v->faulted && !v->tracked && v->src.af != ADDR_NONE;
 }
 
 /* After link, source or fault changed: into FAULT, or out of it. */
@@ -173,7 +176,8 @@ static void settle(struct vrrp *v, enum vrrp_reason begin, mono_t now, struct vr
 		enter_backup(v, begin, now, out);
 	} else if (!ok && v->state != VRRP_FAULT) {
 		/* Tell the others while the wire still works, so that they need not wait. */
-		if (v->state == VRRP_MASTER && why == VRRP_R_FAULT && v->src.af != ADDR_NONE)
+		bool speaks = why == VRRP_R_FAULT || why == VRRP_R_TRACKED;
+		if (v->state == VRRP_MASTER && speaks && v->src.af != ADDR_NONE)
 			send_advert(v, 0, out);
 		enter(v, VRRP_FAULT, why, now, out);
 	}
@@ -553,6 +557,10 @@ void vrrp_step(struct vrrp *v, const struct vrrp_ev *ev, mono_t now, struct vrrp
 		return;
 	case VRRP_EV_PRIORITY:
 		set_priority(v, ev->u.priority, out);
+		return;
+	case VRRP_EV_TRACK:
+		v->tracked = ev->u.track.fault;
+		settle(v, VRRP_R_RECOVERED, now, out);
 		return;
 	case VRRP_EV_CONF:
 		on_conf(v, ev->u.conf, now, out);

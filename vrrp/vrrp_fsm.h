@@ -51,6 +51,7 @@ enum vrrp_state { VRRP_INIT = 0, VRRP_BACKUP, VRRP_MASTER, VRRP_FAULT, VRRP_STAT
 	X(VRRP_R_LINK_DOWN, "link down")                                 \
 	X(VRRP_R_NO_SOURCE, "the interface has no address to send from") \
 	X(VRRP_R_FAULT, "fault")                                         \
+	X(VRRP_R_TRACKED, "a tracked thing failed")                      \
 	X(VRRP_R_RECOVERED, "fault cleared")
 
 enum vrrp_reason {
@@ -97,6 +98,7 @@ enum vrrp_ev_type {
 	VRRP_EV_REARM,    /* restart the master-down timer: u.rearm */
 	VRRP_EV_PRIORITY, /* effective priority: u.priority */
 	VRRP_EV_CONF,     /* new configuration of the same virtual router: u.conf */
+	VRRP_EV_TRACK,    /* what this router tracks is a fault, or no longer: u.track */
 	VRRP_EV_SRC,      /* our address on the interface, ADDR_NONE when it is gone: u.src */
 	VRRP_EV_N
 };
@@ -122,6 +124,9 @@ struct vrrp_ev {
 			int64_t delay_ns; /* 0: one whole master-down time */
 		} rearm;
 		uint8_t priority; /* 1..255 */
+		struct {
+			bool fault;
+		} track;
 		const struct vrrp_conf *conf;
 		struct addr src;
 	} u;
@@ -195,7 +200,7 @@ struct vrrp {
 	enum vrrp_state state;
 	uint8_t priority; /* effective: what is advertised and compared */
 	uint8_t wanted;   /* set from outside; `priority` differs while another owner does not give way */
-	bool started, link_up, faulted;
+	bool started, link_up, faulted, tracked; /* tracked: by VRRP_EV_TRACK */
 	bool expired;
 	struct addr src;                /* ours */
 	int64_t master_adv_ns;          /* learnt from the master; ours when nobody was heard (RFC 9568 6.1) */

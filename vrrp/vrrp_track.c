@@ -129,15 +129,15 @@ struct vrrp_track_verdict vrrp_track_judge(const struct vrrp_track_ref *refs, ui
 	return v;
 }
 
-void vrrp_track_member(const struct vrrp_track_ref *refs, uint32_t n, const struct vrrp_track_obj *objs, uint16_t inst,
-		       bool *fault, bool *waits)
+void vrrp_track_mark(const struct vrrp_track_ref *refs, uint32_t n, const struct vrrp_track_obj *objs, uint8_t *marks)
 {
-	*fault = *waits = false;
 	for (uint32_t i = 0; i < n; i++) {
-		if (refs[i].inst != inst)
+		if (refs[i].inst == VRRP_TRACK_GROUP)
 			continue;
-		*fault |= vrrp_track_is_fault(&refs[i], objs);
-		*waits |= vrrp_track_waits(&refs[i], objs);
+		if (vrrp_track_is_fault(&refs[i], objs))
+			marks[refs[i].inst] |= VRRP_TRACK_M_FAULT;
+		if (vrrp_track_waits(&refs[i], objs))
+			marks[refs[i].inst] |= VRRP_TRACK_M_WAITS;
 	}
 }
 

@@ -100,9 +100,9 @@ bool vrrp_track_waits(const struct vrrp_track_ref *ref, const struct vrrp_track_
 /* The group whose references these are. */
 struct vrrp_track_verdict vrrp_track_judge(const struct vrrp_track_ref *refs, uint32_t n,
 					   const struct vrrp_track_obj *objs);
-/* One member of it: a fault or a missing result of its own list, beside those of the group. */
-void vrrp_track_member(const struct vrrp_track_ref *refs, uint32_t n, const struct vrrp_track_obj *objs, uint16_t inst,
-		       bool *fault, bool *waits);
+/* What its members' own lists add, by instance: VRRP_TRACK_M_* are or-ed to marks[]. */
+enum { VRRP_TRACK_M_FAULT = 1, VRRP_TRACK_M_WAITS = 2 };
+void vrrp_track_mark(const struct vrrp_track_ref *refs, uint32_t n, const struct vrrp_track_obj *objs, uint8_t *marks);
 /* Priority with points: 255 stays, everything else within 1..254. */
 uint8_t vrrp_track_priority(uint8_t base, int32_t points);
 

@@ -28,6 +28,7 @@
 	X(M_STARTUP_DELAY_IGNORED, "startup delay ignored")             \
 	X(M_OWNER_STUBBORN, "neither of two owners gives way")          \
 	X(M_ECHO_MOVES_TIMER, "version 2 echo moves a timer")           \
+	X(M_TRACK_IGNORED, "tracked fault ignored")                     \
 	X(M_HIGH_WATER_IGNORED, "high-water mark ignored")              \
 	X(M_STORE_ORDER, "store committed in the wrong order")          \
 	X(M_VIP_BEFORE_STORE, "VIP before the store")                   \

@@ -58,7 +58,6 @@ START_TEST(is_built)
 	ck_assert_str_eq(web->argv[1], "-x");
 	ck_assert_ptr_null(web->argv[2]);
 	ck_assert_int_eq(web->timeout_ns, NS_PER_SEC); /* the interval */
-	ck_assert(!web->as_user);
 	ck_assert_str_eq(db->argv[0], "/bin/sh");
 	ck_assert_str_eq(db->argv[2], "true | true");
 	ck_assert_int_eq(db->timeout_ns, NS_PER_SEC / 2);
@@ -76,9 +75,9 @@ START_TEST(details)
 {
 	struct cfg *c = good(with(TWO, "exec = ( \"/bin/true\", \"-x\" )",
 				  "exec = ( \"/bin/true\" ); user = \"nobody\"; group = \"root\""));
-	ck_assert(c->track.scripts[0].as_user);
-	ck_assert_uint_ne(c->track.scripts[0].uid, 0);
-	ck_assert_uint_eq(c->track.scripts[0].gid, 0);
+	ck_assert_str_eq(c->track.scripts[0].user, "nobody");
+	ck_assert_str_eq(c->track.scripts[0].group, "root");
+	ck_assert_ptr_null(c->track.scripts[1].user);
 	cfg_free(c);
 
 	static const struct {
@@ -142,10 +141,8 @@ START_TEST(is_refused)
 		{ "\"/bin/true\"", "\"true\"", "test.conf:5: vrrp.track.scripts[web].exec = \"true\"", "absolute" },
 		{ "exec = (", "shell = \"x\"; exec = (", "test.conf:5: vrrp.track.scripts[web].shell = \"x\"",
 		  "keep one" },
-		{ "exec = (", "user = \"no-such-user\"; exec = (",
-		  "test.conf:5: vrrp.track.scripts[web].user = \"no-such-user\"", "no such user" },
-		{ "exec = (", "group = \"no-such-group\"; exec = (",
-		  "test.conf:5: vrrp.track.scripts[web].group = \"no-such-group\"", "no such group" },
+		{ "exec = (", "group = \"root\"; exec = (", "test.conf:5: vrrp.track.scripts[web].group = \"root\"",
+		  "needs a user" },
 		{ "timeout = 0.5; }", "timeout = 0.5; }, { name = \"web\"; shell = \"x\"; }",
 		  "test.conf:6: vrrp.track.scripts[web].name", "line 5" },
 		{ "( \"nginx\" )", "( \"nginx\" ); quorum = 3; quorum_max = 2",

@@ -19,6 +19,8 @@ static const struct {
 	{ "vrrp", CTL_SHOW_VRRP, false },
 	{ "vrrp-detail", CTL_SHOW_VRRP, true },
 	{ "vrrp-peer", CTL_SHOW_VRRP_PEER, false },
+	{ "vrrp-track", CTL_SHOW_VRRP_TRACK, false },
+	{ "vrrp-track-none", CTL_SHOW_VRRP_TRACK, false },
 	{ "pair", CTL_SHOW_PAIR, false },
 	{ "pair-detail", CTL_SHOW_PAIR, true },
 	{ "failover-status", CTL_SHOW_FAILOVER_STATUS, false },

@@ -205,7 +205,7 @@ START_TEST(completion)
 		  "vrrp pair conntrack-sync conntrack session failover ipsec notify interfaces log version configuration" },
 		{ "show v", "vrrp version" },
 		{ "sh fail ", "history timeline status" },
-		{ "sh vrrp ", "peer detail json <cr>" },
+		{ "sh vrrp ", "peer track detail json <cr>" },
 		{ "sh vrrp d", "detail" },
 		{ "sh vrrp detail ", "json <cr>" },
 		{ "sh vrrp detail json ", "<cr>" },

@@ -138,6 +138,14 @@ START_TEST(priorities)
 }
 END_TEST
 
+static unsigned mark(const struct vrrp_track_ref *refs, const struct vrrp_track_obj *o, unsigned inst)
+{
+	uint8_t marks[6] = { 0 };
+	vrrp_track_mark(refs, 5, o, marks);
+	ck_assert(!marks[0] && !marks[1] && !marks[2] && !marks[3]);
+	return marks[inst];
+}
+
 /* A group of two members, with lists of all three. */
 START_TEST(groups)
 {
@@ -151,15 +159,12 @@ START_TEST(groups)
 		{ .obj = 2, .inst = 4, .weight = 0 },
 		{ .obj = 1, .inst = 5, .weight = -20, .repeated = true },
 	};
-	bool fault, waits;
 	for (unsigned i = 0; i < 4; i++)
 		vrrp_track_obj_init(&o[i], &c[i], at(1));
 	struct vrrp_track_verdict v = vrrp_track_judge(refs, 5, o);
 	ck_assert(v.waits && !v.fault && !v.faults && !v.points);
-	vrrp_track_member(refs, 5, o, 4, &fault, &waits);
-	ck_assert(waits && !fault);
-	vrrp_track_member(refs, 5, o, 5, &fault, &waits);
-	ck_assert(!waits && !fault);
+	ck_assert_uint_eq(mark(refs, o, 4), VRRP_TRACK_M_WAITS);
+	ck_assert_uint_eq(mark(refs, o, 5), 0);
 
 	for (unsigned i = 0; i < 4; i++)
 		vrrp_track_result(&o[i], true, at(2));
@@ -177,10 +182,8 @@ START_TEST(groups)
 	ck_assert(!v.fault);
 	ck_assert_uint_eq(v.faults, 1);
 	ck_assert_uint_eq(v.fault_obj, 2);
-	vrrp_track_member(refs, 5, o, 4, &fault, &waits);
-	ck_assert(fault && !waits);
-	vrrp_track_member(refs, 5, o, 5, &fault, &waits);
-	ck_assert(!fault);
+	ck_assert_uint_eq(mark(refs, o, 4), VRRP_TRACK_M_FAULT);
+	ck_assert_uint_eq(mark(refs, o, 5), 0);
 
 	vrrp_track_result(&o[3], false, at(5));
 	v = vrrp_track_judge(refs, 5, o);
@@ -188,8 +191,7 @@ START_TEST(groups)
 	ck_assert_uint_eq(v.faults, 2);
 	ck_assert_uint_eq(v.fault_obj, 3);
 	/* A member is told of its own list only: the group's is the verdict's. */
-	vrrp_track_member(refs, 5, o, 5, &fault, &waits);
-	ck_assert(!fault);
+	ck_assert_uint_eq(mark(refs, o, 5), 0);
 }
 END_TEST
 
