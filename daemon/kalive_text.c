@@ -221,20 +221,23 @@ void kalive_data_instance(struct app *a, uint16_t inst, FILE *f)
 	put_int(f, "VRRP Version", c->version == VRRP_V2 ? 2 : 3);
 	if (g->n_members > 1)
 		fprintf(f, "   Sync group = %s\n", g->name);
+	put_state(a, inst, f);
+	/* One parser reads an instance up to its first line without '='. */
+	fprintf(f, "   Interface = %s", kalive_interface(c));
+	if (c->vmac != VRRP_VMAC_NONE)
+		fprintf(f, ", vmac on %s", c->interface);
+	fputc('\n', f);
+	put_int(f, "Virtual Router ID", c->vrid);
+	fprintf(f, "   Using src_ip = %s\n", v->src.af != ADDR_NONE ? addr_text(&v->src, text) : "(none)");
 	if (c->af == ADDR_V6)
 		fprintf(f, "   Using Native IPv6\n");
-	put_state(a, inst, f);
-	fprintf(f, "   Interface = %s", kalive_interface(c));
-	fprintf(f, c->vmac != VRRP_VMAC_NONE ? ", vmac on %s\n" : "\n", c->interface);
-	fprintf(f, "   Using src_ip = %s\n", v->src.af != ADDR_NONE ? addr_text(&v->src, text) : "(none)");
 	struct addr dst;
 	for (unsigned at = 0; vrrp_wire_next_dest(c, &v->src, &at, &dst);)
-		fprintf(f, c->n_peers ? "   Unicast peer %s\n" : "   Multicast address %s\n", addr_text(&dst, text));
+		fprintf(f, "   %s %s\n", c->n_peers ? "Unicast peer" : "Multicast address", addr_text(&dst, text));
 	put_announce(f, c);
 	put_int(f, "Down timer adverts", c->down_adverts);
 	put_bool(f, "Send advert after receive lower priority advert", c->lower_advert);
 	put_bool(f, "Send advert after receive higher priority advert", c->higher_advert);
-	put_int(f, "Virtual Router ID", c->vrid);
 	put_int(f, "Priority", c->priority);
 	put_int(f, "Effective priority", v->priority);
 	put_int(f, "Total priority", v->priority);
