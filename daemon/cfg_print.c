@@ -3,8 +3,12 @@
 #include "daemon/base/mono.h"
 #include "daemon/cfg_tree.h"
 
-/* but: name of keys that are left out, or NULL. */
-static void print_rec(const struct cfg_rec *r, unsigned depth, const char *but, FILE *out);
+struct how {
+	const char *but; /* name of keys that are left out, or NULL */
+	bool given_only; /* defaults are left out */
+};
+
+static void print_rec(const struct cfg_rec *r, unsigned depth, const struct how *how, FILE *out);
 
 static void indent(unsigned depth, FILE *out)
 {
@@ -63,7 +67,7 @@ static bool is_short(const struct cfg_val *list, const struct cfg_rec *r)
 	return true;
 }
 
-static void print_records(const struct cfg_val *v, unsigned depth, const char *but, FILE *out)
+static void print_records(const struct cfg_val *v, unsigned depth, const struct how *how, FILE *out)
 {
 	fputs("(", out);
 	for (unsigned i = 0; i < v->n; i++) {
@@ -74,7 +78,7 @@ static void print_records(const struct cfg_val *v, unsigned depth, const char *b
 			continue;
 		}
 		fputs("{\n", out);
-		print_rec(&v->recs[i], depth + 2, but, out);
+		print_rec(&v->recs[i], depth + 2, how, out);
 		indent(depth + 1, out);
 		fputs("}", out);
 	}
@@ -87,14 +91,14 @@ static void print_records(const struct cfg_val *v, unsigned depth, const char *b
 	fputs(")", out);
 }
 
-static void print_value(const struct cfg_val *v, unsigned depth, const char *but, FILE *out)
+static void print_value(const struct cfg_val *v, unsigned depth, const struct how *how, FILE *out)
 {
 	char buf[40];
 
 	switch (v->key->type) {
 	case CFG_T_BLOCK:
 		fputs("{\n", out);
-		print_rec(&v->recs[0], depth + 1, but, out);
+		print_rec(&v->recs[0], depth + 1, how, out);
 		indent(depth, out);
 		fputs("}", out);
 		break;
@@ -102,7 +106,7 @@ static void print_value(const struct cfg_val *v, unsigned depth, const char *but
 		if (v->num)
 			fputs("\"auto\"", out);
 		else
-			print_records(v, depth, but, out);
+			print_records(v, depth, how, out);
 		break;
 	case CFG_T_BOOL:
 		fputs(v->num ? "true" : "false", out);
@@ -137,32 +141,55 @@ static void print_value(const struct cfg_val *v, unsigned depth, const char *but
 
 void cfg_val_print(const struct cfg_val *v, FILE *out)
 {
-	print_value(v, 0, NULL, out);
+	static const struct how all;
+	print_value(v, 0, &all, out);
+}
+
+/* The value, or something in it, was written in a file. */
+static bool says_something(const struct cfg_val *v)
+{
+	if (v->key->type != CFG_T_BLOCK)
+		return v->given;
+	for (unsigned i = 0; v->n && i < v->recs[0].n_vals; i++)
+		if (says_something(&v->recs[0].vals[i]))
+			return true;
+	return v->given && (v->key->flags & CFG_F_OPTIONAL);
 }
 
 /* Everything is written, defaults too; only what means something by its absence stays absent. */
-static void print_val(const struct cfg_val *v, unsigned depth, const char *but, FILE *out)
+static void print_val(const struct cfg_val *v, unsigned depth, const struct how *how, FILE *out)
 {
-	if (((v->key->flags & CFG_F_OPTIONAL) && !v->given) || (but && strcmp(cfg_schema_name(v->row), but) == 0))
+	if (((v->key->flags & CFG_F_OPTIONAL) && !v->given) || (how->given_only && !says_something(v)) ||
+	    (how->but && strcmp(cfg_schema_name(v->row), how->but) == 0))
 		return;
 	indent(depth, out);
 	fprintf(out, "%s = ", cfg_schema_name(v->row));
-	print_value(v, depth, but, out);
+	print_value(v, depth, how, out);
 	fputs(";\n", out);
 }
 
-static void print_rec(const struct cfg_rec *r, unsigned depth, const char *but, FILE *out)
+static void print_rec(const struct cfg_rec *r, unsigned depth, const struct how *how, FILE *out)
 {
 	for (unsigned i = 0; i < r->n_vals; i++)
-		print_val(&r->vals[i], depth, but, out);
+		print_val(&r->vals[i], depth, how, out);
+}
+
+static void print_tree(const struct cfg_tree *t, const char *section, const struct how *how, FILE *out)
+{
+	if (section)
+		print_val(cfg_rec_val(&t->root, section), 0, how, out);
+	else
+		print_rec(&t->root, 0, how, out);
 }
 
 void cfg_tree_print_but(const struct cfg_tree *t, const char *section, const char *but, FILE *out)
 {
-	if (section)
-		print_val(cfg_rec_val(&t->root, section), 0, but, out);
-	else
-		print_rec(&t->root, 0, but, out);
+	print_tree(t, section, &(struct how){ .but = but }, out);
+}
+
+void cfg_tree_print_given(const struct cfg_tree *t, FILE *out)
+{
+	print_tree(t, NULL, &(struct how){ .given_only = true }, out);
 }
 
 void cfg_tree_print(const struct cfg_tree *t, const char *section, FILE *out)

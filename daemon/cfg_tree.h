@@ -120,6 +120,8 @@ struct cfg *cfg_build(struct cfg_tree *t);
 void cfg_tree_print(const struct cfg_tree *t, const char *section, FILE *out);
 /* The same without every key of this name, in whatever depth. */
 void cfg_tree_print_but(const struct cfg_tree *t, const char *section, const char *but, FILE *out);
+/* What was written in the file, without what follows from defaults. */
+void cfg_tree_print_given(const struct cfg_tree *t, FILE *out);
 /* A value that is neither block nor list of records, as it is written. */
 void cfg_val_print(const struct cfg_val *v, FILE *out);
 /*

@@ -201,8 +201,8 @@ static void vmac(struct kinst *i)
 
 static void copy_num(struct kinst *i, const char *to, const char *from)
 {
-	if (!val(i, to)->given)
-		val(i, to)->num = val(i, from)->num;
+	if (!val(i, to)->given && val(i, to)->num != val(i, from)->num)
+		set(i, to, val(i, from)->num);
 }
 
 static void announcements(struct kinst *i)

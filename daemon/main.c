@@ -10,6 +10,7 @@
 #include "daemon/app.h"
 #include "daemon/cfg.h"
 #include "daemon/cfg_say.h"
+#include "daemon/convert.h"
 #include "daemon/ctd_main.h"
 #include "daemon/kalive.h"
 #include "daemon/persona.h"
@@ -25,6 +26,7 @@ static void usage(FILE *out)
 	    "       keeptrackd -t | -T [-f FILE]\n"
 	    "       keeptrackd --genkey FILE\n"
 	    "       keeptrackd check-pair [--json] [--detail] [--socket PATH]\n"
+	    "       keeptrackd convert KEEPALIVED.CONF [CONNTRACKD.CONF]\n"
 	    "\n"
 	    "  -f, --config FILE   configuration (default %s)\n"
 	    "  -n, --dont-fork     stay in the foreground\n"
@@ -37,7 +39,8 @@ static void usage(FILE *out)
 	    "  -h, --help          print this text, and end\n"
 	    "\n"
 	    "check-pair asks the running daemon what differs between the nodes and what that means for a takeover.\n"
-	    "It ends with 0: nothing that matters; 1: differences; 2: not compared.\n",
+	    "It ends with 0: nothing that matters; 1: differences; 2: not compared.\n"
+	    "convert prints the configuration of these programs as ours, and at its end what has no counterpart.\n",
 	    DEFAULT_CONFIG);
 }
 
@@ -163,6 +166,8 @@ static int keeptrackd(int argc, char **argv)
 	struct app_options opt = { .config = DEFAULT_CONFIG };
 	if (argc > 1 && strcmp(argv[1], "check-pair") == 0)
 		return check_pair(argc - 1, argv + 1);
+	if (argc > 1 && strcmp(argv[1], "convert") == 0)
+		return convert_main(argc - 1, argv + 1);
 	bool test = false, print = false;
 	int c;
 	while ((c = getopt_long(argc, argv, "f:nlp:tTvh", options, NULL)) != -1) {
