@@ -20,7 +20,7 @@ libike_core_a_SOURCES = \
 	ike-hooks/vici_req.c ike-hooks/vici_req.h \
 	ike-hooks/vici_sa.c ike-hooks/vici_sa.h \
 	ike-hooks/vici_wire.c ike-hooks/vici_wire.h \
-	ike-hooks/xfrm_policy.c ike-hooks/xfrm_policy.h \
+	ike-hooks/xfrm_attr.h ike-hooks/xfrm_policy.c ike-hooks/xfrm_policy.h \
 	ike-hooks/xfrm_sa.c ike-hooks/xfrm_sa.h \
 	ike-hooks/xfrm_wire.c ike-hooks/xfrm_wire.h
 libike_io_a_SOURCES = \

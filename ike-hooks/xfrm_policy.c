@@ -1,10 +1,6 @@
 #include "ike-hooks/xfrm_policy.h"
 
-#include <linux/netlink.h>
-#include <linux/xfrm.h>
-#include <string.h>
-
-enum { FAMILY_V4 = 2, FAMILY_V6 = 10, PROTO_ESP = 50 };
+#include "ike-hooks/xfrm_attr.h"
 
 size_t xfrm_put_policy_dump(void *buf, size_t cap, uint32_t seq)
 {
@@ -23,16 +19,11 @@ size_t xfrm_put_policy_dump(void *buf, size_t cap, uint32_t seq)
 static struct addr tmpl_addr(unsigned family, const xfrm_address_t *a)
 {
 	static const xfrm_address_t zero;
-	uint8_t af = family == FAMILY_V4 ? ADDR_V4 : family == FAMILY_V6 ? ADDR_V6 : ADDR_NONE;
+	uint8_t af = xfrm_af(family);
 
 	if (!af || memcmp(a, &zero, addr_len(af)) == 0)
 		return (struct addr){ .af = ADDR_NONE };
 	return addr_from_bytes(af, a);
-}
-
-static uint32_t net32(uint32_t v)
-{
-	return __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? v : __builtin_bswap32(v);
 }
 
 static unsigned get_tmpls(const uint8_t *p, size_t len, bool forward, struct xfrm_ask *out, unsigned cap)
@@ -42,12 +33,12 @@ static unsigned get_tmpls(const uint8_t *p, size_t len, bool forward, struct xfr
 
 	for (size_t at = 0; at + sizeof(t) <= len && n < cap; at += sizeof(t)) {
 		memcpy(&t, p + at, sizeof(t));
-		if (t.id.proto != PROTO_ESP)
+		if (t.id.proto != XFRM_PROTO_ESP)
 			continue;
 		out[n++] = (struct xfrm_ask){ .src = tmpl_addr(t.family, &t.saddr),
 					      .dst = tmpl_addr(t.family, &t.id.daddr),
 					      .reqid = t.reqid,
-					      .spi = net32(t.id.spi),
+					      .spi = xfrm_net32(t.id.spi),
 					      .forward = forward };
 	}
 	return n;
@@ -70,18 +61,13 @@ unsigned xfrm_policy_asks(const void *msg, size_t len, struct xfrm_ask *out, uns
 	memcpy(&info, p + NLMSG_HDRLEN, sizeof(info));
 	if ((info.dir != XFRM_POLICY_IN && info.dir != XFRM_POLICY_FWD) || info.action != XFRM_POLICY_ALLOW)
 		return 0;
-	while (at + NLA_HDRLEN <= h.nlmsg_len) {
-		struct nlattr a;
-		memcpy(&a, p + at, sizeof(a));
-		if (a.nla_len < NLA_HDRLEN || a.nla_len > h.nlmsg_len - at)
-			break;
-		unsigned type = a.nla_type & (unsigned)NLA_TYPE_MASK;
-		size_t value = a.nla_len - (size_t)NLA_HDRLEN;
-		if (type == XFRMA_TMPL)
-			n += get_tmpls(p + at + NLA_HDRLEN, value, info.dir == XFRM_POLICY_FWD, out + n, cap - n);
-		else if (type == XFRMA_IF_ID && value == sizeof(if_id))
-			memcpy(&if_id, p + at + NLA_HDRLEN, sizeof(if_id));
-		at += NLA_ALIGN((size_t)a.nla_len);
+	struct xfrm_attrs all = { .p = p + at, .left = h.nlmsg_len - at };
+	struct xfrm_attr a;
+	while (xfrm_attr_next(&all, &a)) {
+		if (a.type == XFRMA_TMPL)
+			n += get_tmpls(a.value, a.len, info.dir == XFRM_POLICY_FWD, out + n, cap - n);
+		else if (a.type == XFRMA_IF_ID && a.len == sizeof(if_id))
+			memcpy(&if_id, a.value, sizeof(if_id));
 	}
 	for (unsigned i = 0; i < n; i++)
 		out[i].if_id = if_id;

@@ -4,33 +4,11 @@
  */
 #include "ike-hooks/xfrm_sa.h"
 
-#include <linux/netlink.h>
-#include <linux/xfrm.h>
-#include <string.h>
+#include "ike-hooks/xfrm_attr.h"
 
-/* Values of the kernel's interface that its older headers do not have, and two of <sys/socket.h>. */
-enum { FAMILY_V4 = 2, FAMILY_V6 = 10, ATTR_SA_DIR = 33, DIR_OUT = 2 };
-enum { PROTO_ESP = 50, WINDOW_WORDS_MAX = 128, WINDOW_OLD_MAX = 32 };
-
-static uint32_t net32(uint32_t v)
-{
-	return __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? v : __builtin_bswap32(v);
-}
-
-static uint16_t net16(uint16_t v)
-{
-	return __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? v : __builtin_bswap16(v);
-}
-
-static uint8_t af_of(unsigned family)
-{
-	return family == FAMILY_V4 ? ADDR_V4 : family == FAMILY_V6 ? ADDR_V6 : ADDR_NONE;
-}
-
-static uint16_t family_of(uint8_t af)
-{
-	return af == ADDR_V4 ? FAMILY_V4 : af == ADDR_V6 ? FAMILY_V6 : 0;
-}
+/* Values of the kernel's interface that its older headers do not have. */
+enum { ATTR_SA_DIR = 33, DIR_OUT = 2 };
+enum { WINDOW_WORDS_MAX = 128, WINDOW_OLD_MAX = 32 };
 
 /* ---- reading ---- */
 
@@ -106,8 +84,8 @@ static enum sa_drop get_encap(const uint8_t *v, size_t len, struct sa_copy *sa)
 	memcpy(&t, v, sizeof(t));
 	sa->has_encap = true;
 	sa->encap_type = t.encap_type;
-	sa->encap_sport = net16(t.encap_sport);
-	sa->encap_dport = net16(t.encap_dport);
+	sa->encap_sport = xfrm_net16(t.encap_sport);
+	sa->encap_dport = xfrm_net16(t.encap_dport);
 	sa->encap_oa = addr_from_bytes(sa->src.af, &t.encap_oa);
 	return SA_OK;
 }
@@ -172,23 +150,15 @@ static enum sa_drop get_attr(unsigned type, const uint8_t *v, size_t len, struct
 
 static enum sa_drop get_attrs(const uint8_t *p, size_t len, struct sa_copy *sa)
 {
-	while (len >= NLA_HDRLEN) {
-		struct nlattr a;
+	struct xfrm_attrs all = { .p = p, .left = len };
+	struct xfrm_attr a;
 
-		memcpy(&a, p, sizeof(a));
-		if (a.nla_len < NLA_HDRLEN || a.nla_len > len)
-			return SA_DROP_ATTR;
-		enum sa_drop d =
-		    get_attr(a.nla_type & (unsigned)NLA_TYPE_MASK, p + NLA_HDRLEN, a.nla_len - (size_t)NLA_HDRLEN, sa);
+	while (xfrm_attr_next(&all, &a)) {
+		enum sa_drop d = get_attr(a.type, a.value, a.len, sa);
 		if (d != SA_OK)
 			return d;
-		size_t step = NLA_ALIGN((size_t)a.nla_len);
-		if (step >= len)
-			return SA_OK;
-		p += step;
-		len -= step;
 	}
-	return len ? SA_DROP_ATTR : SA_OK;
+	return all.bad ? SA_DROP_ATTR : SA_OK;
 }
 
 static uint64_t left_of(uint64_t limit, uint64_t used)
@@ -218,16 +188,16 @@ static uint32_t left_seconds(const struct xfrm_usersa_info *i, int64_t wall_s)
 static bool get_selector(const struct xfrm_selector *s, struct sa_selector *out)
 {
 	/* All zero: no selector. The kernel then takes the SA's own family. */
-	out->dst.af = out->src.af = af_of(s->family);
+	out->dst.af = out->src.af = xfrm_af(s->family);
 	out->dst = out->dst.af ? addr_from_bytes(out->dst.af, &s->daddr) : (struct addr){ 0 };
 	out->src = out->src.af ? addr_from_bytes(out->src.af, &s->saddr) : (struct addr){ 0 };
 	out->dst_len = s->prefixlen_d;
 	out->src_len = s->prefixlen_s;
 	out->proto = s->proto;
-	out->dport = net16(s->dport);
-	out->dport_mask = net16(s->dport_mask);
-	out->sport = net16(s->sport);
-	out->sport_mask = net16(s->sport_mask);
+	out->dport = xfrm_net16(s->dport);
+	out->dport_mask = xfrm_net16(s->dport_mask);
+	out->sport = xfrm_net16(s->sport);
+	out->sport_mask = xfrm_net16(s->sport_mask);
 	return s->ifindex == 0 && out->dst_len <= 8 * addr_len(out->dst.af) &&
 	       out->src_len <= 8 * addr_len(out->src.af);
 }
@@ -239,12 +209,12 @@ static enum sa_drop get_info(const uint8_t *body, size_t len, int64_t wall_s, st
 	if (len < sizeof(info))
 		return SA_DROP_SHORT;
 	memcpy(&info, body, sizeof(info));
-	uint8_t af = af_of(info.family);
+	uint8_t af = xfrm_af(info.family);
 	if (!af)
 		return SA_DROP_FAMILY;
 	sa->src = addr_from_bytes(af, &info.saddr);
 	sa->dst = addr_from_bytes(af, &info.id.daddr);
-	sa->spi = net32(info.id.spi);
+	sa->spi = xfrm_net32(info.id.spi);
 	sa->proto = info.id.proto;
 	sa->mode = info.mode;
 	sa->flags = info.flags;
@@ -254,7 +224,7 @@ static enum sa_drop get_info(const uint8_t *body, size_t len, int64_t wall_s, st
 	sa->left_s = left_seconds(&info, wall_s);
 	sa->left_bytes = left_of(info.lft.hard_byte_limit, info.curlft.bytes);
 	sa->left_packets = left_of(info.lft.hard_packet_limit, info.curlft.packets);
-	if (sa->proto != PROTO_ESP)
+	if (sa->proto != XFRM_PROTO_ESP)
 		return SA_DROP_PROTO;
 	bool selects = get_selector(&info.sel, &sa->sel);
 	size_t at = NLMSG_ALIGN(sizeof(info));
@@ -367,8 +337,8 @@ static void put_options(struct put *m, const struct sa_copy *sa)
 {
 	if (sa->has_encap) {
 		struct xfrm_encap_tmpl t = { .encap_type = sa->encap_type,
-					     .encap_sport = net16(sa->encap_sport),
-					     .encap_dport = net16(sa->encap_dport) };
+					     .encap_sport = xfrm_net16(sa->encap_sport),
+					     .encap_dport = xfrm_net16(sa->encap_dport) };
 		memcpy(&t.encap_oa, sa->encap_oa.b, addr_len(sa->encap_oa.af));
 		put_value(m, XFRMA_ENCAP, &t, sizeof(t));
 	}
@@ -409,14 +379,14 @@ static void put_selector(struct xfrm_selector *out, const struct sa_selector *s)
 {
 	memcpy(&out->daddr, s->dst.b, addr_len(s->dst.af));
 	memcpy(&out->saddr, s->src.b, addr_len(s->src.af));
-	out->family = family_of(s->dst.af);
+	out->family = xfrm_family(s->dst.af);
 	out->prefixlen_d = s->dst_len;
 	out->prefixlen_s = s->src_len;
 	out->proto = s->proto;
-	out->dport = net16(s->dport);
-	out->dport_mask = net16(s->dport_mask);
-	out->sport = net16(s->sport);
-	out->sport_mask = net16(s->sport_mask);
+	out->dport = xfrm_net16(s->dport);
+	out->dport_mask = xfrm_net16(s->dport_mask);
+	out->sport = xfrm_net16(s->sport);
+	out->sport_mask = xfrm_net16(s->sport_mask);
 }
 
 size_t xfrm_sa_put(void *buf, size_t cap, uint32_t seq, const struct sa_copy *sa)
@@ -434,9 +404,9 @@ size_t xfrm_sa_put(void *buf, size_t cap, uint32_t seq, const struct sa_copy *sa
 	memset(&info, 0, sizeof(info));
 	memcpy(&info.saddr, sa->src.b, addr_len(sa->src.af));
 	memcpy(&info.id.daddr, sa->dst.b, addr_len(sa->dst.af));
-	info.id.spi = net32(sa->spi);
+	info.id.spi = xfrm_net32(sa->spi);
 	info.id.proto = sa->proto;
-	info.family = family_of(sa->dst.af);
+	info.family = xfrm_family(sa->dst.af);
 	info.mode = sa->mode;
 	info.flags = sa->flags;
 	info.reqid = sa->reqid;

@@ -5,14 +5,7 @@
 #include "ike-hooks/xfrm_wire.h"
 
 #include <errno.h>
-#include <linux/netlink.h>
-#include <linux/xfrm.h>
-#include <string.h>
-
-/* Values of AF_INET and AF_INET6 in the kernel's interface; <sys/socket.h> does not belong into pure code. */
-enum { FAMILY_V4 = 2, FAMILY_V6 = 10 };
-/* And of IPPROTO_*. */
-enum { PROTO_ESP = 50, PROTO_AH = 51, PROTO_COMP = 108 };
+#include "ike-hooks/xfrm_attr.h"
 
 static const char *const drop_text[] = {
 #define XFRM_TEXT(name, text) [name] = text,
@@ -23,22 +16,6 @@ static const char *const drop_text[] = {
 const char *xfrm_drop_text(enum xfrm_drop d)
 {
 	return (unsigned)d < XFRM_DROP_N ? drop_text[d] : "unknown reason";
-}
-
-static uint16_t family_of(const struct addr *a)
-{
-	return a->af == ADDR_V6 ? FAMILY_V6 : FAMILY_V4;
-}
-
-static uint16_t net16(uint16_t v)
-{
-	return __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? v : __builtin_bswap16(v);
-}
-
-/* Host order to network order, and back. */
-static uint32_t net32(uint32_t v)
-{
-	return __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? v : __builtin_bswap32(v);
 }
 
 static void put_addr(xfrm_address_t *out, const struct addr *a)
@@ -82,7 +59,7 @@ size_t xfrm_put_dump(void *buf, size_t cap, uint32_t seq, const struct addr *src
 	if (!addr_len(set->af) || (addr_len(src->af) && addr_len(dst->af) && src->af != dst->af))
 		return 0;
 	memset(&f, 0, sizeof(f));
-	f.family = family_of(set);
+	f.family = xfrm_family(set->af);
 	put_addr(&f.saddr, src);
 	put_addr(&f.daddr, dst);
 	f.splen = (uint8_t)(8 * addr_len(src->af));
@@ -103,8 +80,8 @@ size_t xfrm_put_delete(void *buf, size_t cap, uint32_t seq, const struct xfrm_sa
 		return 0;
 	memset(&id, 0, sizeof(id));
 	put_addr(&id.daddr, &sa->dst);
-	id.spi = net32(sa->spi);
-	id.family = family_of(&sa->dst);
+	id.spi = xfrm_net32(sa->spi);
+	id.family = xfrm_family(sa->dst.af);
 	id.proto = sa->proto;
 	return put_msg(buf, cap, &h, &id, sizeof(id), XFRMA_MARK, &mark, sa->has_mark ? sizeof(mark) : 0);
 }
@@ -134,8 +111,8 @@ static enum xfrm_drop get_attr(unsigned type, const uint8_t *value, size_t len, 
 		if (len != sizeof(t))
 			return XFRM_DROP_ATTR_SIZE;
 		memcpy(&t, value, sizeof(t));
-		sa->encap_sport = net16(t.encap_sport);
-		sa->encap_dport = net16(t.encap_dport);
+		sa->encap_sport = xfrm_net16(t.encap_sport);
+		sa->encap_dport = xfrm_net16(t.encap_dport);
 	} else if (is_key_attr(type)) {
 		sa->larval = false;
 	}
@@ -144,24 +121,16 @@ static enum xfrm_drop get_attr(unsigned type, const uint8_t *value, size_t len, 
 
 static enum xfrm_drop get_attrs(const uint8_t *p, size_t len, struct xfrm_sa *sa)
 {
-	sa->larval = true;
-	while (len >= NLA_HDRLEN) {
-		struct nlattr a;
+	struct xfrm_attrs all = { .p = p, .left = len };
+	struct xfrm_attr a;
 
-		memcpy(&a, p, sizeof(a));
-		if (a.nla_len < NLA_HDRLEN || a.nla_len > len)
-			return XFRM_DROP_ATTR;
-		enum xfrm_drop d =
-		    get_attr(a.nla_type & (unsigned)NLA_TYPE_MASK, p + NLA_HDRLEN, a.nla_len - (size_t)NLA_HDRLEN, sa);
+	sa->larval = true;
+	while (xfrm_attr_next(&all, &a)) {
+		enum xfrm_drop d = get_attr(a.type, a.value, a.len, sa);
 		if (d != XFRM_OK)
 			return d;
-		size_t step = NLA_ALIGN((size_t)a.nla_len);
-		if (step >= len)
-			return XFRM_OK;
-		p += step;
-		len -= step;
 	}
-	return len ? XFRM_DROP_ATTR : XFRM_OK;
+	return all.bad ? XFRM_DROP_ATTR : XFRM_OK;
 }
 
 static enum xfrm_drop get_sa(const uint8_t *body, size_t len, struct xfrm_sa *sa)
@@ -171,12 +140,12 @@ static enum xfrm_drop get_sa(const uint8_t *body, size_t len, struct xfrm_sa *sa
 	if (len < sizeof(info))
 		return XFRM_DROP_SHORT;
 	memcpy(&info, body, sizeof(info));
-	if (info.family != FAMILY_V4 && info.family != FAMILY_V6)
+	uint8_t af = xfrm_af(info.family);
+	if (!af)
 		return XFRM_DROP_FAMILY;
-	uint8_t af = info.family == FAMILY_V4 ? ADDR_V4 : ADDR_V6;
 	sa->src = addr_from_bytes(af, &info.saddr);
 	sa->dst = addr_from_bytes(af, &info.id.daddr);
-	sa->spi = net32(info.id.spi);
+	sa->spi = xfrm_net32(info.id.spi);
 	sa->proto = info.id.proto;
 	sa->mode = info.mode;
 	sa->reqid = info.reqid;
@@ -233,7 +202,7 @@ bool xfrm_matches(const struct xfrm_sa *sa, const struct addr *vip, const struct
 
 bool xfrm_selected(const struct xfrm_sa *sa, const struct xfrm_filter *f)
 {
-	if (sa->proto != PROTO_ESP && sa->proto != PROTO_AH && sa->proto != PROTO_COMP)
+	if (sa->proto != XFRM_PROTO_ESP && sa->proto != XFRM_PROTO_AH && sa->proto != XFRM_PROTO_COMP)
 		return false;
 	if (f->has_reqid && sa->reqid != f->reqid)
 		return false;
