@@ -26,13 +26,6 @@ static bool usable(const struct cfg_rec *r, const char *name)
 }
 
 /* The text of a usable key, or NULL. */
-static const char *text_of(const struct cfg_rec *r, const char *name)
-{
-	const struct cfg_val *v = cfg_rec_val(r, name);
-
-	return v->bad ? NULL : v->text;
-}
-
 static int64_t num(const struct cfg_rec *r, const char *name)
 {
 	return cfg_rec_val(r, name)->num;
@@ -45,7 +38,7 @@ static void error(const struct checker *c, const struct cfg_rec *r, const char *
 
 static void check_ends(const struct checker *c, const struct cfg_rec *r)
 {
-	const char *vip = text_of(r, "vip"), *peer = text_of(r, "peer");
+	const char *vip = cfg_rec_text(r, "vip"), *peer = cfg_rec_text(r, "peer");
 	struct addr a, b;
 
 	if (!vip || !addr_parse(vip, &a))
@@ -110,7 +103,7 @@ static void check_backend(const struct checker *c, const struct cfg_rec *r)
 
 static void check_warm(const struct checker *c, const struct cfg_rec *r)
 {
-	const char *ike = text_of(r, "ike"), *warm = text_of(r, "warm_ike");
+	const char *ike = cfg_rec_text(r, "ike"), *warm = cfg_rec_text(r, "warm_ike");
 
 	if (cfg_rec_val(r, "warm")->bad)
 		return;
@@ -171,9 +164,9 @@ static int place_order(const void *a, const void *b)
 
 static void check_pair(const struct checker *c, const struct place *first, const struct place *p)
 {
-	const char *name = text_of(first->rec, "name");
-	const char *vip[2] = { text_of(first->rec, "vip"), text_of(p->rec, "vip") };
-	const char *peer[2] = { text_of(first->rec, "peer"), text_of(p->rec, "peer") };
+	const char *name = cfg_rec_text(first->rec, "name");
+	const char *vip[2] = { cfg_rec_text(first->rec, "vip"), cfg_rec_text(p->rec, "vip") };
+	const char *peer[2] = { cfg_rec_text(first->rec, "peer"), cfg_rec_text(p->rec, "peer") };
 
 	if (strcmp(first->child, p->child) == 0)
 		cfg_complain(c->errs, CFG_ERROR, c->t, p->rec, p->child[0] ? "child" : "ike",
@@ -197,7 +190,7 @@ static void check_names(const struct checker *c, const struct cfg_val *list)
 
 	require(p);
 	for (unsigned i = 0; i < list->n; i++) {
-		const char *ike = text_of(&list->recs[i], "ike"), *child = text_of(&list->recs[i], "child");
+		const char *ike = cfg_rec_text(&list->recs[i], "ike"), *child = cfg_rec_text(&list->recs[i], "child");
 		if (ike)
 			p[n++] = (struct place){ ike, child ? child : "", &list->recs[i] };
 	}

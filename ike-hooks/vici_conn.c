@@ -5,16 +5,6 @@
 
 #define VALUE_MAX 160
 
-/* A name that does not fit cannot be one of ours: it becomes empty, never a prefix that could match by accident. */
-static void put_name(char *out, const char *name)
-{
-	size_t len = strlen(name);
-
-	memset(out, 0, IKE_NAME_MAX);
-	if (len < IKE_NAME_MAX)
-		memcpy(out, name, len);
-}
-
 void vici_conn_begin(struct vici_conn_rd *r, const void *msg, size_t len)
 {
 	memset(r, 0, sizeof(*r));
@@ -94,7 +84,7 @@ static void section_begins(struct vici_conn_rd *r)
 	switch (r->rd.depth) {
 	case 1:
 		memset(&r->c, 0, sizeof(r->c));
-		put_name(r->c.name, r->rd.name);
+		vici_name_copy(r->c.name, sizeof(r->c.name), r->rd.name);
 		r->in_children = r->in_remote = r->has_id = false;
 		break;
 	case 2:
@@ -104,7 +94,7 @@ static void section_begins(struct vici_conn_rd *r)
 	case 3:
 		if (r->in_children) {
 			memset(&r->kid, 0, sizeof(r->kid));
-			put_name(r->kid.name, r->rd.name);
+			vici_name_copy(r->kid.name, sizeof(r->kid.name), r->rd.name);
 		}
 		break;
 	default:
@@ -202,9 +192,7 @@ bool vici_conn_next(struct vici_conn_rd *r, struct vici_conn *out)
 			take_key(r);
 			break;
 		case VICI_T_LIST:
-			memset(r->list, 0, sizeof(r->list));
-			if (r->rd.depth == 1 && strlen(r->rd.name) < sizeof(r->list))
-				memcpy(r->list, r->rd.name, strlen(r->rd.name));
+			vici_name_copy(r->list, sizeof(r->list), r->rd.depth == 1 ? r->rd.name : "");
 			break;
 		case VICI_T_ITEM:
 			if (strcmp(r->list, "local_addrs") == 0)

@@ -1,7 +1,6 @@
 #include "ike-hooks/vici_detail.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 void vici_detail_begin(struct vici_detail_rd *r, const void *msg, size_t len)
@@ -12,7 +11,7 @@ void vici_detail_begin(struct vici_detail_rd *r, const void *msg, size_t len)
 
 #define TEXT(r, field) vici_value_text(&(r)->rd, (field), sizeof(field))
 
-/* A name that does not fit cannot be one of ours: it becomes empty. */
+/* For people: not a byte that JSON could not carry. One that does not fit cannot be one of ours, and is empty. */
 static void name_value(const struct vici_rd *r, char *out)
 {
 	memset(out, 0, IKE_NAME_MAX);
@@ -101,15 +100,6 @@ static void ike_key(struct vici_detail_rd *r)
 		s->reauth_s = vici_value_u64(&r->rd);
 }
 
-static uint32_t hex_value(const struct vici_rd *r)
-{
-	char text[20], *end;
-
-	vici_value_text(r, text, sizeof(text));
-	unsigned long v = strtoul(text, &end, 16);
-	return *end || v > UINT32_MAX ? 0 : (uint32_t)v;
-}
-
 static void child_counter(struct vici_child_sa *c, const struct vici_rd *r)
 {
 	const struct {
@@ -149,9 +139,9 @@ static void child_key(struct vici_detail_rd *r)
 	else if (strcmp(key, "encap") == 0)
 		c->encap = vici_value_is(&r->rd, "yes");
 	else if (strcmp(key, "spi-in") == 0)
-		c->spi_in = hex_value(&r->rd);
+		c->spi_in = vici_value_hex32(&r->rd);
 	else if (strcmp(key, "spi-out") == 0)
-		c->spi_out = hex_value(&r->rd);
+		c->spi_out = vici_value_hex32(&r->rd);
 	else
 		child_counter(c, &r->rd);
 }
@@ -161,8 +151,7 @@ static void section_begins(struct vici_detail_rd *r)
 	switch (r->rd.depth) {
 	case 1:
 		memset(&r->d, 0, sizeof(r->d));
-		if (strlen(r->rd.name) < IKE_NAME_MAX)
-			memcpy(r->d.ike.name, r->rd.name, strlen(r->rd.name));
+		vici_name_copy(r->d.ike.name, sizeof(r->d.ike.name), r->rd.name);
 		r->any_child = r->in_kids = false;
 		break;
 	case 2:

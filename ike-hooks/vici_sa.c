@@ -1,22 +1,5 @@
 #include "ike-hooks/vici_sa.h"
 
-/* A name that does not fit cannot be one of ours: it becomes empty, never a prefix that could match by accident. */
-static void put_name(char *out, const char *name)
-{
-	size_t len = strlen(name);
-
-	memset(out, 0, IKE_NAME_MAX);
-	if (len < IKE_NAME_MAX)
-		memcpy(out, name, len);
-}
-
-static void put_value_name(char *out, const struct vici_rd *r)
-{
-	memset(out, 0, IKE_NAME_MAX);
-	if (r->value_len < IKE_NAME_MAX && !memchr(r->value, 0, r->value_len))
-		memcpy(out, r->value, r->value_len);
-}
-
 void vici_sa_begin(struct vici_sa_rd *r, const void *msg, size_t len)
 {
 	memset(r, 0, sizeof(*r));
@@ -33,32 +16,13 @@ static void clear_child(struct vici_sa_row *row)
 	row->spi_in = 0;
 }
 
-/* Up to eight hexadecimal digits; 0 when it is anything else. */
-static uint32_t value_spi(const struct vici_rd *r)
-{
-	uint32_t v = 0;
-
-	if (!r->value || !r->value_len || r->value_len > 8)
-		return 0;
-	for (unsigned i = 0; i < r->value_len; i++) {
-		unsigned c = r->value[i] | 0x20u; /* digits have this bit already */
-		if (c >= '0' && c <= '9' && r->value[i] == c)
-			v = v << 4 | (c - '0');
-		else if (c >= 'a' && c <= 'f')
-			v = v << 4 | (c - 'a' + 10);
-		else
-			return 0;
-	}
-	return v;
-}
-
 static void section_begins(struct vici_sa_rd *r)
 {
 	unsigned depth = r->rd.depth;
 
 	if (depth == 1) {
 		memset(&r->row, 0, sizeof(r->row));
-		put_name(r->row.ike, r->rd.name);
+		vici_name_copy(r->row.ike, sizeof(r->row.ike), r->rd.name);
 		r->any_child = false;
 	} else if (depth == 2 && strcmp(r->rd.name, "child-sas") == 0) {
 		r->in_kids = 2;
@@ -83,14 +47,14 @@ static void child_key(struct vici_sa_rd *r)
 	const char *name = r->rd.name;
 
 	if (strcmp(name, "name") == 0)
-		put_value_name(r->row.child, &r->rd);
+		vici_value_name(&r->rd, r->row.child, sizeof(r->row.child));
 	else if (strcmp(name, "uniqueid") == 0)
 		r->row.child_id = (uint32_t)vici_value_u64(&r->rd);
 	else if (strcmp(name, "state") == 0)
 		r->row.installed = vici_value_is(&r->rd, "INSTALLED") || vici_value_is(&r->rd, "REKEYING") ||
 				   vici_value_is(&r->rd, "UPDATING");
 	else if (strcmp(name, "spi-in") == 0)
-		r->row.spi_in = value_spi(&r->rd);
+		r->row.spi_in = vici_value_hex32(&r->rd);
 	else if (strcmp(name, "packets-in") == 0)
 		r->row.in_packets = vici_value_u64(&r->rd);
 	else if (strcmp(name, "packets-out") == 0)

@@ -179,6 +179,40 @@ void vici_value_text(const struct vici_rd *r, char *buf, size_t cap)
 	buf[n] = '\0';
 }
 
+void vici_name_copy(char *buf, size_t cap, const char *name)
+{
+	size_t len = strlen(name);
+
+	memset(buf, 0, cap);
+	if (len < cap)
+		memcpy(buf, name, len);
+}
+
+void vici_value_name(const struct vici_rd *r, char *buf, size_t cap)
+{
+	memset(buf, 0, cap);
+	if (r->value && r->value_len < cap && !memchr(r->value, 0, r->value_len))
+		memcpy(buf, r->value, r->value_len);
+}
+
+uint32_t vici_value_hex32(const struct vici_rd *r)
+{
+	uint32_t v = 0;
+
+	if (!r->value || !r->value_len || r->value_len > 8)
+		return 0;
+	for (unsigned i = 0; i < r->value_len; i++) {
+		unsigned c = r->value[i] | 0x20u; /* digits have this bit already */
+		if (c >= '0' && c <= '9' && r->value[i] == c)
+			v = v << 4 | (c - '0');
+		else if (c >= 'a' && c <= 'f')
+			v = v << 4 | (c - 'a' + 10);
+		else
+			return 0;
+	}
+	return v;
+}
+
 uint64_t vici_value_u64(const struct vici_rd *r)
 {
 	uint64_t v = 0;

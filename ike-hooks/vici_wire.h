@@ -108,6 +108,12 @@ enum vici_tok vici_next(struct vici_rd *r);
 bool vici_value_is(const struct vici_rd *r, const char *text);
 /* Copies the value, cut to cap-1 bytes, unprintable bytes as '?', NUL-terminated. */
 void vici_value_text(const struct vici_rd *r, char *buf, size_t cap);
+/* Copies a name. One that does not fit cannot be one of ours: it becomes empty, never a prefix that could match by accident. */
+void vici_name_copy(char *buf, size_t cap, const char *name);
+/* The value as a name: as above, and empty when there is a NUL in it. */
+void vici_value_name(const struct vici_rd *r, char *buf, size_t cap);
+/* Up to eight hexadecimal digits, as SPIs are written; 0 when it is anything else. */
+uint32_t vici_value_hex32(const struct vici_rd *r);
 /* Decimal value; 0 when it is not a number or above UINT64_MAX. */
 uint64_t vici_value_u64(const struct vici_rd *r);
 

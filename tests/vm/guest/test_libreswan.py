@@ -2,13 +2,13 @@
 are the kernel's, so this needs a kernel with ESP."""
 
 import os
-import re
 import signal
 
 import pytest
 
 from conf import lab_conf, text
 from ipsec import Charon
+from ipsec_kernel import sas
 from keeptrackd import Daemon
 from lab import Lab, PEER, ROUTERS, VIP_WAN, VPN_HOST, wait_for
 from libreswan import CTL, Pluto, WHACK
@@ -109,19 +109,13 @@ def fixture_world(lab):
     world.end()
 
 
-def sas(machine):
-    """{(source, destination, SPI)} of the kernel's SAs with the virtual address."""
-    found = re.findall(r"^src (\S+) dst (\S+)\n\s+proto \w+ spi (0x[0-9a-f]+)", machine.run("ip", "xfrm", "state"), re.M)
-    return {sa for sa in found if VIP_WAN in sa[:2]}
-
-
 def planned_switch(world, lab):
     """From fw-a to fw-b: nothing of the old tunnel is left, and its end is told to nobody."""
     tap = Tap(lab["switch"], lab.port("fw-a", "wan0"))
-    assert len(sas(lab["fw-a"])) >= 2  # where everything is slow a second attempt may have overtaken the first
+    assert len(sas(lab["fw-a"], VIP_WAN)) >= 2  # where everything is slow a second attempt may have overtaken the first
     world.daemons["fw-a"].ask("force failover")
     world.serves("fw-b")
-    wait_for("fw-a to have no SA of the address", lambda: not sas(lab["fw-a"]), SECONDS)
+    wait_for("fw-a to have no SA of the address", lambda: not sas(lab["fw-a"], VIP_WAN), SECONDS)
     wait_for("the IKE daemon of fw-a to know", lambda: not world.ike["fw-a"].tunnel_up(), SECONDS)
     sent = [f.raw for f in tap.read() if f.type == 0x0800 and f.raw[23] == 17 and f.raw[6:8] == b"\x02\x0a"
             and f.raw[26:30] == bytes([203, 0, 113, 1])]
@@ -133,21 +127,27 @@ def planned_switch(world, lab):
 def crash(world, lab, name, other):
     world.crash(name)
     world.serves(other)
-    new = sas(lab[other])
+    new = sas(lab[other], VIP_WAN)
     assert len(new) >= 2
     # The peer sends into the new SAs only: the dead router's are gone there (RFC 7296 2.4, INITIAL_CONTACT).
-    wait_for("the peer to know the new SAs only", lambda: sas(lab["peer"]) == new, SECONDS)
+    wait_for("the peer to know the new SAs only", lambda: sas(lab["peer"], VIP_WAN) == new, SECONDS)
 
 
 def test_libreswan_here(world, lab):
     """pluto on the routers, strongSwan at the far end: planned there and back, pluto lost and found, a crash."""
     world.start(Pluto, Charon)
+    # What pluto does not tell is named as such.
+    shown = world.daemons["fw-a"].ask("show ipsec sa")
+    assert shown["known"] and not shown["sas"] and shown["not_told"][0]["id"]
+    assert shown["not_told"][0]["backend"] == "libreswan" and shown["not_told"][0]["state"] == "up"
+    checked = world.daemons["fw-a"].ask("show ipsec check")
+    assert checked["verdict"] == "not checked" and "mobike=no" in checked["tunnels"][0]["not_checked_because"]
     planned_switch(world, lab)
     # Back again, and pluto is stopped while the role goes: the address moves all the same.
     os.kill(world.ike["fw-b"].process.pid, signal.SIGSTOP)
     world.daemons["fw-b"].ask("force failover")
     world.serves("fw-a")
-    wait_for("fw-b to have no SA of the address", lambda: not sas(lab["fw-b"]), SECONDS)
+    wait_for("fw-b to have no SA of the address", lambda: not sas(lab["fw-b"], VIP_WAN), SECONDS)
     os.kill(world.ike["fw-b"].process.pid, signal.SIGCONT)
     # pluto dies on the master: the tunnel's state says so, and it comes back by itself.
     world.ike["fw-a"].stop()
