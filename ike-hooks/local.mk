@@ -43,12 +43,14 @@ noinst_PROGRAMS += vici_probe
 vici_probe_SOURCES = tests/netns/vici_probe.c
 vici_probe_LDADD = $(IKE_IO_LIBS)
 
-check_PROGRAMS += check_exec_io check_ike_dpd check_ike_fsm check_ike_role check_ike_warm check_vici_io check_vici_wire check_xfrm_io check_xfrm_wire
+check_PROGRAMS += check_exec_io check_ike_dpd check_ike_fsm check_ike_matrix check_ike_role check_ike_warm check_vici_io check_vici_wire check_xfrm_io check_xfrm_wire
 check_vici_wire_SOURCES = tests/unit/check_vici_wire.c
 check_vici_wire_LDADD = $(IKE_CORE_LIBS) $(UNIT_LIBS)
 check_xfrm_wire_SOURCES = tests/unit/check_xfrm_wire.c
 check_xfrm_wire_LDADD = $(IKE_CORE_LIBS) $(UNIT_LIBS)
 check_ike_fsm_SOURCES = tests/unit/check_ike_fsm.c tests/unit/ike_util.h
+check_ike_matrix_SOURCES = tests/unit/check_ike_matrix.c tests/unit/ike_util.h
+check_ike_matrix_LDADD = $(IKE_CORE_LIBS) $(UNIT_LIBS)
 check_ike_dpd_SOURCES = tests/unit/check_ike_dpd.c tests/unit/ike_util.h
 check_ike_dpd_LDADD = $(IKE_CORE_LIBS) $(UNIT_LIBS)
 check_ike_fsm_LDADD = $(IKE_CORE_LIBS) $(UNIT_LIBS)

@@ -149,4 +149,22 @@ static inline void to_up(void)
 	EXPECT(IKE_UP, "Uh");
 }
 
+#define RESET(...)  STEP(.kind = IKE_EV_RESET, .why = IKE_WHY_SPI, __VA_ARGS__)
+#define CLOSE(wait) STEP(.kind = IKE_EV_CLOSE, .epoch = E(9), .wait_ns = (wait))
+
+static inline void to_queued(void)
+{
+	to_idle();
+	no_turns = true;
+	STEP(.kind = IKE_EV_INITIATE, .epoch = E(6));
+	EXPECT(IKE_QUEUED, "");
+}
+
+static inline void to_closing(void)
+{
+	to_up();
+	CLOSE(IKE_CLOSE_NS);
+	EXPECT(IKE_CLOSING, "DhC");
+}
+
 #endif
