@@ -93,9 +93,22 @@ static void tell_group(struct app *a, uint16_t g)
 	tell(a, subject, what, 0, a->node.group[g].role.epoch, EVERYBODY);
 }
 
+/* An address owner is MASTER from the beginning (RFC 9568 section 6.4.1): nobody is told of a BACKUP before it. */
+static bool owners_begin(const struct app *a, uint16_t group)
+{
+	const struct cfg_group *g = &a->cfg->groups[group];
+
+	if (of_group(a, group) != NOTIFY_IS_BACKUP)
+		return false;
+	for (uint16_t m = 0; m < g->n_members; m++)
+		if (a->node.inst[g->members[m]].priority != 255 || a->notify->last[g->members[m]].told != NOTHING)
+			return false;
+	return true;
+}
+
 void app_notify_role(struct app *a, uint16_t group)
 {
-	if (!a->notify)
+	if (!a->notify || owners_begin(a, group))
 		return;
 	const struct cfg_group *g = &a->cfg->groups[group];
 	bool first = a->notify->last[group_subject(a, group)].told == NOTHING && of_group(a, group) != NOTIFY_IS_MASTER;
@@ -111,7 +124,7 @@ void app_notify_inst(struct app *a, uint16_t inst)
 {
 	uint16_t g = a->cfg->instances[inst].group;
 
-	if (!a->notify || a->node.group[g].role.state != ROLE_STABLE)
+	if (!a->notify || a->node.group[g].role.state != ROLE_STABLE || owners_begin(a, g))
 		return;
 	if (g < a->cfg->notify.n_groups && a->notify->last[group_subject(a, g)].told == NOTHING)
 		app_notify_role(a, g); /* the start of both */

@@ -37,8 +37,8 @@ static const char *const words_scope[] = { "global", "site", "link", "host", NUL
 static const char *const words_match[] = { "exact", "initial", "partial", NULL };
 static const char *const words_addr_flags[] = { "noprefixroute", "home", "mngtmpaddr", "autojoin", "dad", NULL };
 
-#define REQ CFG_F_REQUIRED
-#define OPT CFG_F_OPTIONAL
+#define REQ  CFG_F_REQUIRED
+#define OPT  CFG_F_OPTIONAL
 #define WIDE CFG_F_WIDE
 
 /* A table reads by column. */
@@ -57,8 +57,9 @@ static const char *const words_addr_flags[] = { "noprefixroute", "home", "mngtmp
 	{ list "[].flags", CFG_T_WORDS, 0, 0, 5, "", NULL, words_addr_flags, \
 	  "Options of the address as ip-address(8) names them; dad makes an IPv6 address wait for the detection of " \
 	  "duplicates" }, \
-	{ list "[].preferred_lifetime", CFG_T_INT, OPT, 0, UINT32_MAX - 1, NULL, "seconds", NULL, \
-	  "Preferred lifetime; 0: never chosen as a source. Without it: forever, and 0 for an IPv6 address with /128" }, \
+	{ list "[].preferred_lifetime", CFG_T_INT, OPT, 0, UINT32_MAX, NULL, "seconds", NULL, \
+	  "Preferred lifetime; 0: never chosen as a source, 4294967295: forever. Without it: forever, and 0 for an IPv6 " \
+	  "address with /128" }, \
 	{ list "[].track", CFG_T_BOOL, 0, 0, 1, "true", NULL, NULL, \
 	  "Its loss counts (address_lost); false: it is only put back" }
 

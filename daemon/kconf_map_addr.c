@@ -44,7 +44,7 @@ static void read_brd(struct kmap *m, const struct kconf_stmt *s, struct entry *e
 
 static void read_lifetime(struct kmap *m, const struct kconf_stmt *s, struct entry *e, unsigned i)
 {
-	uint64_t v = LIFETIME_LEAST;
+	uint64_t v = UINT32_MAX; /* forever, also with /128 */
 
 	if (strcmp(kmap_arg(s, i), "forever") != 0 && !kmap_uint(m, s, i, 0, LIFETIME_LEAST, &v))
 		return;
