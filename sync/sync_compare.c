@@ -21,6 +21,7 @@ void sync_on_bulk(struct sync *s, struct sync_peer *p, const struct sync_rec *re
 	if (rec->type == SYNC_REC_BULK_BEGIN) {
 		/* Marks of a bulk that was cut off, or whose walk is not done: this one cannot name the missing. */
 		b->clean = !b->open && !b->walking && b->marks_clean;
+		b->epoch = rec->epoch;
 		b->reborn = p->reborn;
 		b->walking = false;
 		b->marks_clean = false;
@@ -85,6 +86,9 @@ void sync_extra_step(struct sync *s, struct sync_peer *p, unsigned budget, mono_
 		bool seen = f.x->flags & SESS_SEEN;
 		f.x->flags &= ~SESS_SEEN;
 		if (seen || !b->clean || f.x->why != SYNC_WHY_NONE || f.x->flags & SESS_ASK)
+			continue;
+		/* It did not know yet that the flow is its own. */
+		if (epoch_cmp(flow_version_of(s, f).epoch, b->epoch) > 0)
 			continue;
 		sess_orig(&s->tbl, f.id, &orig);
 		if (!digest_in_mask(b->mask, digest_key(s->sets[p->slot - 1].key, &orig).bucket))

@@ -472,6 +472,7 @@ void flow_clean(struct sync *s, struct flow f, unsigned slot)
 void flow_to_expiry(struct sync *s, struct flow f, mono_t now)
 {
 	flow_unlist(s, f);
+	f.x->want = SESS_OP_NONE; /* what was still to be written of it ended with it */
 	f.x->expire_s = sync_sec(s, now);
 	flow_append(s, f, SESS_LIST_EXPIRY);
 }

@@ -397,6 +397,11 @@ void sync_expiry_step(struct sync *s, unsigned budget, mono_t now)
 		if (!mono_due(expiry_due(s, marked), now))
 			return;
 		flow_unlist(s, f);
+		/* Another node's by now: what ended here was a copy, and is lost. */
+		if (!flow_mine(s, f)) {
+			flow_kernel_end(s, f, false, 0, now);
+			continue;
+		}
 		/* The loss may have been seen a moment before the kernel's clean-up, or after it. */
 		bool lost = s->lost_at.ns != 0 && !mono_before(s->lost_at, sync_sec_at(s, marked - 1));
 		if (lost || !sync_owner_may_end(&s->owner, sess_version(&s->tbl, f.x))) {

@@ -169,7 +169,8 @@ struct sync_bulk_tx {
 };
 
 struct sync_bulk_rx {
-	bool open, clean; /* clean: it began with no SEEN mark of an earlier one left */
+	bool open, clean;   /* clean: it began with no SEEN mark of an earlier one left, and no floor rose since */
+	struct epoch epoch; /* newest that its sender knew of when it began */
 	bool reborn;      /* the first full one of a new boot: what is not named there was forgotten, it did not end */
 	bool marks_clean; /* the walk after the last one is done */
 	bool walking;

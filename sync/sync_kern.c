@@ -76,7 +76,7 @@ static void on_new(struct sync *s, const struct ct_event *ev, mono_t now)
 		return;
 	}
 	flow_in_kernel(s, f);
-	if (f.x->list == SESS_LIST_YOUNG)
+	if (f.x->list == SESS_LIST_YOUNG || f.x->list == SESS_LIST_EXPIRY)
 		flow_unlist(s, f); /* it is born again */
 	if (flow_mine(s, f) || f.x->why != SYNC_WHY_NONE || ev->portid == 0) {
 		bool mine = flow_mine(s, f) || f.x->why != SYNC_WHY_NONE;
@@ -525,9 +525,14 @@ static void read_entry(struct sync *s, const struct ct_entry *e, bool sweep, mon
 	}
 	flow_in_kernel(s, f);
 	unsigned owner = flow_owner(s, f);
-	if (owner == s->self_slot && f.x->why != SYNC_WHY_ORPHAN)
+	if (owner == s->self_slot && f.x->why != SYNC_WHY_ORPHAN) {
 		read_own(s, f, e, sweep, now);
-	else if ((owner != 0 && f.x->why == SYNC_WHY_NONE) || read_orphan(s, f, e, sweep, now))
+		return;
+	}
+	/* It was about to be told as expired, and is another node's by now. */
+	if (f.x->list == SESS_LIST_EXPIRY)
+		flow_unlist(s, f);
+	if ((owner != 0 && f.x->why == SYNC_WHY_NONE) || read_orphan(s, f, e, sweep, now))
 		read_copy(s, f, e, sweep, now);
 }
 

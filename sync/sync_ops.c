@@ -112,6 +112,9 @@ static void copy_entry(const struct sync *s, struct flow f, struct ct_entry *e, 
 
 static void grant(struct sync *s, struct flow f, struct ct_entry *e, uint32_t seconds, mono_t now)
 {
+	/* That list is in the order of ends: one of the future would hold up the rest. */
+	if (f.x->list == SESS_LIST_EXPIRY)
+		flow_unlist(s, f);
 	e->has |= CT_HAS_TIMEOUT;
 	e->timeout_s = seconds;
 	f.x->expire_s = sync_sec(s, now) + seconds;

@@ -383,6 +383,9 @@ static void on_floor(struct sync *s, struct sync_peer *p, const struct sync_rec 
 		s->stats.refused_range++;
 		return;
 	}
+	/* A bulk that began before does not name what its sender owns from now on. */
+	for (unsigned i = 0; i < SESS_NODES; i++)
+		s->peers[i].rx_bulk.clean &= s->peers[i].node != rec->version.node;
 	bool ours = s->owner.floor.node == s->conf->self;
 	if (!sync_owner_floor(&s->owner, rec->version))
 		return;

@@ -90,6 +90,7 @@ enum sim_chan { CHAN_CTL = 0, CHAN_DATA = 1, SIM_CHANS = 2 };
 	X(expired, "expiries told")                                        \
 	X(orders, "resets and full comparisons")                           \
 	X(unnamed, "sessions dropped since their owner did not name them") \
+	X(hidden, "packets that no timer shows")                           \
 	X(followed, "masters followed at once")                            \
 	X(guard, "stall guards")                                           \
 	X(gate_closed, "preemptions held by the gate")                     \

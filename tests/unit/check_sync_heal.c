@@ -409,6 +409,65 @@ START_TEST(test_end_of_what_was_found)
 }
 END_TEST
 
+/* It ran out while it was B's, with a change of A's still to be written, and is A's again before that is told. */
+START_TEST(test_end_that_became_a_loss)
+{
+	struct ct_entry e = rig_flow(44, IPPROTO_UDP, false), f = rig_flow(45, IPPROTO_UDP, false);
+
+	rig_open(r, A, &e);
+	rig_run(r, 100 * NS_PER_MS);
+	r->n[B].no_ops = true;
+	struct rig_entry *k = rig_find(&r->n[A], &e.orig);
+	k->e.has |= CT_HAS_MARK;
+	k->e.mark = 7;
+	rig_event(r, A, CT_EV_UPDATE, 0, &k->e);
+	rig_run(r, 50 * NS_PER_MS);
+	rig_authority(r, B, 6, true);
+	rig_authority(r, A, 6, false);
+	rig_run(r, 50 * NS_PER_MS);
+	rig_remove(r, B, rig_find(&r->n[B], &e.orig), 0);
+	ck_assert_int_eq(rig_view(r, B, &e).why, SYNC_WHY_EXPIRING);
+	rig_authority(r, A, 7, true);
+	rig_authority(r, B, 7, false);
+	r->n[B].no_ops = false;
+	rig_run(r, 5 * NS_PER_SEC);
+	ck_assert_uint_eq(r->n[B].s->stats.lost, 1);
+	ck_assert_int_eq(rig_view(r, B, &e).why, SYNC_WHY_NONE);
+	ck_assert_uint_eq(rig_find(&r->n[B], &e.orig)->e.mark, 7);
+	/* Nothing is stuck where ends wait. */
+	rig_open(r, A, &f);
+	rig_run(r, 100 * NS_PER_MS);
+	rig_remove(r, A, rig_find(&r->n[A], &f.orig), 0);
+	rig_run(r, 4 * NS_PER_SEC);
+	ck_assert(!rig_known(r, A, &f) && !rig_known(r, B, &f));
+	ck_assert_uint_eq(r->n[A].s->expiry_head | r->n[B].s->expiry_head, 0);
+}
+END_TEST
+
+/* B's bulk began before B had the role, and is worked in after the floor that makes the flow B's. */
+START_TEST(test_bulk_from_before_a_floor)
+{
+	struct ct_entry e = rig_flow(46, IPPROTO_TCP, true);
+	struct sync_rec rec = { .type = SYNC_REC_BULK_BEGIN, .owner = 2, .epoch = { 5, 1 } };
+
+	rig_open(r, A, &e);
+	rig_run(r, 100 * NS_PER_MS);
+	rec.seq = sync_peer_get(r->n[A].s, 2)->rx_seq;
+	memset(rec.mask, 0xff, sizeof(rec.mask));
+	sync_on_record(r->n[A].s, 2, &rec, r->now);
+	rec.type = SYNC_REC_BULK_END;
+	sync_on_record(r->n[A].s, 2, &rec, r->now);
+	rig_authority(r, B, 6, true);
+	rig_deliver(r, B);
+	rig_authority(r, A, 6, false);
+	ck_assert(!rig_view(r, A, &e).mine);
+	rig_run(r, NS_PER_SEC);
+	ck_assert_uint_eq(r->n[A].s->stats.extra, 0);
+	ck_assert_ptr_nonnull(rig_find(&r->n[A], &e.orig));
+	ck_assert_ptr_nonnull(rig_find(&r->n[B], &e.orig));
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("two cores");
@@ -428,5 +487,7 @@ int main(void)
 	tcase_add_test(t, test_create_only_ends_with_the_first_attempt);
 	tcase_add_test(t, test_what_was_refused_is_told_whole);
 	tcase_add_test(t, test_end_of_what_was_found);
+	tcase_add_test(t, test_end_that_became_a_loss);
+	tcase_add_test(t, test_bulk_from_before_a_floor);
 	return rig_pair_run("sync_heal", t, rig_pair_setup_fenced);
 }
