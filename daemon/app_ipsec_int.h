@@ -57,12 +57,16 @@ struct ipsec {
 	struct ipsec_tunnel *tunnel;
 	unsigned n_tunnels;
 	struct ipsec_waiting wait[IPSEC_WAIT_MAX];
+	const struct ipsec_waiting *asking; /* its request is still being read: it gets its answer there */
 	struct ipsec_probe probe[IPSEC_PROBES];
 	struct loop_timer *probe_timer;
 	unsigned tell_at;              /* tunnel whose findings are looked at next */
 	bool missing;                  /* a connection is */
 	struct loop_timer *look_timer; /* a connection is missing: it may have been loaded since */
 };
+
+/* app_ipsec_ask.c: answers to those who waited for the gathering that has ended */
+void ipsec_answer_waiting(struct app *a);
 
 /* app_ipsec_probe.c: the first packet after a takeover */
 int ipsec_probe_start(struct app *a);

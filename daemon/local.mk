@@ -117,7 +117,7 @@ check_notify_LDADD = libdaemon_core.a libbase_core.a $(UNIT_LIBS)
 libdaemon_io_a_SOURCES += daemon/app_sa.h daemon/app_sa_int.h daemon/app_sa.c daemon/app_sa_peer.c daemon/app_sa_policy.c daemon/app_sa_show.c
 libdaemon_io_a_SOURCES += daemon/app.h daemon/app.c daemon/app_node.c daemon/app_garp.c daemon/app_net.c daemon/app_vrrp.c daemon/app_vmac.c daemon/app_accept.c daemon/app_peer.c daemon/app_watch.h daemon/app_watch.c daemon/app_ike.c daemon/app_ike_backend.c daemon/app_learn.c \
 	daemon/app_tell.c daemon/reload.c daemon/reload_map.h daemon/reload_map.c daemon/show.h daemon/show.c daemon/show_vrrp.c daemon/show_failover.c \
-	daemon/app_ipsec.c daemon/app_ipsec.h daemon/app_ipsec_int.h daemon/app_ipsec_probe.c daemon/ipsec_files.c daemon/ipsec_files.h \
+	daemon/app_ipsec.c daemon/app_ipsec.h daemon/app_ipsec_int.h daemon/app_ipsec_ask.c daemon/app_ipsec_probe.c daemon/ipsec_files.c daemon/ipsec_files.h \
 	daemon/show_ipsec.c daemon/show_ipsec_do.c daemon/show_ipsec_more.c daemon/show_act.c
 libdaemon_io_a_SOURCES += daemon/app_sweep.h daemon/app_sweep_int.h daemon/app_sweep.c daemon/show_sweep.c daemon/app_quar.h daemon/app_quar.c
 libdaemon_io_a_SOURCES += daemon/app_track.h daemon/track_int.h daemon/app_track.c daemon/track_iface.c daemon/track_script.c

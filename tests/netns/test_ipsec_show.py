@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from conf import lab_conf, text as conf_text
+from keeptrackd import Daemon
 from lab import LabError, PEER, VIP_WAN, VPN_HOST, wait_for
 
 # Every key that charon was seen to send about a connection; vici_conn.h is written from it.
@@ -285,3 +287,19 @@ def test_words_of_other_vendors(vpn):
     assert vpn["fw-a"].ktsh_raw("ike", "dpd", "interval", "3", "periodic", "on-demand")[0] == 1
     with pytest.raises(LabError):
         vpn["fw-a"].ktsh("ike", "dpd")
+
+
+def test_without_strongswan(lab):
+    """Nobody can be asked: the answers come all the same, and say so."""
+    conf = lab_conf(lab, "fw-a", peer=False, replicate=False)
+    conf["ipsec"] = {"tunnels": [{"name": "bare", "vip": VIP_WAN, "peer": PEER, "backend": "none"}]}
+    daemon = Daemon(lab, "fw-a", conf=conf_text(conf)).start()
+    shown = daemon.ask("show ipsec sa")
+    assert shown["known"] and not shown["sas"]
+    assert [(t["tunnel"], t["backend"]) for t in shown["not_told"]] == [("bare", "none")]
+    checked = daemon.ask("show ipsec check")
+    assert checked["verdict"] == "not checked" and "no IKE daemon is asked" in checked["tunnels"][0]["not_checked_because"]
+    assert daemon.ktsh("explain", "ipsec", "bare")["verdict"]
+    assert daemon.ktsh_raw("show", "ipsec", "sa", "other")[0] != 0
+    status, out = daemon.ktsh_raw("show", "ipsec", "sa")
+    assert status == 0 and "Tunnel bare (none): " in out
