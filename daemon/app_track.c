@@ -322,3 +322,10 @@ void app_track_clear(struct app *a)
 	for (uint16_t i = 0; i < a->track->cfg->track.n_objs; i++)
 		a->track->obj[i].changes = 0;
 }
+
+const struct vrrp_track_obj *app_track_obj(const struct app *a, uint16_t obj, bool *running)
+{
+	const struct vrrp_track_conf *c = &a->track->cfg->track.objs[obj];
+	*running = c->kind == VRRP_TRACK_SCRIPT && track_scripts_running(a->track->scripts, c->index);
+	return &a->track->obj[obj];
+}

@@ -24,5 +24,7 @@ void app_track_tell(struct app *a, uint16_t inst, uint8_t from, uint8_t to);
 /* show vrrp track */
 json_t *app_track_json(struct app *a);
 void app_track_clear(struct app *a);
+/* What is known of a thing of the configuration; its program runs just now. */
+const struct vrrp_track_obj *app_track_obj(const struct app *a, uint16_t obj, bool *running);
 
 #endif

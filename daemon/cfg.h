@@ -127,6 +127,8 @@ struct cfg_errors {
 	/* Said, but no reason to refuse the file; filled on success too. */
 	struct cfg_error *warnings;
 	unsigned n_warnings;
+	unsigned
+	    n_read; /* the first of the warnings: what the reader of the file found, before it was checked as a whole */
 	/* What a file says in vain, but rightly: words of other programs that have no counterpart here. */
 	struct cfg_error *notes;
 	unsigned n_notes;
@@ -136,11 +138,11 @@ struct cfg_errors {
 /* What the command line says about the reading of a file. Zeroed: nothing. */
 enum cfg_format { CFG_FORMAT_BY_FILE = 0, CFG_FORMAT_NATIVE, CFG_FORMAT_KEEPALIVED };
 struct cfg_how {
-	enum cfg_format format; /* BY_FILE: by its name or its contents */
-	const char *config_id;  /* of keepalived.conf's @id lines; NULL: the host's name */
-	bool all_includes;      /* a missing include is an error */
-	const char *place;      /* below the default run and state directories; NULL: these themselves */
-	const char *conntrackd; /* a conntrackd.conf that is read on top, or alone; NULL: none */
+	enum cfg_format format;          /* BY_FILE: by its name or its contents */
+	const char *config_id;           /* of keepalived.conf's @id lines; NULL: the host's name */
+	bool all_includes;               /* a missing include is an error */
+	const char *place;               /* below the default run and state directories; NULL: these themselves */
+	const char *conntrackd;          /* a conntrackd.conf that is read on top, or alone; NULL: none */
 	const struct dconf_found *found; /* routers that were heard on its multicast group; NULL: none */
 };
 

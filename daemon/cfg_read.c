@@ -475,6 +475,7 @@ struct cfg *cfg_load_as(const char *path, const struct cfg_how *how, struct cfg_
 {
 	struct cfg_tree *tree = path ? cfg_tree_read_as(path, how, errs) : cfg_tree_new(how->conntrackd);
 	struct dconf_proc proc;
+	errs->n_read = errs->n_warnings;
 	if (tree && how->conntrackd)
 		cfg_read_conntrackd(tree, how->conntrackd, how->found, &proc, errs);
 	struct cfg *c = finish(tree, errs);

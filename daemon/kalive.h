@@ -26,6 +26,7 @@ enum kalive_exit {
 	KALIVE_EXIT_TEST_FAILED = 4, /* -t: it would not run */
 	KALIVE_EXIT_TEST_ERRORS = 5, /* -t: it would run, and something is wrong */
 	KALIVE_EXIT_NO_CONFIG = 6,
+	KALIVE_EXIT_TEST_SECURITY = 6, /* -t: it would run, and scripts are run without enable_script_security */
 };
 
 enum kalive_file { KALIVE_DATA = 0, KALIVE_STATS, KALIVE_STATS_CLEAR, KALIVE_JSON };

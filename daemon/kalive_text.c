@@ -6,6 +6,7 @@
 
 #include <string.h>
 #include <time.h>
+#include "daemon/app_track.h"
 #include "daemon/base/clock.h"
 
 const char *kalive_state_text(enum vrrp_state s)
@@ -258,6 +259,52 @@ void kalive_data_instance(struct app *a, uint16_t inst, FILE *f)
 	put_notify(f, a->cfg->notify.inst ? &a->cfg->notify.inst[inst] : NULL);
 }
 
+static const char *result_text(const struct vrrp_track_obj *o)
+{
+	return !o->known ? "INIT" : o->up ? "GOOD" : "BAD";
+}
+
+/* A script with its commands, and who tracks it. */
+static void put_track_script(struct app *a, uint16_t obj, FILE *f)
+{
+	const struct vrrp_track_conf *o = &a->cfg->track.objs[obj];
+	const struct cfg_track_script *s = &a->cfg->track.scripts[o->index];
+	bool running;
+	const struct vrrp_track_obj *is = app_track_obj(a, obj, &running);
+	fprintf(f, " VRRP Script = %s\n   Command = ", o->name);
+	for (unsigned i = 0; s->argv[i]; i++)
+		fprintf(f, "%s'%s'", i ? " " : "", s->argv[i]);
+	fprintf(f, "\n   Interval = %g sec\n   Timeout = %g sec\n", (double)s->interval_ns / 1e9,
+		(double)s->timeout_ns / 1e9);
+	put_int(f, "Rise", o->rise);
+	put_int(f, "Fall", o->fall);
+	fprintf(f, "   Status = %s\n", result_text(is));
+	fprintf(f, "   State = %s\n   Tracking instances :\n", running ? "running" : "idle");
+	for (uint16_t g = 0; g < a->cfg->n_groups; g++) {
+		const struct cfg_group *cg = &a->cfg->groups[g];
+		for (uint32_t r = 0; r < cg->n_track; r++)
+			if (cg->track[r].obj == obj)
+				fprintf(f, "     %s, weight %d%s\n",
+					cg->track[r].inst == VRRP_TRACK_GROUP
+					    ? cg->name
+					    : a->cfg->instances[cg->track[r].inst].name,
+					(int)cg->track[r].weight, cg->track[r].reverse ? " reverse" : "");
+	}
+}
+
+static void put_track_scripts(struct app *a, FILE *f)
+{
+	bool any = false;
+	for (uint16_t i = 0; i < a->cfg->track.n_objs; i++) {
+		if (a->cfg->track.objs[i].kind != VRRP_TRACK_SCRIPT || !a->cfg->track.objs[i].used)
+			continue;
+		if (!any)
+			fprintf(f, "------< VRRP Scripts >------\n");
+		any = true;
+		put_track_script(a, i, f);
+	}
+}
+
 void kalive_data_end(struct app *a, FILE *f)
 {
 	bool any = false;
@@ -273,6 +320,7 @@ void kalive_data_end(struct app *a, FILE *f)
 		for (uint16_t m = 0; m < cg->n_members; m++)
 			fprintf(f, "     %s\n", a->cfg->instances[cg->members[m]].name);
 	}
+	put_track_scripts(a, f);
 }
 
 static void put_count(FILE *f, const char *key, uint64_t n)

@@ -37,6 +37,7 @@ struct track_scripts *track_scripts_new(struct app_track *t);
 void track_scripts_free(struct track_scripts *s);
 int track_scripts_set(struct track_scripts *s, const struct cfg *old);
 json_t *track_scripts_json(const struct track_scripts *s, uint16_t index);
+bool track_scripts_running(const struct track_scripts *s, uint16_t index);
 void track_scripts_clear(struct track_scripts *s);
 
 struct track_ifaces *track_ifaces_new(struct app_track *t);

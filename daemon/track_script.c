@@ -342,3 +342,8 @@ json_t *track_scripts_json(const struct track_scripts *all, uint16_t index)
 			    s->has_last ? json_integer(mono_sub(now, s->ended) / NS_PER_US) : json_null());
 	return j;
 }
+
+bool track_scripts_running(const struct track_scripts *all, uint16_t index)
+{
+	return all->list[index]->slot >= 0;
+}

@@ -500,10 +500,11 @@ def test_vyos(world):
 @pytest.mark.parametrize("argv", [["--config-test", "-f"], ["-l", "-t", "-f"]])
 def test_files_are_checked_before_use(world, argv):
     box = world["exporters"].box
-    box.write("/run/good.conf", Exporters.CONF)
+    good = Exporters.CONF.replace("script_user root", "script_user root\n    enable_script_security")
+    box.write("/run/good.conf", good)
     p = box.call("keepalived", *argv, "/run/good.conf")
     assert p.returncode == 0, p.stderr
-    box.write("/run/bad.conf", Exporters.CONF.replace("virtual_router_id 52", "virtual_router_id 520"))
+    box.write("/run/bad.conf", good.replace("virtual_router_id 52", "virtual_router_id 520"))
     p = box.call("keepalived", *argv, "/run/bad.conf")
     assert p.returncode != 0 and "/run/bad.conf" in p.stderr and "520" in p.stderr
     p = box.call("keepalived", *argv, "/run/missing.conf")
