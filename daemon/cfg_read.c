@@ -484,6 +484,8 @@ struct cfg *cfg_load_as(const char *path, const struct cfg_how *how, struct cfg_
 		require(c->conntrackd);
 		*c->conntrackd = proc;
 	}
+	if (c)
+		cfg_audit(c, errs);
 	if (c && how->place)
 		cfg_put_aside(c, how->place);
 	return c;

@@ -136,7 +136,7 @@ static const char *const words_addr_flags[] = { "noprefixroute", "home", "mngtmp
 #define FIFO_KEYS(block, what) \
 	{ block, CFG_T_BLOCK, OPT, 0, 0, NULL, NULL, NULL, what }, \
 	{ block ".path", CFG_T_PATH, REQ, 1, CFG_PATH_MAX - 1, NULL, NULL, NULL, \
-	  "The named pipe. It is made with mode 0644 if it is not there, and then removed at the end" }, \
+	  "The named pipe. It is made with mode 0600 if it is not there, and then removed at the end" }, \
 	{ block ".user", CFG_T_TEXT, OPT, 1, 31, NULL, NULL, NULL, "Owner of the pipe, if not notify.user" }, \
 	{ block ".group", CFG_T_TEXT, OPT, 1, 31, NULL, NULL, NULL, "Group of the pipe, if not the user's own" }, \
 	SCRIPT_KEYS(block ".reader", \

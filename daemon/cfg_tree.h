@@ -108,6 +108,8 @@ struct cfg_tables;
 struct cfg_tables *cfg_tables_new(void);
 void cfg_tables_free(struct cfg_tables *t);
 bool cfg_route_ok(const struct cfg_tables *t, bool rule, const char *text, uint8_t af, char *why);
+/* Warns of programs that are not there or not safe to run. May sleep. */
+void cfg_audit(const struct cfg *c, struct cfg_errors *errs);
 /* The building and freeing of what is told to whom (cfg_check.h has its checks). */
 void cfg_build_notify(struct cfg *c, const struct cfg_tree *t);
 void cfg_free_notify(struct cfg *c);

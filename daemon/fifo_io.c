@@ -96,7 +96,7 @@ static int open_pipe(struct pipe_end *p, const struct request *r, char *why)
 	struct stat st;
 
 	snprintf(p->path, sizeof(p->path), "%s", r->path);
-	p->made = mkfifo(r->path, 0644) == 0;
+	p->made = mkfifo(r->path, 0600) == 0;
 	int err = p->made || errno == EEXIST ? 0 : errno;
 	if (!err) {
 		p->fd = open(r->path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);

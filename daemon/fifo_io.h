@@ -39,7 +39,7 @@ struct fifo_io *fifo_io_new(struct loop *l, fifo_fn fn, void *arg);
 /* Closes what is open, removes what it made, and ends the thread, waiting for it for at most 100 ms. */
 void fifo_io_free(struct fifo_io *f);
 /*
- * Makes the pipe if it is not there (mode 0644 and the umask, owner by user and group of the configuration, else by
+ * Makes the pipe if it is not there (mode 0600, as keepalived 2.2 does; owner by user and group of the configuration, else by
  * those given), and opens it. false: no room for the order.
  */
 bool fifo_io_open(struct fifo_io *f, unsigned which, const struct notify_fifo_conf *conf, const char *user,

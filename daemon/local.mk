@@ -8,12 +8,12 @@ libdaemon_io_a_SOURCES =
 libdaemon_core_a_SOURCES += daemon/cfg.h daemon/notify_conf.h daemon/cfg_schema.h daemon/cfg_schema.c daemon/cfg_diff.c daemon/cfg_diff_track.c
 libdaemon_core_a_SOURCES += daemon/cfg_rows.h daemon/cfg_rows.c
 libdaemon_io_a_SOURCES += daemon/cfg_tree.h daemon/cfg_tree.c daemon/cfg_text.h daemon/cfg_text.c daemon/cfg_read.c \
-	daemon/cfg_check.h daemon/cfg_check.c daemon/cfg_check_inst.c daemon/cfg_check_node.c daemon/cfg_check_sync.c daemon/cfg_check_vmac.c daemon/cfg_ike.c daemon/cfg_notify.c daemon/cfg_route.c daemon/cfg_track.h daemon/cfg_track.c daemon/cfg_build.c daemon/cfg_print.c
+	daemon/cfg_check.h daemon/cfg_check.c daemon/cfg_check_inst.c daemon/cfg_check_node.c daemon/cfg_check_sync.c daemon/cfg_check_vmac.c daemon/cfg_ike.c daemon/cfg_notify.c daemon/cfg_audit.c daemon/cfg_route.c daemon/cfg_track.h daemon/cfg_track.c daemon/cfg_build.c daemon/cfg_print.c
 libdaemon_core_a_SOURCES += daemon/kconf_words.h daemon/kconf_words.c
 libdaemon_io_a_SOURCES += daemon/kconf_map.h daemon/kconf_map_int.h daemon/kconf_map.c daemon/kconf_map_inst.c \
 	daemon/kconf_map_finish.c daemon/kconf_map_addr.c daemon/kconf_map_route.c daemon/kconf_map_script.c \
 	daemon/kconf_map_global.c daemon/kconf_map_group.c daemon/kconf_map_ours.c daemon/kconf_map_track.c daemon/cfg_say.h daemon/cfg_say.c daemon/convert.h daemon/convert.c
-CFG_TEST_LIBS = libdaemon_io.a libdaemon_core.a libbase_core.a $(CONFIG_LIBS) $(SODIUM_LIBS) -lm
+CFG_TEST_LIBS = libdaemon_io.a libike_io.a libdaemon_core.a libbase_core.a $(CONFIG_LIBS) $(SODIUM_LIBS) -lm
 check_PROGRAMS += check_cfg_schema check_cfg_read check_cfg_check check_cfg_print check_cfg_diff fuzz_cfg
 check_cfg_schema_SOURCES = tests/unit/check_cfg_schema.c
 check_cfg_schema_LDADD = $(CFG_TEST_LIBS) $(UNIT_LIBS)

@@ -3,6 +3,7 @@
 One scenario feeds most tests: instances lose their link and get it back twenty times, then the daemon ends.
 """
 
+import json
 import os
 import re
 import shutil
@@ -156,9 +157,7 @@ class Bench:
 
     def close(self):
         for side in self.sides:
-            for child in side.machine.children + [side.machine.holder]:
-                child.kill()
-                child.wait()
+            side.machine.close()
         shutil.rmtree(self.dir)
 
 
@@ -185,26 +184,205 @@ def fixture_bench():
         bench.ours.start(OURS_ONLY)
         bench.theirs.start()
         flap(bench)
-        bench.flapped = time.monotonic()
-        bench.modes = [os.stat(s.path("fifo")) for s in bench.sides]
-        bench.slow = wait_for("the slow reader's last line", lambda: len(lines(bench.ours.path("slow.out"))) > 3 and
-                              lines(bench.ours.path("slow.out"))[-3:], 12)
-        for side in bench.sides:
-            side.stop()
-        wait_for("the last lines", lambda: all(s.tap[-1:] == ['GROUP "G1" STOP 0'] for s in bench.sides), 3)
         yield bench
     finally:
         bench.close()
 
 
+def show(machine):
+    return json.loads(machine.run(os.path.join(build_dir(), "ktsh"), "--socket", "/run/keeptrackd/ctl.sock", "-c",
+                                  "show notify json"))
+
+
+def receiver(shown, name):
+    return next(r for r in shown["receivers"] if r["receiver"] == name)
+
+
+@pytest.fixture(scope="module", name="ended")
+def fixture_ended(bench):
+    """The same after the slow reader has come to its end, and both daemons."""
+    bench.modes = [os.stat(s.path("fifo")) for s in bench.sides]
+    bench.slow = slow_lines(bench.ours)
+    bench.queue = show(bench.ours.machine)
+    for side in bench.sides:
+        side.stop()
+    wait_for("the last lines", lambda: all(s.tap[-1:] == ['GROUP "G1" STOP 0'] for s in bench.sides), 3)
+    return bench
+
+
+def slow_lines(side):
+    """What the reader that takes two seconds for each line has when nothing waits for it any more."""
+    def rest():
+        r = receiver(show(side.machine), "vrrp fifo")
+        return not r["waiting"] and not r["busy"]
+    wait_for("the slow reader to be told", rest, 15, 0.1)
+    return wait_for("its last line", lambda: lines(side.path("slow.out"))[-1:] == side.tap[-1:] and
+                    lines(side.path("slow.out")), 5, 0.05)
+
+
+# ---- our own file: users, safety, time, mail ----
+
+NATIVE = """
+node = {{ realtime = false; log = {{ stderr = true; syslog = false; }}; state_dir = "{0}/state"; }};
+vrrp = {{ instances = (
+    {{ name = "plain"; interface = "v0"; vrid = 1; advert_interval = 0.05; virtual_addresses = ( "10.0.1.1/24" );
+      notify = {{ all = {{ exec = ( "{0}/facts", "a b" ); user = "nobody"; }}; mail = true; }}; }},
+    {{ name = "unsafe"; interface = "v0"; vrid = 2; advert_interval = 0.05; virtual_addresses = ( "10.0.2.1/24" );
+      notify = {{ master = {{ exec = ( "{0}/open/script" ); }}; }}; }},
+    {{ name = "hangs"; interface = "v0"; vrid = 3; advert_interval = 0.05; virtual_addresses = ( "10.0.3.1/24" );
+      notify = {{ master = {{ exec = ( "{0}/hangs" ); }}; priority_changes = true; }}; }} ); }};
+notify = {{ user = "root"; script_security = true; timeout = 0.5;
+    fifo = {{ path = "{0}/fifo"; user = "nobody"; reader = {{ exec = ( "{0}/reader", "x" ); }}; }};
+    mail = {{ to = ( "a@example.net", "b@example.net" ); from = "ha@example.net"; router = "R1";
+             sendmail = "{0}/sendmail"; }}; }};
+"""
+
+FACTS = """#!/bin/sh
+echo "$*|$(id -u):$(id -g):$(id -G)|$(ls /proc/self/fd | tr '\\n' ' ')|$HA_EVENT $HA_ROLE_NEW $HA_GROUP|$MARK|$(ps -o pgid= $$ | tr -d ' ') $$" >> {0}/facts.out
+"""
+
+
+class Native:
+    """A daemon of ours with a file of ours, which is MASTER of all after a moment."""
+
+    def __init__(self):
+        self.dir = tempfile.mkdtemp(prefix="kt-notify-", dir="/var/lib")
+        os.chmod(self.dir, 0o755)
+        self.side = Side(self, "own", (os.path.join(build_dir(), "keeptrackd"), "-n", "-l", "-f"))
+        d = self.side.dir
+        os.mkdir(os.path.join(d, "open"))
+        os.chmod(os.path.join(d, "open"), 0o777)
+        self.side.write("facts", FACTS.format(d), 0o755)
+        self.side.write("facts.out", "", 0o666)
+        self.side.write("open/script", "#!/bin/sh\ntouch %s/unsafe-was-run\n" % d, 0o755)
+        self.side.write("hangs", "#!/bin/sh\nsleep 987 & echo begun; wait\n", 0o755)
+        self.side.write("reader", "#!/bin/sh\nread -r l < $2; echo \"$l\" >> %s/read\n" % d, 0o755)
+        self.side.write("sendmail", "#!/bin/sh\necho \"$*\" > %s/mail.$$; cat >> %s/mail.$$; mv %s/mail.$$ "
+                        "%s/got.$$\n" % (d, d, d, d), 0o755)
+        conf = self.side.write("own.conf", NATIVE.format(d))
+        self.process = self.side.machine.spawn(*self.side.argv, conf, log="daemon", env={"MARK": "inherited"})
+
+    def results(self):
+        return show(self.side.machine)["results"]
+
+    def result(self, name, state):
+        return wait_for("%s told as %s" % (name, state), lambda: next(
+            (r for r in self.results() if (r["name"], r["state"], r["receiver"]) == (name, state, "scripts")), None), 6)
+
+
+@pytest.fixture(scope="module", name="native")
+def fixture_native(bench):  # while it runs, the slow reader of the other one gets on
+    made = Native()
+    try:
+        yield made
+    finally:
+        made.side.machine.close()
+        shutil.rmtree(made.dir)
+
+
+def test_a_program_runs_as_its_user_with_nothing_of_ours(native):
+    assert native.result("plain", "MASTER")["outcome"] == "exited"
+    first = lines(native.side.path("facts.out"))[0].split("|")
+    assert first[0] == "a b INSTANCE plain BACKUP 100"
+    assert first[1] == "65534:65534:65534"
+    assert first[2] == "0 1 2 3 "  # 3 is the directory that is listed
+    assert first[3] == "instance BACKUP plain"
+    assert first[4] == "inherited"
+    group, pid = first[5].split()
+    assert group == pid
+
+
+def test_an_unsafe_program_is_not_run_and_its_unsafe_part_is_named(native):
+    result = native.result("unsafe", "MASTER")
+    part = os.path.join(native.side.dir, "open")
+    assert result["outcome"] == "not started" and result["line"].startswith(part + " can be written by everybody")
+    assert not os.path.exists(native.side.path("unsafe-was-run"))
+    log = read(native.side.path("daemon.log"))
+    assert re.search(r"own\.conf:\d+: vrrp\.instances\[unsafe\]\.notify\.master\.exec.*%s can be written" % part, log)
+
+
+def test_a_program_that_hangs_is_killed_with_its_children(native):
+    result = native.result("hangs", "MASTER")
+    assert (result["outcome"], result["line"]) == ("timed out", "begun")
+    assert 0.45e6 < result["took_us"] < 1.4e6
+    assert "sleep 987" not in native.side.machine.run("ps", "ax", "-o", "args")
+
+
+def test_mail_goes_through_sendmail(native):
+    def got():
+        return [read(os.path.join(native.side.dir, f)) for f in os.listdir(native.side.dir) if f.startswith("got.")]
+    mails = wait_for("two messages", lambda: len(got()) == 2 and got(), 5)
+    text = next(m for m in mails if "MASTER" in m)
+    assert text.startswith("-t -i\nDate: ")
+    assert "\nSubject: [R1] VRRP Instance plain - Entering MASTER state\n" in text
+    assert "\nFrom: ha@example.net\n" in text and "\nTo: a@example.net,\n\tb@example.net\n" in text
+    assert any("Entering BACKUP state" in m for m in mails)
+
+
+def test_a_reader_that_ends_is_started_again(native):
+    wait_for("two lines for two readers", lambda: len(lines(native.side.path("read"))) >= 2, 6)
+    pipe = show(native.side.machine)["pipes"][0]
+    assert pipe["state"] == "open" and pipe["reader_starts"] >= 2
+    assert os.stat(native.side.path("fifo")).st_uid == 65534
+    assert "the reader of %s has ended" % native.side.path("fifo") in read(native.side.path("daemon.log"))
+
+
+def test_the_table_for_people(native):
+    text = native.side.machine.run(os.path.join(build_dir(), "ktsh"), "--socket", "/run/keeptrackd/ctl.sock", "-c",
+                                   "show notify")
+    assert re.search(r"^Receiver +Waiting +Told +Failed +Superseded +Dropped$", text, re.M)
+    assert re.search(r"^INSTANCE +hangs +MASTER +\S*/hangs .*timed out", text, re.M)
+
+
+def test_a_hung_program_does_not_keep_the_daemon(native):
+    """The end waits for programs for a second, and leaves what still runs to itself."""
+    before = time.monotonic()
+    native.process.send_signal(signal.SIGTERM)
+    assert native.process.wait(10) == 0
+    assert time.monotonic() - before < 3
+    assert lines(native.side.path("facts.out"))[-1].startswith("a b INSTANCE plain STOP 100|")
+    assert not os.path.exists(native.side.path("fifo"))
+
+
+# ---- beside keepalived ----
+
 def of(tap, name):
     return [line for line in tap if '"%s"' % name in line]
 
 
-def test_each_subject_is_told_the_same_in_the_same_order(bench):
+def test_each_subject_is_told_the_same_in_the_same_order(ended):
     for name in ("VI_1", "VI_2", "ALONE", "G1"):
-        assert of(bench.ours.tap, name) == of(bench.theirs.tap, name)
+        assert of(ended.ours.tap, name) == of(ended.theirs.tap, name)
+    states = [line.split()[2] for line in of(ended.ours.tap, "ALONE")]
+    assert states == ["BACKUP", "MASTER"] + FLAPS * ["FAULT", "BACKUP", "MASTER"] + ["STOP"]
 
 
-def test_programs_get_the_same_arguments(bench):
-    assert sorted(lines(bench.ours.path("calls"))) == sorted(lines(bench.theirs.path("calls")))
+def test_programs_get_the_same_arguments(ended):
+    assert sorted(lines(ended.ours.path("calls"))) == sorted(lines(ended.theirs.path("calls")))
+    assert "<master><two words>" in lines(ended.ours.path("calls"))
+
+
+def test_programs_run_in_the_order_of_the_lines(ended):
+    words = [re.match(r'(\w+) "(\w+)" (\w+) (\d+)', line).groups() for line in ended.ours.tap]
+    told = [re.match("<(?:any|group)><(.*)>$", line) for line in lines(ended.ours.path("calls"))]
+    assert [tuple(t.group(1).split("><")) for t in told if t] == words
+
+
+def test_a_slow_reader_has_the_last_state_and_what_it_has_is_in_order(ended):
+    """Two seconds for a line, and four subjects flap twenty times: most of it is history when it comes to it."""
+    assert len(ended.slow) < 20
+    for name in ("VI_1", "VI_2", "ALONE", "G1"):
+        assert of(ended.slow, name)[-1].split()[2] == "MASTER"
+    at = -1
+    for line in ended.slow:
+        at = ended.ours.tap.index(line, at + 1)
+    count = receiver(ended.queue, "vrrp fifo")
+    told = receiver(ended.queue, "fifo")
+    assert count["superseded"] > 100 and count["dropped"] == 0
+    assert count["told"] + count["superseded"] == told["told"] and told["superseded"] == told["dropped"] == 0
+
+
+def test_pipes_are_made_as_keepalived_makes_them_and_removed(ended):
+    ours, theirs = ended.modes
+    assert (ours.st_mode, ours.st_uid, ours.st_gid) == (theirs.st_mode, theirs.st_uid, theirs.st_gid)
+    assert [n for n in ("fifo", "slow") if os.path.exists(ended.ours.path(n))] == []
