@@ -106,18 +106,17 @@ enum ike_req {
 	IKE_REQ_N
 };
 
-#define IKE_SAMPLE_SPIS 8
-
-#define IKE_SAMPLE_SPIS 8
+#define IKE_SAMPLE_SPIS 16
 
 /* What a list of the IKE daemon said about this tunnel. */
 struct ike_sample {
-	bool present;     /* an IKE SA of this connection exists */
-	bool established; /* and it is ESTABLISHED */
-	bool child;       /* a child of this name is INSTALLED */
-	uint32_t sa_id;   /* unique id of the newest such child */
-	uint64_t in_packets, out_packets;
+	bool present;                     /* an IKE SA of this connection exists */
+	bool established;                 /* and it is ESTABLISHED */
+	bool child;                       /* a child of this name is INSTALLED */
+	uint32_t sa_id;                   /* unique id of the newest such child */
+	uint64_t in_packets, out_packets; /* of all such children */
 	uint8_t n_spis;
+	bool more_spis;                   /* there was no room for all of them */
 	uint32_t spi_in[IKE_SAMPLE_SPIS]; /* for packets to us, of every child of the connection in any state */
 };
 

@@ -88,11 +88,12 @@ bool ike_stale_sample(struct ike_tunnel *t, struct ike_acts *o, const struct ike
 	}
 	if (!asked)
 		return false;
-	for (unsigned i = 0; i < s->n_spis; i++) {
-		if (s->spi_in[i] == st->spi) {
-			st->known++;
-			return false;
-		}
+	bool known = s->more_spis; /* it may be one of those that are not told */
+	for (unsigned i = 0; i < s->n_spis && !known; i++)
+		known = s->spi_in[i] == st->spi;
+	if (known) {
+		st->known++;
+		return false;
 	}
 	if (!fair || moved) {
 		st->alive += moved;

@@ -116,15 +116,22 @@ void vici_sample_add(struct ike_sample *s, const struct vici_sa_row *row, const 
 		return;
 	s->present = true;
 	s->established = s->established || row->established;
-	if (row->has_child && row->spi_in && s->n_spis < IKE_SAMPLE_SPIS)
-		s->spi_in[s->n_spis++] = row->spi_in;
+	if (row->has_child && row->spi_in) {
+		if (s->n_spis < IKE_SAMPLE_SPIS)
+			s->spi_in[s->n_spis++] = row->spi_in;
+		else
+			s->more_spis = true;
+	}
 	if (!row->has_child || !row->installed || strcmp(row->child, child) != 0)
 		return;
-	/* While a rekey hands over two children exist; the newest one carries the traffic. */
-	if (s->child && row->child_id < s->sa_id)
-		return;
+	/*
+	 * Several children of one name: a rekey hands over, or strongSwan 6.0.2 and later keep one for each CPU (RFC 9611).
+	 * The newest one stands for them; packets come and go on any. When one leaves, the sum shrinks, which begins anew
+	 * what is concluded from counters.
+	 */
+	if (!s->child || row->child_id > s->sa_id)
+		s->sa_id = row->child_id;
 	s->child = true;
-	s->sa_id = row->child_id;
-	s->in_packets = row->in_packets;
-	s->out_packets = row->out_packets;
+	s->in_packets += row->in_packets;
+	s->out_packets += row->out_packets;
 }

@@ -55,6 +55,19 @@ START_TEST(astray_on_an_idle_tunnel)
 }
 END_TEST
 
+/* More SPIs than a list's sample holds: this one may be among the others. */
+START_TEST(not_every_spi_is_told)
+{
+	to_watched();
+	stale();
+	EXPECT(IKE_UP, "L");
+	STEP(.kind = IKE_EV_SA_LIST, .seq = t.req_seq, .epoch = t.req_epoch,
+	     .sample = { .present = true, .established = true, .child = true, .sa_id = 7, .more_spis = true });
+	EXPECT(IKE_UP, "");
+	ck_assert_uint_eq(t.count.resets, 0);
+}
+END_TEST
+
 START_TEST(astray_after_traffic)
 {
 	to_watched();
@@ -254,6 +267,7 @@ int main(void)
 
 	tcase_add_test(c, astray_on_an_idle_tunnel);
 	tcase_add_test(c, astray_after_traffic);
+	tcase_add_test(c, not_every_spi_is_told);
 	tcase_add_test(c, forged_in_the_name_of_a_living_peer);
 	tcase_add_test(c, nothing_to_compare_with);
 	tcase_add_test(c, counters_of_another_child);

@@ -457,6 +457,36 @@ START_TEST(rows_of_a_list)
 }
 END_TEST
 
+/* RFC 9611: a child of the same name for each CPU. What one carries nobody else does. */
+START_TEST(children_of_every_cpu)
+{
+	enum { CPUS = IKE_SAMPLE_SPIS + 2 };
+	struct ike_sample s = { .present = false };
+	uint64_t in = 0, out = 0;
+
+	for (unsigned i = 0; i < CPUS; i++) {
+		struct vici_sa_row row = { .ike = "hq",
+					   .child = "net",
+					   .established = true,
+					   .has_child = true,
+					   .installed = true,
+					   .child_id = 10 + (i * 7) % CPUS,
+					   .spi_in = 0xc0000000 + i,
+					   .in_packets = i,
+					   .out_packets = 100 * i };
+		in += row.in_packets;
+		out += row.out_packets;
+		ck_assert(!s.more_spis || i > IKE_SAMPLE_SPIS);
+		vici_sample_add(&s, &row, "hq", "net");
+	}
+	ck_assert(s.child && s.more_spis);
+	ck_assert_uint_eq(s.n_spis, IKE_SAMPLE_SPIS);
+	ck_assert_uint_eq(s.sa_id, 10 + CPUS - 1);
+	ck_assert_uint_eq(s.in_packets, in);
+	ck_assert_uint_eq(s.out_packets, out);
+}
+END_TEST
+
 START_TEST(row_of_a_rekey_is_the_new_child)
 {
 	uint8_t buf[2048];
@@ -552,6 +582,7 @@ int main(void)
 	tcase_add_test(t, rows_of_a_list);
 	tcase_add_test(t, spis_of_children);
 	tcase_add_test(t, alerts);
+	tcase_add_test(t, children_of_every_cpu);
 	tcase_add_test(t, row_of_a_rekey_is_the_new_child);
 	tcase_add_test(t, row_of_an_ike_rekey_is_the_new_one);
 	tcase_add_test(t, long_names_never_match);
