@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include "daemon/app_ctd.h"
 #include "daemon/app_ipsec.h"
+#include "daemon/app_layer.h"
 #include "daemon/app_notify.h"
 #include "daemon/app_pair.h"
 #include "daemon/app_quar.h"
@@ -27,6 +28,7 @@
 #include "daemon/base/require.h"
 #include "daemon/cfg_say.h"
 #include "daemon/kalive.h"
+#include "daemon/layer_io.h"
 #include "daemon/sandbox.h"
 #include "daemon/sdnotify.h"
 
@@ -161,7 +163,8 @@ void app_begin_stop(struct app *a)
 		return;
 	a->stopping = true;
 	log_notice(LOG_MAIN, a->opt.kalive ? "Stopping" : "stopping");
-	sdnotify_stopping();
+	if (!a->yielding)
+		sdnotify_stopping();
 	struct node_ev ev = { .type = NODE_EV_STOP };
 	if (!a->running) {
 		loop_stop(a->loop);
@@ -265,8 +268,7 @@ static int take_pid_file(struct app *a, char *path, size_t cap)
 	return 0;
 }
 
-/* Leaves the terminal; the parent waits for the child's word, so that `start` fails when the start failed. */
-static int detach(void)
+int app_detach(void)
 {
 	int ready[2];
 	if (pipe2(ready, O_CLOEXEC) < 0)
@@ -287,7 +289,7 @@ static int detach(void)
 	return ready[1];
 }
 
-static void detached(int ready)
+void app_detached(int ready)
 {
 	if (ready < 0)
 		return;
@@ -416,6 +418,8 @@ static int start_parts(struct app *a)
 		log_err(LOG_CTL, "control socket %s: %s; the shell cannot connect", a->cfg->ctl_socket,
 			strerror(errno));
 	rc = app_ctd_update(a);
+	if (rc == 0)
+		rc = app_layer_start(a);
 	if (rc < 0)
 		return rc;
 	rc = app_garp_start(a);
@@ -440,6 +444,7 @@ static void stop_parts(struct app *a)
 	app_notify_stop(a);
 	app_notify_free(a);
 	app_ctd_stop(a);
+	app_layer_stop(a);
 	if (a->ctl)
 		ctl_free(a->ctl);
 	a->ctl = NULL;
@@ -518,6 +523,20 @@ static void open_log(const struct app *a)
 	log_init(&lc);
 }
 
+/* Where other programs find it, and add what they have to its configuration. */
+static void take_engine(struct app *a)
+{
+	if (a->opt.rendezvous != 0)
+		return;
+	a->opt.rendezvous = layer_take();
+	if (a->opt.rendezvous >= 0)
+		return;
+	log_info(LOG_MAIN, "no conntrackd can join this process: %s",
+		 a->opt.rendezvous == -EBUSY ? "another one has that place in this network namespace"
+					     : strerror(-a->opt.rendezvous));
+	a->opt.rendezvous = -1;
+}
+
 int app_run(const struct app_options *opt)
 {
 	static struct app a;
@@ -539,7 +558,7 @@ int app_run(const struct app_options *opt)
 		say(&a, "run or state directory: %s", strerror(-rc));
 		return 1;
 	}
-	int ready = opt->foreground ? -1 : detach();
+	int ready = opt->foreground ? -1 : app_detach();
 	if (!opt->foreground && ready < 0) {
 		say(&a, "cannot leave the terminal: %s", strerror(errno));
 		return 1;
@@ -562,6 +581,7 @@ int app_run(const struct app_options *opt)
 		   a.cfg->node_name, a.cfg->n_instances, a.cfg->n_groups);
 	cfg_say_log(&errs);
 	cfg_errors_free(&errs);
+	take_engine(&a);
 	start_guardian(&a);
 	lock_down(&a);
 	rc = start_parts(&a);
@@ -575,7 +595,7 @@ int app_run(const struct app_options *opt)
 			loop_timer_set(a.watchdog_timer, mono_add(clock_mono(), sdnotify_watchdog_ns()));
 		}
 		sdnotify_ready();
-		detached(ready);
+		app_detached(ready);
 		if (opt->kalive)
 			kalive_started(opt->kalive, &a);
 		loop_run(a.loop);

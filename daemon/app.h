@@ -38,6 +38,7 @@ struct sweeps;
 struct app_watch;
 struct app_ctd;
 struct app_track;
+struct app_layer;
 
 struct app_options {
 	const char *config;
@@ -47,7 +48,11 @@ struct app_options {
 	bool log_console;
 	bool keep_at_stop;     /* addresses, routes and rules stay when the daemon ends */
 	struct kalive *kalive; /* NULL: it was not called keepalived */
+	int rendezvous;        /* listening socket of layer_io.h; 0: app_run takes it; -1: none */
 };
+
+/* What app_run returns when it gave the engine to another process. */
+#define APP_YIELDED 75
 
 /* Why a virtual router neither hears nor speaks: it is in FAULT as long. */
 enum app_deaf {
@@ -106,6 +111,7 @@ struct app {
 	int64_t started_wall_us;
 	int exit_status;
 	bool stopping, running, guardian_lost;
+	bool yielding; /* the engine goes to another process: this one goes on as a part of it */
 	bool maintenance_kept; /* lasts over restarts: the file says so */
 
 	struct node node;
@@ -134,6 +140,8 @@ struct app {
 	struct vrrp_io *vrrp;
 	struct sync_thread *sync;
 	bool sync_left;             /* its thread did not end with us */
+	struct sync_thread *sync_ending; /* replication is no part of the configuration any more; NULL: none ends */
+	struct loop_timer *ending_timer;
 	struct sync_conf sync_conf; /* the copy that SYNC and the channel read from the start on */
 	struct peer_ctl *peer;
 	struct pair *pair;     /* NULL: a lone router */
@@ -150,6 +158,7 @@ struct app {
 	struct app_track *track;   /* app_track.c */
 	struct app_watch *watch;   /* NULL: no tunnel is watched for unknown SPIs */
 	struct ctl *ctl;
+	struct app_layer *layer;
 	struct app_ctd *ctd; /* NULL: no conntrackd.conf was ever part of the configuration */
 
 	int pid_fd;
@@ -165,6 +174,13 @@ struct app {
 
 /* Reads the configuration, starts everything, runs, stops. */
 int app_run(const struct app_options *opt);
+/*
+ * Leaves the terminal; the parent waits for the child's word, so that `start` fails when the start failed. A descriptor
+ * for app_detached, or -1.
+ */
+int app_detach(void);
+/* The start succeeded; -1: nobody waits. */
+void app_detached(int ready);
 
 /* app.c, for the other files of the shell */
 void app_feed(struct app *a, const struct node_ev *ev);
@@ -239,6 +255,8 @@ void app_garp_rebuild(struct app *a);
 /* app_peer.c: SYNC and the ctl channel */
 int app_peer_start(struct app *a);
 void app_peer_stop(struct app *a);
+/* Replication is no part of the configuration any more: the channel closes now, the thread ends soon. */
+void app_peer_end(struct app *a);
 
 /* app_learn.c: tunnels = "auto" */
 #define APP_TAG_LEARN (UINT32_MAX - 1u) /* vici_tag.tunnel of its requests */

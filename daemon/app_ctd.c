@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include "daemon/app_layer.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/ctd_find.h"
@@ -199,6 +200,8 @@ static const char *purge(struct app *a)
 
 static const char *kill_it(struct app *a)
 {
+	if (app_layer_end(a))
+		return "ending";
 	loop_timer_set(a->ctd->end, mono_add(clock_mono(), END_NS));
 	return "ending";
 }

@@ -213,7 +213,7 @@ void app_pair_reload(struct app *a)
 
 int app_pair_start(struct app *a)
 {
-	if (!a->cfg->sync.enabled)
+	if (!a->cfg->sync.enabled || a->pair)
 		return 0;
 	struct pair *p = calloc(1, sizeof(*p));
 	if (!p)

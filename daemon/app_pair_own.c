@@ -18,7 +18,8 @@ static void send_piece(struct pair *p, struct pair_peer *pp, uint32_t offset)
 	memcpy(m.blob, s->text + offset, n);
 	m.blob_len = (uint16_t)n;
 	s->used_at = clock_mono();
-	(void)peer_ctl_send(p->a->peer, pp->node, &m); /* lost: the asker sees no progress and ends */
+	if (p->a->peer)
+		(void)peer_ctl_send(p->a->peer, pp->node, &m); /* lost: the asker sees no progress and ends */
 }
 
 static void gathered(struct pair *p, struct pair_own *own)

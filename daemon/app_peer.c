@@ -5,10 +5,14 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 #include "daemon/app_pair.h"
 #include "daemon/app_sa.h"
+#include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/show.h"
+
+#define ENDING_NS (10 * NS_PER_MS)
 
 static void on_report(void *arg, const struct sync_report *rep)
 {
@@ -16,8 +20,12 @@ static void on_report(void *arg, const struct sync_report *rep)
 	if (rep->type == SYNC_REP_CTL_CONN) {
 		if (a->peer)
 			peer_ctl_adopt(a->peer, rep->fd, rep->ssl, rep->peer_node);
+		else
+			close(rep->fd);
 		return;
 	}
+	if (!a->sync) /* it is ending */
+		return;
 	if (rep->type == SYNC_REP_FACTS) {
 		app_pair_facts(a, rep);
 		return;
@@ -101,11 +109,43 @@ int app_peer_start(struct app *a)
 	return 0;
 }
 
+static void on_ending(void *arg, mono_t deadline)
+{
+	struct app *a = arg;
+
+	(void)deadline;
+	if (!sync_thread_ended(a->sync_ending)) {
+		loop_timer_set(a->ending_timer, mono_add(clock_mono(), ENDING_NS));
+		return;
+	}
+	(void)sync_thread_stop(a->sync_ending, 0);
+	a->sync_ending = NULL;
+}
+
+void app_peer_end(struct app *a)
+{
+	if (!a->ending_timer)
+		a->ending_timer = loop_timer_new(a->loop, LOOP_NORMAL, on_ending, a);
+	for (uint8_t i = 0; i < a->sync_conf.n_nodes; i++)
+		app_sa_channel(a, a->sync_conf.nodes[i].id, false);
+	peer_ctl_free(a->peer, "replication has ended on that node");
+	a->peer = NULL;
+	a->sync_ending = a->sync;
+	a->sync = NULL;
+	sync_thread_ask_stop(a->sync_ending);
+	loop_timer_set(a->ending_timer, mono_add(clock_mono(), ENDING_NS));
+}
+
 void app_peer_stop(struct app *a)
 {
+	loop_timer_free(a->ending_timer);
+	a->ending_timer = NULL;
+	if (a->sync_ending)
+		a->sync_left = sync_thread_stop(a->sync_ending, 500 * NS_PER_MS) < 0;
+	a->sync_ending = NULL;
 	if (a->peer)
 		peer_ctl_free(a->peer, "the daemon is ending");
 	a->peer = NULL;
-	a->sync_left = sync_thread_stop(a->sync, 500 * NS_PER_MS) < 0;
+	a->sync_left |= sync_thread_stop(a->sync, 500 * NS_PER_MS) < 0;
 	a->sync = NULL;
 }

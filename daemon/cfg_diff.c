@@ -375,8 +375,11 @@ static bool notify_equal(const struct cfg *old, const struct cfg *now)
 
 static void diff_process(struct diff *d, const struct cfg *old, const struct cfg *now)
 {
-	if (old->node_id != now->node_id || !same(old->node_name, now->node_name) ||
-	    !same(old->run_dir, now->run_dir) || !same(old->state_dir, now->state_dir) ||
+	/* a router that is alone, before or after, has no peer that would know it by these */
+	bool other = old->sync.enabled && now->sync.enabled &&
+		     (old->node_id != now->node_id || !same(old->node_name, now->node_name));
+
+	if (other || !same(old->run_dir, now->run_dir) || !same(old->state_dir, now->state_dir) ||
 	    !same(old->ctl_socket, now->ctl_socket) || old->realtime != now->realtime ||
 	    !same(old->namespace, now->namespace) || !same(old->keepalived.instance, now->keepalived.instance) ||
 	    old->keepalived.use_pid_dir != now->keepalived.use_pid_dir)

@@ -1,15 +1,9 @@
 /* conntrackd's command line. */
 #include "daemon/ctd_main.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
-#include "daemon/app.h"
 #include "daemon/dconf_io.h"
 
 static void usage(const char *name, FILE *out)
@@ -133,74 +127,15 @@ void ctd_args_parse(struct ctd_args *a, int argc, char **argv)
 		bad(a, false, "Invalid parameters", NULL, 0);
 }
 
-/* ---- the daemon ---- */
+/* ---- clients ---- */
 
-static void print_errors(const struct cfg_errors *errs)
+void ctd_say_errors(const struct cfg_errors *errs)
 {
 	for (unsigned i = 0; i < errs->n_warnings; i++)
 		ctd_say("warning", "%s", errs->warnings[i].text);
 	for (unsigned i = 0; i < errs->n; i++)
 		ctd_say("ERROR", "%s", errs->list[i].text);
 }
-
-/* Held for as long as the process lives. A file that nobody holds is left over from a crash. */
-static int take_lock(const char *path)
-{
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-
-	if (fd < 0) {
-		ctd_say("ERROR", "lockfile `%s': %s", path, strerror(errno));
-		return -1;
-	}
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		ctd_say("ERROR", "lockfile `%s' exists, perhaps conntrackd already running?", path);
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
-/* In a network namespace that is not the machine's the daemon has directories of its own. */
-static const char *place_of_namespace(char *buf, size_t size)
-{
-	struct stat own, first;
-
-	if (stat("/proc/self/ns/net", &own) < 0 || stat("/proc/1/ns/net", &first) < 0 || own.st_ino == first.st_ino)
-		return NULL;
-	snprintf(buf, size, "netns-%llu", (unsigned long long)own.st_ino);
-	return buf;
-}
-
-static int run(const struct ctd_args *args)
-{
-	struct cfg_errors errs = { 0 };
-	struct dconf_proc proc;
-	struct app_options opt = { .foreground = !args->background, .log_console = !args->background };
-	char path[PATH_MAX], place[40];
-
-	if (!realpath(args->config, path)) {
-		ctd_say("ERROR", "can't open config file `%s'", args->config);
-		return 1;
-	}
-	struct cfg_tree *t = cfg_tree_new(path);
-	bool ok = cfg_read_conntrackd(t, path, NULL, &proc, &errs);
-	cfg_tree_free(t);
-	print_errors(&errs);
-	cfg_errors_free(&errs);
-	if (!ok)
-		return 1;
-	int lock = take_lock(proc.lock_file);
-	if (lock < 0)
-		return 1;
-	opt.how.conntrackd = path;
-	opt.how.place = place_of_namespace(place, sizeof(place));
-	int rc = app_run(&opt);
-	unlink(proc.lock_file);
-	close(lock);
-	return rc ? 1 : 0;
-}
-
-/* ---- clients ---- */
 
 static int client(const struct ctd_args *args)
 {
@@ -212,7 +147,7 @@ static int client(const struct ctd_args *args)
 	if (access(args->config, R_OK) < 0) {
 		ctd_say("ERROR", "can't open config file `%s'", args->config);
 	} else if (!cfg_read_conntrackd(t, args->config, NULL, &proc, &errs)) {
-		print_errors(&errs);
+		ctd_say_errors(&errs);
 	} else {
 		rc = ctd_client(&args->ask, proc.socket, &proc.links[0], stdout);
 	}
@@ -228,7 +163,7 @@ int ctd_main(int argc, char **argv)
 	ctd_args_parse(&args, argc, argv);
 	switch (args.ask.verb) {
 	case CTD_RUN:
-		return run(&args);
+		return ctd_run(&args, argv);
 	case CTD_BAD:
 		ctd_say("ERROR", "%s", args.error);
 		if (args.usage_ok || strcmp(args.error, "Invalid parameters") == 0)

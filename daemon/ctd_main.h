@@ -24,5 +24,9 @@ struct ctd_args {
 /* The order of options does not matter; the last verb counts, as in conntrackd. */
 void ctd_args_parse(struct ctd_args *a, int argc, char **argv);
 int ctd_main(int argc, char **argv);
+void ctd_say_errors(const struct cfg_errors *errs);
+
+/* ctd_run.c: the daemon, as engine or as layer of another one; argv is for the process to begin anew with. */
+int ctd_run(const struct ctd_args *args, char **argv);
 
 #endif

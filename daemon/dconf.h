@@ -154,6 +154,7 @@ struct dconf_env {
 	const char *key;      /* beside the file, or of the system; NULL: there is none */
 	bool insecure;        /* that file says so */
 	const char *key_hint; /* where it would be looked for, for messages */
+	bool layer;           /* another file has the main part: it says where log lines go */
 };
 
 /* What belongs to the process and not to the configuration. */

@@ -112,6 +112,7 @@ bool cfg_text_conntrackd(struct cfg_tree *t, const char *text, const char *name,
 	if (ok) {
 		struct dconf_iface *ifaces = list_ifaces(&env.n_ifaces);
 		env.ifaces = ifaces;
+		env.layer = strcmp(t->file, name) != 0;
 		env.found = found ? found->peer : NULL;
 		env.n_found = found ? found->n : 0;
 		find_key(name, beside, sizeof(beside), &env);

@@ -413,7 +413,7 @@ static void map_process(struct map *m)
 		 v[DCONF_LOCKFILE].line ? v[DCONF_LOCKFILE].text : "/var/lock/conntrack.lock");
 	snprintf(m->proc->socket, sizeof(m->proc->socket), "%s",
 		 v[DCONF_PATH].line ? v[DCONF_PATH].text : "/var/run/conntrackd.ctl");
-	if (v[DCONF_SYSLOG].line && !v[DCONF_SYSLOG].yes)
+	if (v[DCONF_SYSLOG].line && !v[DCONF_SYSLOG].yes && !m->env->layer)
 		give_num(m, cfg_rec_val(node, "log")->recs, "syslog", v[DCONF_SYSLOG].line, 0);
 	if (v[DCONF_LOGFILE].line && v[DCONF_LOGFILE].yes)
 		say(m, CFG_WARNING, v[DCONF_LOGFILE].line,

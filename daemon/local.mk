@@ -253,7 +253,14 @@ fuzz_dconf_LDADD = $(CFG_TEST_LIBS) $(FUZZ_LIBS)
 
 # Called conntrackd.
 libdaemon_io_a_SOURCES += daemon/app_ctd.h daemon/app_ctd.c daemon/ctd_find.h daemon/ctd_find.c daemon/ctd_text.h daemon/ctd_text.c \
-	daemon/ctd_client.h daemon/ctd_client.c daemon/ctd_main.h daemon/ctd_main.c
+	daemon/ctd_client.h daemon/ctd_client.c daemon/ctd_main.h daemon/ctd_main.c daemon/ctd_run.c
 check_PROGRAMS += check_ctd
 check_ctd_SOURCES = tests/unit/check_ctd.c
 check_ctd_LDADD = $(keeptrackd_LDADD) $(UNIT_LIBS)
+
+# Two names, one engine.
+libdaemon_core_a_SOURCES += daemon/layer.h daemon/layer.c
+libdaemon_io_a_SOURCES += daemon/layer_io.h daemon/layer_io.c daemon/app_layer.h daemon/app_layer.c
+check_PROGRAMS += check_layer
+check_layer_SOURCES = tests/unit/check_layer.c
+check_layer_LDADD = libdaemon_core.a libbase_core.a $(UNIT_LIBS)

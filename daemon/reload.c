@@ -12,6 +12,7 @@
 #include <string.h>
 #include "daemon/app_ctd.h"
 #include "daemon/app_ipsec.h"
+#include "daemon/app_layer.h"
 #include "daemon/app_notify.h"
 #include "daemon/app_pair.h"
 #include "daemon/app_quar.h"
@@ -62,6 +63,7 @@ static void refuse(struct app *a, const char *why)
 	a->reloads_refused++;
 	snprintf(a->reload_error, sizeof(a->reload_error), "%.399s", why);
 	log_err(LOG_CFG, "the configuration was not reloaded, nothing has changed: %s", why);
+	app_layer_judged(a, a->reload_error);
 }
 
 static bool resting(const struct app *a)
@@ -160,6 +162,7 @@ static void carry_groups(struct app *a, const struct shape *old, const struct re
 		was.arbitrate = is->arbitrate;
 		*is = was;
 		is->role.group = g;
+		is->role.node = a->node.id;
 		is->role.rec.group = g;
 		a->group[g] = old->group[o];
 	}
@@ -237,6 +240,44 @@ static void carry_node(struct app *a, const struct shape *old)
 	n->arbitrated = o->arbitrated;
 }
 
+/* Numbers of changes bear the number of their node: peers refuse those of a node that they do not know. */
+static void renumber(struct epoch *e, uint32_t from, uint32_t to)
+{
+	if (e->node == from)
+		e->node = to;
+}
+
+static void renumber_epochs(struct app *a, uint32_t from)
+{
+	struct node *n = &a->node;
+	if (from == n->id)
+		return;
+	renumber(&n->seen, from, n->id);
+	renumber(&n->authority, from, n->id);
+	renumber(&a->epoch_stored, from, n->id);
+	for (uint16_t g = 0; g < n->n_groups; g++) {
+		renumber(&n->group[g].role.epoch, from, n->id);
+		renumber(&n->group[g].role.seen, from, n->id);
+		renumber(&n->group[g].role.rec.epoch, from, n->id);
+		renumber(&a->group[g].epoch, from, n->id);
+	}
+}
+
+/* A lone router becomes part of a cluster, or is alone again: nothing that was known of replication counts. */
+static void carry_replication(struct app *a, const struct shape *old)
+{
+	struct node *n = &a->node;
+	if (n->has_sync == old->node.has_sync)
+		return;
+	mono_t now = clock_mono();
+	n->sync = (struct sync_state){ 0 };
+	n->sync_silent_told = n->aborting = false;
+	n->pong_at = now;
+	n->ping_at = n->has_sync ? now : MONO_NEVER;
+	for (uint16_t g = 0; g < n->n_groups; g++)
+		n->group[g].mine = n->has_sync && n->group[g].role.is == ROLE_MASTER;
+}
+
 /* What each group wants of the kernel, under its new number. */
 static void set_modes(struct app *a)
 {
@@ -262,8 +303,9 @@ static bool serves(const struct node *n)
 /* Whether this node serves anything may have changed with the groups. The floor never rises by a reload. */
 static void tell_authority(struct app *a, const struct shape *old)
 {
+	bool fresh = a->node.has_sync && !old->node.has_sync;
 	bool before = serves(&old->node), any = serves(&a->node);
-	if (!a->sync || before == any)
+	if (!a->sync || (before == any && !fresh))
 		return;
 	struct sync_cmd cmd = { .type = SYNC_CMD_AUTHORITY,
 				.epoch = a->node.seen,
@@ -310,15 +352,16 @@ static int apply_channel(struct app *a, char *why, size_t cap)
 }
 
 /* What cannot be changed under a running daemon, in words; NULL if there is nothing. */
-static const char *needs_restart(const struct cfg *old, const struct cfg *now, const struct cfg_change *ch, unsigned n)
+static const char *needs_restart(const struct app *a, const struct cfg *old, const struct cfg *now,
+				 const struct cfg_change *ch, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
 		if (ch[i].kind == CFG_PROCESS_CHANGED)
 			return "node id and name, run_dir, state_dir, the control socket, realtime, the namespace and "
 			       "the "
 			       "instance's name need a restart";
-	if (now->sync.enabled != old->sync.enabled)
-		return "turning a lone router into a cluster or back needs a restart";
+	if (now->sync.enabled && !old->sync.enabled && a->sync_ending)
+		return "replication is still ending; try again";
 	if (now->sync.enabled && now->sync.replicate != old->sync.replicate)
 		return "sync.replicate needs a restart";
 	return NULL;
@@ -336,6 +379,15 @@ static void apply_process(struct app *a, const struct cfg *old)
 			       c->admin_group[0] ? ctl_group_id(c->admin_group) : (gid_t)-1);
 }
 
+static void begin_replication(struct app *a)
+{
+	int rc = app_pair_start(a);
+	if (rc == 0)
+		rc = app_peer_start(a);
+	if (rc < 0)
+		log_err(LOG_SYNC, "replication could not begin: %s", strerror(-rc));
+}
+
 /* Everything that is told to the outside under the new numbers. The node core decides nothing until all of it is known:
  * the links of new members would look down. */
 static void put_in_force(struct app *a, const struct shape *old)
@@ -347,7 +399,11 @@ static void put_in_force(struct app *a, const struct shape *old)
 	app_net_declare(a);
 	app_quar_reload(a);
 	set_modes(a);
-	if (apply_channel(a, why, sizeof(why)) < 0)
+	if (a->peer && !a->cfg->sync.enabled)
+		app_peer_end(a);
+	else if (!a->peer && a->cfg->sync.enabled)
+		begin_replication(a);
+	else if (apply_channel(a, why, sizeof(why)) < 0)
 		log_err(LOG_CFG, "the channel keeps its former configuration: %s", why);
 	if (app_ike_reload(a, old->cfg) < 0)
 		log_err(LOG_CFG, "no memory to connect to the IKE daemon: tunnels stay as they are");
@@ -406,6 +462,8 @@ static void apply(struct app *a, struct cfg *now, const struct reload_map *map)
 	carry_groups(a, &old, map);
 	carry_peers(a, &old);
 	carry_instances(a, &old, map);
+	carry_replication(a, &old);
+	renumber_epochs(a, old.node.id);
 	if (app_learn_carry(a, &old.node) < 0)
 		log_err(LOG_CFG, "no memory for the tunnels that the IKE daemon told of: they are looked for again");
 	node_rebuild(&a->node);
@@ -431,7 +489,7 @@ static void apply(struct app *a, struct cfg *now, const struct reload_map *map)
  * The model in force is read there as well; nobody replaces it meanwhile, because there is one reading at a time.
  */
 struct reload_reading {
-	char path[CFG_FILE_MAX];
+	char path[CFG_FILE_MAX], conntrackd[CFG_FILE_MAX];
 	struct cfg_how how;
 	struct dconf_found found;
 	const struct cfg *old;
@@ -463,7 +521,7 @@ static int read_file(void *ctx)
 static void take(struct app *a, struct reload_reading *rd)
 {
 	const struct reload_map *map = rd->map;
-	const char *why = map ? needs_restart(a->cfg, rd->now, map->changes, map->n_changes) : "not enough memory";
+	const char *why = map ? needs_restart(a, a->cfg, rd->now, map->changes, map->n_changes) : "not enough memory";
 	if (!why && !resting(a))
 		why = "a role change is under way; try again";
 	if (why) {
@@ -476,6 +534,7 @@ static void take(struct app *a, struct reload_reading *rd)
 	rd->now = NULL;
 	apply(a, now, map);
 	log_notice(LOG_CFG, "configuration reloaded: %u change%s", map->n_changes, map->n_changes == 1 ? "" : "s");
+	app_layer_judged(a, NULL);
 }
 
 static void judge(struct app *a)
@@ -532,6 +591,10 @@ static void begin_reading(struct app *a)
 		if (app_ctd_found(a))
 			rd->found = *app_ctd_found(a);
 		rd->how.found = &rd->found;
+		if (app_layer_conntrackd(a)) {
+			snprintf(rd->conntrackd, sizeof(rd->conntrackd), "%s", app_layer_conntrackd(a));
+			rd->how.conntrackd = rd->conntrackd;
+		}
 		rd->old = a->cfg;
 		job->call.fn = read_file;
 		job->call.ctx = rd;

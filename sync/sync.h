@@ -160,6 +160,9 @@ struct sync_thread *sync_thread_start(struct loop *l, const struct sync_conf *co
 				      const uint64_t config_digest[4], sync_report_fn fn, void *arg);
 /* Asks the thread to end, waits at most wait_ns, frees. -ETIMEDOUT: it goes on, and its memory stays: leave by _exit. */
 int sync_thread_stop(struct sync_thread *t, int64_t wait_ns);
+/* The same in two steps, for who cannot wait: it is asked, and sync_thread_stop does not wait once it has ended. */
+void sync_thread_ask_stop(struct sync_thread *t);
+bool sync_thread_ended(const struct sync_thread *t);
 /* 0, or -EAGAIN when the mailbox is full. */
 int sync_thread_send(struct sync_thread *t, const struct sync_cmd *cmd);
 /* What became of the entries of SYNC_CMD_DELETE_CT. */

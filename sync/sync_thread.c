@@ -365,13 +365,24 @@ struct sync_thread *sync_thread_start(struct loop *l, const struct sync_conf *co
 	return t;
 }
 
+void sync_thread_ask_stop(struct sync_thread *t)
+{
+	atomic_store(&t->stopping, true);
+	loop_stop(t->run->loop);
+}
+
+bool sync_thread_ended(const struct sync_thread *t)
+{
+	return atomic_load(&t->ended);
+}
+
 int sync_thread_stop(struct sync_thread *t, int64_t wait_ns)
 {
 	if (!t)
 		return 0;
 	mono_t until = mono_add(clock_mono(), wait_ns);
-	atomic_store(&t->stopping, true);
-	loop_stop(t->run->loop);
+	if (!atomic_load(&t->ended))
+		sync_thread_ask_stop(t);
 	while (!atomic_load(&t->ended) && !mono_due(until, clock_mono())) {
 		struct timespec slice = { .tv_nsec = STOP_SLICE_NS };
 		nanosleep(&slice, NULL);
