@@ -1,5 +1,6 @@
 /* Messages between an engine and its layers. */
 #include <check.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include "daemon/layer.h"
