@@ -31,6 +31,11 @@ fuzz_cfg_LDADD = $(CFG_TEST_LIBS) $(FUZZ_LIBS)
 # keepalived.conf: the lexical surface.
 libdaemon_io_a_SOURCES += daemon/kconf_lex.h daemon/kconf_int.h daemon/kconf_text.h daemon/kconf_text.c daemon/kconf_vars.c \
 	daemon/kconf_subst.c daemon/kconf_lex.c daemon/kconf_file.c
+check_PROGRAMS += check_kconf_map check_kconf_quirk
+check_kconf_quirk_SOURCES = tests/unit/check_kconf_quirk.c tests/unit/kconf_map_util.h
+check_kconf_quirk_LDADD = $(CFG_TEST_LIBS) $(UNIT_LIBS)
+check_kconf_map_SOURCES = tests/unit/check_kconf_map.c tests/unit/kconf_map_util.h
+check_kconf_map_LDADD = $(CFG_TEST_LIBS) $(UNIT_LIBS)
 check_PROGRAMS += check_kconf_text check_kconf_lex check_kconf_file fuzz_kconf
 check_kconf_text_SOURCES = tests/unit/check_kconf_text.c
 check_kconf_text_LDADD = $(CFG_TEST_LIBS) $(UNIT_LIBS)
