@@ -262,7 +262,8 @@ static struct net_addr_opt vip_options(const struct vrrp_vip *v)
 	o.limited = v->preferred_lft != UINT32_MAX;
 	o.preferred_lft = o.limited ? v->preferred_lft : 0;
 	memcpy(o.label, v->label, sizeof(o.label));
-	if (v->broadcast_auto && v->addr.af == ADDR_V4) {
+	/* a subnet of one or two addresses has none (RFC 3021) */
+	if (v->broadcast_auto && v->addr.af == ADDR_V4 && v->plen < 31) {
 		o.broadcast = v->peer.af ? v->peer : v->addr;
 		for (unsigned bit = v->plen; bit < 32; bit++)
 			o.broadcast.b[bit / 8] |= (uint8_t)(0x80u >> bit % 8);

@@ -243,6 +243,36 @@ static void strict(struct kinst *i)
 	}
 }
 
+static bool tracked(const struct kinst *i, const char *interface)
+{
+	const struct cfg_val *list = val(i, "track");
+
+	for (unsigned n = 0; n < list->n; n++) {
+		const char *other = cfg_rec_text(&list->recs[n], "interface");
+		if (other && strcmp(other, interface) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* keepalived takes an instance for failed when the interface of one of its addresses is, unless no_track says other. */
+static void track_addresses(struct kinst *i, const char *list)
+{
+	const struct cfg_val *vips = val(i, list);
+
+	for (unsigned n = 0; n < vips->n; n++) {
+		const struct cfg_rec *vip = &vips->recs[n];
+		const char *dev = cfg_rec_text(vip, "interface"), *own = cfg_rec_text(i->r, "interface");
+		struct cfg_val *track = val(i, "track");
+		if (!dev || (own && strcmp(dev, own) == 0) || !cfg_rec_val(vip, "track")->num || tracked(i, dev) ||
+		    track->n >= (unsigned)track->key->max)
+			continue;
+		struct cfg_rec *r = kmap_push(i->m, i->r, "track", i->s);
+		r->at = vip->at;
+		kmap_text(i->m, r, "interface", i->s, dev);
+	}
+}
+
 void kmap_instance_finish(struct kinst *i)
 {
 	required(i);
@@ -259,5 +289,7 @@ void kmap_instance_finish(struct kinst *i)
 	strict(i);
 	if (val(i, "priority")->num == 255 && val(i, "accept")->given && !val(i, "accept")->num)
 		take_back(i, "accept");
+	track_addresses(i, "virtual_addresses");
+	track_addresses(i, "excluded_addresses");
 	local_part(i);
 }

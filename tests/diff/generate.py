@@ -57,10 +57,9 @@ class Case:
     def chance(self, p):
         return self.r.random() < p
 
-    @property
-    def tick(self):
-        """The longest time that a change of role takes, in seconds."""
-        return 5.0 if self.version == 2 else 0.9
+    def tick(self, what=None):
+        """The longest time until an event has changed a role, in seconds. Scripts run every second, and up to twice."""
+        return (5.0 if self.version == 2 else 0.9) + (2.3 if what == "script" or (not what and self.scripts) else 0)
 
     # ---- blocks
 
@@ -78,7 +77,7 @@ class Case:
             g.add("vrrp_notify_fifo_script", RUN + "/reader.sh")
         else:
             g.add("notify_fifo", RUN + "/fifo")
-            g.add("notify_fifo_script", RUN + "/reader.sh", "extra")
+            g.add("notify_fifo_script", '"%s/reader.sh extra"' % RUN)
         if self.chance(0.3):
             g.add("notification_email", subs=[Stmt("root@localhost"), Stmt("ops@localhost")])
             g.add("notification_email_from", "keepalived@localhost")
@@ -120,8 +119,8 @@ class Case:
         for n in range(self.r.choice([0, 1, 1, 2])):
             name = "chk%d" % n
             s = Stmt("vrrp_script", name, subs=[])
-            s.add("script", self.r.choice(['"%s/chk.sh %s"', "%s/chk.sh %s", "%s/chk.sh '%s'"]) % (RUN, name))
-            s.add("interval", self.r.choice(["0.2", "0.25"]))
+            s.add("script", self.r.choice(['"%s/chk.sh %s"', "\"%s/chk.sh '%s'\""]) % (RUN, name))
+            s.add("interval", 1)  # 2.2.7 reads whole seconds
             for p, words in ((0.3, ("timeout", 1)), (0.6, ("weight", self.r.choice([-30, -10, 10, 25, 0]))),
                              (0.4, ("rise", self.r.choice([1, 2]))), (0.4, ("fall", self.r.choice([1, 2]))),
                              (0.4, ("user", "root")), (0.2, ("init_fail",))):
@@ -177,16 +176,20 @@ class Case:
             words += ["no_track"]
         return Stmt(*words)
 
-    def _tracks(self, block):
-        """track_* blocks of an instance or a group; at most one of each."""
-        if self.scripts and self.chance(0.6):
-            names = self.r.sample(self.scripts, self.r.randint(1, len(self.scripts)))
+    def _tracks(self, block, taken=()):
+        """track_* blocks of an instance or a group; at most one of each.
+
+        What a member tracks its group does not: keepalived 2.2.7 keeps both in INIT for ever then.
+        """
+        scripts = [s for s in self.scripts if s not in taken]
+        if scripts and self.chance(0.6):
+            names = self.r.sample(scripts, self.r.randint(1, len(scripts)))
             block.add("track_script", subs=[Stmt(n, *(("weight", self.r.choice([-40, -5, 5, 20]))
                                                       if self.chance(0.4) else ())) for n in names])
-        if self.tracked and self.chance(0.6):
+        if self.tracked and not set(self.tracked) & set(taken) and self.chance(0.6):
             block.add("track_file", subs=[Stmt(n, *(("weight", self.r.choice([1, -2])) if self.chance(0.5) else ()))
                                           for n in self.tracked])
-        if self.procs and self.chance(0.7):
+        if self.procs and not set(self.procs) & set(taken) and self.chance(0.7):
             block.add("track_process", subs=[Stmt(n) for n in self.procs])
 
     def _notify(self, block, kind, name):
@@ -196,8 +199,7 @@ class Case:
         for word in words:
             if self.chance(0.55):
                 path = "%s/n.sh %s" % (RUN, word)
-                block.add(word, self.r.choice(['"%s %s"' % (path, name), "%s %s" % (path, name),
-                                               "\"%s '%s'\" root" % (path, name)]))
+                block.add(word, self.r.choice(['"%s %s"' % (path, name), "\"%s '%s'\" root" % (path, name)]))
         if self.chance(0.2):
             block.add("smtp_alert", "off")
         if self.chance(0.2):
@@ -302,9 +304,11 @@ class Case:
         self._notify(g, "GROUP", "G1")
         if self.chance(0.3):
             g.add(self.r.choice(["sync_group_tracking_weight", "global_tracking"]))
-        if self.chance(0.3):
+        taken = {x.words[0] for i in self.root if i.words[0] == "vrrp_instance" and i.words[1] in [v.name for v in members]
+                 for b in i.subs if b.words[0].startswith("track_") for x in b.subs}
+        if self.chance(0.3) and "eth2" not in taken:
             g.add("track_interface", subs=[Stmt("eth2")])
-        self._tracks(g)
+        self._tracks(g, taken)
         self.groups.append([v.name for v in members])
         at = self.r.choice([1, len(self.root)])
         self.root.insert(at, g)

@@ -2,8 +2,34 @@
 
 import re
 
-# (name, what it matches: a function of the difference, reason)
-KNOWN = []
+
+def fifo_only(d, pattern):
+    """All lines that one has more than the other match."""
+    return d.what.startswith("fifo") and all(re.fullmatch(pattern, line) for line in d.more())
+
+
+def but_for_numbers(d):
+    """Both say the same of other priorities."""
+    return [re.sub(r"(?<=[ |])\d+$|(?<=priority )\d+|\S+_PRIORITY \d+", "N", x) for x in d.theirs_lines()] == \
+        [re.sub(r"(?<=[ |])\d+$|(?<=priority )\d+|\S+_PRIORITY \d+", "N", x) for x in d.ours_lines()]
+
+
+# (name, whether it is the cause of a difference, the reason, in the words of the document)
+KNOWN = [
+    ("reader stays",
+     lambda d: d.what.startswith("script reader") and d.phase.startswith("reload") and not d.ours_lines(),
+     "A reload leaves the program that reads the FIFO alone: keepalived ends it and starts another one, which loses what is "
+     "written in between."),
+    ("states on reload",
+     lambda d: d.phase.startswith("reload") and d.case_has("fifo_write_vrrp_states_on_reload") and
+     fifo_only(d, r'(INSTANCE|GROUP) "\S+" (MASTER|BACKUP|FAULT) \d+') and not d.theirs_lines(),
+     "With fifo_write_vrrp_states_on_reload the states are written after a reload, as keepalived's manual says. keepalived "
+     "2.2.7 was not seen to do it."),    ("weights of members",
+     lambda d: (d.case_has("sync_group_tracking_weight") or d.case_has("global_tracking")) and
+     d.what.startswith(("fifo INSTANCE", "script notify", "advert")) and but_for_numbers(d),
+     "With sync_group_tracking_weight a weight in the list of a member moves the priority of all members, because all of "
+     "them move together here; in keepalived it moves its own member only, and the group goes where the first one goes."),
+]
 
 
 def known(d):
@@ -11,6 +37,3 @@ def known(d):
         if matches(d):
             return name
     return None
-
-
-assert re

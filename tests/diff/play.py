@@ -14,15 +14,42 @@ REST = 0.35  # seconds without any change
 
 
 class Difference:
-    """What one daemon had and the other had not."""
+    """What one daemon had and the other had not. theirs and ours are lines."""
 
-    def __init__(self, seed, phase, what, theirs, ours):
-        self.seed, self.phase, self.what, self.theirs, self.ours = seed, phase, what, theirs, ours
+    def __init__(self, case, phase, what, theirs, ours):
+        self.case, self.phase, self.what, self.theirs, self.ours = case, phase, what, theirs, ours
         self.why = known(self)
 
+    @staticmethod
+    def _lines(mine, other):
+        left = other.split("\n")
+        more = []
+        for line in mine.split("\n"):
+            if line in left:
+                left.remove(line)
+            elif line:
+                more.append(line)
+        return more
+
+    def theirs_lines(self):
+        """Lines that only keepalived had."""
+        return self._lines(self.theirs, self.ours)
+
+    def ours_lines(self):
+        return self._lines(self.ours, self.theirs)
+
+    def more(self):
+        return self.theirs_lines() + self.ours_lines()
+
+    def case_has(self, word):
+        return any(w == word for _, w in self.case.words())
+
     def __str__(self):
+        theirs, ours = (" // ".join(lines) or "-" for lines in (self.theirs_lines(), self.ours_lines()))
+        if theirs == ours:  # the order differs
+            theirs, ours = self.theirs.replace("\n", " // "), self.ours.replace("\n", " // ")
         return "seed %d, %s, %s%s\n    keepalived: %s\n    keeptrackd: %s" % (
-            self.seed, self.phase, self.what, " (%s)" % self.why if self.why else "", self.theirs, self.ours)
+            self.case.seed, self.phase, self.what, " (%s)" % self.why if self.why else "", theirs, ours)
 
 
 def seen(world):
@@ -40,16 +67,7 @@ def compare(case, phase, theirs, ours, differences, told):
         # what lasts is told once
         if a != b and (told.get(what) != (a, b) or what.startswith(("script", "fifo"))):
             told[what] = (a, b)
-            differences.append(Difference(case.seed, phase, what, tail(a, b), tail(b, a)))
-
-
-def tail(a, b):
-    """The lines of a that b has not, with one that is the same before them."""
-    mine, other = a.split("\n"), b.split("\n")
-    n = 0
-    while n < min(len(mine), len(other)) and mine[n] == other[n]:
-        n += 1
-    return " // ".join(mine[n:]) or "-"
+            differences.append(Difference(case, phase, what, a, b))
 
 
 def settle(worlds, least, most):
@@ -82,7 +100,7 @@ def play_in(case, worlds):
 
     for w in worlds:
         w.start()
-    phase("at the start", case.tick + 0.5, case.tick + 4)
+    phase("at the start", case.tick() + 0.5, case.tick() + 3)
     on_wire(worlds, case, "at the start", differences, told)
     for what, arg in case.events:
         for on in (True, False):
@@ -90,13 +108,13 @@ def play_in(case, worlds):
                 continue
             with ThreadPoolExecutor(2) as pool:
                 list(pool.map(lambda w, e=(what, arg, on): w.event(*e), worlds))
-            phase("%s %s %s" % (what, arg, "begins" if on else "ends"), case.tick, case.tick + 3)
+            phase("%s %s %s" % (what, arg, "begins" if on else "ends"), case.tick(what), case.tick(what) + 2)
     on_wire(worlds, case, "after the events", differences, told)
     for w in worlds:
         w.process.terminate()
     for w in worlds:
         if not w.stop():
-            differences.append(Difference(case.seed, "at the end", "daemon %s" % w.stack.label, "", "did not end in 15 s"))
+            differences.append(Difference(case, "at the end", "daemon %s" % w.stack.label, "", "did not end in 15 s"))
     phase("after the end", 0.2, 1)
     return differences
 
@@ -111,7 +129,7 @@ def play(seed, build, stacks):
             return found
     except Exception as e:  # pylint: disable=broad-except
         traceback.print_exc()
-        return [Difference(seed, "the case itself", "failed", "", str(e)[:500])]
+        return [Difference(case, "the case itself", "failed", "", str(e)[:500])]
 
 
 def save(seed, case, worlds, found):

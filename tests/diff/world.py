@@ -254,6 +254,8 @@ class World(Machines):
                                                if k not in ("pref",) and route[k] != []))
         for rule in rule4 + rule6:
             seen["rules"].append(" ".join("%s=%s" % (k, rule[k]) for k in sorted(rule)))
+        # virtual routers that become master together do so in either order; what is secondary says which was first
+        seen["addresses"].sort()
         seen["routes"].sort()
         seen["rules"].sort()
         return seen
