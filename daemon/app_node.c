@@ -195,6 +195,8 @@ void app_act(struct app *a, const struct node_act *act)
 		app_tell(a, act);
 		if (act->what == NODE_TOLD_INSTANCE)
 			app_notify_inst(a, act->inst);
+		else if (act->what == NODE_TOLD_PRIORITY)
+			app_notify_priority(a, act->inst);
 		return;
 	case NODE_ACT_GUARDIAN:
 		if (a->guardian)
