@@ -141,7 +141,7 @@ bool kmap_notify(struct kmap *m, const struct cfg_rec *r, const struct kconf_stm
 		if (kmap_bool(m, s, &on))
 			kmap_num(m, kmap_block(m, r, "notify", s), "mail", s, on);
 	} else if (strcmp(word, "notify_priority_changes") == 0) {
-		if (kmap_bool(m, s, &on) && cfg_schema_child(r->section, "vrid") >= 0)
+		if (kmap_bool(m, s, &on))
 			kmap_num(m, kmap_block(m, r, "notify", s), "priority_changes", s, on);
 	} else {
 		return false;

@@ -302,7 +302,7 @@ static const struct kword rows[] = {
 	OWN(KIN_GROUP, "notify_backup", "a program for BACKUP"),
 	OWN(KIN_GROUP, "notify_fault", "a program for FAULT"),
 	OWN(KIN_GROUP, "notify_stop", "a program for the end"),
-	OWN(KIN_GROUP, "notify_priority_changes", "lines about changes of the priority, too"),
+	NOT(KIN_GROUP, "notify_priority_changes", "a group has no priority; its members say theirs"),
 	OWN(KIN_GROUP, "smtp_alert", "mails about changes"),
 	OWN(KIN_GROUP, "sync_group_tracking_weight", "weights of members count, too"),
 	OWN(KIN_GROUP, "global_tracking", "the old name of sync_group_tracking_weight"),

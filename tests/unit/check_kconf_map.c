@@ -236,55 +236,165 @@ START_TEST(each_word)
 }
 END_TEST
 
-/* Words whose effect is no key alone, or only in company; the tests below and others see them. */
-static const char *const elsewhere[] = {
-	"global_defs",
-	"vrrp_instance",
-	"vrrp_sync_group",
-	"vrrp_script",
-	"track_file",
-	"vrrp_track_file",
-	"vrrp_track_process",
-	"garp_group",
-	"random_seed",
-	"include_check",
-	"state",
-	"native_ipv6",
-	"no_virtual_ipaddress",
-	"unicast_fault_no_peer",
-	"check_unicast_src",
-	"unicast_ttl",
-	"vrrp_check_unicast_src",
-	"vrrp_strict",
-	"strict_mode",
-	"garp_extra_if",
-	"vmac_garp_intvl",
-	"vrrp_garp_extra_if",
-	"vmac_xmit_base",
-	"vmac_prefix",
-	"vrrp_mcast_group6",
-	"default_interface",
-	"auth_type",
-	"interface",
-	"interfaces",
-	"notify_priority_changes",
+/* Words whose effect is no key alone, or only in company. */
+static const struct {
+	enum kword_in in;
+	const char *word, *seen;
+} elsewhere[] = {
+	{ KIN_ROOT, "global_defs", "check_kconf_quirk: defaults" },
+	{ KIN_ROOT, "vrrp_instance", "check_kconf_quirk: groups" },
+	{ KIN_ROOT, "vrrp_sync_group", "check_kconf_quirk: groups" },
+	{ KIN_ROOT, "vrrp_script", "check_kconf_map: `track_script`" },
+	{ KIN_ROOT, "track_file", "check_kconf_map: `track_file`" },
+	{ KIN_ROOT, "vrrp_track_file", "check_kconf_map: old_names" },
+	{ KIN_ROOT, "vrrp_track_process", "check_kconf_map: `track_process`" },
+	{ KIN_ROOT, "garp_group", "check_kconf_map: `garp_interval`" },
+	{ KIN_GLOBAL, "random_seed", "check_kconf_lex" },
+	{ KIN_GLOBAL, "include_check", "check_kconf_file" },
+	{ KIN_GLOBAL, "vrrp_check_unicast_src", "check_kconf_quirk: defaults" },
+	{ KIN_GLOBAL, "vrrp_strict", "check_kconf_quirk: defaults" },
+	{ KIN_GLOBAL, "vrrp_garp_extra_if", "check_kconf_quirk: defaults" },
+	{ KIN_GLOBAL, "vrrp_mcast_group6", "check_kconf_quirk: defaults" },
+	{ KIN_GLOBAL, "default_interface", "check_kconf_quirk: defaults" },
+	{ KIN_GLOBAL, "vmac_prefix", "check_kconf_quirk: defaults" },
+	{ KIN_INSTANCE, "state", "check_kconf_quirk: each_quirk" },
+	{ KIN_INSTANCE, "native_ipv6", "check_kconf_quirk: each_quirk" },
+	{ KIN_INSTANCE, "no_virtual_ipaddress", "check_kconf_quirk: each_quirk" },
+	{ KIN_INSTANCE, "unicast_fault_no_peer", "check_kconf_quirk: each_quirk" },
+	{ KIN_INSTANCE, "check_unicast_src", "check_kconf_quirk: each_quirk" },
+	{ KIN_INSTANCE, "unicast_ttl", "check_kconf_quirk: each_quirk" },
+	{ KIN_INSTANCE, "strict_mode", "check_kconf_quirk: each_quirk" },
+	{ KIN_INSTANCE, "garp_extra_if", "check_kconf_quirk: each_quirk" },
+	{ KIN_INSTANCE, "vmac_garp_intvl", "check_kconf_quirk: each_quirk" },
+	{ KIN_INSTANCE, "vmac_xmit_base", "check_kconf_quirk: each_quirk" },
+	{ KIN_AUTH, "auth_type", "check_kconf_quirk: each_quirk" },
+	{ KIN_GARP, "interface", "check_kconf_map: `garp_interval`" },
+	{ KIN_GARP, "interfaces", "check_kconf_map: old_names" },
 };
+
+#define ELSEWHERE (sizeof(elsewhere) / sizeof(elsewhere[0]))
+
+/* Where a word's effect is tested; NULL: nowhere. */
+static const char *seen_by(const struct kword *w)
+{
+	static char buf[400];
+
+	for (int k = 0; k < ROWS; k++) {
+		if (table[k].in != w->in || strcmp(table[k].word, w->word) != 0)
+			continue;
+		snprintf(buf, sizeof(buf), "`%s` gives `%s`", table[k].text, table[k].path);
+		return buf;
+	}
+	for (unsigned k = 0; k < ELSEWHERE; k++)
+		if (elsewhere[k].in == w->in && strcmp(elsewhere[k].word, w->word) == 0)
+			return elsewhere[k].seen;
+	return NULL;
+}
 
 START_TEST(all_words)
 {
 	for (unsigned i = 0; i < kwords_n(); i++) {
 		const struct kword *w = kwords_row(i);
-		bool seen = w->class != KW_HONOURED;
-		for (int k = 0; k < ROWS; k++)
-			seen |= table[k].in == w->in && strcmp(table[k].word, w->word) == 0;
-		for (unsigned k = 0; k < sizeof(elsewhere) / sizeof(elsewhere[0]); k++)
-			seen |= strcmp(elsewhere[k], w->word) == 0;
-		ck_assert_msg(seen, "no test for %s in %s", w->word, kword_block_name(w->in));
+		ck_assert_msg(w->class != KW_HONOURED || seen_by(w), "no test for %s in %s", w->word,
+			      kword_block_name(w->in));
 		ck_assert_msg(w->say && w->say[0], "nothing is said about %s", w->word);
 		for (unsigned k = 0; k < i; k++)
 			ck_assert_msg(kwords_row(k)->in != w->in || strcmp(kwords_row(k)->word, w->word) != 0,
 				      "%s stands twice in %s", w->word, kword_block_name(w->in));
 	}
+}
+END_TEST
+
+START_TEST(old_names)
+{
+	struct mapped m = map_text("vrrp_instance A {\ninterface a0\nvirtual_router_id 1\ntrack_file {\nF\n}\n}\n"
+				   "vrrp_track_file F {\nfile /tmp/f\n}\n"
+				   "garp_group {\ngarp_interval 0.5\ninterfaces {\nb0\na0\n}\n}\n");
+
+	ck_assert_str_eq(map_at(&m, "vrrp.instances[0].track[0].file"), "\"F\"");
+	ck_assert_str_eq(map_at(&m, "vrrp.instances[0].garp_interval"), "0.5");
+	map_done(&m);
+}
+END_TEST
+
+/* ---- docs/keepalived-keywords.md ---- */
+
+/* A pipe would end the cell. */
+static void cell(const char *text, FILE *out)
+{
+	for (; *text; text++)
+		fprintf(out, *text == '|' ? "\\|" : *text == '\n' ? " " : "%c", *text);
+}
+
+static void print_block(enum kword_in in, FILE *out)
+{
+	static const char *const classes[] = { "honoured", "no effect", "refused", "LVS" };
+
+	fprintf(out, "\n## %s\n\n| word | here | what it is, or why not | seen by |\n|---|---|---|---|\n",
+		in == KIN_ROOT ? "At the top" : kword_block_name(in));
+	for (unsigned i = 0; i < kwords_n(); i++) {
+		const struct kword *w = kwords_row(i);
+		const char *seen = w->class == KW_HONOURED ? seen_by(w) : "";
+		if (w->in != in)
+			continue;
+		fprintf(out, "| %s | %s | ", w->word, classes[w->class]);
+		cell(w->say, out);
+		fprintf(out, " | ");
+		cell(seen ? seen : "", out);
+		fprintf(out, " |\n");
+	}
+}
+
+static void print_doc(FILE *out)
+{
+	unsigned n[4] = { 0 };
+
+	for (unsigned i = 0; i < kwords_n(); i++)
+		n[kwords_row(i)->class]++;
+	fprintf(
+	    out,
+	    "# The words of keepalived.conf\n\n"
+	    "Made from the table in `daemon/kconf_words.c` by `KT_GOLDEN=write build/check_kconf_map`; the test fails "
+	    "when "
+	    "the two differ.\n\n"
+	    "%u words of keepalived 2.4 up to its LVS parser: %u honoured, %u accepted without effect (said once when "
+	    "the "
+	    "file is read), %u refused, %u for the checkers of LVS, which the real `keepalived -C` serves beside this "
+	    "daemon (see keepalived-compat.md). A word that stands nowhere here is unknown to keepalived too: it is "
+	    "named with file and line, and skipped.\n\n"
+	    "*Seen by*: a line, and the key of our own configuration that has its value then, as `check_kconf_map` "
+	    "compares it; or the name of the test. `keeptrackd -T -f keepalived.conf` prints all keys, "
+	    "`keeptrackd convert` those that the file sets.\n",
+	    kwords_n(), n[KW_HONOURED], n[KW_NO_EFFECT], n[KW_REFUSED], n[KW_LVS]);
+	for (int in = 0; in < KIN_N; in++)
+		print_block((enum kword_in)in, out);
+}
+
+START_TEST(document)
+{
+	static char have[1 << 17];
+	const char *golden = getenv("KT_GOLDEN"), *path = SRCDIR "/docs/keepalived-keywords.md";
+	char *text = NULL;
+	size_t len, n = 0;
+	FILE *f = open_memstream(&text, &len);
+
+	print_doc(f);
+	fclose(f);
+	if (golden && strcmp(golden, "write") == 0) {
+		f = fopen(path, "w");
+		ck_assert_ptr_nonnull(f);
+		fputs(text, f);
+		fclose(f);
+	}
+	f = fopen(path, "r");
+	if (f) {
+		n = fread(have, 1, sizeof(have) - 1, f);
+		fclose(f);
+	}
+	have[n] = '\0';
+	ck_assert_msg(strcmp(have, text) == 0, "docs/keepalived-keywords.md is not what the table says: run "
+					       "KT_GOLDEN=write ./check_kconf_map");
+	free(text);
 }
 END_TEST
 
@@ -295,6 +405,8 @@ int main(void)
 
 	tcase_add_loop_test(tc, each_word, 0, ROWS);
 	tcase_add_test(tc, all_words);
+	tcase_add_test(tc, old_names);
+	tcase_add_test(tc, document);
 	suite_add_tcase(s, tc);
 	return unit_run(s);
 }
