@@ -102,17 +102,6 @@ void app_track_tell(struct app *a, uint16_t inst, uint8_t from, uint8_t to)
 
 /* ---- configuration ---- */
 
-int track_old(const struct cfg *old, const struct cfg *now, uint16_t obj)
-{
-	for (unsigned k = 0; old && k < old->track.n_objs; k++) {
-		/* Most stands where it stood before. */
-		uint16_t i = (uint16_t)((obj + k) % old->track.n_objs);
-		if (cfg_track_same(old, i, now, obj))
-			return (int)i;
-	}
-	return -1;
-}
-
 /* Each group once for each thing: a group names a thing several times, but one after the other. */
 static int build_users(struct app_track *t)
 {
@@ -168,6 +157,9 @@ static int set_conf(struct app_track *t, const struct cfg *now, const struct cfg
 	}
 	free(was);
 	rc = rc ? rc : track_ifaces_set(t->ifaces, old);
+	rc = rc ? rc : track_processes_set(t->processes, old);
+	rc = rc ? rc : track_files_set(t->files, old);
+	rc = rc ? rc : track_tables_set(t->tables, old);
 	return rc ? rc : track_scripts_set(t->scripts, old);
 }
 
@@ -206,7 +198,10 @@ int app_track_start(struct app *a)
 	t->app = a;
 	t->ifaces = track_ifaces_new(t);
 	t->scripts = track_scripts_new(t);
-	if (!t->ifaces || !t->scripts)
+	t->processes = track_processes_new(t);
+	t->files = track_files_new(t);
+	t->tables = track_tables_new(t);
+	if (!t->ifaces || !t->scripts || !t->processes || !t->files || !t->tables)
 		return -ENOMEM;
 	int rc = set_conf(t, a->cfg, NULL);
 	if (rc == 0)
@@ -221,6 +216,9 @@ void app_track_stop(struct app *a)
 		return;
 	track_scripts_free(t->scripts);
 	track_ifaces_free(t->ifaces);
+	track_processes_free(t->processes);
+	track_files_free(t->files);
+	track_tables_free(t->tables);
 	free(t->obj);
 	free(t->user_at);
 	free(t->user);
@@ -244,8 +242,11 @@ static json_t *kind_json(const struct app_track *t, const struct vrrp_track_conf
 	case VRRP_TRACK_SCRIPT:
 		return track_scripts_json(t->scripts, c->index);
 	case VRRP_TRACK_PROCESS:
+		return track_processes_json(t->processes, c->index);
 	case VRRP_TRACK_FILE:
+		return track_files_json(t->files, c->index);
 	case VRRP_TRACK_CONNTRACK:
+		return track_tables_json(t->tables, c->index);
 	case VRRP_TRACK_KIND_N:
 		break;
 	}

@@ -125,7 +125,9 @@ libdaemon_io_a_SOURCES += daemon/app.h daemon/app.c daemon/app_node.c daemon/app
 	daemon/app_ipsec.c daemon/app_ipsec.h daemon/app_ipsec_int.h daemon/app_ipsec_ask.c daemon/app_ipsec_probe.c daemon/ipsec_files.c daemon/ipsec_files.h \
 	daemon/show_ipsec.c daemon/show_ipsec_do.c daemon/show_ipsec_more.c daemon/show_act.c
 libdaemon_io_a_SOURCES += daemon/app_sweep.h daemon/app_sweep_int.h daemon/app_sweep.c daemon/show_sweep.c daemon/app_quar.h daemon/app_quar.c
-libdaemon_io_a_SOURCES += daemon/app_track.h daemon/track_int.h daemon/app_track.c daemon/track_iface.c daemon/track_script.c
+libdaemon_io_a_SOURCES += daemon/app_track.h daemon/track_int.h daemon/app_track.c daemon/track_iface.c daemon/track_script.c \
+	daemon/track_list.c daemon/track_table.c daemon/track_file.c daemon/track_process.c daemon/track_look.h daemon/track_look.c
+libdaemon_core_a_SOURCES += daemon/track_text.h daemon/track_text.c
 libdaemon_io_a_SOURCES += daemon/app_maint.c daemon/show_peer.c daemon/show_query.c
 
 # check-pair: facts, comparison, rules are pure.
@@ -269,3 +271,9 @@ libdaemon_io_a_SOURCES += daemon/layer_io.h daemon/layer_io.c daemon/app_layer.h
 check_PROGRAMS += check_layer
 check_layer_SOURCES = tests/unit/check_layer.c
 check_layer_LDADD = libdaemon_core.a libbase_core.a $(UNIT_LIBS)
+# What is tracked, as bytes of files and of the kernel.
+check_PROGRAMS += check_track_text fuzz_track_text
+check_track_text_SOURCES = tests/unit/check_track_text.c tests/unit/run.h
+check_track_text_LDADD = libdaemon_core.a libbase_core.a $(UNIT_LIBS)
+fuzz_track_text_SOURCES = tests/fuzz/fuzz_track_text.c
+fuzz_track_text_LDADD = libdaemon_core.a libbase_core.a $(FUZZ_LIBS)

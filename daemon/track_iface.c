@@ -7,34 +7,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "daemon/base/clock.h"
 
 struct iface {
-	struct track_ifaces *all;
-	struct loop_timer *timer;
-	uint16_t obj;
-	bool seen, up; /* as the kernel says */
-	mono_t since;  /* of that */
+	struct track_item head;
+	struct track_delay delay;
 };
 
 struct track_ifaces {
 	struct app_track *t;
-	struct iface **list; /* by index of the configuration */
-	uint16_t n;
+	struct track_list list;
 };
 
-static const char *why_down(const struct track_ifaces *s, const struct iface *f)
+static const struct net_link *find_link(const struct app_track *t, const char *name)
 {
-	const struct net_link *l =
-	    s->t->app->net ? netstate_link_by_name(netapply_state(s->t->app->net), s->t->cfg->track.objs[f->obj].name)
-			   : NULL;
-	return !l ? "it is absent" : !l->up ? "it is down" : "it has no carrier";
+	return t->app->net ? netstate_link_by_name(netapply_state(t->app->net), name) : NULL;
 }
 
 static void judge(struct iface *f)
 {
-	struct app_track *t = f->all->t;
-	track_report(t, f->obj, f->up, f->up ? "" : why_down(f->all, f));
+	struct app_track *t = f->head.t;
+	const struct net_link *l = find_link(t, track_conf(&f->head)->name);
+	track_report(t, f->head.obj, f->delay.ok, !l ? "it is absent" : !l->up ? "it is down" : "it has no carrier");
 }
 
 static void on_timer(void *arg, mono_t deadline)
@@ -43,111 +36,72 @@ static void on_timer(void *arg, mono_t deadline)
 	judge(arg);
 }
 
-static void note(struct iface *f, bool up)
+static void note(struct iface *f, const struct net_link *l)
 {
-	const struct app_track *t = f->all->t;
-	const struct cfg_track_iface *c = &t->cfg->track.ifaces[t->cfg->track.objs[f->obj].index];
-	bool first = !f->seen;
-	if (f->seen && f->up == up)
-		return;
-	f->seen = true;
-	f->up = up;
-	f->since = clock_mono();
-	int64_t wait_ns = up ? c->up_delay_ns : c->down_delay_ns;
-	/* Back to what still counts: nothing is waited for. */
-	if (first || wait_ns == 0 || t->obj[f->obj].up == up) {
-		loop_timer_set(f->timer, MONO_NEVER);
+	const struct app_track *t = f->head.t;
+	const struct cfg_track_iface *c = &t->cfg->track.ifaces[track_conf(&f->head)->index];
+	bool up = l && !l->gone && l->up && l->carrier;
+	if (track_delay_note(&f->delay, &t->obj[f->head.obj], up, up ? c->up_delay_ns : c->down_delay_ns))
 		judge(f);
-	} else {
-		loop_timer_set(f->timer, mono_add(f->since, wait_ns));
-	}
-}
-
-static bool link_ok(const struct net_link *l)
-{
-	return l && !l->gone && l->up && l->carrier;
 }
 
 void track_ifaces_all(struct track_ifaces *s)
 {
-	struct netstate *ns = netapply_state(s->t->app->net);
-	for (uint16_t i = 0; i < s->n; i++)
-		if (s->list[i]->timer)
-			note(s->list[i],
-			     link_ok(netstate_link_by_name(ns, s->t->cfg->track.objs[s->list[i]->obj].name)));
+	for (uint16_t i = 0; i < s->list.n; i++)
+		if (s->list.item[i]->used)
+			note((struct iface *)s->list.item[i], find_link(s->t, track_conf(s->list.item[i])->name));
 }
 
 void track_ifaces_link(struct track_ifaces *s, const struct net_link *l)
 {
-	/* Whatever it was called before: its former name is looked at as well. */
-	struct netstate *ns = netapply_state(s->t->app->net);
-	for (uint16_t i = 0; i < s->n; i++) {
-		struct iface *f = s->list[i];
-		const char *name = s->t->cfg->track.objs[f->obj].name;
-		if (!f->seen || !f->timer)
+	for (uint16_t i = 0; i < s->list.n; i++) {
+		struct iface *f = (struct iface *)s->list.item[i];
+		const char *name = track_conf(&f->head)->name;
+		if (!f->head.used || !f->delay.seen)
 			continue;
 		if (strcmp(name, l->name) == 0)
-			note(f, link_ok(l));
-		else if (f->up)
-			note(f, link_ok(netstate_link_by_name(ns, name)));
+			note(f, l);
+		else if (f->delay.ok) /* it may have been renamed away */
+			note(f, find_link(s->t, name));
 	}
 }
 
-static void iface_free(struct iface *f)
+static void end_all(struct track_list *list)
 {
-	if (!f)
-		return;
-	loop_timer_free(f->timer);
-	free(f);
+	for (uint16_t i = 0; i < list->n; i++) {
+		struct iface *f = (struct iface *)list->item[i];
+		if (f)
+			loop_timer_free(f->delay.timer);
+		free(f);
+	}
+	free(list->item);
 }
 
 int track_ifaces_set(struct track_ifaces *s, const struct cfg *old)
 {
-	const struct cfg *now = s->t->cfg;
-	struct iface **was = s->list;
-	uint16_t n_was = s->n, n = 0;
-	int rc = 0;
-	for (uint16_t i = 0; i < now->track.n_objs; i++)
-		n = (uint16_t)(n + (now->track.objs[i].kind == VRRP_TRACK_INTERFACE));
-	s->list = calloc(n + 1u, sizeof(struct iface *));
-	s->n = s->list ? n : 0;
-	for (uint16_t i = 0; s->list && i < now->track.n_objs; i++) {
-		const struct vrrp_track_conf *c = &now->track.objs[i];
-		if (c->kind != VRRP_TRACK_INTERFACE)
-			continue;
-		int o = track_old(old, now, i);
-		struct iface **from = o >= 0 ? &was[old->track.objs[o].index] : NULL;
-		struct iface *f = from ? *from : calloc(1, sizeof(*f));
-		if (from)
-			*from = NULL;
-		s->list[c->index] = f;
-		if (!f) {
-			rc = -ENOMEM;
-			break;
-		}
-		f->all = s;
-		f->obj = i;
-		if (c->used && !f->timer)
-			f->timer = loop_timer_new(s->t->app->loop, LOOP_NORMAL, on_timer, f);
-		rc = c->used && !f->timer ? -ENOMEM : rc;
+	struct track_list gone;
+	int rc = track_list_set(s->t, old, VRRP_TRACK_INTERFACE, sizeof(struct iface), &s->list, &gone);
+	for (uint16_t i = 0; rc == 0 && i < s->list.n; i++) {
+		struct iface *f = (struct iface *)s->list.item[i];
+		if (!f->delay.timer)
+			f->delay.timer = loop_timer_new(s->t->app->loop, LOOP_NORMAL, on_timer, f);
+		rc = f->delay.timer ? 0 : -ENOMEM;
 	}
-	for (uint16_t i = 0; i < n_was; i++)
-		iface_free(was[i]);
-	free(was);
-	return s->list ? rc : -ENOMEM;
+	end_all(&gone);
+	return rc;
 }
 
 json_t *track_ifaces_json(const struct track_ifaces *s, uint16_t index)
 {
-	const struct iface *f = s->list[index];
-	bool waits = f->seen && s->t->obj[f->obj].up != f->up;
+	const struct iface *f = (const struct iface *)s->list.item[index];
+	bool waits = track_delayed(&f->delay, &s->t->obj[f->head.obj]);
 	char detail[80];
 	snprintf(detail, sizeof(detail), "link %s%s",
-		 !f->seen ? "unknown"
-		 : f->up  ? "up"
-			  : "down",
+		 !f->delay.seen ? "unknown"
+		 : f->delay.ok  ? "up"
+				: "down",
 		 waits ? ", not long enough to count" : "");
-	return json_pack("{s:b, s:b, s:s}", "link", f->up, "delayed", waits, "detail", detail);
+	return json_pack("{s:b, s:b, s:s}", "link", f->delay.ok, "delayed", waits, "detail", detail);
 }
 
 struct track_ifaces *track_ifaces_new(struct app_track *t)
@@ -162,8 +116,6 @@ void track_ifaces_free(struct track_ifaces *s)
 {
 	if (!s)
 		return;
-	for (uint16_t i = 0; i < s->n; i++)
-		iface_free(s->list[i]);
-	free(s->list);
+	end_all(&s->list);
 	free(s);
 }

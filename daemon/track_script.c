@@ -31,10 +31,10 @@ struct pool {
 };
 
 struct script {
+	struct track_item head;
 	struct track_scripts *all;
 	struct pool *pool;
 	const struct cfg_track_script *conf;
-	uint16_t obj;
 	struct loop_timer *timer;
 	mono_t next_at, limit_at; /* MONO_NEVER: nothing runs */
 	mono_t began;
@@ -49,8 +49,7 @@ struct script {
 
 struct track_scripts {
 	struct app_track *t;
-	struct script **list; /* by index of the configuration */
-	uint16_t n;
+	struct track_list list;
 	struct pool *pool[POOLS_MAX];
 };
 
@@ -92,7 +91,7 @@ static void take_result(struct script *s, const struct child_result *r)
 	s->failed += !ok;
 	s->timeouts += r->end == CHILD_TIMED_OUT;
 	end_text(s, why, sizeof(why));
-	track_report(s->all->t, s->obj, ok, why);
+	track_report(s->all->t, s->head.obj, ok, why);
 }
 
 static void start(struct script *s)
@@ -206,7 +205,7 @@ static void script_free(struct script *s)
 {
 	if (!s)
 		return;
-	if (s->slot >= 0) {
+	if (s->all && s->slot >= 0) {
 		s->pool->slot[s->slot] = NULL;
 		child_end(s->pool->children, (unsigned)s->slot, SIGKILL);
 	}
@@ -214,17 +213,6 @@ static void script_free(struct script *s)
 		s->pool->scripts--;
 	loop_timer_free(s->timer);
 	free(s);
-}
-
-static struct script *script_new(struct track_scripts *all)
-{
-	struct script *s = calloc(1, sizeof(*s));
-	if (!s)
-		return NULL;
-	s->all = all;
-	s->slot = -1;
-	s->next_at = s->limit_at = MONO_NEVER;
-	return s;
 }
 
 /* It begins to run, or rests because nothing refers to it. */
@@ -253,40 +241,30 @@ static int script_use(struct script *s, bool used)
 	return 0;
 }
 
+static void end_all(struct track_list *list)
+{
+	for (uint16_t i = 0; i < list->n; i++)
+		script_free((struct script *)list->item[i]);
+	free(list->item);
+}
+
 int track_scripts_set(struct track_scripts *all, const struct cfg *old)
 {
-	const struct cfg *now = all->t->cfg;
-	struct script **was = all->list;
-	uint16_t n_was = all->n, n = 0;
-	int rc = 0;
-	for (uint16_t i = 0; i < now->track.n_objs; i++)
-		n = (uint16_t)(n + (now->track.objs[i].kind == VRRP_TRACK_SCRIPT));
-	all->list = calloc(n + 1u, sizeof(struct script *));
-	all->n = all->list ? n : 0;
-	for (uint16_t i = 0; all->list && rc == 0 && i < now->track.n_objs; i++) {
-		const struct vrrp_track_conf *c = &now->track.objs[i];
-		if (c->kind != VRRP_TRACK_SCRIPT)
-			continue;
-		int o = track_old(old, now, i);
-		struct script **from = o >= 0 ? &was[old->track.objs[o].index] : NULL;
-		struct script *s = from ? *from : script_new(all);
-		if (from)
-			*from = NULL;
-		all->list[c->index] = s;
-		if (!s)
-			rc = -ENOMEM;
-		if (!s)
-			break;
-		s->conf = &now->track.scripts[c->index];
-		s->obj = i;
-	}
+	struct track_list gone;
+	int rc = track_list_set(all->t, old, VRRP_TRACK_SCRIPT, sizeof(struct script), &all->list, &gone);
 	/* Those that are gone leave their slots before new ones need them. */
-	for (uint16_t i = 0; i < n_was; i++)
-		script_free(was[i]);
-	free(was);
-	for (uint16_t i = 0; rc == 0 && i < all->n; i++)
-		rc = script_use(all->list[i], now->track.objs[all->list[i]->obj].used);
-	return all->list ? rc : -ENOMEM;
+	end_all(&gone);
+	for (uint16_t i = 0; rc == 0 && i < all->list.n; i++) {
+		struct script *s = (struct script *)all->list.item[i];
+		if (!s->all) {
+			s->all = all;
+			s->slot = -1;
+			s->next_at = s->limit_at = MONO_NEVER;
+		}
+		s->conf = &all->t->cfg->track.scripts[i];
+		rc = script_use(s, s->head.used);
+	}
+	return rc;
 }
 
 struct track_scripts *track_scripts_new(struct app_track *t)
@@ -301,15 +279,13 @@ void track_scripts_free(struct track_scripts *all)
 {
 	if (!all)
 		return;
-	for (uint16_t i = 0; i < all->n; i++)
-		script_free(all->list[i]);
+	end_all(&all->list);
 	for (unsigned i = 0; i < POOLS_MAX; i++) {
 		if (!all->pool[i])
 			continue;
 		children_free(all->pool[i]->children);
 		free(all->pool[i]);
 	}
-	free(all->list);
 	free(all);
 }
 
@@ -317,13 +293,15 @@ void track_scripts_free(struct track_scripts *all)
 
 void track_scripts_clear(struct track_scripts *all)
 {
-	for (uint16_t i = 0; i < all->n; i++)
-		all->list[i]->runs = all->list[i]->failed = all->list[i]->timeouts = all->list[i]->skipped = 0;
+	for (uint16_t i = 0; i < all->list.n; i++) {
+		struct script *s = (struct script *)all->list.item[i];
+		s->runs = s->failed = s->timeouts = s->skipped = 0;
+	}
 }
 
 json_t *track_scripts_json(const struct track_scripts *all, uint16_t index)
 {
-	const struct script *s = all->list[index];
+	const struct script *s = (const struct script *)all->list.item[index];
 	char why[OUT_MAX + 80] = "";
 	if (s->has_last)
 		end_text(s, why, sizeof(why));
@@ -345,5 +323,5 @@ json_t *track_scripts_json(const struct track_scripts *all, uint16_t index)
 
 bool track_scripts_running(const struct track_scripts *all, uint16_t index)
 {
-	return all->list[index]->slot >= 0;
+	return ((const struct script *)all->list.item[index])->slot >= 0;
 }

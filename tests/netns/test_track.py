@@ -200,3 +200,91 @@ def test_links(two):
     two.wait_master("fw-a")
     router.ip("link del t0")
     other.ip("link del t0")
+
+
+def test_files(two):
+    path = "/run/keeptrackd/number"
+
+    def write(name, content):
+        two.lab[name].run("sh", "-c", "echo '%s' > %s.new && mv %s.new %s" % (content, path, path, path))
+
+    two.use(track={"files": [{"name": "n", "file": path, "init": -3, "weight": 2}]}, lan=[{"file": "n"}])
+    wait_for("the number", lambda: two.inst("fw-a")["points"] == -6 and two.inst("fw-b")["points"] == -6, 3)
+    assert two.lab["fw-a"].run("cat", path) == "-3\n"
+    write("fw-a", "-40")
+    two.wait_master("fw-b")
+    assert two.inst("fw-a")["priority"] == 70 and two.thing("fw-a", "n")["value"] == -40
+    two.lab["fw-a"].run("sh", "-c", "echo 7 > " + path)  # truncated first: the empty file does not count
+    two.wait_master("fw-a")
+    assert two.inst("fw-a")["priority"] == 164
+    assert two.thing("fw-a", "n")["changes"] == 3
+    write("fw-a", "seven")
+    wait_for("the complaint", lambda: two.inst("fw-a")["priority"] == 150, 3)
+    assert "has no number in it" in two["fw-a"].log()
+    write("fw-a", "-127")  # a product of -254 is a fault
+    two.wait_master("fw-b")
+    assert group(two["fw-a"])["role"] == "FAULT"
+    two.lab["fw-a"].run("rm", path)
+    two.wait_master("fw-a")
+    assert two.thing("fw-a", "n")["value"] == 0
+    # weight 0: any number but 0 is a fault
+    two.lab["fw-b"].run("rm", path)
+    two.use(track={"files": [{"name": "n", "file": path, "weight": 0}]}, lan=[{"file": "n"}])
+    wait_for("the other router", lambda: group(two["fw-b"])["role"] == "BACKUP", 8)
+    write("fw-a", "1")
+    two.wait_master("fw-b")
+    write("fw-a", "0")
+    two.wait_master("fw-a")
+
+
+def test_processes(two):
+    sleeper = ["sleep", "55.5"]
+    two.use(track={"processes": [
+        {"name": "any", "process": ["sleep", "55.5"], "quorum": 2, "weight": -60, "terminate_delay": 0.2},
+        {"name": "none", "process": ["/no/such/program"], "quorum_max": 0}]},
+        lan=[{"process": "any"}, {"process": "none"}])
+    wait_for("the count", lambda: two.thing("fw-a", "any")["state"] == "down", 4)
+    assert two.thing("fw-a", "none")["state"] == "up"
+    assert two.thing("fw-a", "any")["seen_by"] in ("events", "scan")
+    # Both routers see the processes of one kernel, so both priorities move: what counts is what each one says.
+    running = [two.lab["fw-a"].spawn(*sleeper) for _ in range(2)]
+    wait_for("both of them", lambda: two.thing("fw-a", "any")["count"] == 2, 4)
+    wait_for("the priority", lambda: two.inst("fw-a")["priority"] == 150, 3)
+    running[0].kill()
+    running[0].wait()
+    wait_for("one of them", lambda: two.thing("fw-a", "any")["count"] == 1, 4)
+    wait_for("the priority", lambda: two.inst("fw-a")["priority"] == 90, 3)
+    running[1].kill()
+    running[1].wait()
+    wait_for("none of them", lambda: two.thing("fw-a", "any")["count"] == 0, 4)
+
+
+def test_the_conntrack_table(two):
+    shown = None
+    two.use(track={"conntrack": [{"name": "ct", "high": 90, "low": 80, "interval": 0.1, "weight": -60},
+                                 {"name": "strict", "high": 1, "low": 0, "interval": 0.1, "weight": 5}]},
+            edge=[{"conntrack": "ct"}, {"conntrack": "strict"}])
+    wait_for("a look", lambda: two.thing("fw-a", "ct")["state"] == "up", 3)
+    shown = two.thing("fw-a", "ct")
+    assert shown["entries_max"] > 0 and shown["percent"] == shown["entries"] * 100 // shown["entries_max"]
+
+
+def test_waiting_for_the_first_result(two):
+    """With weight 0 the first result decides what the instance becomes; until then it is nothing."""
+    daemon = two["fw-b"]
+    slow = {"name": "slow", "shell": "sleep 0.7; test ! -e " + BAD, "interval": 5, "timeout": 3}
+    two.use(track={"scripts": [slow]}, lan=["slow"])
+    daemon.stop()
+    two.lab["fw-b"].run("mkdir", "-p", "/run/keeptrackd")
+    two.lab["fw-b"].run("touch", BAD)
+    daemon.start()
+    wait_for("the daemon", lambda: two.inst("fw-b")["waits"], 3)
+    assert group(daemon)["role"] == "INIT"
+    assert daemon.ask("show vrrp")["instances"][0]["state"] == "INIT"
+    wait_for("the result", lambda: group(daemon)["role"] == "FAULT", 3)
+    assert "BACKUP" not in "".join(line for line in daemon.log().split("ended")[-1].splitlines() if "group edge" in line)
+    two.lab["fw-b"].run("rm", BAD)
+    daemon.stop()
+    daemon.start()
+    wait_for("the daemon", lambda: two.inst("fw-b")["waits"], 3)
+    wait_for("the result", lambda: group(daemon)["role"] == "BACKUP", 3)
