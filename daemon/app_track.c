@@ -10,6 +10,7 @@
 #include "daemon/app_notify.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
+#include "daemon/kalive.h"
 #include "daemon/base/require.h"
 #include "daemon/show.h"
 
@@ -63,6 +64,8 @@ static void tell_change(struct app_track *t, uint16_t obj, bool was_known, const
 		   : was_known ? "is well again"
 			       : "is well",
 		   number, why && *why ? ": " : "", why && *why ? why : "");
+	if (o->conf->kind == VRRP_TRACK_SCRIPT)
+		kalive_tell_script(t->app, o->conf->name, o->up, why);
 }
 
 void track_report(struct app_track *t, uint16_t obj, bool ok, const char *why)

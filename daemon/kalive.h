@@ -113,6 +113,8 @@ const char *kalive_interface(const struct vrrp_conf *c);
 
 /* kalive_log.c: the lines that people look for */
 void kalive_tell(struct app *a, const struct node_act *act);
+/* A tracked script's result has changed; why: of a failure, NULL or empty where nothing is known. */
+void kalive_tell_script(const struct app *a, const char *name, bool ok, const char *why);
 void kalive_tell_drop(struct app *a, uint16_t inst, const struct addr *src, enum vrrp_drop drop);
 
 #endif

@@ -35,6 +35,13 @@ static void tell_cause_up(const struct vrrp *v, const char *name, enum vrrp_reas
 	}
 }
 
+/* Between MASTER and FAULT or INIT a group is BACKUP for a moment, of which keepalived knows nothing. */
+static bool passing(const struct app *a, uint16_t inst)
+{
+	const struct role *r = &a->node.group[a->node.member[inst].group].role;
+	return a->stopping || (r->state != ROLE_STABLE && (r->target == ROLE_FAULT || r->target == ROLE_INIT));
+}
+
 static void tell_state(struct app *a, const struct node_act *act)
 {
 	const struct vrrp *v = &a->node.inst[act->inst];
@@ -47,7 +54,7 @@ static void tell_state(struct app *a, const struct node_act *act)
 		return;
 	switch (to) {
 	case VRRP_BACKUP:
-		if (a->stopping && from == VRRP_MASTER) {
+		if (from == VRRP_MASTER && passing(a, act->inst)) {
 			log_info(LOG_VRRP, "(%s) sent 0 priority", name);
 			break;
 		}
@@ -99,6 +106,19 @@ void kalive_tell(struct app *a, const struct node_act *act)
 		tell_state(a, act);
 	else if (act->what == NODE_TOLD_ROLE && a->opt.kalive)
 		tell_group(a, act);
+}
+
+void kalive_tell_script(const struct app *a, const char *name, bool ok, const char *why)
+{
+	int status;
+	if (!a->opt.kalive)
+		return;
+	if (ok)
+		log_info(LOG_VRRP, "VRRP_Script(%s) succeeded", name);
+	else if (why && sscanf(why, "exit status %d", &status) == 1)
+		log_info(LOG_VRRP, "VRRP_Script(%s) failed (exited with status %d)", name, status);
+	else
+		log_info(LOG_VRRP, "VRRP_Script(%s) failed (%s)", name, why && *why ? why : "no result");
 }
 
 void kalive_tell_drop(struct app *a, uint16_t inst, const struct addr *src, enum vrrp_drop drop)

@@ -27,7 +27,8 @@ ip addr add 10.0.1.10/24 dev lan0
 ip link set lan0 up
 ip link set lan1 up
 echo ok
-exec sleep infinity
+sleep infinity &
+wait  # the first process of a namespace buries the dead
 """
 
 
