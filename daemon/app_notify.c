@@ -111,9 +111,13 @@ void app_notify_role(struct app *a, uint16_t group)
 	if (!a->notify || owners_begin(a, group))
 		return;
 	const struct cfg_group *g = &a->cfg->groups[group];
-	bool first = a->notify->last[group_subject(a, group)].told == NOTHING && of_group(a, group) != NOTIFY_IS_MASTER;
+	bool first = a->notify->last[group_subject(a, group)].told == NOTHING && of_group(a, group) == NOTIFY_IS_BACKUP;
 	if (first)
 		tell_group(a, group);
+	/* The members that made it a fault are told before those that follow them. */
+	for (uint16_t m = 0; of_group(a, group) == NOTIFY_IS_FAULT && m < g->n_members; m++)
+		if (a->node.member[g->members[m]].down)
+			tell_inst(a, g->members[m]);
 	for (uint16_t m = 0; m < g->n_members; m++)
 		tell_inst(a, g->members[m]);
 	if (!first)

@@ -24,7 +24,7 @@ struct app_notify;
 /* 0 or -errno. Nothing is made where nobody is told of anything. */
 int app_notify_start(struct app *a);
 void app_notify_free(struct app *a);
-/* The group has another role. At its start a group is told before its members, later after them. */
+/* The group has another role. A group that begins as BACKUP is told before its members, later after them. */
 void app_notify_role(struct app *a, uint16_t group);
 /* The state of an instance changed; its group may be in between. */
 void app_notify_inst(struct app *a, uint16_t inst);
