@@ -148,7 +148,8 @@ void app_notify_priority(struct app *a, uint16_t inst)
 	struct app_notify *n = a->notify;
 	uint8_t priority = a->node.inst[inst].priority;
 
-	if (!n || n->last[inst].told == NOTHING || n->last[inst].priority == priority)
+	/* also before the first state is told: keepalived's lines begin with what a first look has changed */
+	if (!n || n->last[inst].priority == priority)
 		return;
 	n->last[inst].priority = priority;
 	if (a->cfg->notify.inst[inst].priority_changes)

@@ -354,7 +354,7 @@ const struct cfg_key cfg_rows[] = {
 	TRACK_KEYS("vrrp.groups[].track"),
 	{ "vrrp.groups[].member_weights", CFG_T_BOOL, 0, 0, 1, "true", NULL, NULL,
 	  "Weights in the lists of members count, and for every member alike, because all of them move together; false: "
-	  "such a weight counts as 0, as keepalived has it without sync_group_tracking_weight" },
+	  "what has a weight in such a list does not count at all, as in keepalived without sync_group_tracking_weight" },
 	{ "vrrp.track", CFG_T_BLOCK, OPT, 0, 0, NULL, NULL, NULL,
 	  "What can be tracked. Only what a list of an instance or a group names is watched" },
 	{ "vrrp.track.scripts", CFG_T_RECORDS, 0, 0, CFG_TRACK_MAX, NULL, NULL, NULL,

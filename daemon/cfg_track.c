@@ -389,12 +389,11 @@ static void build_group_refs(struct builder *b, struct cfg_group *g, const struc
 	}
 	for (uint16_t m = 0; m < g->n_members; m++) {
 		const struct cfg_val *list = cfg_rec_val(&instances->recs[g->members[m]], "track");
-		for (unsigned i = 0; i < list->n; i++, g->n_track++) {
+		for (unsigned i = 0; i < list->n; i++) {
 			struct vrrp_track_ref *ref = &refs[g->n_track];
 			ref->inst = g->members[m];
 			build_ref(b, ref, &list->recs[i]);
-			if (group && !num(group, "member_weights"))
-				ref->weight = 0;
+			g->n_track += !ref->weight || !group || num(group, "member_weights");
 		}
 	}
 	for (uint32_t k = 0; k < g->n_track; k++)

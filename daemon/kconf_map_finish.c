@@ -273,6 +273,37 @@ static void track_addresses(struct kinst *i, const char *list)
 	}
 }
 
+/* So it does with the interface of a route; its own one counts then, whatever dont_track_primary says. */
+static void track_route(struct kinst *i, const struct kconf_stmt *s)
+{
+	const char *dev = NULL, *own = cfg_rec_text(i->r, "interface");
+	struct cfg_val *track = val(i, "track"), *link = val(i, "track_link");
+
+	for (unsigned n = 0; n < s->n_words; n++) {
+		if (strcmp(s->words[n], "no_track") == 0)
+			return;
+		if (!dev && strcmp(s->words[n], "dev") == 0)
+			dev = kmap_arg(s, n + 1);
+	}
+	if (!dev || !dev[0] || tracked(i, dev) || track->n >= (unsigned)track->key->max)
+		return;
+	if (!own || strcmp(dev, own) != 0) {
+		kmap_text(i->m, kmap_push(i->m, i->r, "track", s), "interface", s, dev);
+	} else if (link->given && !link->num) {
+		KMAP_WARN(i->m, s, "(%s) %s counts in spite of dont_track_primary, for a route on it; write no_track",
+			  i->name, dev);
+		take_back(i, "track_link");
+	}
+}
+
+static void track_routes(struct kinst *i)
+{
+	for (const struct kconf_stmt *block = i->s->subs; block; block = block->next)
+		for (const struct kconf_stmt *s = strcmp(block->words[0], "virtual_routes") == 0 ? block->subs : NULL;
+		     s; s = s->next)
+			track_route(i, s);
+}
+
 void kmap_instance_finish(struct kinst *i)
 {
 	required(i);
@@ -291,5 +322,6 @@ void kmap_instance_finish(struct kinst *i)
 		take_back(i, "accept");
 	track_addresses(i, "virtual_addresses");
 	track_addresses(i, "excluded_addresses");
+	track_routes(i);
 	local_part(i);
 }

@@ -21,7 +21,6 @@ static int find_instance(const struct kmap *m, const char *name)
 static void read_members(struct kmap *m, struct cfg_rec *r, const struct kconf_stmt *block, const char *group,
 			 bool *taken)
 {
-
 	for (const struct kconf_stmt *s = block->subs; s; s = s->next) {
 		for (unsigned i = 0; i < s->n_words; i++) {
 			int at = find_instance(m, s->words[i]);
@@ -39,6 +38,21 @@ static void read_members(struct kmap *m, struct cfg_rec *r, const struct kconf_s
 	}
 }
 
+/* What a group says of lines about priorities goes for those members that say nothing. */
+static void pass_on(struct kmap *m, const struct cfg_rec *r, const struct kconf_stmt *block)
+{
+	const struct kconf_stmt *say = kconf_find(block->subs, "notify_priority_changes");
+	const struct cfg_val *members = cfg_rec_val(r, "members");
+
+	for (unsigned i = 0; say && i < members->n; i++) {
+		int at = find_instance(m, members->items[i].text);
+		const struct cfg_rec *inst = &cfg_rec_val(m->vrrp, "instances")->recs[at];
+		inst = kmap_block(m, inst, "notify", say);
+		if (!cfg_rec_val(inst, "priority_changes")->given)
+			kmap_num(m, inst, "priority_changes", say, say->n_words == 1 || kword_bool(say->words[1]) == 1);
+	}
+}
+
 static void read_group(struct kmap *m, const struct kconf_stmt *block, struct cfg_rec *r, bool *taken)
 {
 	kmap_name(m, r, block);
@@ -53,6 +67,7 @@ static void read_group(struct kmap *m, const struct kconf_stmt *block, struct cf
 		else if (!kmap_track(m, r, s))
 			kmap_notify(m, r, s);
 	}
+	pass_on(m, r, block);
 	if (!cfg_rec_val(r, "member_weights")->given)
 		kmap_num(m, r, "member_weights", block, 0);
 	if (cfg_rec_val(r, "members")->n == 1)
