@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include "daemon/base/clock.h"
 #include "daemon/base/fd.h"
@@ -53,7 +54,8 @@ struct area {
 	_Atomic uint32_t armed;
 	_Atomic uint32_t objects_end; /* one more than the highest slot ever used */
 	_Atomic uint32_t links_end, adverts_end, routes_end;
-	_Atomic uint32_t rules; /* the programs below are set, and rules may be */
+	_Atomic uint32_t hidden; /* the child is not found by our command line */
+	_Atomic uint32_t rules;  /* the programs below are set, and rules may be */
 	char restore[2][QUAR_PROGRAM_MAX];
 	struct slot_msg object[GUARDIAN_OBJECTS];
 	struct slot_msg link[GUARDIAN_LINKS];
@@ -307,6 +309,7 @@ static _Noreturn void child_start(struct child *c, int rt_prio, const sigset_t *
 	setpgid(0, 0);
 	prctl(PR_SET_NAME, "kt-guardian");
 	hide_arguments();
+	atomic_store(&c->area->hidden, 1);
 	if (chdir("/") < 0)
 		_exit(1);
 	close_others(c);
@@ -393,6 +396,14 @@ static int fork_child(struct guardian *g, struct child *c, int rt_prio)
 	return 0;
 }
 
+/* Who looks for the daemon after its start shall find one process. Before any thread exists: it may wait. */
+static void wait_hidden(const struct guardian *g)
+{
+	const struct timespec slice = { .tv_nsec = 200 * NS_PER_US };
+	for (unsigned i = 0; i < 500 && !atomic_load(&g->area->hidden); i++)
+		nanosleep(&slice, NULL);
+}
+
 struct guardian *guardian_start(const struct guardian_conf *conf)
 {
 	struct guardian *g = calloc(1, sizeof(*g));
@@ -407,8 +418,10 @@ struct guardian *guardian_start(const struct guardian_conf *conf)
 	if (rc == 0)
 		rc = fork_child(g, &c, conf->rt_prio);
 	close_all(&c);
-	if (rc == 0)
+	if (rc == 0) {
+		wait_hidden(g);
 		return g;
+	}
 	if (g->area != MAP_FAILED)
 		munmap(g->area, sizeof(*g->area));
 	free(g);

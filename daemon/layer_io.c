@@ -165,9 +165,12 @@ static enum layer_end wait_for_end(int fd, int sig_fd)
 	struct layer_msg m;
 
 	for (;;) {
-		if (poll(p, 2, wait_ms) < 0 && errno != EINTR)
+		int rc = poll(p, 2, wait_ms);
+		if (rc < 0 && errno != EINTR)
 			return LAYER_ENDED;
 		say_watchdog();
+		if (rc <= 0)
+			continue;
 		if (p[1].revents && read(sig_fd, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
 			if (si.ssi_signo != SIGHUP)
 				return LAYER_ENDED;
@@ -199,7 +202,8 @@ enum layer_end layer_stay(int fd, const char *path, void (*ready)(void *arg), vo
 	int sig_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (rc == 0)
 		rc = answer(fd, why, size);
-	enum layer_end end = rc == -EPIPE ? LAYER_ALONE : LAYER_REFUSED;
+	/* Only a word is a refusal. An engine that is dying may close the connection in several ways. */
+	enum layer_end end = rc == -EINVAL || rc == -ETIMEDOUT ? LAYER_REFUSED : LAYER_ALONE;
 	if (rc == 0 && sig_fd >= 0) {
 		ready(arg);
 		end = wait_for_end(fd, sig_fd);

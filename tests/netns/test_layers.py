@@ -1,0 +1,135 @@
+"""Two names, one engine: keepalived and conntrackd beside each other on one router, in either order."""
+
+import os
+import signal
+import sys
+
+import pytest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "lab"))
+
+from conftest import build_dir  # noqa: E402
+from lab import Lab, ROUTERS, VIP_LAN, wait_for  # noqa: E402
+from named import Conntrackd, flow, Keepalived, PLAIN  # noqa: E402
+
+
+@pytest.fixture(name="lab")
+def fixture_lab():
+    made = Lab(build_dir())
+    yield made
+    made.close()
+
+
+def copies(ct, count, seconds=8):
+    wait_for("%d copies on %s" % (count, ct.router), lambda: ct.active("external") == count, seconds)
+
+
+def names(machine):
+    """What the machine's processes are called, and with what they were started."""
+    found = []
+    for pid in machine.pids():
+        with open("/proc/%d/comm" % pid, encoding="ascii") as f:
+            comm = f.read().strip()
+        if comm in ("keepalived", "conntrackd"):
+            found.append((comm, Conntrackd.arguments(pid)[0].rsplit("/", 1)[-1]))
+    return sorted(found)
+
+
+def threads(pid):
+    return len(os.listdir("/proc/%d/task" % pid))
+
+
+def served(lab, name):
+    return lab[name].has_ip4(VIP_LAN)
+
+
+def both(lab):
+    return ({name: Keepalived(lab, name) for name in ROUTERS}, {name: Conntrackd(lab, name) for name in ROUTERS})
+
+
+def test_keepalived_first(lab):
+    """conntrackd joins the keepalived that runs; each ends by itself, and the other goes on."""
+    ka, ct = both(lab)
+    for k in ka.values():
+        k.start()
+    wait_for("fw-a to serve", lambda: served(lab, "fw-a") and not served(lab, "fw-b"), 8)
+    a_ct = ct["fw-a"].start()
+    ct["fw-b"].start()
+    assert names(lab["fw-a"]) == [("conntrackd", "conntrackd"), ("keepalived", "keepalived")]
+    assert threads(a_ct) == 1  # a small process: the engine is the other one
+    assert served(lab, "fw-a")  # replication has begun under a master that went on
+    flow(lab["fw-a"], 40000, 3)
+    copies(ct["fw-b"], 3)
+
+    # A second one is refused, and says why.
+    twice = ct["fw-a"].call("-d", "-C", ct["fw-a"].conf)
+    assert twice[0] == 1 and "exists, perhaps conntrackd already running?" in twice[2]
+
+    # HUP of either reads both files; one that cannot be read changes nothing.
+    ct["fw-a"].write("Sync {\n")
+    os.kill(a_ct, signal.SIGHUP)
+    wait_for("the refusal", lambda: "the configuration was not reloaded" in ka["fw-a"].log(), 5)
+    ct["fw-a"].write(PLAIN)
+    assert ct["fw-a"].active("internal") == 3
+    done = ka["fw-a"].log().count("configuration reloaded")
+    ka["fw-a"].process.send_signal(signal.SIGHUP)
+    wait_for("the reload", lambda: ka["fw-a"].log().count("configuration reloaded") > done, 5)
+    os.kill(a_ct, signal.SIGHUP)
+    wait_for("the other reload", lambda: ka["fw-a"].log().count("configuration reloaded") > done + 1, 5)
+
+    # conntrackd is killed: what it added goes, what the other one has stays.
+    os.kill(a_ct, signal.SIGKILL)
+    wait_for("its socket to go", lambda: not os.path.exists(ct["fw-a"].socket), 5)
+    assert served(lab, "fw-a") and ka["fw-a"].alive()
+    assert ct["fw-a"].call("-C", ct["fw-a"].conf, "-s")[0] == 1
+    flow(lab["fw-a"], 41000)
+    ct["fw-a"].start()
+    copies(ct["fw-b"], 4)
+    assert served(lab, "fw-a")
+
+    # -k and TERM end it as well.
+    assert ct["fw-a"].call("-C", ct["fw-a"].conf, "-k")[0] == 0
+    wait_for("it to end", lambda: ct["fw-a"].pid() is None and not os.path.exists(ct["fw-a"].lock), 5)
+    os.kill(ct["fw-a"].start(), signal.SIGTERM)
+    wait_for("it to end", lambda: ct["fw-a"].pid() is None and not os.path.exists(ct["fw-a"].lock), 5)
+    assert served(lab, "fw-a") and ka["fw-a"].alive()
+
+
+def test_conntrackd_first(lab):
+    """A conntrackd that was alone gives the engine to keepalived, and has it back when that one is gone."""
+    ka, ct = both(lab)
+    pids = {name: c.start() for name, c in ct.items()}
+    wait_for("the routers to find each other", lambda: all(c.knows_peer() for c in ct.values()), 8)
+    flow(lab["fw-a"], 40000, 3)
+    copies(ct["fw-b"], 3)
+    for k in ka.values():
+        k.start()
+    wait_for("fw-a to serve", lambda: served(lab, "fw-a") and not served(lab, "fw-b"), 8)
+    assert {name: c.pid() for name, c in ct.items()} == pids  # the same processes, under their names
+    assert names(lab["fw-a"]) == [("conntrackd", "conntrackd"), ("keepalived", "keepalived")]
+    wait_for("it to be a part of the other", lambda: threads(pids["fw-a"]) == 1 and os.path.exists(ct["fw-a"].socket), 5)
+    flow(lab["fw-a"], 41000)
+    wait_for("all copies", lambda: ct["fw-b"].active("external") + ct["fw-b"].active("internal") == 4, 8)
+
+    # keepalived is killed: the other router serves; replication goes on from here, in conntrackd's own process.
+    ka["fw-a"].process.kill()
+    ka["fw-a"].process.wait()
+    wait_for("fw-b to serve", lambda: served(lab, "fw-b"), 8)
+    wait_for("the engine here", lambda: threads(pids["fw-a"]) > 1 and os.path.exists(ct["fw-a"].socket), 5)
+    assert ct["fw-a"].pid() == pids["fw-a"]
+    wait_for("the routers to be connected", lambda: ct["fw-a"].knows_peer(), 8)
+
+    # It comes again, and takes over what it left: the address was never touched by anybody else.
+    ka["fw-a"].start()
+    wait_for("fw-a to serve", lambda: served(lab, "fw-a") and not served(lab, "fw-b"), 8)
+    wait_for("it to be a part of the other", lambda: threads(pids["fw-a"]) == 1 and os.path.exists(ct["fw-a"].socket), 5)
+
+    # An orderly end: the address moves, conntrackd stays.
+    ka["fw-a"].process.terminate()
+    assert ka["fw-a"].process.wait(5) == 0
+    wait_for("fw-b to serve", lambda: served(lab, "fw-b") and not served(lab, "fw-a"), 8)
+    wait_for("the engine here", lambda: threads(pids["fw-a"]) > 1 and os.path.exists(ct["fw-a"].socket), 5)
+    assert ct["fw-a"].pid() == pids["fw-a"]
+    assert ct["fw-a"].call("-C", ct["fw-a"].conf, "-k")[0] == 0
+    wait_for("it to end", lambda: ct["fw-a"].pid() is None and not os.path.exists(ct["fw-a"].lock), 5)
