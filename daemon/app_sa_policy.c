@@ -7,9 +7,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include "daemon/app_ipsec.h"
+#include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 
 #define POLICIES_NS  (30 * NS_PER_SEC)
+#define MENDED_NS    (5 * NS_PER_SEC) /* somebody is mending them, and wants to see it */
 #define POLICIES_MAX 16384
 
 struct question {
@@ -57,6 +59,8 @@ static void policies_done(struct kt_job *job)
 	else if (advice && s->unfit != s->unfit_told)
 		log_warn(LOG_IKE, "%u of %u copied SAs would be of no use: %s", s->unfit, j->n, advice);
 	s->unfit_told = s->unfit;
+	if (s->unfit)
+		s->next_policies = mono_add(clock_mono(), MENDED_NS);
 	free(j->list);
 	free(j);
 }

@@ -1,7 +1,8 @@
-"""Runs inside the virtual machine: guest_copy.py BUILD off|inbound RUNS. One line of JSON: packets of the peer that were sent
-after the address had moved and did not arrive, for each crash.
+"""Runs inside the virtual machine: guest_copy.py BUILD off|inbound RUNS. One line of JSON: packets of IPsec that came to the
+router with the address and were dropped there, for each crash.
 
-The SA of the far end has no word of the crash, so it sends into the one it knows until the new one is negotiated.
+The far end has no word of the crash, so it sends into the SA that it knows until the new one is negotiated. What its IKE
+daemon keeps from being sent at all, while it exchanges the one for the other, is not counted.
 """
 
 import json
@@ -14,12 +15,13 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lab"))
 
 from ipsec import Tunnel  # noqa: E402
-from lab import ROUTERS, VIP_WAN, now_ns, wait_for  # noqa: E402
+from ipsec_kernel import dropped  # noqa: E402
+from lab import ROUTERS, wait_for  # noqa: E402
 from vpnsite import Site  # noqa: E402
 from wire import in_netns  # noqa: E402
 
 A, B = ROUTERS
-STEP_S, PORT = 0.02, 7100
+STEP_S, PORT = 0.01, 7100
 
 
 class Stream:
@@ -40,28 +42,24 @@ class Stream:
 
         self.out = in_netns(site.lab["peer"].holder.pid, sender)
         self.inn = in_netns(site.lab["client"].holder.pid, receiver)
-        self.sent, self.got, self.ending = [], set(), threading.Event()
+        self.sent, self.newest, self.ending = 0, -1, threading.Event()
         for work in (self._send, self._receive):
             threading.Thread(target=work, daemon=True).start()
 
     def _send(self):
         while not self.ending.wait(STEP_S):
-            at = now_ns()
             try:
-                self.out.send(b"%d" % len(self.sent))
-                self.sent.append(at)
+                self.out.send(b"%d" % self.sent)
             except OSError:
-                self.sent.append(at)  # no SA any more: lost as well
+                pass  # no SA at this moment
+            self.sent += 1
 
     def _receive(self):
         while not self.ending.is_set():
             try:
-                self.got.add(int(self.inn.recv(64)))
+                self.newest = int(self.inn.recv(64))
             except socket.timeout:
                 pass
-
-    def newest(self):
-        return max(self.got, default=-1)
 
 
 def main():
@@ -70,7 +68,6 @@ def main():
     tunnel = Tunnel("psk", 1, sync_sa=mode, near_child={"start_action": "trap", "reqid": "11"})
     lost = []
     with Site(build, [tunnel], kernel_esp=True, advert=0.25) as site:
-        wan = site.lab.capture("br-wan")
         site.start_ike()
         site.start_daemons()
         stream = Stream(site, tunnel)
@@ -78,17 +75,15 @@ def main():
             site.wait_master(A, 60)
             site.wait_up(A, seconds=90)
             site.wait_ready(B, 90)
-            begun = len(stream.sent)
-            wait_for("packets to arrive", lambda b=begun: stream.newest() > b + 10, 30)
+            begun = stream.sent
+            wait_for("packets to arrive", lambda b=begun: stream.newest > b + 10, 30)
             time.sleep(2.0)  # the copy of the newest SA is on the standby
-            since = now_ns()
+            before = sum(dropped(site.lab[B]).values())
             site.crash(A)
-            at = wait_for("the announcement", lambda s=since: wan.find(
-                "garp", s, mac=site.lab.mac(B, "wan0"), ip=VIP_WAN)[0]["t_ns"], 30)
             site.wait_up(B, seconds=90)
-            time.sleep(2.0)
-            last = now_ns() - 1000000000
-            lost.append(sum(at < t < last and n not in stream.got for n, t in enumerate(list(stream.sent))))
+            begun = stream.sent
+            wait_for("packets to arrive again", lambda b=begun: stream.newest > b + 10, 30)
+            lost.append(sum(dropped(site.lab[B]).values()) - before)
             if run + 1 < runs:
                 site.revive(A)
         stream.ending.set()

@@ -109,7 +109,7 @@ def part_g(ctx):
 
 
 def part_h(ctx):
-    """In the virtual machine: the peer sends every 20 ms; those it sent after the address had moved have to arrive."""
+    """In the virtual machine: the peer sends every 10 ms; what comes to the router that has the address now has to be read."""
     found = {}
     for mode in ("off", "inbound"):
         p = subprocess.run([os.path.join(TOP, "tests", "vm", "vm.py"), "-t", "240", "/usr/bin/python3", "-B",
@@ -120,6 +120,6 @@ def part_h(ctx):
             raise RuntimeError("status %d: %s" % (p.returncode, (p.stdout + p.stderr)[-600:]))
         found[mode] = json.loads(lines[-1])["lost"]
     ctx.say("lost towards us: %s" % found)
-    return [Row("h", "crash, kernel ESP: packets to us lost after the address moved, copy of inbound SAs", "0",
+    return [Row("h", "crash, kernel ESP: packets that came to the new master and could not be read, copy of inbound SAs", "0",
                 cell(found["inbound"], 0, ""), "-", max(found["inbound"]) == 0, found),
             Row("h", "  the same without the copy (the virtual machine is slow)", "", cell(found["off"], 0, ""), "-", None)]

@@ -95,6 +95,12 @@ def sas(machine, address=""):
     return {sa for sa in found if not address or address in sa[:2]}
 
 
+def dropped(machine):
+    """Why this kernel has dropped packets of IPsec that came in: {counter: packets}."""
+    stat = dict(line.split() for line in machine.run("cat", "/proc/net/xfrm_stat").strip().split("\n"))
+    return {k: int(v) for k, v in stat.items() if k.startswith("XfrmIn") and int(v)}
+
+
 def add_larval(machine, source, destination, spi, protocol="esp", *more):
     """An SPI that was given out, with no keys yet: what an interrupted negotiation leaves."""
     machine.run("ip", "xfrm", "state", "allocspi", "src", source, "dst", destination, "proto", protocol, "mode", "tunnel",

@@ -5,14 +5,13 @@ import signal
 import time
 
 from ipsec import Charon
+from ipsec_kernel import dropped
 from lab import ROUTERS, wait_for
 from test_sa_copy import SECONDS, fixture_lab, fixture_world, states  # noqa: F401 (fixtures of these tests, too)
 
 
-def dropped(machine):
-    """Why this kernel has dropped packets of IPsec that came in."""
-    stat = dict(line.split() for line in machine.run("cat", "/proc/net/xfrm_stat").strip().split("\n"))
-    return {k: int(v) for k, v in stat.items() if k.startswith("XfrmIn") and int(v)}
+def findings(world, name):
+    return [f["setting"] for t in world.daemons[name].ask("show ipsec check")["tunnels"] for f in t["findings"]]
 
 
 def test_with_an_ike_daemon(world, lab):
@@ -28,9 +27,15 @@ def test_with_an_ike_daemon(world, lab):
             with open(charon.swanctl_conf, "w", encoding="ascii") as f:
                 f.write(conf.replace("start_action = none", "start_action = trap\n                reqid = 7"))
         charon.start()
+    lab["fw-b"].run("ip", "xfrm", "policy", "flush")  # as if it had no trap
     world.pair(ike="hq", child="hq", initiate="never")
     world.charons["fw-a"].initiate()
     wait_for("a copy", lambda: len(world.copies("fw-b")["held"]) == 1, SECONDS)
+    # What would drop its packets is named; when that is mended it is no finding any more.
+    wait_for("the finding", lambda: "sync_sa" in findings(world, "fw-b"), SECONDS, 0.5)
+    world.charons["fw-b"].swanctl("--uninstall", "--child", "hq", "--ike", "hq", check=False)
+    world.charons["fw-b"].swanctl("--install", "--child", "hq", "--ike", "hq")
+    wait_for("no finding", lambda: "sync_sa" not in findings(world, "fw-b"), SECONDS, 0.5)
     spi = world.copies("fw-b")["held"][0]["spi"]
     world.stream()
     world.daemons["fw-a"].ask("force failover")
