@@ -279,3 +279,6 @@ check_track_text_SOURCES = tests/unit/check_track_text.c tests/unit/run.h
 check_track_text_LDADD = libdaemon_core.a libbase_core.a $(UNIT_LIBS)
 fuzz_track_text_SOURCES = tests/fuzz/fuzz_track_text.c
 fuzz_track_text_LDADD = libdaemon_core.a libbase_core.a $(FUZZ_LIBS)
+check_PROGRAMS += check_node_track
+check_node_track_SOURCES = tests/unit/check_node_track.c $(node_pair)
+check_node_track_LDADD = $(check_node_LDADD)

@@ -48,7 +48,7 @@ libsim_mutants_a_CPPFLAGS = $(AM_CPPFLAGS) $(SIM_CPPFLAGS)
 noinst_PROGRAMS += sim
 sim_SOURCES = tests/sim/sim.h tests/sim/sim_main.c tests/sim/sim_world.c tests/sim/sim_node.c tests/sim/sim_kern.c \
 	tests/sim/sim_wire.c tests/sim/sim_sync.c tests/sim/sim_ike.c tests/sim/sim_load.c tests/sim/sim_fault.c \
-	tests/sim/sim_check.c tests/sim/sim_check_sync.c tests/sim/sim_store.c tests/sim/sim_fault_sync.c tests/sim/sim_group.c tests/sim/sim_vrrp.c tests/sim/fake_ct.h tests/sim/fake_ct_int.h tests/sim/fake_ct.c tests/sim/fake_ct_change.c tests/sim/fake_ct_packet.c \
+	tests/sim/sim_check.c tests/sim/sim_check_sync.c tests/sim/sim_store.c tests/sim/sim_fault_sync.c tests/sim/sim_group.c tests/sim/sim_vrrp.c tests/sim/sim_track.c tests/sim/fake_ct.h tests/sim/fake_ct_int.h tests/sim/fake_ct.c tests/sim/fake_ct_change.c tests/sim/fake_ct_packet.c \
 	tests/sim/fake_ct_req.h tests/sim/fake_ct_req.c \
 	tests/sim/fake_rtnl.h tests/sim/fake_rtnl.c tests/sim/fake_route.c
 sim_CPPFLAGS = $(AM_CPPFLAGS) $(SIM_CPPFLAGS)

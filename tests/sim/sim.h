@@ -69,6 +69,8 @@ enum sim_chan { CHAN_CTL = 0, CHAN_DATA = 1, SIM_CHANS = 2 };
 	X(pause, "pauses")                                                 \
 	X(pause_calm, "pauses while all was well")                         \
 	X(pause_taken, "of a master, with a takeover")                     \
+	X(track_fault, "tracked faults")                                   \
+	X(track_points, "priorities moved by tracking")                    \
 	X(deaf_owner, "owners that listen to nobody")                      \
 	X(unicast, "seeds with unicast")                                   \
 	X(sa_imports, "promotions with copies of SAs")                     \
@@ -162,7 +164,7 @@ enum sim_what {
 };
 #define IT_LAST_CONTROL IT_OPER
 
-enum sim_oper { OPER_FORCE = 0, OPER_MAINTENANCE, OPER_STOP };
+enum sim_oper { OPER_FORCE = 0, OPER_MAINTENANCE, OPER_STOP, OPER_TRACK /* inst, flag = fault, gen = priority */ };
 
 struct sim_item {
 	struct sim_item *next; /* in a list; the heap does not use it */
@@ -212,6 +214,7 @@ struct sim_inst {
 	bool open;
 	mono_t garp_at;
 	uint8_t garp_left;
+	mono_t tracked_at; /* its tracked fault is known since; MONO_NEVER: there is none */
 };
 
 struct sim_group {
@@ -633,6 +636,16 @@ void sim_vrrp_begins(struct sim *w, unsigned n, unsigned g);
 void sim_vrrp_preempts(struct sim *w, unsigned n, unsigned g);
 void sim_vrrp_commits(struct sim *w, unsigned n, unsigned g);
 void sim_vrrp_deaf(struct sim *w, uint16_t inst);
+
+/* sim_track.c: what is tracked */
+/* Does it fail in this world? */
+bool sim_track_wanted(const struct sim *w);
+/* What this instance tracks becomes a fault, or moves the priorities of its group. */
+void sim_track_fail(struct sim *w, unsigned n, unsigned inst);
+/* All is well with everything that the node tracks. */
+void sim_track_calm(struct sim *w, unsigned n);
+/* After each step of its core. */
+void sim_track_check(struct sim *w, unsigned n);
 void sim_vrrp_pause(struct sim *w);
 void sim_vrrp_resumes(struct sim *w, unsigned n);
 

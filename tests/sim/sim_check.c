@@ -132,6 +132,7 @@ void sim_check_after(struct sim *w, unsigned n, const struct node_ev *ev)
 		sim_violation(w, "n%u: the highest epoch known goes back", n + 1);
 	for (unsigned g = 0; g < w->n_groups; g++)
 		check_group(w, n, g);
+	sim_track_check(w, n);
 }
 
 static void check_net_up(struct sim *w, unsigned n, const struct node_act *act)

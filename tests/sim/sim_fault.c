@@ -17,6 +17,8 @@ enum fault {
 	F_IKE,     /* node: the IKE daemon comes back */
 	F_FORCE,   /* node: operator */
 	F_MAINT,   /* node, flag */
+	F_TRACK,   /* node, inst; num left: it fails and comes back again */
+	F_WELL,    /* node, inst; num left */
 	F_DEAF,    /* inst: one more advert of an owner that listens to nobody, num left */
 };
 
@@ -255,6 +257,11 @@ static void episode(struct sim *w)
 		sim_fault_sync(w, n);
 		return;
 	}
+	if (sim_track_wanted(w) && sim_chance(w, 0.4)) {
+		uint32_t turns = sim_chance(w, 0.3) ? (uint32_t)sim_range(w, 3, 20) : 0;
+		later(w, F_TRACK, n, (unsigned)sim_below(w, w->n_inst), false, turns, 0);
+		return;
+	}
 	switch (sim_below(w, 26)) {
 	case 0:
 	case 1:
@@ -374,6 +381,7 @@ static void heal(struct sim *w)
 			b->p->stopped_until = w->now;
 		b->p->sync.hung_until = mono_min(b->p->sync.hung_until, w->now);
 		oper(w, n, OPER_MAINTENANCE, false);
+		sim_track_calm(w, n);
 	}
 }
 
@@ -430,6 +438,15 @@ void sim_fault(struct sim *w, struct sim_item *it)
 		sim_vrrp_deaf(w, it->inst);
 		if (it->num)
 			later(w, F_DEAF, 0, it->inst, false, it->num - 1, w->adv_ns);
+		return;
+	case F_TRACK:
+		sim_track_fail(w, n, it->inst);
+		later(w, F_WELL, n, it->inst, false, it->num, it->num ? ms(w, 1, 400) : ms(w, 200, 8000));
+		return;
+	case F_WELL:
+		sim_track_calm(w, n);
+		if (it->num)
+			later(w, F_TRACK, n, it->inst, false, it->num - 1, ms(w, 1, 400));
 		return;
 	case F_UNPIN:
 		for (unsigned k = 0; k < SIM_SESS; k++)

@@ -300,6 +300,11 @@ static void on_oper(struct sim *w, struct sim_item *it)
 		ev.type = NODE_EV_MAINTENANCE;
 		ev.on = it->flag;
 		break;
+	case OPER_TRACK:
+		ev = (struct node_ev){
+			.type = NODE_EV_TRACK, .inst = it->inst, .priority = (uint8_t)it->gen, .fault = it->flag
+		};
+		break;
 	case OPER_STOP:
 		TRACE(w, "n%u operator: stop", it->node + 1);
 		ev.type = NODE_EV_STOP;
@@ -453,7 +458,7 @@ static void make_node(struct sim *w, unsigned n)
 				.stored = w->box[n].disk };
 	for (unsigned i = 0; i < w->n_inst; i++) {
 		vrrp_init(&p->inst[i], &w->conf[n][i]);
-		p->si[i].garp_at = MONO_NEVER;
+		p->si[i].garp_at = p->si[i].tracked_at = MONO_NEVER;
 		struct node_group *g = &p->group[w->conf[n][i].group];
 		p->members[w->conf[n][i].group][g->n_members++] = (uint16_t)i;
 	}
