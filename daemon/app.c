@@ -149,7 +149,7 @@ void app_rest(struct app *a)
 {
 	a->stopping = true;
 	app_notify_stop(a);
-	a->rest_until = mono_add(clock_mono(), app_notify_idle(a) ? REST_NS : NOTIFY_NS);
+	a->rest_until = mono_add(clock_mono(), app_notify_runs_nothing(a) ? REST_NS : NOTIFY_NS);
 	if (!a->opt.keep_at_stop) {
 		app_vmac_end(a); /* before the interfaces go, which takes the kernel its time */
 		netapply_end(a->net);

@@ -178,6 +178,11 @@ bool app_notify_idle(const struct app *a)
 	return !a->notify || notify_io_idle(a->notify->io);
 }
 
+bool app_notify_runs_nothing(const struct app *a)
+{
+	return !a->notify || notify_io_runs_nothing(a->notify->io);
+}
+
 /* ---- reload ---- */
 
 void app_notify_deleted(struct app *a, const struct reload_map *map)

@@ -36,6 +36,8 @@ void app_notify_priority(struct app *a, uint16_t inst);
 void app_notify_stop(struct app *a);
 /* Nothing waits to be told. */
 bool app_notify_idle(const struct app *a);
+/* The same but for pipes, whose readers may never come. */
+bool app_notify_runs_nothing(const struct app *a);
 /*
  * After a reload, with the new arrays in force and the groups' roles carried over. True: the old configuration belongs
  * to the notifications now.

@@ -563,7 +563,7 @@ const struct cfg_key cfg_rows[] = {
 	{ "notify.group", CFG_T_TEXT, OPT, 1, 31, NULL, NULL, NULL, "Group they run as, if not the user's own" },
 	{ "notify.script_security", CFG_T_BOOL, 0, 0, 1, "false", NULL, NULL,
 	  "A program that would run as root is refused when somebody else may change it or a part of its path" },
-	{ "notify.timeout", CFG_T_TIME, 0, MS(100), SEC(3600), "30", "seconds", NULL,
+	{ "notify.timeout", CFG_T_TIME, 0, MS(100), SEC(3600), "60", "seconds", NULL,
 	  "A program is killed with its process group after this time, because the next one waits for it" },
 	{ "notify.priority_changes", CFG_T_BOOL, 0, 0, 1, "false", NULL, NULL,
 	  "Changes of an instance's priority are written to the pipes" },

@@ -14,7 +14,7 @@
 #include "daemon/base/thread.h"
 
 #define STOP_MS    100
-#define ORDERS     64u
+#define ORDERS     256u
 #define LAST_BYTES (64 << 10) /* room for what nobody has read when the daemon ends */
 
 struct order {

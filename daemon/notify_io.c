@@ -275,10 +275,13 @@ void notify_io_tell(struct notify_io *n, uint32_t subject, enum notify_what what
 
 bool notify_io_idle(const struct notify_io *n)
 {
-	for (unsigned s = 0; s < NOTIFY_SINKS; s++)
-		if (!notify_idle(&n->queue, (enum notify_sink)s))
-			return false;
-	return true;
+	return notify_io_runs_nothing(n) && notify_idle(&n->queue, NOTIFY_TO_FIFO) &&
+	       notify_idle(&n->queue, NOTIFY_TO_VRRP_FIFO);
+}
+
+bool notify_io_runs_nothing(const struct notify_io *n)
+{
+	return notify_idle(&n->queue, NOTIFY_TO_SCRIPTS) && notify_idle(&n->queue, NOTIFY_TO_MAIL);
 }
 
 const struct notify *notify_io_queue(const struct notify_io *n)
@@ -361,12 +364,12 @@ static void last_lines(struct notify_io *n, unsigned which)
 	struct notify_acts acts;
 	char line[NOTIFY_LINE_MAX];
 
-	for (unsigned i = 0; i < 32 && !notify_idle(&n->queue, sink_of(which)); i++) {
+	for (bool room = true; room && !notify_idle(&n->queue, sink_of(which));) {
 		notify_step(&n->queue, &done, loop_now(n->loop), &acts);
 		if (!acts.n)
 			continue;
 		notify_line(&acts.a[0].item->news, line);
-		(void)fifo_io_line(n->fifo, which, line, true);
+		room = fifo_io_line(n->fifo, which, line, true);
 	}
 }
 

@@ -60,6 +60,8 @@ void notify_io_tell(struct notify_io *n, uint32_t subject, enum notify_what what
 		    unsigned sinks);
 /* Nothing waits and nothing is being told. */
 bool notify_io_idle(const struct notify_io *n);
+/* The same but for pipes, whose readers may never come. */
+bool notify_io_runs_nothing(const struct notify_io *n);
 
 /* For show. */
 const struct notify *notify_io_queue(const struct notify_io *n);

@@ -367,6 +367,8 @@ def test_a_hung_program_does_not_keep_the_daemon(native):
     assert time.monotonic() - before < 3
     assert lines(native.side.path("facts.out"))[-1].startswith("a b INSTANCE plain STOP 100|")
     assert not os.path.exists(native.side.path("fifo"))
+    reader = native.side.path("reader")
+    wait_for("the reader's end", lambda: reader not in native.side.machine.run("ps", "ax", "-o", "args"), 3)
 
 
 # ---- beside keepalived ----

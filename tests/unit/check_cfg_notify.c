@@ -62,7 +62,7 @@ START_TEST(the_model_has_what_was_written)
 	cfg_free(c);
 	c = good(VRRP);
 	ck_assert(!c->notify.used);
-	ck_assert_int_eq(c->notify.timeout_ns, 30 * NS_PER_SEC);
+	ck_assert_int_eq(c->notify.timeout_ns, 60 * NS_PER_SEC);
 	cfg_free(c);
 }
 END_TEST
