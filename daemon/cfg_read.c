@@ -458,7 +458,8 @@ struct cfg_tree *cfg_tree_read_as(const char *path, const struct cfg_how *how, s
 	const struct kconf_opts o = { .config_id = how->config_id,
 				      .env = (const char *const *)environ,
 				      .include_check = how->all_includes ? KCONF_CHECK_ALL : 0,
-				      .blocks = kword_blocks() };
+				      .blocks = kword_blocks(),
+				      .cluster = how->conntrackd != NULL };
 
 	switch (how->format) {
 	case CFG_FORMAT_NATIVE:

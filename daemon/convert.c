@@ -41,7 +41,7 @@ static bool findings(const struct cfg_errors *errs)
 
 static int convert(const char *keepalived, const char *conntrackd, const char *id)
 {
-	const struct cfg_how how = { .format = CFG_FORMAT_KEEPALIVED, .config_id = id };
+	const struct cfg_how how = { .format = CFG_FORMAT_KEEPALIVED, .config_id = id, .conntrackd = conntrackd };
 	struct cfg_errors errs = { 0 };
 	struct cfg_tree *t = cfg_tree_read_as(keepalived, &how, &errs);
 	struct dconf_proc proc;

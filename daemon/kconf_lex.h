@@ -53,9 +53,11 @@ struct kconf_opts {
 	unsigned max_work;      /* lines, variables put in; 0: ten million, which are seconds */
 	/* Words that open a block even where its `{` was forgotten, as in keepalived; ends with NULL. May be NULL. */
 	const char *const *blocks;
+	bool cluster; /* for the map: another file makes the router part of a cluster */
 };
 
 struct kconf {
+	bool cluster;
 	struct kconf_stmt *subs; /* top level */
 	unsigned n_stmts;        /* all of them */
 	unsigned n_files;

@@ -63,9 +63,8 @@ void kmap_name(struct kmap *m, const struct cfg_rec *r, const struct kconf_stmt 
 	if (cfg_schema_text_ok(cfg_rec_val(r, "name")->key, block->words[1]))
 		kmap_text(m, r, "name", block, block->words[1]);
 	else
-		KMAP_REFUSE(m, block, "%s '%.100s': the name cannot be used; rename it, it must be %s",
-			    block->words[0], block->words[1],
-			    cfg_schema_want(cfg_rec_val(r, "name")->key, want, sizeof(want)));
+		KMAP_REFUSE(m, block, "%s '%.100s': the name cannot be used; rename it, it must be %s", block->words[0],
+			    block->words[1], cfg_schema_want(cfg_rec_val(r, "name")->key, want, sizeof(want)));
 }
 
 struct cfg_rec *kmap_push(struct kmap *m, const struct cfg_rec *r, const char *key, const struct kconf_stmt *s)
@@ -379,7 +378,7 @@ static void read_all(struct kmap *m)
 
 struct cfg_tree *kconf_map(struct kconf *k, const char *file, struct cfg_errors *errs)
 {
-	struct kmap m = { .k = k, .errs = errs, .t = cfg_tree_new(file) };
+	struct kmap m = { .k = k, .errs = errs, .t = cfg_tree_new(file), .cluster = k->cluster };
 
 	m.vrrp = &cfg_rec_val(&m.t->root, "vrrp")->recs[0];
 	m.node = &cfg_rec_val(&m.t->root, "node")->recs[0];
@@ -389,8 +388,11 @@ struct cfg_tree *kconf_map(struct kconf *k, const char *file, struct cfg_errors 
 	return m.t;
 }
 
-static struct cfg_tree *map_and_free(struct kconf *k, const char *file, struct cfg_errors *errs)
+static struct cfg_tree *map_and_free(struct kconf *k, const struct kconf_opts *o, const char *file,
+				     struct cfg_errors *errs)
 {
+	if (k)
+		k->cluster = o && o->cluster;
 	struct cfg_tree *t = k ? kconf_map(k, file, errs) : NULL;
 
 	kconf_free(k);
@@ -399,13 +401,13 @@ static struct cfg_tree *map_and_free(struct kconf *k, const char *file, struct c
 
 struct cfg_tree *kconf_tree_file(const char *path, const struct kconf_opts *o, struct cfg_errors *errs)
 {
-	return map_and_free(kconf_read_file(path, o, errs), path, errs);
+	return map_and_free(kconf_read_file(path, o, errs), o, path, errs);
 }
 
 struct cfg_tree *kconf_tree_text(const char *text, const char *file, const struct kconf_opts *o,
 				 struct cfg_errors *errs)
 {
-	return map_and_free(kconf_read_text(text, strlen(text), file, "/", o, errs), file, errs);
+	return map_and_free(kconf_read_text(text, strlen(text), file, "/", o, errs), o, file, errs);
 }
 
 /* Past blanks and comments: # ! as keepalived has them, and the three forms of libconfig. */

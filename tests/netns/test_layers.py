@@ -1,5 +1,6 @@
 """Two names, one engine: keepalived and conntrackd beside each other on one router, in either order."""
 
+import json
 import os
 import signal
 import sys
@@ -44,6 +45,12 @@ def served(lab, name):
     return lab[name].has_ip4(VIP_LAN)
 
 
+def ready(lab, ct):
+    """Both files together make one router of a cluster: a switch would lose nothing."""
+    status = json.loads(lab[ct.router].run(lab.tool("ktsh"), "-s", ct.socket, "show", "failover", "status", "json"))
+    return bool(status["groups"]) and all(g["ready"] for g in status["groups"]) and len(status["peers"]) == 1
+
+
 def both(lab):
     return ({name: Keepalived(lab, name) for name in ROUTERS}, {name: Conntrackd(lab, name) for name in ROUTERS})
 
@@ -61,6 +68,7 @@ def test_keepalived_first(lab):
     assert served(lab, "fw-a")  # replication has begun under a master that went on
     flow(lab["fw-a"], 40000, 3)
     copies(ct["fw-b"], 3)
+    wait_for("both routers to be ready", lambda: all(ready(lab, c) for c in ct.values()), 8)
 
     # A second one is refused, and says why.
     twice = ct["fw-a"].call("-d", "-C", ct["fw-a"].conf)
