@@ -114,7 +114,9 @@ fuzz_ctl_LDADD = libdaemon_io.a libdaemon_core.a $(BASE_LIBS) $(JANSSON_LIBS) $(
 libdaemon_core_a_SOURCES += daemon/notify.h daemon/notify.c daemon/notify_text.c
 libdaemon_io_a_SOURCES += daemon/fifo_io.h daemon/fifo_io.c daemon/notify_io.h daemon/notify_io.c daemon/notify_int.h daemon/notify_run.c daemon/app_notify.h \
 	daemon/app_notify.c daemon/show_notify.c
-check_PROGRAMS += check_notify check_cfg_notify
+check_PROGRAMS += check_notify check_cfg_notify check_fifo_io
+check_fifo_io_SOURCES = tests/unit/check_fifo_io.c
+check_fifo_io_LDADD = libdaemon_io.a libike_io.a libdaemon_core.a $(BASE_LIBS) $(UNIT_LIBS)
 check_cfg_notify_SOURCES = tests/unit/check_cfg_notify.c tests/unit/cfg_util.h
 check_cfg_notify_LDADD = $(CFG_TEST_LIBS) $(UNIT_LIBS)
 check_notify_SOURCES = tests/unit/check_notify.c
