@@ -284,3 +284,6 @@ fuzz_track_text_LDADD = libdaemon_core.a libbase_core.a $(FUZZ_LIBS)
 check_PROGRAMS += check_node_track
 check_node_track_SOURCES = tests/unit/check_node_track.c $(node_pair)
 check_node_track_LDADD = $(check_node_LDADD)
+noinst_PROGRAMS += track_root
+track_root_SOURCES = tests/netns/track_root.c
+track_root_LDADD = $(keeptrackd_LDADD)

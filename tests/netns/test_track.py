@@ -1,6 +1,8 @@
 """Tracking: scripts, links, processes, files, the conntrack table, and what they do to priorities and roles."""
 
+import json
 import signal
+import subprocess
 
 import pytest
 
@@ -257,6 +259,16 @@ def test_processes(two):
     running[1].kill()
     running[1].wait()
     wait_for("none of them", lambda: two.thing("fw-a", "any")["count"] == 0, 4)
+
+
+def test_processes_are_seen_at_once_where_the_kernel_tells(two):
+    """In a network namespace of its own nobody tells; outside the events of the kernel do, unless this is a container."""
+    tool = two.lab.tool("track_root")
+    inside = json.loads(two.lab["fw-a"].run(tool))
+    assert inside["seen_by"] == "scan" and 0 <= inside["up_ms"] < 2500 and 0 <= inside["down_ms"] < 2500, inside
+    outside = json.loads(subprocess.run([tool], capture_output=True, text=True, check=True, timeout=20).stdout)
+    limit = 500 if outside["seen_by"] == "events" else 2500
+    assert 0 <= outside["up_ms"] < limit and 0 <= outside["down_ms"] < limit, outside
 
 
 def test_the_conntrack_table(two):
