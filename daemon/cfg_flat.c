@@ -96,6 +96,8 @@ static void flat_val(const char *up, const struct cfg_val *v, FILE *out)
 	char path[FLAT_PATH_MAX + 64];
 	if ((v->key->flags & CFG_F_OPTIONAL) && !v->given)
 		return;
+	if (strcmp(cfg_schema_name(v->row), "notify") == 0)
+		return; /* whom a node tells is its own business */
 	snprintf(path, sizeof(path), "%s.%s", up, cfg_schema_name(v->row));
 	if (strlen(path) >= FLAT_PATH_MAX) /* names of 31 bytes in two lists stay below */
 		snprintf(path, sizeof(path), "conf.long.%016" PRIx64, hash(path, strlen(path)));
