@@ -129,6 +129,9 @@ struct cfg_errors {
 	unsigned n_warnings;
 	unsigned
 	    n_read; /* the first of the warnings: what the reader of the file found, before it was checked as a whole */
+	/* What the file is right about and this machine lacks, as programs. Other machines may have it. */
+	struct cfg_error *missing;
+	unsigned n_missing;
 	/* What a file says in vain, but rightly: words of other programs that have no counterpart here. */
 	struct cfg_error *notes;
 	unsigned n_notes;

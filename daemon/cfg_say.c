@@ -11,6 +11,8 @@ void cfg_say(const struct cfg_errors *errs, bool notes, FILE *out)
 		fprintf(out, "%s\n", errs->not_served);
 	for (unsigned i = 0; i < errs->n_warnings; i++)
 		fprintf(out, "%s\n", errs->warnings[i].text);
+	for (unsigned i = 0; i < errs->n_missing; i++)
+		fprintf(out, "%s\n", errs->missing[i].text);
 	for (unsigned i = 0; notes && i < errs->n_notes; i++)
 		fprintf(out, "%s\n", errs->notes[i].text);
 }
@@ -23,6 +25,8 @@ void cfg_say_log(const struct cfg_errors *errs)
 		log_err(LOG_CFG, "%s", errs->not_served);
 	for (unsigned i = 0; i < errs->n_warnings; i++)
 		log_warn(LOG_CFG, "%s", errs->warnings[i].text);
+	for (unsigned i = 0; i < errs->n_missing; i++)
+		log_warn(LOG_CFG, "%s", errs->missing[i].text);
 	for (unsigned i = 0; i < errs->n_notes; i++)
 		log_info(LOG_CFG, "%s", errs->notes[i].text);
 }

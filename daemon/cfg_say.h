@@ -13,7 +13,7 @@
 
 /* All of it, the grave things first; notes only when asked for. */
 void cfg_say(const struct cfg_errors *errs, bool notes, FILE *out);
-/* Errors as ERR, warnings as WARNING, notes as INFO. So is what another program has to serve. */
+/* Errors as ERR, warnings and what is missing as WARNING, notes as INFO. So is what another program has to serve. */
 void cfg_say_log(const struct cfg_errors *errs);
 
 #endif

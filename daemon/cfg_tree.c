@@ -204,8 +204,10 @@ char *cfg_val_path(const struct cfg_rec *r, const char *name, char *buf, size_t 
 
 static void errors_put(struct cfg_errors *errs, enum cfg_grade grade, const char *text)
 {
-	struct cfg_error **list = grade == CFG_ERROR ? &errs->list : grade == CFG_NOTE ? &errs->notes : &errs->warnings;
-	unsigned *n = grade == CFG_ERROR ? &errs->n : grade == CFG_NOTE ? &errs->n_notes : &errs->n_warnings;
+	struct cfg_error **const lists[] = { &errs->list, &errs->warnings, &errs->missing, &errs->notes };
+	unsigned *const counts[] = { &errs->n, &errs->n_warnings, &errs->n_missing, &errs->n_notes };
+	struct cfg_error **list = lists[grade];
+	unsigned *n = counts[grade];
 
 	if (*n > ERRORS_MAX)
 		return;
@@ -232,6 +234,7 @@ void cfg_errors_free(struct cfg_errors *errs)
 {
 	free(errs->list);
 	free(errs->warnings);
+	free(errs->missing);
 	free(errs->notes);
 	*errs = (struct cfg_errors){ 0 };
 }

@@ -79,7 +79,7 @@ void cfg_val_set_text(struct cfg_val *v, const char *text);
 /* The path of a value for messages: "vrrp.instances[lan].vrid"; records are named by their name or number. */
 char *cfg_val_path(const struct cfg_rec *r, const char *name, char *buf, size_t size);
 
-enum cfg_grade { CFG_ERROR = 0, CFG_WARNING, CFG_NOTE };
+enum cfg_grade { CFG_ERROR = 0, CFG_WARNING, CFG_MISSING, CFG_NOTE };
 /* Adds one complete line. A NULL errs only drops the text. */
 void cfg_errors_add(struct cfg_errors *errs, enum cfg_grade grade, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

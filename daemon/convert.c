@@ -33,10 +33,11 @@ static bool findings(const struct cfg_errors *errs)
 	comments("Not possible here, and not written above:", errs->list, errs->n);
 	comments("Left out or changed, as keepalived and conntrackd do it, or because it is not possible here:",
 		 errs->warnings, errs->n_warnings);
+	comments("Missing on this machine, and so not written above:", errs->missing, errs->n_missing);
 	comments("Without effect here, and not needed:", errs->notes, errs->n_notes);
 	if (errs->not_served[0])
 		printf("\n# For another program:\n#   %s\n", errs->not_served);
-	return errs->n || errs->n_warnings || errs->not_served[0];
+	return errs->n || errs->n_warnings || errs->n_missing || errs->not_served[0];
 }
 
 static int convert(const char *keepalived, const char *conntrackd, const char *id)

@@ -238,7 +238,8 @@ void kmap_addresses(struct kmap *m, const struct cfg_rec *r, const char *key, co
 		for (unsigned i = 1; i < s->n_words; i++)
 			i = read_option(m, s, &e, i);
 		if (is_there(list, &e.addr)) {
-			KMAP_WARN(m, s, "%s%.60s stands there twice; the first one counts", who, s->words[0]);
+			kconf_complain(m->errs, CFG_NOTE, s, "%s%.60s stands there twice; the first one counts", who,
+				       s->words[0]);
 			continue;
 		}
 		if (af && list->n >= LIST_MAX) {

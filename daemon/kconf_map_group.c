@@ -90,6 +90,13 @@ static bool has_members(const struct kmap *m, const struct kconf_stmt *block, co
 	return false;
 }
 
+static void leave_out(struct kmap *m, const struct kconf_stmt *block)
+{
+	for (const struct kconf_stmt *s = block->subs; s; s = s->next)
+		kmap_known(m, KIN_GROUP, s);
+	KMAP_WARN(m, block, "vrrp_sync_group %s has no members; left out", block->words[1]);
+}
+
 void kmap_groups(struct kmap *m)
 {
 	bool *taken = calloc(cfg_rec_val(m->vrrp, "instances")->n + 1, sizeof(*taken));
@@ -101,7 +108,7 @@ void kmap_groups(struct kmap *m)
 		if (has_members(m, p[i].s, taken))
 			read_group(m, p[i].s, kmap_push(m, m->vrrp, "groups", p[i].s), taken);
 		else
-			KMAP_WARN(m, p[i].s, "vrrp_sync_group %s has no members; left out", p[i].s->words[1]);
+			leave_out(m, p[i].s);
 	}
 	free(p);
 	free(taken);

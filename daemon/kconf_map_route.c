@@ -134,6 +134,19 @@ static void put_to(const struct kconf_stmt *s, struct route_words *w)
 		add(&w->head, w->to);
 }
 
+/* ip-route(8) gives a route without a gateway the scope of the link; keepalived does not. */
+static void put_scope(const struct kconf_stmt *s, struct route_words *w)
+{
+	for (unsigned i = 0; i < s->n_words; i++)
+		if (strcmp(s->words[i], "scope") == 0 || strcmp(s->words[i], "local") == 0 ||
+		    strchr(s->words[i], ':') || strcmp(s->words[i], "inet6") == 0)
+			return;
+	if (w->dev && !w->via) {
+		add(&w->body, "scope");
+		add(&w->body, "global");
+	}
+}
+
 static void put_ways(struct route_words *w)
 {
 	if (w->via2) {
@@ -161,8 +174,8 @@ static void put_ways(struct route_words *w)
 	}
 }
 
-/* One text into the list; what the native reader does not take is left out as keepalived leaves it out. */
-static void put(struct kmap *m, const struct cfg_rec *r, const struct kconf_stmt *s, bool rule, uint8_t af,
+/* One text into the list; false: the native reader does not take it, and it is left out, as by keepalived. */
+static bool put(struct kmap *m, const struct cfg_rec *r, const struct kconf_stmt *s, bool rule, uint8_t af,
 		const char *text, bool no_track)
 {
 	char why[ROUTE_ERROR_MAX];
@@ -173,12 +186,13 @@ static void put(struct kmap *m, const struct cfg_rec *r, const struct kconf_stmt
 	bool ok = strlen(text) <= TEXT_MAX && cfg_route_ok(m->tables, rule, text, af, why);
 	if (!ok) {
 		KMAP_WARN(m, s, "the %s is left out: %s", key, strlen(text) > TEXT_MAX ? "it is too long" : why);
-		return;
+		return false;
 	}
 	struct cfg_rec *new = kmap_push(m, r, list, s);
 	kmap_text(m, new, key, s, text);
 	if (no_track && cfg_schema_child(new->section, "track") >= 0)
 		kmap_num(m, new, "track", s, 0);
+	return true;
 }
 
 void kmap_routes(struct kmap *m, const struct cfg_rec *r, const struct kconf_stmt *block, uint8_t af)
@@ -190,6 +204,7 @@ void kmap_routes(struct kmap *m, const struct cfg_rec *r, const struct kconf_stm
 		if (w.stop)
 			continue;
 		put_to(s, &w);
+		put_scope(s, &w);
 		put_ways(&w);
 		if (w.body.len)
 			add(&w.head, w.body.buf);
@@ -244,14 +259,15 @@ void kmap_rules(struct kmap *m, const struct cfg_rec *r, const struct kconf_stmt
 		char num[16];
 		if (family == ADDR_V6)
 			add(&t, "inet6");
-		if (!rule_text(m, s, &t, &no_track)) {
+		bool has_priority = rule_text(m, s, &t, &no_track);
+		if (!has_priority) {
 			snprintf(num, sizeof(num), "%u", *next);
 			add(&t, "priority");
 			add(&t, num);
-			KMAP_WARN(m, s, "the rule has no priority; it gets %u, and others that have none get less",
-				  *next);
-			(*next)--;
 		}
-		put(m, r, s, true, family, t.buf, no_track);
+		if (!put(m, r, s, true, family, t.buf, no_track) || has_priority)
+			continue;
+		KMAP_WARN(m, s, "the rule has no priority; it gets %u, and others that have none get less", *next);
+		(*next)--;
 	}
 }

@@ -58,7 +58,8 @@ bool kmap_exec(struct kmap *m, const struct cfg_rec *r, const char *key, const s
 	}
 	while (count < ARGS_MAX && next_arg(&at, arg, sizeof(arg))) {
 		if (count == 0 && !find_program(arg, program, sizeof(program))) {
-			KMAP_WARN(m, s, "%s: there is no program '%.100s' in PATH; ignored", s->words[0], arg);
+			kconf_complain(m->errs, CFG_MISSING, s, "%s: there is no program '%.100s' in PATH; ignored",
+				       s->words[0], arg);
 			return false;
 		}
 		if (count == 0 && program[0] != '/') {
@@ -66,8 +67,8 @@ bool kmap_exec(struct kmap *m, const struct cfg_rec *r, const char *key, const s
 			return false;
 		}
 		if (count == 0 && access(program, X_OK) != 0) {
-			KMAP_WARN(m, s, "%s: %.100s cannot be run (%s); ignored", s->words[0], program,
-				  strerror(errno));
+			kconf_complain(m->errs, CFG_MISSING, s, "%s: %.100s cannot be run (%s); ignored", s->words[0],
+				       program, strerror(errno));
 			return false;
 		}
 		cfg_val_add_item(v, count ? arg : program, kmap_at(m, s));

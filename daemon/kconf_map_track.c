@@ -254,6 +254,16 @@ static bool defined(const struct kmap *m, const char *list, const char *name)
 	return false;
 }
 
+/* The file has it, and it was left out for what this machine lacks. */
+static bool written(const struct kmap *m, const char *list, const char *name)
+{
+	for (const struct kconf_stmt *s = m->k->subs; s; s = s->next)
+		if (s->n_words == 2 && strcmp(s->words[1], name) == 0 && strcmp(list, "track_script") == 0 &&
+		    is(s, "vrrp_script"))
+			return true;
+	return false;
+}
+
 static void read_ref(struct kmap *m, const struct cfg_rec *r, const struct kconf_stmt *s, const char *key)
 {
 	struct cfg_val *list = cfg_rec_val(r, "track");
@@ -286,8 +296,10 @@ bool kmap_track(struct kmap *m, const struct cfg_rec *r, const struct kconf_stmt
 			continue;
 		for (const struct kconf_stmt *s = block->subs; s; s = s->next) {
 			if (kinds[k][2] && !defined(m, kinds[k][2], s->words[0]))
-				KMAP_WARN(m, s, "%s: %.60s is not defined, or was left out; it is not tracked",
-					  block->words[0], s->words[0]);
+				kconf_complain(m->errs,
+					       written(m, block->words[0], s->words[0]) ? CFG_MISSING : CFG_WARNING, s,
+					       "%s: %.60s is not defined, or was left out; it is not tracked",
+					       block->words[0], s->words[0]);
 			else if (cfg_rec_val(r, "track")->n >= (unsigned)cfg_rec_val(r, "track")->key->max)
 				KMAP_REFUSE(m, s, "more than %lld things are tracked here",
 					    (long long)cfg_rec_val(r, "track")->key->max);

@@ -112,7 +112,7 @@ static const struct quirk {
 	{ "virtual_ipaddress {\n10.0.0.6\n2001:db8::1\n}\n", "virtual_addresses[1].address", "absent",
 	  "W: t.conf:4: (V1) 2001:db8::1 is not of the family" },
 	{ "virtual_ipaddress {\n10.0.0.6\n10.0.0.6 label a0:1\n}\n", "virtual_addresses[1].address", "absent",
-	  "W: t.conf:4: (V1) 10.0.0.6 stands there twice" },
+	  "N: t.conf:4: (V1) 10.0.0.6 stands there twice" },
 	{ "virtual_ipaddress {\n10.0.0.6/24 brd +\n}\n", "virtual_addresses[0].broadcast", "\"auto\"", NULL },
 	{ "virtual_ipaddress {\n10.0.0.6/24 brd -\n}\n", "virtual_addresses[0].broadcast", "\"10.0.0.0\"", NULL },
 	{ "virtual_ipaddress {\n10.0.0.6/24 broadcast 10.0.0.99\n}\n", "virtual_addresses[0].broadcast",
@@ -148,7 +148,7 @@ static const struct quirk {
 	  "\"from 10.0.0.0/24 table 2 priority 16384\"", "it gets 16384" },
 	/* scripts */
 	{ VIP "notify /no/such/program\n", "notify[0].all", "absent",
-	  "W: t.conf:5: notify: /no/such/program cannot be run" },
+	  "M: t.conf:5: notify: /no/such/program cannot be run" },
 	{ VIP "notify no-such-program-here\n", "version", "\"v2\"",
 	  "there is no program 'no-such-program-here' in PATH" },
 	{ VIP "track_script {\nnone\n}\n", "version", "\"v2\"", "W: t.conf:6: track_script: none is not defined" },

@@ -47,6 +47,8 @@ static inline const char *map_said(const struct cfg_errors *errs)
 		n += (size_t)snprintf(buf + n, sizeof(buf) - n, "E: %s\n", errs->list[i].text);
 	for (unsigned i = 0; i < errs->n_warnings && n < sizeof(buf); i++)
 		n += (size_t)snprintf(buf + n, sizeof(buf) - n, "W: %s\n", errs->warnings[i].text);
+	for (unsigned i = 0; i < errs->n_missing && n < sizeof(buf); i++)
+		n += (size_t)snprintf(buf + n, sizeof(buf) - n, "M: %s\n", errs->missing[i].text);
 	for (unsigned i = 0; i < errs->n_notes && n < sizeof(buf); i++)
 		n += (size_t)snprintf(buf + n, sizeof(buf) - n, "N: %s\n", errs->notes[i].text);
 	return buf;
