@@ -137,6 +137,7 @@ static void open_pipe(struct notify_io *n, unsigned which)
 		n->fifo = fifo_io_new(n->loop, on_fifo, n);
 	snprintf(p->path, sizeof(p->path), "%s", c->fifo[which].path);
 	p->why[0] = '\0';
+	p->reader_wait_ns = 0;
 	p->state = NOTIFY_PIPE_OPENING;
 	step(n, &(struct notify_ev){ .type = NOTIFY_EV_HOLD, .sink = sink_of(which) });
 	if (!n->fifo || !fifo_io_open(n->fifo, which, &c->fifo[which], c->user, c->group)) {

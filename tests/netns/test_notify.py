@@ -359,6 +359,30 @@ def test_the_table_for_people(native):
     assert re.search(r"^INSTANCE +hangs +MASTER +\S*/hangs .*timed out", text, re.M)
 
 
+def test_a_reload_tells_what_it_deletes_and_moves_pipes(native):
+    """The program of what goes is run although its configuration is no more."""
+    conf = native.side.path("own.conf")
+    text = read(conf)
+    at, end = text.index('{ name = "unsafe"'), text.index('{ name = "hangs"')
+    deleted = 'deleted = { exec = ( "%s/facts", "gone" ); }; master = {' % native.side.dir
+
+    def reload(new, count):
+        native.side.write("own.conf", new)
+        native.process.send_signal(signal.SIGHUP)
+        wait_for("the reload", lambda: read(native.side.path("daemon.log")).count("configuration reloaded") == count, 3)
+
+    reload(text.replace("master = {", deleted, 1), 1)
+    reload((text[:at] + text[end:]).replace("/fifo", "/fifo2"), 2)
+    wait_for("the deletion", lambda: any(line.startswith("gone|") for line in lines(native.side.path("facts.out"))), 3)
+    assert "|instance DELETED unsafe|" in next(x for x in lines(native.side.path("facts.out")) if x.startswith("gone|"))
+    wait_for("the other pipe", lambda: os.path.exists(native.side.path("fifo2")), 3)
+    assert not os.path.exists(native.side.path("fifo"))
+    pipes = wait_for("its reader", lambda: [p for p in show(native.side.machine)["pipes"] if p["reader_runs"]], 3)
+    assert [p["path"] for p in pipes] == [native.side.path("fifo2")]
+    native.side.write("own.conf", text)
+    reload(text, 3)
+
+
 def test_a_hung_program_does_not_keep_the_daemon(native):
     """The end waits for programs for a second, and leaves what still runs to itself."""
     before = time.monotonic()
