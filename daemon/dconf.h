@@ -81,7 +81,7 @@ struct dconf_word {
 	enum dconf_kind kind;
 	enum dconf_where inside; /* of a block */
 	enum dconf_verdict verdict;
-	const char *why; /* no effect: what stands in its place; refused: the reason and the remedy */
+	const char *why; /* what it becomes; no effect: what stands in its place; refused: the reason and the remedy */
 };
 
 /* Row n of the table, NULL behind the last one. */

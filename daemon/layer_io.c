@@ -199,6 +199,9 @@ enum layer_end layer_stay(int fd, const char *path, void (*ready)(void *arg), vo
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, &old);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGUSR1, SIG_IGN); /* as the engine: a script that sends them must not end it */
+	signal(SIGUSR2, SIG_IGN);
 	int sig_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (rc == 0)
 		rc = answer(fd, why, size);

@@ -265,7 +265,9 @@ fuzz_dconf_LDADD = $(CFG_TEST_LIBS) $(FUZZ_LIBS)
 # Called conntrackd.
 libdaemon_io_a_SOURCES += daemon/app_ctd.h daemon/app_ctd.c daemon/ctd_find.h daemon/ctd_find.c daemon/ctd_text.h daemon/ctd_text.c \
 	daemon/ctd_client.h daemon/ctd_client.c daemon/ctd_main.h daemon/ctd_main.c daemon/ctd_run.c
-check_PROGRAMS += check_ctd
+check_PROGRAMS += check_ctd fuzz_ctd_find
+fuzz_ctd_find_SOURCES = tests/fuzz/fuzz_ctd_find.c
+fuzz_ctd_find_LDADD = $(keeptrackd_LDADD) $(FUZZ_LIBS)
 check_ctd_SOURCES = tests/unit/check_ctd.c
 check_ctd_LDADD = $(keeptrackd_LDADD) $(UNIT_LIBS)
 

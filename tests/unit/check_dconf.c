@@ -299,6 +299,63 @@ START_TEST(every_word)
 }
 END_TEST
 
+/* The table as docs/conntrackd-words.md has it. malloc. */
+static char *words_page(void)
+{
+	static const char *const wheres[] = {
+		[DCONF_W_TOP] = "",
+		[DCONF_W_SYNC] = "Sync",
+		[DCONF_W_MODE] = "Sync, Mode",
+		[DCONF_W_LINK] = "Sync, a link",
+		[DCONF_W_OPTIONS] = "Sync, Options",
+		[DCONF_W_GENERAL] = "General",
+		[DCONF_W_UNIX] = "General, UNIX",
+		[DCONF_W_FILTER] = "General, Filter",
+		[DCONF_W_SCHEDULER] = "General, Scheduler",
+	};
+	static const char *const verdicts[] = { "honoured", "no effect", "refused" };
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	ck_assert_ptr_nonnull(f);
+	fprintf(
+	    f,
+	    "# Words of conntrackd.conf\n\nMade of the table that reads them: `KT_GOLDEN=write ./check_dconf` writes "
+	    "this file. What it is all about: [conntrackd.md](conntrackd.md).\n\n"
+	    "| in | word | | what it becomes, or what stands in its place |\n|---|---|---|---|\n");
+	for (unsigned i = 0; dconf_word_row(i); i++) {
+		const struct dconf_word *w = dconf_word_row(i);
+		fprintf(f, "| %s | `%s` | %s | %s |\n", wheres[w->where], w->name, verdicts[w->verdict], w->why);
+	}
+	fclose(f);
+	return text;
+}
+
+START_TEST(page_of_words)
+{
+	const char *golden = getenv("KT_GOLDEN"), *path = SRCDIR "/docs/conntrackd-words.md";
+	char *text = words_page(), have[32768] = "";
+	FILE *f;
+
+	for (unsigned i = 0; dconf_word_row(i); i++)
+		ck_assert_ptr_nonnull(dconf_word_row(i)->why);
+	if (golden && strcmp(golden, "write") == 0) {
+		f = fopen(path, "w");
+		ck_assert_ptr_nonnull(f);
+		fputs(text, f);
+		fclose(f);
+	}
+	f = fopen(path, "r");
+	ck_assert_ptr_nonnull(f);
+	have[fread(have, 1, sizeof(have) - 1, f)] = '\0';
+	fclose(f);
+	ck_assert_msg(strcmp(have, text) == 0, "docs/conntrackd-words.md is not what the table says: run "
+					       "KT_GOLDEN=write ./check_dconf");
+	free(text);
+}
+END_TEST
+
 START_TEST(broken_files)
 {
 	refused("", "c.conf:1: there is no Sync", "");
@@ -410,6 +467,7 @@ int main(void)
 	tcase_add_test(t, sizes_and_process);
 	tcase_add_test(t, said_once);
 	tcase_add_test(t, every_word);
+	tcase_add_test(t, page_of_words);
 	tcase_add_test(t, broken_files);
 	tcase_add_test(t, every_prefix);
 	tcase_add_test(t, conflict);
