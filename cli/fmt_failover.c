@@ -141,6 +141,8 @@ void fmt_failover_status(const json_t *data, FILE *out)
 		fprintf(out, "Verdict: %s\n", fmt_str(data, "verdict"));
 	if (*fmt_str(data, "reload_error"))
 		fprintf(out, "The last reload was refused: %s\n", fmt_str(data, "reload_error"));
+	if (*fmt_str(data, "not_served"))
+		fprintf(out, "Not served: %s\n", fmt_str(data, "not_served"));
 }
 
 static void outcome(const json_t *e, char *buf, size_t size)

@@ -72,6 +72,7 @@ struct cfg_rule {
 struct cfg {
 	char file[256];
 	struct cfg_tree *tree; /* what was read; the canonical form is printed from it */
+	char not_served[400];  /* what the file says for another program (LVS); empty: nothing */
 	/* node */
 	char node_name[SYNC_NAME_MAX];
 	uint32_t node_id;

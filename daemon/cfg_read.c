@@ -414,7 +414,9 @@ static struct cfg *finish(struct cfg_tree *tree, struct cfg_errors *errs)
 		cfg_tree_free(tree);
 		return NULL;
 	}
-	return cfg_build(tree);
+	struct cfg *c = cfg_build(tree);
+	memcpy(c->not_served, errs->not_served, sizeof(c->not_served));
+	return c;
 }
 
 void cfg_put_aside(struct cfg *c, const char *place)

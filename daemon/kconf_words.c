@@ -5,15 +5,42 @@
 
 #define UMAX UINT32_MAX
 
-#define HON(in, word, how, key, min, max, say)  { in, word, KW_HONOURED, how, key, min, max, false, say }
-#define OWN(in, word, say)                      { in, word, KW_HONOURED, KH_NONE, NULL, 0, 0, false, say }
-#define BLK(in, word, say)                      { in, word, KW_HONOURED, KH_NONE, NULL, 0, 0, true, say }
-#define NOT(in, word, say)                      { in, word, KW_NO_EFFECT, KH_NONE, NULL, 0, 0, false, say }
-#define NOTB(in, word, say)                     { in, word, KW_NO_EFFECT, KH_NONE, NULL, 0, 0, true, say }
-#define REF(in, word, say)                      { in, word, KW_REFUSED, KH_NONE, NULL, 0, 0, false, say }
-#define REFB(in, word, say)                     { in, word, KW_REFUSED, KH_NONE, NULL, 0, 0, true, say }
-#define LVS(in, word)                           { in, word, KW_LVS, KH_NONE, NULL, 0, 0, false, lvs }
-#define LVSB(in, word)                          { in, word, KW_LVS, KH_NONE, NULL, 0, 0, true, lvs }
+#define HON(in, word, how, key, min, max, say)                        \
+	{                                                             \
+		in, word, KW_HONOURED, how, key, min, max, false, say \
+	}
+#define OWN(in, word, say)                                             \
+	{                                                              \
+		in, word, KW_HONOURED, KH_NONE, NULL, 0, 0, false, say \
+	}
+#define BLK(in, word, say)                                            \
+	{                                                             \
+		in, word, KW_HONOURED, KH_NONE, NULL, 0, 0, true, say \
+	}
+#define NOT(in, word, say)                                              \
+	{                                                               \
+		in, word, KW_NO_EFFECT, KH_NONE, NULL, 0, 0, false, say \
+	}
+#define NOTB(in, word, say)                                            \
+	{                                                              \
+		in, word, KW_NO_EFFECT, KH_NONE, NULL, 0, 0, true, say \
+	}
+#define REF(in, word, say)                                            \
+	{                                                             \
+		in, word, KW_REFUSED, KH_NONE, NULL, 0, 0, false, say \
+	}
+#define REFB(in, word, say)                                          \
+	{                                                            \
+		in, word, KW_REFUSED, KH_NONE, NULL, 0, 0, true, say \
+	}
+#define LVS(in, word)                                             \
+	{                                                         \
+		in, word, KW_LVS, KH_NONE, NULL, 0, 0, false, lvs \
+	}
+#define LVSB(in, word)                                           \
+	{                                                        \
+		in, word, KW_LVS, KH_NONE, NULL, 0, 0, true, lvs \
+	}
 
 static const char lvs[] = "for keepalived's checkers; run the real keepalived -C beside this daemon";
 static const char one_process[] = "there is one process, and its latency thread has its own scheduling (node.realtime)";
@@ -375,7 +402,7 @@ const struct kword *kword_find(enum kword_in in, const char *word)
 const char *kword_block_name(enum kword_in in)
 {
 	static const char *const names[KIN_N] = {
-		"the top",    "global_defs",        "vrrp_instance", "authentication", "vrrp_sync_group", "vrrp_script",
+		"the file",   "global_defs",        "vrrp_instance", "authentication", "vrrp_sync_group", "vrrp_script",
 		"track_file", "vrrp_track_process", "garp_group",    "track_group",    "bfd_instance",    "auth_hmac",
 	};
 	return names[in];
@@ -385,22 +412,38 @@ const char *const *kword_blocks(void)
 {
 	/* Each once, whatever block it stands in. */
 	static const char *const list[] = {
-		"global_defs",     "vrrp_instance",
-		"vrrp_sync_group", "vrrp_script",
-		"vrrp_track_file", "vrrp_track_process",
-		"static_routes",   "static_ipaddress",
-		"static_rules",    "garp_group",
-		"track_group",     "linkbeat_interfaces",
-		"bfd_instance",    "interface_up_down_delays",
-		"virtual_server",  "virtual_server_group",
-		"SSL",             "conntrack_sync",
-		"ipsec_failover",  "notification_email",
-		"unicast_peer",    "virtual_ipaddress",
-		"virtual_routes",  "virtual_ipaddress_excluded",
-		"virtual_rules",   "authentication",
-		"auth_hmac",       "track_interface",
-		"track_script",    "track_process",
-		"track_bfd",       NULL,
+		"global_defs",
+		"vrrp_instance",
+		"vrrp_sync_group",
+		"vrrp_script",
+		"vrrp_track_file",
+		"vrrp_track_process",
+		"static_routes",
+		"static_ipaddress",
+		"static_rules",
+		"garp_group",
+		"track_group",
+		"linkbeat_interfaces",
+		"bfd_instance",
+		"interface_up_down_delays",
+		"virtual_server",
+		"virtual_server_group",
+		"SSL",
+		"conntrack_sync",
+		"ipsec_failover",
+		"notification_email",
+		"unicast_peer",
+		"virtual_ipaddress",
+		"virtual_routes",
+		"virtual_ipaddress_excluded",
+		"virtual_rules",
+		"authentication",
+		"auth_hmac",
+		"track_interface",
+		"track_script",
+		"track_process",
+		"track_bfd",
+		NULL,
 	};
 	return list;
 }

@@ -196,6 +196,7 @@ json_t *show_failover_status(struct app *a)
 		      show_epoch(a->node.seen), "groups", groups, "peers", peers, "replication", rep, "verdict", text);
 	json_object_set_new(j, "maintenance_persistent", json_boolean(a->maintenance_kept));
 	json_object_set_new(j, "reload_error", json_string(a->reload_error));
+	json_object_set_new(j, "not_served", json_string(a->cfg->not_served));
 	json_object_set_new(j, "counters", node_counters_json(a));
 	return j;
 }
