@@ -21,6 +21,7 @@ from lab import Machine, wait_for
 from wire import Sender
 
 FLAPS = 20
+CALLS = 6  # programs that each state of all is told to
 
 CONF = """
 global_defs {
@@ -187,6 +188,8 @@ def flap(bench):
         for side in bench.sides:
             wait_for("MASTER %d" % i, lambda s=side: s.tap.count('INSTANCE "ALONE" MASTER 130') == i + 2 and
                      s.tap.count('GROUP "G1" MASTER 0') == i + 2, 5)
+            # On a busy machine programs must not fall behind: then some would rightly be left out.
+            wait_for("programs", lambda s=side: len(lines(s.path("calls"))) == CALLS * (2 + 3 * i + 3), 5)
 
 
 def other_news(bench):
