@@ -255,8 +255,8 @@ void app_garp_rebuild(struct app *a);
 /* app_peer.c: SYNC and the ctl channel */
 int app_peer_start(struct app *a);
 void app_peer_stop(struct app *a);
-/* Replication is no part of the configuration any more: the channel closes now, the thread ends soon. */
-void app_peer_end(struct app *a);
+/* Replication is no part of the configuration any more, as it was in `old`: the channel closes now, the thread ends soon. */
+void app_peer_end(struct app *a, const struct sync_conf *old);
 
 /* app_learn.c: tunnels = "auto" */
 #define APP_TAG_LEARN (UINT32_MAX - 1u) /* vici_tag.tunnel of its requests */

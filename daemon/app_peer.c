@@ -122,12 +122,12 @@ static void on_ending(void *arg, mono_t deadline)
 	a->sync_ending = NULL;
 }
 
-void app_peer_end(struct app *a)
+void app_peer_end(struct app *a, const struct sync_conf *old)
 {
 	if (!a->ending_timer)
 		a->ending_timer = loop_timer_new(a->loop, LOOP_NORMAL, on_ending, a);
-	for (uint8_t i = 0; i < a->sync_conf.n_nodes; i++)
-		app_sa_channel(a, a->sync_conf.nodes[i].id, false);
+	for (uint8_t i = 0; i < old->n_nodes; i++)
+		app_sa_channel(a, old->nodes[i].id, false);
 	peer_ctl_free(a->peer, "replication has ended on that node");
 	a->peer = NULL;
 	a->sync_ending = a->sync;

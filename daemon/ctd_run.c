@@ -6,12 +6,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 #include "daemon/app.h"
 #include "daemon/base/clock.h"
@@ -23,7 +23,8 @@
 
 #define ENV_LOCK  "KEEPTRACKD_LOCK_FD" /* set: the process begins anew, and has the lock already */
 #define FOLLOW_NS (500 * NS_PER_MS)    /* for an engine that is only being started anew */
-#define RETURN_NS (5 * NS_PER_SEC)     /* for the one that the place was given to */
+#define PAUSE_MS  20
+#define RETURN_NS (5 * NS_PER_SEC) /* for the one that the place was given to */
 
 struct run {
 	const struct ctd_args *args;
@@ -136,7 +137,6 @@ static void open_log(const struct run *r)
 static int find_engine(int64_t wait_ns, bool *engine)
 {
 	mono_t until = mono_add(clock_mono(), wait_ns);
-	struct timespec slice = { .tv_nsec = 20 * NS_PER_MS };
 
 	for (;;) {
 		int fd = layer_connect();
@@ -149,7 +149,7 @@ static int find_engine(int64_t wait_ns, bool *engine)
 			if (fd != -EADDRINUSE)
 				return fd;
 		}
-		nanosleep(&slice, NULL);
+		(void)poll(NULL, 0, PAUSE_MS);
 	}
 }
 
@@ -184,6 +184,10 @@ static int run(struct run *r)
 	for (;;) {
 		bool engine;
 		int fd = find_engine(wait, &engine);
+		if (fd == -EPERM) { /* anybody may take that name; nobody can keep us from working */
+			ctd_say("warning", "somebody else has the socket where engines meet: no keepalived can join");
+			return be_engine(r, -1);
+		}
 		if (fd < 0) {
 			ctd_say("ERROR", "no engine, and none can be made here: %s", strerror(-fd));
 			return 1;

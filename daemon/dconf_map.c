@@ -142,7 +142,9 @@ static bool fill_links(struct map *m)
 	for (unsigned i = 0; i < p->n_links; i++) {
 		struct dconf_link *k = &p->links[i];
 		*k = m->d->links[i];
-		struct addr near = k->kind == DCONF_LINK_MULTICAST ? (struct addr){ 0 } : k->dest;
+		struct addr near = { 0 };
+		if (k->kind != DCONF_LINK_MULTICAST)
+			near = k->dest;
 		uint8_t af = k->kind == DCONF_LINK_MULTICAST ? k->group.af : k->dest.af;
 		if (!k->port)
 			k->port = 3780;

@@ -7,9 +7,9 @@
 	{                                                                                                 \
 		DCONF_W_##where, name, DCONF_##id, DCONF_K_##kind, DCONF_W_##inside, DCONF_##verdict, why \
 	}
-#define BLOCK_(where, name, id, inside, what)     W(where, name, id, BLOCK, inside, HONOURED, what)
-#define USED(where, name, id, kind, what)         W(where, name, id, kind, SKIP, HONOURED, what)
-#define WITHOUT(where, name, id, kind, why) W(where, name, id, kind, SKIP, NO_EFFECT, why)
+#define BLOCK_(where, name, id, inside, what) W(where, name, id, BLOCK, inside, HONOURED, what)
+#define USED(where, name, id, kind, what)     W(where, name, id, kind, SKIP, HONOURED, what)
+#define WITHOUT(where, name, id, kind, why)   W(where, name, id, kind, SKIP, NO_EFFECT, why)
 
 /* A table reads by column. */
 /* clang-format off */
@@ -95,7 +95,7 @@ static const struct dconf_word words[] = {
 };
 /* clang-format on */
 
-#define WORDS_N                             (sizeof(words) / sizeof(words[0]))
+#define WORDS_N                               (sizeof(words) / sizeof(words[0]))
 
 const struct dconf_word *dconf_word_row(unsigned n)
 {

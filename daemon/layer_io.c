@@ -10,7 +10,6 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
@@ -18,7 +17,7 @@
 
 #define ATTACH_NS (5 * NS_PER_SEC) /* the engine may be in a role change, or starting */
 #define YIELD_NS  (3 * NS_PER_SEC)
-#define PAUSE_NS  (20 * NS_PER_MS)
+#define PAUSE_MS  20
 
 static socklen_t address(struct sockaddr_un *sa)
 {
@@ -96,13 +95,6 @@ int layer_receive(int fd, int64_t wait_ns, struct layer_msg *m)
 	}
 }
 
-static void rest(int64_t ns)
-{
-	struct timespec t = { .tv_nsec = ns };
-
-	nanosleep(&t, NULL);
-}
-
 /* Asks the engine that is there to go, and waits until it is gone. */
 static int ask_to_yield(void)
 {
@@ -133,7 +125,7 @@ int layer_take(void)
 			return rc;
 		fd = layer_bind();
 		if (fd == -EADDRINUSE)
-			rest(PAUSE_NS);
+			(void)poll(NULL, 0, PAUSE_MS);
 	}
 	return fd;
 }

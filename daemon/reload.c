@@ -400,7 +400,7 @@ static void put_in_force(struct app *a, const struct shape *old)
 	app_quar_reload(a);
 	set_modes(a);
 	if (a->peer && !a->cfg->sync.enabled)
-		app_peer_end(a);
+		app_peer_end(a, &old->cfg->sync);
 	else if (!a->peer && a->cfg->sync.enabled)
 		begin_replication(a);
 	else if (apply_channel(a, why, sizeof(why)) < 0)

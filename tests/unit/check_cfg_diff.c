@@ -132,6 +132,28 @@ START_TEST(each_change_is_named)
 }
 END_TEST
 
+/* A router that is alone has a number that nobody knows: it may become part of a cluster, and be alone again. */
+START_TEST(a_cluster_comes_and_goes)
+{
+	struct cfg *lone = good(VRRP), *pair = good(PAIR VRRP),
+		   *other = good(with(PAIR VRRP, "node = { id = 1; }", "node = { id = 2; }"));
+	struct cfg_change ch[8];
+	unsigned n = cfg_diff(lone, other, ch, 8);
+
+	ck_assert_uint_ge(n, 1);
+	for (unsigned i = 0; i < n; i++)
+		ck_assert_int_ne(ch[i].kind, CFG_PROCESS_CHANGED);
+	n = cfg_diff(other, lone, ch, 8);
+	for (unsigned i = 0; i < n; i++)
+		ck_assert_int_ne(ch[i].kind, CFG_PROCESS_CHANGED);
+	ck_assert_uint_eq(cfg_diff(pair, other, ch, 8), 1);
+	ck_assert_int_eq(ch[0].kind, CFG_PROCESS_CHANGED);
+	cfg_free(lone);
+	cfg_free(pair);
+	cfg_free(other);
+}
+END_TEST
+
 START_TEST(instances_by_name)
 {
 	/* lan goes, wan stays at another index, dmz comes */
@@ -179,6 +201,7 @@ int main(void)
 	TCase *t = tcase_create("all");
 
 	tcase_add_test(t, each_change_is_named);
+	tcase_add_test(t, a_cluster_comes_and_goes);
 	tcase_add_test(t, instances_by_name);
 	tcase_add_test(t, vips);
 	suite_add_tcase(s, t);

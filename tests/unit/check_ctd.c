@@ -14,7 +14,8 @@ static struct ctd_args args_of(const char *line)
 	struct ctd_args a;
 
 	snprintf(text, sizeof(text), "conntrackd %s", line);
-	for (char *p = strtok(text, " "); p; p = strtok(NULL, " "))
+	char *rest = NULL;
+	for (char *p = strtok_r(text, " ", &rest); p; p = strtok_r(NULL, " ", &rest))
 		argv[argc++] = p;
 	ctd_args_parse(&a, argc, argv);
 	return a;

@@ -362,7 +362,8 @@ START_TEST(broken_files)
 	refused("Sync {\n Mode FTFW {\n", "c.conf:3: the file ends inside the block that begins at line 2", "cut off");
 	refused("Sync { " LINK KEY "} }", "c.conf:7: a '}' too many", "");
 	refused("Sync { " LINK KEY "}\n{ x }", "c.conf:8: a '{'", "");
-	refused("Sync { " LINK KEY "}\nGenral { HashSize 1 }", "c.conf:8: Genral: not known", "did you mean General?");
+	refused("Sync { " LINK KEY "}\nGenerals { HashSize 1 }", "c.conf:8: Generals: not known",
+		"did you mean General?");
 	refused("Sync { Mode FTFW { AckWindow 3\n }\n" LINK KEY "}", "c.conf:1: AckWindow: not known in Mode",
 		"ACKWindowSize");
 	refused("Sync { Mode FTFX { }\n" LINK KEY "}", "c.conf:1: Mode FTFX", "ALARM");
