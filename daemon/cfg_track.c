@@ -393,6 +393,10 @@ static void build_group_refs(struct builder *b, struct cfg_group *g, const struc
 			struct vrrp_track_ref *ref = &refs[g->n_track];
 			ref->inst = g->members[m];
 			build_ref(b, ref, &list->recs[i]);
+			/* a file's own weight is the default of any file: without it any number but 0 is a fault */
+			if (group && !num(group, "member_weights") && !cfg_rec_val(&list->recs[i], "weight")->given &&
+			    b->c->track.objs[ref->obj].kind == VRRP_TRACK_FILE)
+				ref->weight = 0;
 			g->n_track += !ref->weight || !group || num(group, "member_weights");
 		}
 	}

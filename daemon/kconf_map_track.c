@@ -186,7 +186,6 @@ static void read_process(struct kmap *m, const struct kconf_stmt *block)
 	struct cfg_rec *r = kmap_push(m, track, "processes", block);
 
 	kmap_name(m, r, block);
-	kmap_num(m, r, "weight", block, 1); /* keepalived's default */
 	for (const struct kconf_stmt *s = block->subs; s; s = s->next)
 		if (kmap_known(m, KIN_PROCESS, s))
 			process_word(m, r, s);

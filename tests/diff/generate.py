@@ -138,8 +138,9 @@ class Case:
             self.tracked.append(name)
             self.root.append(s)
         if self.chance(0.25):
-            s = Stmt("vrrp_track_process", "proc0", subs=[Stmt("process", self.r.choice(['"kdproc"', '"kdproc 900"']))])
-            for p, words in ((0.6, ("weight", self.r.choice([10, -20]))), (0.4, ("quorum", 1)),
+            # keepalived sees no process outside of the first network namespace, so it is one that nobody sees
+            s = Stmt("vrrp_track_process", "proc0", subs=[Stmt("process", self.r.choice(['"kdnone"', '"kdnone 900"']))])
+            for p, words in ((0.9, ("weight", self.r.choice([10, -20]))), (0.4, ("quorum", 1)),
                              (0.2, ("quorum_max", 3)), (0.3, ("fork_delay", "0.1")), (0.3, ("terminate_delay", "0.1")),
                              (0.2, ("delay", "0.1")), (0.2, ("param_match", "initial")), (0.2, ("full_command",))):
                 if self.chance(p):
@@ -153,7 +154,7 @@ class Case:
             words = ["2001:db8:%d::%x%s" % (v.segment, (0x500 if excluded else 0x100) + v.vrid * 16 + n,
                                           self.r.choice(["/64", "/128", "/64"]))]
         else:
-            words = ["10.%d.%d.%d%s" % (v.segment, 100 if excluded else v.vrid, n + 1, self.r.choice(["", "/24", "/32", "/16"]))]
+            words = ["10.%d.%d.%d%s" % (v.segment, 250 + len(self.routers) if excluded else v.vrid, n + 1, self.r.choice(["", "/24", "/32", "/16"]))]
         if v.family == 6 and n == 0 and not excluded:
             words = ["fe80::%x:%x/64" % (v.segment + 1, v.vrid)]
         elif self.chance(0.25):
@@ -330,7 +331,6 @@ class Case:
         pool = [("far", v.name) for v in self.routers if not v.owner]
         pool += [("link", k) for k in sorted({v.segment for v in self.routers})]
         pool += [("script", s) for s in self.scripts] + [("file", f) for f in self.tracked]
-        pool += [("proc", p) for p in self.procs]
         pool += [("lower", v.name) for v in self.routers[:1]] + [("zero", v.name) for v in self.routers[-1:] if not v.owner]
         pool += [("reload", k) for k in self.r.sample(["same", "priority", "address", "instance"], 1)]
         n = 3 if self.version == 2 else 5

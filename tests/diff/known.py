@@ -8,10 +8,15 @@ def fifo_only(d, pattern):
     return d.what.startswith("fifo") and all(re.fullmatch(pattern, line) for line in d.more())
 
 
+def without_numbers(text):
+    """Lines about moved priorities left out, and the priorities of the others."""
+    lines = [x for x in text.split("\n") if "_PRIORITY " not in x]
+    return [re.sub(r"(?<=[ |])\d+$|(?<=priority )\d+", "N", x) for x in lines]
+
+
 def but_for_numbers(d):
     """Both say the same of other priorities."""
-    return [re.sub(r"(?<=[ |])\d+$|(?<=priority )\d+|\S+_PRIORITY \d+", "N", x) for x in d.theirs_lines()] == \
-        [re.sub(r"(?<=[ |])\d+$|(?<=priority )\d+|\S+_PRIORITY \d+", "N", x) for x in d.ours_lines()]
+    return without_numbers(d.theirs) == without_numbers(d.ours)
 
 
 # (name, whether it is the cause of a difference, the reason, in the words of the document)
@@ -28,7 +33,16 @@ KNOWN = [
      lambda d: (d.case_has("sync_group_tracking_weight") or d.case_has("global_tracking")) and
      d.what.startswith(("fifo INSTANCE", "script notify", "advert")) and but_for_numbers(d),
      "With sync_group_tracking_weight a weight in the list of a member moves the priority of all members, because all of "
-     "them move together here; in keepalived it moves its own member only, and the group goes where the first one goes."),
+     "them move together here; in keepalived it moves its own member only, and the group goes where the first one goes."),    ("first look",
+     lambda d: d.case.scripts and d.what.startswith(("fifo INSTANCE", "script notify")) and
+     (d.phase == "at the start" or d.phase.startswith("reload")) and but_for_numbers(d),
+     "What a script's first run changes comes when the script has run: before or after the first BACKUP, with keepalived "
+     "too. The priority in these lines is that of the moment."),
+    ("init_fail",
+     lambda d: d.case_has("init_fail") and d.phase == "at the start" and not d.theirs_lines() and
+     all("FAULT" in x or "fault" in x for x in d.ours_lines()),
+     "With init_fail an instance begins in FAULT and its programs are told so. keepalived tells nobody until the script has "
+     "ended for the first time."),
 ]
 
 

@@ -105,9 +105,6 @@ class World(Machines):
             self.put(name, text, 0o755)
         for name in self.case.tracked:
             self.put(name, "0\n")
-        self["router"].run("cp", "/bin/sleep", RUN + "/kdproc")
-        if self.case.procs:
-            self["router"].spawn(RUN + "/kdproc", "900")
         self.write("same")
 
     def put(self, name, text, mode=0o644):
@@ -178,9 +175,11 @@ class World(Machines):
                 self._send(routers[arg], 1)
                 time.sleep(0.02)
         elif what == "zero" and on:
-            v = routers[arg]
+            v, end = routers[arg], time.monotonic() + 3
             self.talking[arg] = (v, 254)
-            time.sleep(0.8 if self.case.version == 3 else 1.5)
+            while time.monotonic() < end and not any(' BACKUP ' in x for x in self.by_name().get('INSTANCE "%s"' % arg, [])):
+                time.sleep(0.05)
+            time.sleep(0.2)
             del self.talking[arg]
             self._send(v, 0)
         elif what == "link":
@@ -192,26 +191,9 @@ class World(Machines):
                 os.unlink(self.path("fail-" + arg))
         elif what == "file":
             self.put(arg, "20\n" if on else "0\n")
-        elif what == "proc" and self.case.procs:
-            if on:
-                for pid in self._procs():
-                    os.kill(pid, signal.SIGTERM)
-            else:
-                self["router"].spawn(RUN + "/kdproc", "900")
         elif what == "reload":
             self.write(arg if on else "same")
             self.process.send_signal(signal.SIGHUP)
-
-    def _procs(self):
-        found = []
-        for pid in self["router"].pids():
-            try:
-                with open("/proc/%d/comm" % pid, encoding="ascii") as f:
-                    if f.read().strip() == "kdproc":
-                        found.append(pid)
-            except OSError:
-                pass
-        return found
 
     # ---- what is to be seen
 
