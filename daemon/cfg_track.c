@@ -364,6 +364,16 @@ static void build_ref(struct builder *b, struct vrrp_track_ref *ref, const struc
 	b->c->track.objs[ref->obj].used = true;
 }
 
+/*
+ * What keepalived 2.2.7 makes of a weight that must not count: a fault where it is an interface, or a file's weight of 1,
+ * which every file has that names none. Other weights stay, and then the whole reference is left out.
+ */
+static void without_weight(struct vrrp_track_ref *ref, enum vrrp_track_kind kind)
+{
+	if (kind == VRRP_TRACK_INTERFACE || (kind == VRRP_TRACK_FILE && ref->weight == 1))
+		ref->weight = 0;
+}
+
 static bool is_repeated(const struct vrrp_track_ref *refs, uint32_t k)
 {
 	for (uint32_t i = 0; i < k && refs[k].weight; i++)
@@ -393,10 +403,8 @@ static void build_group_refs(struct builder *b, struct cfg_group *g, const struc
 			struct vrrp_track_ref *ref = &refs[g->n_track];
 			ref->inst = g->members[m];
 			build_ref(b, ref, &list->recs[i]);
-			/* a file's own weight is the default of any file: without it any number but 0 is a fault */
-			if (group && !num(group, "member_weights") && !cfg_rec_val(&list->recs[i], "weight")->given &&
-			    b->c->track.objs[ref->obj].kind == VRRP_TRACK_FILE)
-				ref->weight = 0;
+			if (group && !num(group, "member_weights"))
+				without_weight(ref, b->c->track.objs[ref->obj].kind);
 			g->n_track += !ref->weight || !group || num(group, "member_weights");
 		}
 	}

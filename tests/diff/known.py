@@ -10,7 +10,7 @@ def fifo_only(d, pattern):
 
 def without_numbers(text):
     """Lines about moved priorities left out, and the priorities of the others."""
-    lines = [x for x in text.split("\n") if "_PRIORITY " not in x]
+    lines = [x for x in text.split("\n") if x and "_PRIORITY " not in x]
     return [re.sub(r"(?<=[ |])\d+$|(?<=priority )\d+", "N", x) for x in lines]
 
 
@@ -33,7 +33,12 @@ KNOWN = [
      lambda d: (d.case_has("sync_group_tracking_weight") or d.case_has("global_tracking")) and
      d.what.startswith(("fifo INSTANCE", "script notify", "advert")) and but_for_numbers(d),
      "With sync_group_tracking_weight a weight in the list of a member moves the priority of all members, because all of "
-     "them move together here; in keepalived it moves its own member only, and the group goes where the first one goes."),    ("first look",
+     "them move together here; in keepalived it moves its own member only, and the group goes where the first one goes."),    ("fault again",
+     lambda d: d.theirs_lines() and not d.ours_lines() and d.what.startswith(("fifo", "script notify")) and
+     all("FAULT" in x or x.startswith("notify_fault|") for x in d.theirs_lines()) and
+     (d.phase.startswith("reload") or d.faulty),
+     "Who is in FAULT is told so once. keepalived tells it again at a reload, and when a second cause appears."),
+    ("first look",
      lambda d: d.case.scripts and d.what.startswith(("fifo INSTANCE", "script notify")) and
      (d.phase == "at the start" or d.phase.startswith("reload")) and but_for_numbers(d),
      "What a script's first run changes comes when the script has run: before or after the first BACKUP, with keepalived "

@@ -16,8 +16,9 @@ REST = 0.35  # seconds without any change
 class Difference:
     """What one daemon had and the other had not. theirs and ours are lines."""
 
-    def __init__(self, case, phase, what, theirs, ours):
+    def __init__(self, case, phase, what, theirs, ours, faulty=False):
         self.case, self.phase, self.what, self.theirs, self.ours = case, phase, what, theirs, ours
+        self.faulty = faulty  # both were in FAULT before, as far as the FIFO tells
         self.why = known(self)
 
     @staticmethod
@@ -61,13 +62,23 @@ def seen(world):
     return found
 
 
-def compare(case, phase, theirs, ours, differences, told):
+def in_fault(worlds, what):
+    """The last state of an instance or group before this phase was FAULT, with both."""
+    name = '"%s"' % what.split(" ")[-1].strip('"')
+
+    def last(w):
+        states = [x.split(" ")[2] for x in w.lines()[:w.old_lines] if x.split(" ")[1] == name]
+        return [s for s in states if s in ("MASTER", "BACKUP", "FAULT")][-1:]
+    return all(last(w) == ["FAULT"] for w in worlds)
+
+
+def compare(case, phase, theirs, ours, differences, told, worlds=()):
     for what in sorted(set(theirs) | set(ours)):
         a, b = theirs.get(what, ""), ours.get(what, "")
         # what lasts is told once
         if a != b and (told.get(what) != (a, b) or what.startswith(("script", "fifo"))):
             told[what] = (a, b)
-            differences.append(Difference(case, phase, what, a, b))
+            differences.append(Difference(case, phase, what, a, b, bool(worlds) and in_fault(worlds, what)))
 
 
 def settle(worlds, least, most):
@@ -94,7 +105,7 @@ def play_in(case, worlds):
     differences, told = [], {}
 
     def phase(name, least, most):
-        compare(case, name, *settle(worlds, least, most), differences, told)
+        compare(case, name, *settle(worlds, least, most), differences, told, worlds)
         for w in worlds:
             w.mark()
 

@@ -106,9 +106,11 @@ START_TEST(details)
 
 	/* What members track with a weight is left out where it must not move priorities. */
 	c = good(with(TWO, "/*g*/", "member_weights = false;"));
-	ck_assert_uint_eq(c->groups[0].n_track, 4);
+	ck_assert_uint_eq(c->groups[0].n_track, 5);
 	ck_assert_int_eq(c->groups[0].track[2].weight, -10);
 	ck_assert_str_eq(obj_of(c, &c->groups[0].track[3])->name, "web");
+	ck_assert_str_eq(obj_of(c, &c->groups[0].track[4])->name, "up0");
+	ck_assert_int_eq(c->groups[0].track[4].weight, 0);
 	cfg_free(c);
 
 	/* One interface, however often it is named, is one thing. */
