@@ -313,7 +313,7 @@ static void on_force(struct node_run *r, uint16_t group)
 		n->group[g].given_away = false;
 		bool give = is == ROLE_MASTER;
 		uint32_t master = node_master_peer(n, g, r->now);
-		if (!give)
+		if (!give && n->group[g].role.state == ROLE_STABLE)
 			n->group[g].partner = master;
 		node_wish(r, g, give ? ROLE_BACKUP : ROLE_MASTER, give || master ? ROLE_K_PLANNED : ROLE_K_CRASH,
 			  ROLE_R_OPERATOR, r->now);

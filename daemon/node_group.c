@@ -345,7 +345,9 @@ void node_evaluate(struct node_run *r, uint16_t group)
 		node_wish(r, group, ROLE_MASTER, ROLE_K_CRASH, d.reason, node_last_sign(n, group, r->now));
 		return;
 	case GROUP_TAKE_PLANNED:
-		grp->partner = node_master_peer(n, group, r->now);
+		/* While it hands the role over it does not say MASTER: whom the switch is made with is known already. */
+		if (grp->role.state == ROLE_STABLE)
+			grp->partner = node_master_peer(n, group, r->now);
 		node_wish(r, group, ROLE_MASTER, ROLE_K_PLANNED, d.reason, r->now);
 		return;
 	case GROUP_YIELD:

@@ -273,7 +273,7 @@ static void on_readable(void *arg, int fd, unsigned events)
 static int ask_kernel(struct track_processes *s)
 {
 	struct sockaddr_nl me = { .nl_family = AF_NETLINK, .nl_groups = CN_IDX_PROC };
-	uint8_t req[TRACK_PROC_REQ_MAX];
+	uint8_t req[TRACK_PROC_REQ_MAX] = { 0 };
 	int bytes = RCVBUF;
 	s->fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_CONNECTOR);
 	if (s->fd < 0)

@@ -43,6 +43,26 @@ START_TEST(a_higher_priority_of_the_backup_takes)
 }
 END_TEST
 
+/* The old master says in a heartbeat that it is moving, and only then GO. */
+START_TEST(the_partner_of_a_switch_stays)
+{
+	lost_msgs = 1u << PEER_GO;
+	both(1, 160);
+	const struct role *r = &box[1].node.group[0].role;
+	for (unsigned i = 0; i < 30 && r->state != ROLE_PREPARING; i++)
+		pass(10 * NS_PER_MS);
+	ck_assert_int_eq(r->state, ROLE_PREPARING);
+	unsigned beats = seen_msgs[PEER_HEARTBEAT];
+	pass(150 * NS_PER_MS);
+	ck_assert_uint_gt(seen_msgs[PEER_HEARTBEAT], beats);
+	ck_assert_int_eq(r->state, ROLE_PREPARING);
+	ck_assert_uint_eq(box[1].node.group[0].partner, box[0].node.id);
+	lost_msgs = 0;
+	pass(3 * NS_PER_SEC);
+	master_is(1);
+}
+END_TEST
+
 /* What an operator moved stays moved, whatever the priorities were. */
 START_TEST(an_operators_word_stands)
 {
@@ -241,6 +261,7 @@ int main(void)
 
 	tcase_add_test(tc, a_lower_priority_is_outbid_and_bids_again);
 	tcase_add_test(tc, a_higher_priority_of_the_backup_takes);
+	tcase_add_test(tc, the_partner_of_a_switch_stays);
 	tcase_add_test(tc, an_operators_word_stands);
 	tcase_add_test(tc, one_member_alone_moves_nothing);
 	tcase_add_test(tc, what_was_concluded_is_forgotten);
