@@ -48,10 +48,10 @@ def link_names(lab):
 class Conntrackd:
     """conntrackd on one router: its configuration, its process, its verbs."""
 
-    def __init__(self, lab, router, conf=PLAIN, key="insecure\n", **values):
+    def __init__(self, lab, router, conf=PLAIN, key="insecure\n", folder="ct", **values):
         self.lab, self.router, self.machine = lab, router, lab[router]
         self.bin = link_names(lab)
-        self.dir = os.path.join(self.machine.dir, "ct")
+        self.dir = os.path.join(self.machine.dir, folder)
         os.makedirs(self.dir)
         self.conf, self.lock, self.socket = (os.path.join(self.dir, "conntrackd." + end)
                                              for end in ("conf", "lock", "ctl"))

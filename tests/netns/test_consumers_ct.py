@@ -181,8 +181,7 @@ def test_vyos(routers):
         secret = f.read()
     both, service = {}, {}
     for name in ROUTERS:
-        os.rename(os.path.join(routers[name].dir, "ct"), os.path.join(routers[name].dir, "ct.neutron"))
-        both[name] = ct = Conntrackd(routers, name, VYOS, key=secret)
+        both[name] = ct = Conntrackd(routers, name, VYOS, key=secret, folder="vyos")
         service[name] = routers[name].spawn(os.path.join(ct.bin, "conntrackd"), "-C", ct.conf)
     a, b = both["fw-a"], both["fw-b"]
     wait_for("both sockets", lambda: all(os.path.exists(ct.socket) for ct in both.values()), 5)
@@ -231,8 +230,7 @@ def test_vyos(routers):
 
 def test_command_line(routers):
     """Words and exit codes of conntrackd 1.4.7 where no daemon runs, and what it has no counterpart for."""
-    os.rename(os.path.join(routers["fw-a"].dir, "ct"), os.path.join(routers["fw-a"].dir, "ct.vyos"))
-    ct = Conntrackd(routers, "fw-a", key=None)
+    ct = Conntrackd(routers, "fw-a", key=None, folder="none")
     assert ct.call("-C", "/nonexistent", "-s")[0] == 1
     assert ct.call("-s", "bogus")[0] == 1 and ct.call("-x")[0] == 1 and ct.call("-s", "-d")[0] == 1
     status, out, err = ct.call("-q")

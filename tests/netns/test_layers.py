@@ -74,6 +74,11 @@ def test_keepalived_first(lab):
     twice = ct["fw-a"].call("-d", "-C", ct["fw-a"].conf)
     assert twice[0] == 1 and "exists, perhaps conntrackd already running?" in twice[2]
 
+    stranger = Conntrackd(lab, "fw-a", PLAIN, folder="other")  # files of its own do not help
+    status, _, err = stranger.call("-d", "-C", stranger.conf)
+    assert status == 1 and "another conntrackd is part of this engine already" in err
+    assert not os.path.exists(stranger.lock) and ct["fw-a"].active("internal") == 3
+
     # HUP of either reads both files; one that cannot be read changes nothing.
     ct["fw-a"].write("Sync {\n")
     os.kill(a_ct, signal.SIGHUP)
@@ -141,3 +146,24 @@ def test_conntrackd_first(lab):
     assert ct["fw-a"].pid() == pids["fw-a"]
     assert ct["fw-a"].call("-C", ct["fw-a"].conf, "-k")[0] == 0
     wait_for("it to end", lambda: ct["fw-a"].pid() is None and not os.path.exists(ct["fw-a"].lock), 5)
+
+
+def test_a_router_alone(lab):
+    """Where nobody else could serve, no end of either takes the address away."""
+    ka, ct = Keepalived(lab, "fw-a").start(), Conntrackd(lab, "fw-a")
+    wait_for("fw-a to serve", lambda: served(lab, "fw-a"), 8)
+    watch = lab["fw-a"].spawn("ip", "-o", "monitor", "address", log="monitor")
+    ct.start()
+    ka.process.kill()
+    ka.process.wait()
+    wait_for("conntrackd to be the engine", lambda: threads(ct.pid()) > 1 and os.path.exists(ct.socket), 5)
+    assert served(lab, "fw-a")
+    ka.start()
+    wait_for("it to be a part of the other", lambda: threads(ct.pid()) == 1 and os.path.exists(ct.socket), 5)
+    wait_for("keepalived to be master again", lambda: ka.log().count("Entering MASTER STATE") == 2, 8)
+    os.kill(ct.pid(), signal.SIGKILL)
+    wait_for("its socket to go", lambda: not os.path.exists(ct.socket), 5)
+    assert served(lab, "fw-a")
+    watch.kill()
+    with open(os.path.join(lab["fw-a"].dir, "monitor.log"), encoding="ascii") as f:
+        assert not [line for line in f if "Deleted" in line and VIP_LAN in line]
