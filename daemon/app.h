@@ -111,7 +111,8 @@ struct app {
 	int64_t started_wall_us;
 	int exit_status;
 	bool stopping, running, guardian_lost;
-	bool yielding; /* the engine goes to another process: this one goes on as a part of it */
+	bool stop_early;       /* the order to stop came before the kernel's state was known */
+	bool yielding;         /* the engine goes to another process: this one goes on as a part of it */
 	bool maintenance_kept; /* lasts over restarts: the file says so */
 
 	struct node node;
@@ -139,7 +140,7 @@ struct app {
 	struct loop_timer *accept_timer;
 	struct vrrp_io *vrrp;
 	struct sync_thread *sync;
-	bool sync_left;             /* its thread did not end with us */
+	bool sync_left;                  /* its thread did not end with us */
 	struct sync_thread *sync_ending; /* replication is no part of the configuration any more; NULL: none ends */
 	struct loop_timer *ending_timer;
 	struct sync_conf sync_conf; /* the copy that SYNC and the channel read from the start on */

@@ -245,6 +245,8 @@ static void on_synced(void *arg)
 	struct node_ev ev = { .type = NODE_EV_START, .adopting = leftovers > 0 };
 	a->running = true;
 	app_feed(a, &ev);
+	if (a->stop_early)
+		app_begin_stop(a);
 }
 
 /* The options of an address as the kernel wants them. */

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -111,26 +110,34 @@ void kalive_prepare(struct kalive *k, struct cfg *c)
 	}
 }
 
-/* The process that a pid file names lives, bears our name, and is not this one. */
+/* The first line of a small file; empty when there is none. */
+static void first_line(const char *path, char *out, size_t cap)
+{
+	FILE *f = fopen(path, "re");
+	out[0] = '\0';
+	if (!f)
+		return;
+	if (!fgets(out, (int)cap, f))
+		out[0] = '\0';
+	fclose(f);
+	out[strcspn(out, "\n")] = '\0';
+}
+
+/* The process that a pid file names lives, bears our name, and is not this one. Who only waits to be buried is dead. */
 static bool lives(const struct kalive *k, const char *pid_file)
 {
-	char text[32] = "", path[64], comm[32] = "";
-	FILE *f = fopen(pid_file, "re");
-	if (!f)
+	char text[32], path[64], stat[128];
+	first_line(pid_file, text, sizeof(text));
+	long pid = strtol(text, NULL, 10);
+	if (pid <= 0 || pid == (long)getpid())
 		return false;
-	long pid = fgets(text, sizeof(text), f) ? strtol(text, NULL, 10) : 0;
-	fclose(f);
-	if (pid <= 0 || pid == (long)getpid() || (kill((pid_t)pid, 0) < 0 && errno != EPERM))
+	snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
+	first_line(path, stat, sizeof(stat)); /* PID (NAME) STATE ... */
+	char *name = strchr(stat, '('), *end = strrchr(stat, ')');
+	if (!name || !end || end[1] != ' ' || end[2] == 'Z' || end[2] == 'X')
 		return false;
-	snprintf(path, sizeof(path), "/proc/%ld/comm", pid);
-	f = fopen(path, "re");
-	if (!f)
-		return false;
-	if (!fgets(comm, sizeof(comm), f))
-		comm[0] = '\0';
-	fclose(f);
-	comm[strcspn(comm, "\n")] = '\0';
-	return strncmp(comm, k->name, 15) == 0;
+	*end = '\0';
+	return strncmp(name + 1, k->name, 15) == 0;
 }
 
 bool kalive_running(const struct kalive *k)

@@ -120,4 +120,7 @@ EOF
         return int(text)
 
     def lives(self, pid):
-        return self.exists("/proc/%d/stat" % pid) and not self.read("/proc/%d/stat" % pid).rsplit(")", 1)[1].startswith(" Z")
+        try:
+            return not self.read("/proc/%d/stat" % pid).rsplit(")", 1)[1].startswith(" Z")
+        except (FileNotFoundError, ProcessLookupError):
+            return False

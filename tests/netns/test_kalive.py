@@ -95,6 +95,15 @@ def test_findings_go_to_a_file(box):
     assert os.stat(box.path("/run/findings")).st_mode & 0o777 == 0o600
 
 
+def test_lines_of_other_machines(box):
+    """keepalived-operator: one file for all, each pod has its lines."""
+    box.write("/run/ids.conf", PLAIN + "@pod-7 nonsense 1\n@^pod-7 more nonsense\n@pod-8 and this\n")
+    for options, words in ((["--config-id=pod-7"], ["nonsense"]), (["-i", "pod-8"], ["more", "and"]), (["-ipod-9"], ["more"])):
+        p = box.call("keepalived", "-t", "-f", "/run/ids.conf", *options)
+        assert p.returncode == 5
+        assert [line.split("unknown word '")[1].split("'")[0] for line in p.stderr.strip().split("\n")] == words
+
+
 # ---- files and names
 
 def test_pid_files_by_default(box, daemon):
@@ -112,11 +121,23 @@ def test_pid_files_by_default(box, daemon):
 def test_death_and_restart(box, daemon):
     """What a killed one leaves behind is in nobody's way: pid files with a number of nobody, addresses."""
     daemon("-p", "/run/a.pid", "-r", "/run/b.pid")
-    box.run("kill", "-9", str(box.pid_in("/run/a.pid")))
+    main = box.pid_in("/run/a.pid")
+    box.run("kill", "-9", str(main))
+    wait_for("its death", lambda: not box.lives(main), 5)
     assert box.exists("/run/a.pid")
     daemon("-p", "/run/a.pid", "-r", "/run/b.pid")
     assert box.pid_in("/run/a.pid") == box.pid_in("/run/b.pid")
     assert box.addresses().count("10.0.1.1/24") == 1
+
+
+def test_an_end_right_after_the_start_leaves_nothing(box, daemon):
+    """The address of a killed one goes with the next one, even if that ends before it knows of it."""
+    for delay in ("0", "0.01", "0.05"):
+        daemon()
+        box.sh("old=$(cat /run/keepalived.pid); kill -9 $old; while kill -0 $old 2>/dev/null; do :; done; keepalived; "
+               "sleep %s; kill $(cat /run/keepalived.pid)" % delay)
+        wait_for("the address to leave", lambda: "10.0.1.1/24" not in box.addresses(), 5)
+        wait_for("its end", lambda: not box.exists("/run/keepalived.pid"), 5)
 
 
 def test_several_on_one_machine(box, daemon):
@@ -154,6 +175,27 @@ def test_addresses_may_stay(box, daemon):
     daemon()
     box.run("kill", str(box.pid_in("/run/keepalived.pid")))
     wait_for("the address to leave", lambda: "10.0.1.1/24" not in box.addresses(), 5)
+
+
+def test_init_script_of_the_package(box, daemon):
+    """The script that Debian's package installs, with our program in its place."""
+    box.sh("mount --bind /run/bin/keeptrackd /usr/sbin/keepalived")
+    try:
+        def script(verb):
+            return box.call("/etc/init.d/keepalived", verb).returncode
+        assert script("start") == 0
+        main = box.pid_in("/run/keepalived.pid")
+        wait_for("the address", lambda: "10.0.1.1/24" in box.addresses(), 5)
+        box.write(FILE, CONF % ("", "", "        10.0.1.2/24\n"))
+        assert script("reload") == 0
+        wait_for("the second address", lambda: "10.0.1.2/24" in box.addresses(), 5)
+        assert script("restart") == 0
+        wait_for("another process", lambda: box.pid_in("/run/keepalived.pid") != main, 5)
+        wait_for("the address again", lambda: "10.0.1.1/24" in box.addresses(), 5)
+        assert script("stop") == 0
+        wait_for("its end", lambda: not box.exists("/run/keepalived.pid"), 5)
+    finally:
+        box.sh("umount /usr/sbin/keepalived")
 
 
 # ---- signals
