@@ -86,6 +86,15 @@ struct children {
 
 #define CHILD_STACK (64u << 10)
 
+#ifdef KT_SANITIZED
+/*
+ * The thread sanitizer's own clone() takes the child for a copy of the process: it would stop looking at this thread, whose
+ * memory the child shares. This name of the C library's is the one that it does not replace.
+ */
+int __clone(int (*fn)(void *), void *stack, int flags, void *arg, ...);
+#define clone __clone
+#endif
+
 /* What the new process needs to know; it shares our memory until it runs the program. */
 struct birth {
 	const struct words *words;
