@@ -471,9 +471,9 @@ static void delete_result(struct sync *s, struct flow f, int err)
 		s->stats.op_noent++;
 	} else {
 		s->stats.op_delete_failed++;
-		/* The answer was lost, the outcome is not known: once more. */
-		if (err == -ENOBUFS && f.x->err == 0) {
-			f.x->err = ENOBUFS;
+		/* The answer was lost, or there was no memory for it: once more. */
+		if (f.x->err == 0 && err > -256 && sync_reject_retries((uint8_t)-err)) {
+			f.x->err = (uint8_t)-err;
 			if (f.x->want == SESS_OP_NONE)
 				f.x->want = SESS_OP_DELETE;
 			done(s, f);

@@ -311,6 +311,7 @@ START_TEST(delete_answers)
 		{ -ENOENT, 0, 1, 0, false },
 		{ -EPERM, 0, 0, 1, false },
 		{ -ENOBUFS, 0, 0, 1, true }, /* the answer was lost */
+		{ -ENOMEM, 0, 0, 1, true },
 	};
 	struct ct_entry e = copied(9);
 
@@ -602,7 +603,7 @@ int main(void)
 	tcase_add_loop_test(t, changed_while_it_was_updated, 0, 3);
 	tcase_add_test(t, update_finds_nothing);
 	tcase_add_loop_test(t, create_finds_one, 0, 2);
-	tcase_add_loop_test(t, delete_answers, 0, 4);
+	tcase_add_loop_test(t, delete_answers, 0, 5);
 	tcase_add_loop_test(t, alive_again_while_it_was_deleted, 0, 3);
 	tcase_add_loop_test(t, renewal_answers, 0, 3);
 	tcase_add_test(t, ours_before_it_was_written);
