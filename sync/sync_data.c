@@ -252,6 +252,7 @@ static void read_objects(struct data_link *k, const struct sync_env *env)
 		return;
 	}
 	k->skipped = skipped;
+	mono_t now = clock_mono();
 	sync_unpack_begin(&u, env);
 	for (;;) {
 		enum sync_drop d = sync_unpack_next(&u, &rec, &r->wire);
@@ -265,7 +266,7 @@ static void read_objects(struct data_link *k, const struct sync_env *env)
 			return;
 		}
 		r->st.objects++;
-		sync_on_record(r->core, p->node, &rec, clock_mono());
+		sync_on_record(r->core, p->node, &rec, now);
 	}
 	sync_wire_count(&r->wire, SYNC_OK);
 	p->next_seq = u.seq;
@@ -414,9 +415,10 @@ void data_flush(struct sync_run *r, struct data_peer *p)
 			peer_conn_want_room(k->conn);
 			return;
 		}
+		mono_t now = clock_mono();
 		sync_pack_begin(&pack, r->buf, sizeof(r->buf));
 		while (wire_room(&pack.w) >= SYNC_ENV_LEN + SYNC_PACK_OBJ_MAX &&
-		       sync_pull_rec(r->core, p->node, &rec, clock_mono())) {
+		       sync_pull_rec(r->core, p->node, &rec, now)) {
 			if (sync_pack_add(&pack, &rec) != 0) {
 				link_refuse(k, PEER_WHY_ERROR, "a record does not fit its limit");
 				return;

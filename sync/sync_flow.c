@@ -47,11 +47,10 @@ struct flow flow_find(const struct sync *s, const struct ct_tuple *orig)
 	return f;
 }
 
-struct flow flow_new(struct sync *s, const struct ct_tuple *orig)
+struct flow flow_new(struct sync *s, const struct ct_tuple *orig, struct flow found)
 {
-	struct flow f = { 0 };
+	struct flow f = { found.id, found.id ? sess_at(&s->tbl, found.id) : NULL };
 
-	f.x = sess_find(&s->tbl, orig, &f.id);
 	if (!f.x) {
 		f.x = sess_add(&s->tbl, orig, &f.id);
 		if (!f.x)

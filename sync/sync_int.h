@@ -29,8 +29,11 @@ uint32_t sync_lease_s(const struct sync *s);
 /* NULL x: not known, or only held by the injector any more. */
 struct flow flow_find(const struct sync *s, const struct ct_tuple *orig);
 struct flow flow_at(const struct sync *s, uint32_t id);
-/* A new record, or one that the injector still holds, made new. NULL x: the table is full (counted). */
-struct flow flow_new(struct sync *s, const struct ct_tuple *orig);
+/*
+ * A new record, or one that the injector still holds, made new. found: what flow_find said of this tuple, with x NULL.
+ * NULL x: the table is full (counted).
+ */
+struct flow flow_new(struct sync *s, const struct ct_tuple *orig, struct flow found);
 struct flow_version flow_version_of(const struct sync *s, struct flow f);
 bool flow_mine(const struct sync *s, struct flow f);
 /* Slot of its owner, 0: nobody's. */

@@ -40,12 +40,13 @@ static void ask_if_partial(struct sync *s, struct flow f)
 		flow_want(s, f, SESS_OP_GET, SESS_QUEUE_LIVE);
 }
 
-static struct flow begin(struct sync *s, const struct ct_entry *e, mono_t now)
+static struct flow begin(struct sync *s, const struct ct_entry *e, struct flow found, mono_t now)
 {
-	struct flow f = flow_new(s, &e->orig);
+	struct flow f = flow_new(s, &e->orig, found);
 
 	if (!f.x)
 		return f;
+	f.x->why = SYNC_WHY_UNREPLIED; /* not counted before it is judged */
 	flow_in_kernel(s, f);
 	flow_merge(s, f, e, false);
 	set_timer(s, f, e, now);
@@ -67,7 +68,7 @@ static void on_new(struct sync *s, const struct ct_event *ev, mono_t now)
 	sync_count_born(&s->count, ev->e.orig.l4);
 	explained(f);
 	if (!f.x) {
-		f = begin(s, &ev->e, now);
+		f = begin(s, &ev->e, f, now);
 		if (!f.x)
 			return;
 		f.x->evidence_s = sync_sec(s, now);
@@ -134,7 +135,7 @@ static void on_update(struct sync *s, const struct ct_event *ev, mono_t now)
 	s->stats.events_update++;
 	explained(f);
 	if (!f.x) {
-		f = begin(s, &ev->e, now);
+		f = begin(s, &ev->e, f, now);
 		if (!f.x)
 			return;
 		f.x->evidence_s = sync_sec(s, now);
@@ -481,15 +482,12 @@ static bool may_be_gone(const struct sync *s, bool sweep)
 	return sweep && (s->sweeps_done > 0 || s->stats.events_destroy > 0);
 }
 
-static void read_unknown(struct sync *s, const struct ct_entry *e, bool sweep, mono_t now)
+static void read_unknown(struct sync *s, const struct ct_entry *e, struct flow found, bool sweep, mono_t now)
 {
-	uint32_t id;
-	struct sess *x = sess_find(&s->tbl, &e->orig, &id);
-
 	/* On its way out. */
-	if (x)
+	if (found.id != 0)
 		return;
-	struct flow f = begin(s, e, now);
+	struct flow f = begin(s, e, found, now);
 	if (!f.x)
 		return;
 	flow_judge(s, f);
@@ -515,7 +513,7 @@ static void read_entry(struct sync *s, const struct ct_entry *e, bool sweep, mon
 	struct flow f = flow_find(s, &e->orig);
 
 	if (!f.x) {
-		read_unknown(s, e, sweep, now);
+		read_unknown(s, e, f, sweep, now);
 		return;
 	}
 	/* Another sweep sees it, seconds later, and nothing was heard of it. */

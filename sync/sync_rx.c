@@ -83,7 +83,7 @@ static bool refuse_local(struct sync *s, struct sync_peer *p, struct flow f, con
 	if (!known) {
 		/* The answer waits in a record until the peer reads it: not more of them than of copies. */
 		if (limit_copy(s, p))
-			f = flow_new(s, &rec->e.orig);
+			f = flow_new(s, &rec->e.orig, f);
 		if (!f.x) {
 			limit_refused(s, p, &rec->e.orig);
 			return true;
@@ -106,12 +106,13 @@ static void mark_seen(const struct sync_peer *p, struct flow f)
 		f.x->flags |= SESS_SEEN;
 }
 
-static void copy_new(struct sync *s, struct sync_peer *p, const struct sync_rec *rec, bool only_new, mono_t now)
+static void copy_new(struct sync *s, struct sync_peer *p, const struct sync_rec *rec, struct flow found, bool only_new,
+		     mono_t now)
 {
 	struct flow f = { 0 };
 
 	if (limit_copy(s, p))
-		f = flow_new(s, &rec->e.orig);
+		f = flow_new(s, &rec->e.orig, found);
 	if (!f.x) {
 		limit_refused(s, p, &rec->e.orig);
 		return;
@@ -249,7 +250,7 @@ static void on_session(struct sync *s, struct sync_peer *p, const struct sync_re
 		if (f.x)
 			copy_update(s, p, rec, f, now);
 		else
-			copy_new(s, p, rec, v == SYNC_ONLY_CREATE, now);
+			copy_new(s, p, rec, f, v == SYNC_ONLY_CREATE, now);
 		break;
 	case SYNC_OLD_EPOCH:
 	case SYNC_OLD_VERSION:
