@@ -19,7 +19,7 @@
 #include "daemon/notify_conf.h"
 #include "ike-hooks/child_user.h"
 
-#define FIFO_LINE_MAX 96
+#define FIFO_LINE_MAX 128
 
 enum fifo_op { FIFO_OPEN = 0, FIFO_LINE, FIFO_CLOSE };
 

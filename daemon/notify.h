@@ -144,7 +144,7 @@ enum notify_kind notify_kind_of(enum notify_what what);
 /* The program of its own that this is told to; NOTIFY_WHICH_N: none has. */
 enum notify_which notify_which_of(enum notify_what what);
 
-#define NOTIFY_LINE_MAX 96
+#define NOTIFY_LINE_MAX 128
 /* INSTANCE "name" MASTER 100\n; its length. */
 size_t notify_line(const struct notify_news *news, char out[NOTIFY_LINE_MAX]);
 /* The four words behind the arguments of a program that is told everything. */

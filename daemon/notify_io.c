@@ -12,6 +12,8 @@
 #define READER_FIRST_NS (1 * NS_PER_SEC)
 #define READER_MAX_NS   (60 * NS_PER_SEC)
 
+_Static_assert(FIFO_LINE_MAX >= NOTIFY_LINE_MAX, "lines are whole");
+
 static void step(struct notify_io *n, const struct notify_ev *ev);
 
 static void script_done(struct notify_io *n)

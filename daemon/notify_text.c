@@ -3,6 +3,8 @@
 #include <string.h>
 #include "daemon/notify.h"
 
+_Static_assert(NOTIFY_LINE_MAX >= VRRP_NAME_MAX + sizeof("INSTANCE \"\" MASTER_RX_LOWER_PRI 255\n"), "lines are whole");
+
 const char *notify_what_text(enum notify_what what)
 {
 	static const char *const text[NOTIFY_WHAT_N] = {
