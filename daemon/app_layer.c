@@ -13,6 +13,7 @@
 
 #define CONNS_MAX 4
 #define RETRY_NS  (50 * NS_PER_MS)
+#define MENDED_NS (5 * NS_PER_SEC)
 #define TRIES_MAX 60 /* of an attachment, until the role change that is in its way is over */
 
 struct layer_conn {
@@ -169,11 +170,14 @@ void app_layer_judged(struct app *a, const char *why)
 
 	if (!l)
 		return;
-	bool transient = why && (strstr(why, "try again") || strstr(why, "role change"));
-	if (transient && (l->withdrawing || (l->waits && ++l->tries < TRIES_MAX))) {
+	/* What is in the way goes by itself, or has to be mended by somebody. */
+	bool passing = why && strstr(why, "try again");
+	if (passing && (l->withdrawing || (l->waits && ++l->tries < TRIES_MAX))) {
 		loop_timer_set(l->again, mono_add(clock_mono(), RETRY_NS));
 		return;
 	}
+	if (why && l->withdrawing && !l->waits)
+		loop_timer_set(l->again, mono_add(clock_mono(), MENDED_NS));
 	if (!why)
 		l->withdrawing = false;
 	struct layer_conn *c = l->waits;

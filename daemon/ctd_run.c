@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -95,7 +96,9 @@ static int begin_anew(struct run *r)
 	fcntl(r->lock, F_SETFD, 0);
 	setenv(ENV_LOCK, number, 1);
 	env_restore(r);
-	if (r->cwd[0] && chdir(r->cwd) < 0) /* the arguments may name a relative path */
+	const struct sched_param normal = { .sched_priority = 0 };
+	sched_setscheduler(0, SCHED_OTHER, &normal); /* the next engine asks for more by itself */
+	if (r->cwd[0] && chdir(r->cwd) < 0)          /* the arguments may name a relative path */
 		return 1;
 	execv(self, r->argv);
 	return 1;

@@ -159,6 +159,12 @@ static bool fill_links(struct map *m)
 			    k->kind == DCONF_LINK_MULTICAST ? "write IPv4_interface ADDRESS"
 							    : "write IPv4_address ADDRESS");
 			ok = false;
+		} else if (k->own.af == ADDR_V6 && (addr_is_link_local(&k->own) || addr_is_link_local(&k->dest))) {
+			say(m, CFG_ERROR, k->line,
+			    "%s: link-local addresses cannot be used: every link has them; give the interface one of "
+			    "fd00::/8",
+			    link_name(k));
+			ok = false;
 		}
 	}
 	if (p->n_links == 0) {

@@ -135,6 +135,8 @@ START_TEST(own_address_of_the_interface)
 	done(&g);
 	refused("Sync { UDP { IPv4_Destination_Address 10.9.0.2\nInterface none0 } " KEY " }",
 		"c.conf:1: UDP: interface", "IPv4_address ADDRESS");
+	refused("Sync { UDP { IPv6_address fe80::1 IPv6_Destination_Address fe80::2 Interface lk } " KEY " }",
+		"c.conf:1: UDP: link-local", "fd00::/8");
 	refused("Sync { UDP { IPv4_address 10.9.0.1 } " KEY " }", "c.conf:1: UDP:", "IPv4_Destination_Address");
 }
 END_TEST
