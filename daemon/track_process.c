@@ -381,6 +381,8 @@ json_t *track_processes_json(const struct track_processes *s, uint16_t index)
 	int n = snprintf(detail, sizeof(detail), "%u running, at least %u", p->n, c->quorum);
 	if (c->quorum_max != UINT32_MAX)
 		n += snprintf(detail + n, sizeof(detail) - (size_t)n, ", at most %u", c->quorum_max);
+	if (!s->acked)
+		n += snprintf(detail + n, sizeof(detail) - (size_t)n, ", looked for once a second");
 	if (track_delayed(&p->delay, &s->t->obj[p->head.obj]))
 		snprintf(detail + n, sizeof(detail) - (size_t)n, ", not long enough to count");
 	return json_pack("{s:I, s:s, s:s}", "count", (json_int_t)p->n, "seen_by", track_processes_how(s), "detail",

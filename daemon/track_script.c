@@ -109,8 +109,13 @@ static void start(struct script *s)
 	s->began = clock_mono();
 	s->runs++;
 	int rc = child_run_as(s->pool->children, s->conf->argv, envp, s->conf->timeout_ns, GRACE_NS, &as);
+	if (rc == ERR_FULL) { /* runs of scripts that are gone still end: the next interval will do */
+		s->runs--;
+		s->skipped++;
+		return;
+	}
 	if (rc < 0) {
-		struct child_result r = { .end = CHILD_START_FAILED, .code = rc == ERR_FULL ? EAGAIN : -rc };
+		struct child_result r = { .end = CHILD_START_FAILED, .code = -rc };
 		take_result(s, &r);
 		return;
 	}
@@ -262,7 +267,11 @@ int track_scripts_set(struct track_scripts *all, const struct cfg *old)
 			s->next_at = s->limit_at = MONO_NEVER;
 		}
 		s->conf = &all->t->cfg->track.scripts[i];
-		rc = script_use(s, s->head.used);
+		if (script_use(s, s->head.used) < 0) {
+			log_err(LOG_VRRP, "script %s cannot be run: no memory, or no thread",
+				track_conf(&s->head)->name);
+			track_report(all->t, s->head.obj, false, "it cannot be run");
+		}
 	}
 	return rc;
 }

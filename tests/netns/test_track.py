@@ -139,6 +139,25 @@ def test_a_timeout_ends_the_whole_group_of_processes(two):
              lambda: not any("77.7" in c or "88.8" in c for c in commands(two.lab, "fw-a")), 3)
 
 
+def test_who_runs_a_script_and_what_becomes_of_bad_ones(two):
+    two.use(track={"scripts": [
+        {"name": "who", "shell": "id -un", "user": "nobody", "interval": 0.2, "weight": 1},
+        {"name": "none", "exec": ["/no/such/program"], "interval": 0.2, "weight": 1},
+        {"name": "killed", "shell": "kill -9 $$", "interval": 0.2, "weight": 1},
+        {"name": "guess", "shell": "true", "user": "no-such-user", "interval": 0.2, "weight": 1},
+        {"name": "idle", "shell": "true"}]},
+        lan=["who", "none", "killed", "guess"])
+    for name in ("who", "none", "killed", "guess"):
+        wait_for("a result of " + name, lambda n=name: two.thing("fw-a", n)["state"] != "unknown", 3)
+    assert two.thing("fw-a", "who")["last_output"] == "nobody" and two.thing("fw-a", "who")["state"] == "up"
+    assert two.thing("fw-a", "none")["last"].startswith("cannot be started: ")
+    assert two.thing("fw-a", "killed")["last"] == "killed by signal 9"
+    assert "no-such-user" in two.thing("fw-a", "guess")["last"]
+    idle = two.thing("fw-a", "idle")
+    assert idle["state"] == "unused" and idle["runs"] == 0
+    assert two.inst("fw-a")["points"] == 1
+
+
 def commands(lab, name):
     found = []
     for pid in lab[name].pids():
