@@ -145,6 +145,7 @@ struct cfg_how {
 	enum cfg_format format;          /* BY_FILE: by its name or its contents */
 	const char *config_id;           /* of keepalived.conf's @id lines; NULL: the host's name */
 	bool all_includes;               /* a missing include is an error */
+	const char *namespace;           /* goes before the file's; NULL: the file's */
 	const char *place;               /* below the default run and state directories; NULL: these themselves */
 	const char *conntrackd;          /* a conntrackd.conf that is read on top, or alone; NULL: none */
 	const struct dconf_found *found; /* routers that were heard on its multicast group; NULL: none */

@@ -489,6 +489,8 @@ struct cfg *cfg_load_as(const char *path, const struct cfg_how *how, struct cfg_
 	}
 	if (c)
 		cfg_audit(c, errs);
+	if (c && how->namespace)
+		snprintf(c->namespace, sizeof(c->namespace), "%s", how->namespace);
 	if (c && how->place)
 		cfg_put_aside(c, how->place);
 	return c;

@@ -119,6 +119,7 @@ static int run(struct kalive *k, int argc, char **argv)
 		struct app_options opt = { .config = k->config,
 					   .how = { .format = CFG_FORMAT_KEEPALIVED,
 						    .config_id = k->opts.config_id,
+						    .namespace = k->opts.namespace,
 						    .all_includes = k->opts.all_config },
 					   .foreground = k->opts.foreground,
 					   .keep_at_stop = k->opts.keep_vips,

@@ -90,12 +90,6 @@ static void make_pid_dir(const struct kalive *k)
 
 void kalive_prepare(struct kalive *k, struct cfg *c)
 {
-	if (k->opts.namespace) {
-		if (c->namespace[0] && strcmp(c->namespace, k->opts.namespace) != 0)
-			log_notice(LOG_MAIN, "Overriding config net_namespace '%s' with command line namespace '%s'",
-				   c->namespace, k->opts.namespace);
-		snprintf(c->namespace, sizeof(c->namespace), "%s", k->opts.namespace);
-	}
 	name_pid_files(k, c);
 	find_place(k, c);
 	join(c, "Keepalived", k->ident, sizeof(k->ident));

@@ -162,6 +162,13 @@ def test_several_on_one_machine(box, daemon):
     assert [s.split("/")[3].rsplit("-", 1)[0] for s in sockets] == ["blue_second", "green.pid", "red"]
     for s in sockets:
         assert json.loads(box.run("ktsh", "-s", s, "show", "vrrp", "json"))
+    # A reload is one of the same daemon.
+    box.write(FILE, CONF % ("", "", "        10.0.1.2/24\n"))
+    box.write("/run/blue.conf", CONF % ("", "net_namespace blue\ninstance second\n", "        10.0.1.2/24\n"))
+    box.write("/run/plain.conf", CONF % ("", "", "        10.0.1.2/24\n"))
+    for pid, ns in zip(pids, ("red", "blue", "green")):
+        box.run("kill", "-HUP", str(pid))
+        wait_for("the second address in " + ns, lambda ns=ns: "10.0.1.2/24" in box.addresses(ns=ns), 5)
     for pid in pids:
         box.run("kill", str(pid))
     wait_for("their end", lambda: not box.exists("/run/keepalived"), 5)
