@@ -36,13 +36,15 @@ check_kconf_quirk_SOURCES = tests/unit/check_kconf_quirk.c tests/unit/kconf_map_
 check_kconf_quirk_LDADD = $(CFG_TEST_LIBS) $(UNIT_LIBS)
 check_kconf_map_SOURCES = tests/unit/check_kconf_map.c tests/unit/kconf_map_util.h
 check_kconf_map_LDADD = $(CFG_TEST_LIBS) $(UNIT_LIBS)
-check_PROGRAMS += check_kconf_text check_kconf_lex check_kconf_file fuzz_kconf
+check_PROGRAMS += check_kconf_text check_kconf_lex check_kconf_file fuzz_kconf fuzz_kconf_map
 check_kconf_text_SOURCES = tests/unit/check_kconf_text.c
 check_kconf_text_LDADD = $(CFG_TEST_LIBS) $(UNIT_LIBS)
 check_kconf_lex_SOURCES = tests/unit/check_kconf_lex.c tests/unit/kconf_util.h
 check_kconf_lex_LDADD = $(CFG_TEST_LIBS) $(UNIT_LIBS)
 check_kconf_file_SOURCES = tests/unit/check_kconf_file.c tests/unit/kconf_util.h
 check_kconf_file_LDADD = $(CFG_TEST_LIBS) $(UNIT_LIBS)
+fuzz_kconf_map_SOURCES = tests/fuzz/fuzz_kconf_map.c
+fuzz_kconf_map_LDADD = $(CFG_TEST_LIBS) $(FUZZ_LIBS)
 fuzz_kconf_SOURCES = tests/fuzz/fuzz_kconf.c
 fuzz_kconf_LDADD = $(CFG_TEST_LIBS) $(FUZZ_LIBS)
 
