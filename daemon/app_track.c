@@ -28,6 +28,8 @@ static void judge(struct app_track *t, uint16_t group)
 {
 	struct app *a = t->app;
 	const struct cfg_group *g = &t->cfg->groups[group];
+	if (t->cfg != a->cfg) /* a reload is under way: everything is judged at its end */
+		return;
 	struct vrrp_track_verdict v = vrrp_track_judge(g->track, g->n_track, t->obj);
 	for (uint16_t m = 0; m < g->n_members; m++)
 		t->marks[g->members[m]] = 0;
@@ -88,19 +90,25 @@ void track_report_value(struct app_track *t, uint16_t obj, int64_t value, const 
 
 void app_track_tell(struct app *a, uint16_t inst, uint8_t from, uint8_t to)
 {
-	const struct app_track *t = a->track;
+	struct app_track *t = a->track;
 	const struct cfg_group *g = &a->cfg->groups[a->node.member[inst].group];
-	char why[240] = "";
+	char why[240] = "", more[40] = "";
 	size_t n = 0;
-	for (uint32_t i = 0; t && i < g->n_track && n < sizeof(why); i++) {
+	unsigned held;
+	app_notify_priority(a, inst);
+	if (!log_rate_ok(&t->moves, LINES_PER_S, &held))
+		return;
+	for (uint32_t i = 0; i < g->n_track && n < sizeof(why); i++) {
 		int32_t points = g->track[i].repeated ? 0 : vrrp_track_points(&g->track[i], t->obj);
 		const struct vrrp_track_conf *c = t->obj[g->track[i].obj].conf;
 		if (points)
 			n += (size_t)snprintf(why + n, sizeof(why) - n, "%s%s %s %+d", n ? ", " : " (",
 					      vrrp_track_kind_text(c->kind), c->name, points);
 	}
-	log_notice(LOG_VRRP, "%s: priority %u -> %u%s%s", a->cfg->instances[inst].name, from, to, why, n ? ")" : "");
-	app_notify_priority(a, inst);
+	if (held)
+		snprintf(more, sizeof(more), "; %u more not told", held);
+	log_notice(LOG_VRRP, "%s: priority %u -> %u%s%s%s", a->cfg->instances[inst].name, from, to, why, n ? ")" : "",
+		   more);
 }
 
 /* ---- configuration ---- */

@@ -29,7 +29,7 @@ struct app_track {
 	struct track_processes *processes;
 	struct track_files *files;
 	struct track_tables *tables;
-	struct log_rate rate;
+	struct log_rate rate, moves; /* lines about things, and about priorities */
 };
 
 /* app_track.c: a result, or a number, of one thing. why: of a failure, for the log; may be empty. */
