@@ -256,6 +256,9 @@ libdaemon_io_a_SOURCES += daemon/kalive_opts.h daemon/kalive_opts.c daemon/kaliv
 check_PROGRAMS += check_kalive_opts
 check_kalive_opts_SOURCES = tests/unit/check_kalive_opts.c
 check_kalive_opts_LDADD = libdaemon_io.a $(UNIT_LIBS)
+check_PROGRAMS += fuzz_kalive_opts
+fuzz_kalive_opts_SOURCES = tests/fuzz/fuzz_kalive_opts.c
+fuzz_kalive_opts_LDADD = libdaemon_io.a libbase_core.a $(FUZZ_LIBS)
 # conntrackd.conf: words, reader and mapping are pure.
 libdaemon_io_a_SOURCES += daemon/dconf.h daemon/dconf_words.c daemon/dconf_read.c daemon/dconf_map.c daemon/dconf_io.h daemon/dconf_io.c
 check_PROGRAMS += check_dconf fuzz_dconf
