@@ -1,4 +1,6 @@
 /* One vrrp_instance when all its words are read: what contradicts, what follows, and keepalived's defaults. */
+#include <ifaddrs.h>
+#include <netinet/in.h>
 #include <string.h>
 #include "daemon/base/mono.h"
 #include "daemon/kconf_map_int.h"
@@ -13,13 +15,47 @@ static void set(struct kinst *i, const char *key, int64_t num)
 	kmap_num(i->m, i->r, key, i->s, num);
 }
 
+/* The interface of this machine that has the address; false: none. */
+static bool bearer(const struct addr *a, char name[IFNAMSIZ])
+{
+	struct ifaddrs *list, *f;
+	bool found = false;
+
+	if (getifaddrs(&list) < 0)
+		return false;
+	for (f = list; f && !found; f = f->ifa_next) {
+		struct addr b = { 0 };
+		if (f->ifa_addr && f->ifa_addr->sa_family == AF_INET)
+			b = addr_from_bytes(ADDR_V4, &((struct sockaddr_in *)(void *)f->ifa_addr)->sin_addr);
+		else if (f->ifa_addr && f->ifa_addr->sa_family == AF_INET6)
+			b = addr_from_bytes(ADDR_V6, &((struct sockaddr_in6 *)(void *)f->ifa_addr)->sin6_addr);
+		found = addr_eq(a, &b);
+		if (found)
+			snprintf(name, IFNAMSIZ, "%s", f->ifa_name);
+	}
+	freeifaddrs(list);
+	return found;
+}
+
+/* With unicast keepalived does without: the source says which interface it is. */
+static void find_interface(struct kinst *i)
+{
+	char name[IFNAMSIZ];
+	struct addr a;
+
+	if (i->interface || !i->peers || !i->source || !addr_parse(kmap_arg(i->source, 1), &a))
+		return;
+	if (bearer(&a, name) && kmap_text(i->m, i->r, "interface", i->source, name))
+		i->interface = i->source;
+}
+
 static void required(struct kinst *i)
 {
+	find_interface(i);
 	if (!i->interface)
-		KMAP_REFUSE(i->m, i->s,
-			    "(%s) the interface is missing; write interface NAME, also where unicast_src_ip would do "
-			    "for keepalived",
-			    i->name);
+		KMAP_REFUSE(i->m, i->s, "(%s) the interface is missing%s; write interface NAME", i->name,
+			    i->peers && i->source ? ", and none of this machine has the address of unicast_src_ip"
+						  : "");
 	if (!i->vrid)
 		KMAP_REFUSE(i->m, i->s, "(%s) virtual_router_id is missing; it must be a number from 1 to 255",
 			    i->name);

@@ -236,7 +236,7 @@ static const struct kword rows[] = {
 
 	/* vrrp_instance */
 	OWN(KIN_INSTANCE, "state", "MASTER without priority means 255, and no nopreempt; no role is taken by it"),
-	OWN(KIN_INSTANCE, "interface", "vrrp.instances[].interface"),
+	OWN(KIN_INSTANCE, "interface", "vrrp.instances[].interface; with unicast the one that has unicast_src_ip"),
 	OWN(KIN_INSTANCE, "virtual_router_id", "vrrp.instances[].vrid"),
 	OWN(KIN_INSTANCE, "priority", "vrrp.instances[].priority"),
 	OWN(KIN_INSTANCE, "advert_int", "rounded to seconds in version 2, to hundredths in version 3"),

@@ -186,6 +186,8 @@ static const struct {
 	{ "vrrp_instance V {\nvirtual_router_id 3\n}\n", "E: t.conf:1: (V) the interface is missing" },
 	{ "vrrp_instance V {\ninterface a0\nvirtual_router_id 256\n}\n",
 	  "E: t.conf:1: (V) virtual_router_id is missing" },
+	{ "vrrp_instance V {\nvirtual_router_id 3\nunicast_src_ip 192.0.2.77\nunicast_peer {\n192.0.2.78\n}\n}\n",
+	  "E: t.conf:1: (V) the interface is missing, and none of this machine" },
 	{ "global_defs {\n}\n", "E: t.conf:1: there is no vrrp_instance in the file" },
 	{ "virtual_server 10.0.0.1 80 {\n}\n", "E: t.conf:1: there is no vrrp_instance" },
 	{ "bfd_instance B {\nneighbor_ip 10.0.0.1\n}\n", "E: t.conf:1: bfd_instance: BFD is not supported" },
@@ -341,6 +343,18 @@ START_TEST(native_again)
 }
 END_TEST
 
+/* With unicast the interface is the one that has the source. */
+START_TEST(interface_by_source)
+{
+	struct mapped m = map_text("vrrp_instance V {\nvirtual_router_id 3\nunicast_src_ip 127.0.0.1\nunicast_peer {\n"
+				   "127.0.0.2\n}\n}\n");
+
+	ck_assert_msg(!m.errs.n, "%s", map_said(&m.errs));
+	expect(&m, "vrrp.instances[0].interface", "\"lo\"");
+	map_done(&m);
+}
+END_TEST
+
 START_TEST(formats)
 {
 	ck_assert(kconf_looks_like("! comment\nglobal_defs {\n}\n"));
@@ -368,6 +382,7 @@ int main(void)
 	tcase_add_test(tc, lvs);
 	tcase_add_test(tc, cluster);
 	tcase_add_test(tc, native_again);
+	tcase_add_test(tc, interface_by_source);
 	tcase_add_test(tc, formats);
 	suite_add_tcase(s, tc);
 	return unit_run(s);
