@@ -11,10 +11,12 @@ import pytest
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "lab"))
 
+from advert import frame4, v2, v3  # noqa: E402
 from box import Box  # noqa: E402
 from conftest import build_dir  # noqa: E402
 from consumers import mehdy_stats  # noqa: E402
 from lab import wait_for  # noqa: E402
+from wire import in_netns  # noqa: E402
 
 CONF = """global_defs {
     router_id box
@@ -301,6 +303,47 @@ def test_lines_that_people_look_for(box, daemon):
     assert len(states) == 8, "one line for each state, and none for those that are passed on the way"
     assert [line for line in lines if line.startswith("VRRP_Script(")] == [
         "VRRP_Script(chk) succeeded", "VRRP_Script(chk) failed (exited with status 1)", "VRRP_Script(chk) succeeded"]
+
+
+def test_lines_about_other_routers(box, daemon):
+    box.write(FILE, PLAIN + """vrrp_instance VI_2 {
+    interface lan0
+    virtual_router_id 52
+    authentication {
+        auth_type PASS
+        auth_pass right
+    }
+    virtual_ipaddress {
+        10.0.1.2
+    }
+}
+""")
+    daemon("-g/run/others.log")
+
+    def make():
+        s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        s.bind(("lan1", 0))
+        return s
+
+    def says(phrase, frame):
+        def said():
+            wire.send(frame)
+            return any(line == phrase for line in log_lines(box, "/run/others.log"))
+        wait_for(phrase, said, 5)
+
+    wire = in_netns(box.init, make)
+    other = "10.0.1.99"
+    try:
+        says("(VI_2) received an invalid passwd!",
+             frame4(v2(52, 200, ["10.0.1.2"], auth=1, password=b"wrong"), src=other))
+        says("(VI_1) Master received advert from 10.0.1.99 with higher priority 200, ours 100",
+             frame4(v3(51, 200, ["10.0.1.1"], src=other, interval=5), src=other))
+        wait_for("the role to leave", lambda: "10.0.1.1/24" not in box.addresses(), 5)
+        says("(VI_1) Backup received priority 0 advertisement",
+             frame4(v3(51, 0, ["10.0.1.1"], src=other, interval=5), src=other))
+        wait_for("the role to come back", lambda: "10.0.1.1/24" in box.addresses(), 5)
+    finally:
+        wire.close()
 
 
 def test_tags_and_facility(box, daemon):
