@@ -21,6 +21,8 @@ enum what {
 	YIELD_ZERO,
 	FAULT,
 	FAULT_CLEAR,
+	TRACKED,
+	TRACK_CLEAR,
 	REARM,
 	REARM_LONG,
 	PRIORITY,
@@ -69,6 +71,9 @@ static const char *do_what(enum what w, mono_t now)
 		return plain(VRRP_EV_FAULT, now);
 	case FAULT_CLEAR:
 		return plain(VRRP_EV_FAULT_CLEAR, now);
+	case TRACKED:
+	case TRACK_CLEAR:
+		return step(&(struct vrrp_ev){ .type = VRRP_EV_TRACK, .u.track.fault = w == TRACKED }, now);
 	case REARM:
 		return plain(VRRP_EV_REARM, now);
 	case REARM_LONG:
@@ -120,6 +125,8 @@ static const struct row table[STARTS][WHAT_N] = {
 		[YIELD_ZERO] = { "", NEVER, 1 },
 		[FAULT] = { "", NEVER, 0 },
 		[FAULT_CLEAR] = { "", NEVER, 0 },
+		[TRACKED] = { "", NEVER, 0 },
+		[TRACK_CLEAR] = { "", NEVER, 0 },
 		[REARM] = { "", NEVER, 1 },
 		[REARM_LONG] = { "", NEVER, 1 },
 		[PRIORITY] = { "", NEVER, 0 },
@@ -145,6 +152,8 @@ static const struct row table[STARTS][WHAT_N] = {
 		[YIELD_ZERO] = { "", KEEP, 1 },
 		[FAULT] = { ">FAULT(fault)", NEVER, 0 },
 		[FAULT_CLEAR] = { "", KEEP, 0 },
+		[TRACKED] = { ">FAULT(a tracked thing failed)", NEVER, 0 },
+		[TRACK_CLEAR] = { "", KEEP, 0 },
 		[REARM] = { "", HALF + DOWN, 0 },
 		[REARM_LONG] = { "", HALF + 5 * NS_PER_SEC, 0 },
 		[PRIORITY] = { "", 3 * ADV + ADV * 28 / 256, 0 },
@@ -170,6 +179,8 @@ static const struct row table[STARTS][WHAT_N] = {
 		[YIELD_ZERO] = { "", NEVER, 1 },
 		[FAULT] = { ">FAULT(fault)", NEVER, 0 },
 		[FAULT_CLEAR] = { "", NEVER, 0 },
+		[TRACKED] = { ">FAULT(a tracked thing failed)", NEVER, 0 },
+		[TRACK_CLEAR] = { "", NEVER, 0 },
 		[REARM] = { "", HALF + DOWN, 0 },
 		[REARM_LONG] = { "", HALF + 5 * NS_PER_SEC, 0 },
 		[PRIORITY] = { "", NEVER, 0 },
@@ -195,6 +206,8 @@ static const struct row table[STARTS][WHAT_N] = {
 		[YIELD_ZERO] = { "S0 >BACKUP(yielded)", HALF + DOWN, 0 },
 		[FAULT] = { "S0 >FAULT(fault)", NEVER, 0 },
 		[FAULT_CLEAR] = { "", KEEP, 0 },
+		[TRACKED] = { "S0 >FAULT(a tracked thing failed)", NEVER, 0 },
+		[TRACK_CLEAR] = { "", KEEP, 0 },
 		[REARM] = { "", KEEP, 1 },
 		[REARM_LONG] = { "", KEEP, 1 },
 		[PRIORITY] = { "", KEEP, 0 },
@@ -220,6 +233,8 @@ static const struct row table[STARTS][WHAT_N] = {
 		[YIELD_ZERO] = { "", NEVER, 1 },
 		[FAULT] = { "", NEVER, 0 },
 		[FAULT_CLEAR] = { ">BACKUP(fault cleared)", HALF + DOWN, 0 },
+		[TRACKED] = { "", NEVER, 0 },
+		[TRACK_CLEAR] = { "", NEVER, 0 },
 		[REARM] = { "", NEVER, 1 },
 		[REARM_LONG] = { "", NEVER, 1 },
 		[PRIORITY] = { "", NEVER, 0 },
@@ -543,6 +558,16 @@ START_TEST(the_fault_of_a_master)
 	bring(IN_MASTER);
 	ck_assert_str_eq(plain(VRRP_EV_FAULT, T0), "S0 >FAULT(fault)");
 	ck_assert_uint_eq(v.stats.zero_sent, 1);
+	/* What is tracked is a fault of its own: either keeps it there. */
+	bring(IN_MASTER);
+	struct vrrp_ev track = { .type = VRRP_EV_TRACK, .u.track.fault = true };
+	ck_assert_str_eq(step(&track, T0), "S0 >FAULT(a tracked thing failed)");
+	ck_assert_str_eq(plain(VRRP_EV_FAULT, T0), "");
+	track.u.track.fault = false;
+	ck_assert_str_eq(step(&track, T0), "");
+	ck_assert_str_eq(plain(VRRP_EV_FAULT_CLEAR, T0), ">BACKUP(fault cleared)");
+	bring(IN_MASTER);
+	plain(VRRP_EV_FAULT, T0);
 	/* In FAULT it remembers whom it hears. */
 	advert(99, 9, ADV, at(HALF));
 	ck_assert_uint_eq(v.peer.priority, 99);
@@ -605,6 +630,7 @@ START_TEST(random_walk)
 		if (n % 10 == 0) {
 			plain(VRRP_EV_LINK_UP, now);
 			plain(VRRP_EV_FAULT_CLEAR, now);
+			do_what(TRACK_CLEAR, now);
 			src(addr_v4(10, 0, 0, 5), now);
 			plain(VRRP_EV_START, now);
 		}
