@@ -142,6 +142,11 @@ static void fmt_version(const json_t *data, FILE *out)
 		fmt_us(fmt_int(data, "late_p50_us"), p50, sizeof(p50)),
 		fmt_us(fmt_int(data, "late_p99_us"), p99, sizeof(p99)),
 		fmt_us(fmt_int(data, "late_max_us"), max, sizeof(max)));
+	json_array_foreach(json_object_get(data, "configuration"), i, v)
+	{
+		fprintf(out, "  configuration %s%s\n", fmt_str(v, "file"),
+			fmt_bool(v, "layer") ? ", of the conntrackd process here" : "");
+	}
 	json_array_foreach(json_object_get(data, "libraries"), i, v)
 	{
 		fprintf(out, "  %s %s\n", fmt_str(v, "name"), fmt_str(v, "version"));

@@ -5,6 +5,7 @@
 
 #include "daemon/app_ctd.h"
 #include "daemon/app_ipsec.h"
+#include "daemon/app_layer.h"
 #include "daemon/app_notify.h"
 #include "daemon/app_pair.h"
 #include "daemon/app_sweep.h"
@@ -45,20 +46,35 @@ const char *show_node_name(const struct app *a, uint32_t id)
 	return "";
 }
 
+/* The files that the configuration is made of, and whose process each belongs to. */
+static json_t *show_files(const struct app *a)
+{
+	json_t *files = json_array();
+	const char *layer = app_layer_conntrackd(a), *own = a->opt.how.conntrackd;
+	if (a->opt.config)
+		json_array_append_new(files, json_pack("{s:s, s:b}", "file", a->opt.config, "layer", 0));
+	if (layer || own)
+		json_array_append_new(files,
+				      json_pack("{s:s, s:b}", "file", layer ? layer : own, "layer", layer != NULL));
+	return files;
+}
+
 static json_t *show_version(struct app *a)
 {
 	struct hist *late = loop_lateness(a->loop);
 	mono_t now = clock_mono();
-	return json_pack(
-	    "{s:s, s:s, s:i, s:s, s:I, s:i, s:I, s:b, s:I, s:I, s:I, s:[{s:s, s:s}, {s:s, s:s}, {s:s, s:s}]}", "name",
-	    "keeptrackd", "version", KT_VERSION, "protocol", CTL_VERSION, "node", a->cfg->node_name, "node_id",
-	    (json_int_t)a->cfg->node_id, "pid", (int)getpid(), "uptime_us",
-	    (json_int_t)(mono_sub(now, a->started) / NS_PER_US), "realtime",
-	    (sched_getscheduler(0) & ~SCHED_RESET_ON_FORK) == SCHED_FIFO, "late_p50_us",
-	    (json_int_t)hist_quantile_us(late, 0.5), "late_p99_us", (json_int_t)hist_quantile_us(late, 0.99),
-	    "late_max_us", (json_int_t)(late->max_ns / NS_PER_US), "libraries", "name", "libevent", "version",
-	    event_get_version(), "name", "openssl", "version", OPENSSL_VERSION_STR, "name", "jansson", "version",
-	    JANSSON_VERSION);
+	json_t *j =
+	    json_pack("{s:s, s:s, s:i, s:s, s:I, s:i, s:I, s:b, s:I, s:I, s:I, s:[{s:s, s:s}, {s:s, s:s}, {s:s, s:s}]}",
+		      "name", "keeptrackd", "version", KT_VERSION, "protocol", CTL_VERSION, "node", a->cfg->node_name,
+		      "node_id", (json_int_t)a->cfg->node_id, "pid", (int)getpid(), "uptime_us",
+		      (json_int_t)(mono_sub(now, a->started) / NS_PER_US), "realtime",
+		      (sched_getscheduler(0) & ~SCHED_RESET_ON_FORK) == SCHED_FIFO, "late_p50_us",
+		      (json_int_t)hist_quantile_us(late, 0.5), "late_p99_us", (json_int_t)hist_quantile_us(late, 0.99),
+		      "late_max_us", (json_int_t)(late->max_ns / NS_PER_US), "libraries", "name", "libevent", "version",
+		      event_get_version(), "name", "openssl", "version", OPENSSL_VERSION_STR, "name", "jansson",
+		      "version", JANSSON_VERSION);
+	json_object_set_new(j, "configuration", show_files(a));
+	return j;
 }
 
 static void add_line(void *arg, const struct log_line *l)

@@ -69,6 +69,8 @@ def test_keepalived_first(lab):
     flow(lab["fw-a"], 40000, 3)
     copies(ct["fw-b"], 3)
     wait_for("both routers to be ready", lambda: all(ready(lab, c) for c in ct.values()), 8)
+    shown = json.loads(lab["fw-a"].run(lab.tool("ktsh"), "-s", ct["fw-a"].socket, "show", "version", "json"))
+    assert shown["configuration"] == [{"file": ka["fw-a"].conf, "layer": False}, {"file": ct["fw-a"].conf, "layer": True}]
 
     # A second one is refused, and says why.
     twice = ct["fw-a"].call("-d", "-C", ct["fw-a"].conf)
