@@ -354,7 +354,8 @@ const struct cfg_key cfg_rows[] = {
 	TRACK_KEYS("vrrp.groups[].track"),
 	{ "vrrp.groups[].member_weights", CFG_T_BOOL, 0, 0, 1, "true", NULL, NULL,
 	  "Weights in the lists of members count, and for every member alike, because all of them move together; false: "
-	  "what has a weight in such a list does not count at all, as in keepalived without sync_group_tracking_weight" },
+	  "scripts and files with a weight in such a list do not count at all, as in keepalived without "
+	  "sync_group_tracking_weight" },
 	{ "vrrp.track", CFG_T_BLOCK, OPT, 0, 0, NULL, NULL, NULL,
 	  "What can be tracked. Only what a list of an instance or a group names is watched" },
 	{ "vrrp.track.scripts", CFG_T_RECORDS, 0, 0, CFG_TRACK_MAX, NULL, NULL, NULL,

@@ -365,13 +365,14 @@ static void build_ref(struct builder *b, struct vrrp_track_ref *ref, const struc
 }
 
 /*
- * What keepalived 2.2.7 makes of a weight that must not count: a fault where it is an interface, or a file's weight of 1,
- * which every file has that names none. Other weights stay, and then the whole reference is left out.
+ * What keepalived 2.2.7 does with weights that are not to count: a script or file that has one is left out, a file's
+ * weight of 1, which every file has that names none, makes it a fault, and those of interfaces and processes count.
  */
-static void without_weight(struct vrrp_track_ref *ref, enum vrrp_track_kind kind)
+static bool stays_without_weight(struct vrrp_track_ref *ref, enum vrrp_track_kind kind)
 {
-	if (kind == VRRP_TRACK_INTERFACE || (kind == VRRP_TRACK_FILE && ref->weight == 1))
+	if (kind == VRRP_TRACK_FILE && ref->weight == 1)
 		ref->weight = 0;
+	return !ref->weight || kind == VRRP_TRACK_INTERFACE || kind == VRRP_TRACK_PROCESS;
 }
 
 static bool is_repeated(const struct vrrp_track_ref *refs, uint32_t k)
@@ -403,9 +404,8 @@ static void build_group_refs(struct builder *b, struct cfg_group *g, const struc
 			struct vrrp_track_ref *ref = &refs[g->n_track];
 			ref->inst = g->members[m];
 			build_ref(b, ref, &list->recs[i]);
-			if (group && !num(group, "member_weights"))
-				without_weight(ref, b->c->track.objs[ref->obj].kind);
-			g->n_track += !ref->weight || !group || num(group, "member_weights");
+			g->n_track += !group || num(group, "member_weights") ||
+				      stays_without_weight(ref, b->c->track.objs[ref->obj].kind);
 		}
 	}
 	for (uint32_t k = 0; k < g->n_track; k++)

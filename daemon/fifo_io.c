@@ -13,7 +13,7 @@
 #include "daemon/base/ring.h"
 #include "daemon/base/thread.h"
 
-#define STOP_MS    100
+#define STOP_MS    1000 /* it writes without waiting, but has to be scheduled for that */
 #define ORDERS     256u
 #define LAST_BYTES (64 << 10) /* room for what nobody has read when the daemon ends */
 

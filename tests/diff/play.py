@@ -6,7 +6,7 @@ import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 
-from generate import OPEN, Case
+from generate import Case
 from known import known
 from world import HERE, Stack, World
 
@@ -143,6 +143,24 @@ def play(seed, build, stacks):
         return [Difference(case, "the case itself", "failed", "", str(e)[:500])]
 
 
+def again(seed, build, before):
+    """What of these differences is there a second time, alone: a busy machine moves instants past each other."""
+    names = {(d.phase, d.what) for d in before}
+    return [d for d in play(seed, build, stacks(build)) if not d.why and (d.phase, d.what) in names]
+
+
+def play_different(seed, build):
+    """keepalived twice; the second one reads what comes of a reload with one more address and another priority."""
+    case, other = Case(seed), Case(seed)
+    other.root = other.changed("address")
+    instance = [s for s in other.root if s.words[0] == "vrrp_instance"][-1]
+    next(s for s in instance.subs if s.words[0] == "priority").words[1] = "33"
+    case.events = other.events = []
+    first, second = stacks(build, null=True)
+    with World(build, first, case) as a, World(build, second, other) as b:
+        return play_in(case, (a, b))
+
+
 def save(seed, case, worlds, found):
     """Everything that is needed to look into a case, into KT_DIFF_KEEP."""
     keep = os.environ.get("KT_DIFF_KEEP")
@@ -187,26 +205,27 @@ def play_all(seeds, build, jobs=4, null=False, say=None):
 TABLE = os.path.join(os.path.dirname(os.path.dirname(HERE)), "daemon", "kconf_words.c")
 
 
+# words of releases after the one that is compared with, which knows nothing of them; ours; and what a private network
+# namespace or one comparison cannot show. Each has a test of its own (docs/keepalived-keywords.md)
+LATER = {"v3_checksum_as_v2", "no_virtual_ipaddress", "state_dump_file", "stats_dump_file", "json_dump_file",
+         "state_file_location", "stats_file_location", "json_file_location", "reload_file", "json_version",
+         "conntrack_sync", "ipsec_failover", "net_namespace"}
+
+
 def honoured():
-    """{(block, word)} of the table of words."""
+    """{(block, word)} of the table of words that keepalived 2.2.7 knows, too."""
     names = {"KIN_ROOT": "the top", "KIN_GLOBAL": "global_defs", "KIN_INSTANCE": "vrrp_instance", "KIN_AUTH": "authentication",
              "KIN_GROUP": "vrrp_sync_group", "KIN_SCRIPT": "vrrp_script", "KIN_FILE": "track_file",
              "KIN_PROCESS": "vrrp_track_process", "KIN_GARP": "garp_group"}
     with open(TABLE, encoding="utf-8") as f:
-        rows = re.findall(r'\b(?:HON|OWN|BLK)\((KIN_\w+), "([^"]+)"', f.read())
-    return {(names[block], word) for block, word in rows if block in names}
+        rows = re.findall(r'\b(?:HON|OWN|BLK)\((KIN_\w+),\s*"([^"]+)"', f.read())
+    return {(names[block], word) for block, word in rows if block in names and word not in LATER}
 
 
 def coverage(seeds):
     """(honoured words that these seeds use, honoured words that they do not)"""
     used = set()
     for seed in seeds:
-        case = Case(seed)
-        used |= case.words()
-        if any(what == "reload" for what, _ in case.events):
-            used |= {("global_defs", "fifo_write_vrrp_states_on_reload")} & case.words()
+        used |= Case(seed).words()
     want = honoured()
     return want & used, want - used
-
-
-assert OPEN  # the blocks of the generator are those of the table

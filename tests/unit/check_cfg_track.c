@@ -110,7 +110,7 @@ START_TEST(details)
 	ck_assert_int_eq(c->groups[0].track[2].weight, -10);
 	ck_assert_str_eq(obj_of(c, &c->groups[0].track[3])->name, "web");
 	ck_assert_str_eq(obj_of(c, &c->groups[0].track[4])->name, "up0");
-	ck_assert_int_eq(c->groups[0].track[4].weight, 0);
+	ck_assert_int_eq(c->groups[0].track[4].weight, 5);
 	cfg_free(c);
 
 	/* One interface, however often it is named, is one thing. */
