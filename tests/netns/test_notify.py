@@ -151,6 +151,11 @@ class Side:
         wire.send(frame4(v3(53, 50, ["10.0.3.1"], src="10.0.1.99", interval=5), src="10.0.1.99"))
         wire.close()
 
+    def close(self):
+        said = read(self.path("daemon.log"))
+        self.machine.close()
+        assert "Sanitizer" not in said and "runtime error: " not in said, said[-3000:]
+
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(10)
@@ -170,7 +175,7 @@ class Bench:
 
     def close(self):
         for side in self.sides:
-            side.machine.close()
+            side.close()
         shutil.rmtree(self.dir)
 
 
@@ -304,7 +309,7 @@ def fixture_native(bench):  # while it runs, the slow reader of the other one ge
     try:
         yield made
     finally:
-        made.side.machine.close()
+        made.side.close()
         shutil.rmtree(made.dir)
 
 
