@@ -308,9 +308,11 @@ void app_detached(int ready)
 static struct cfg *load_config(const struct app_options *opt, struct cfg_errors *errs)
 {
 	struct cfg *c = cfg_load_as(opt->config, &opt->how, errs);
-	for (unsigned i = 0; i < errs->n && !opt->kalive; i++)
+	/* keepalived's log is open already, and may be the console */
+	bool shown = opt->kalive && opt->kalive->opts.console && opt->kalive->opts.foreground;
+	for (unsigned i = 0; i < errs->n && !shown; i++)
 		fprintf(stderr, "%s\n", errs->list[i].text);
-	if (opt->kalive) { /* its log is open already */
+	if (opt->kalive) {
 		cfg_say_log(errs);
 		cfg_errors_free(errs);
 	}

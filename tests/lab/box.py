@@ -4,6 +4,7 @@ In it, keepalived is a symlink to keeptrackd, first in PATH, as a package would 
 keepalived of the host. Everything in it ends with the box.
 """
 
+import glob
 import os
 import signal
 import subprocess
@@ -44,7 +45,17 @@ class Box:
             self.init = int(f.read().split()[0])
         self.spawned = []
 
+    def reports(self):
+        """What programs built with --enable-sanitizers had to say; those in the background have no other place."""
+        return "".join(self.read(path.split("/root", 1)[1])[-3000:] for path in glob.glob(self.path("/run/sanitizer.*")))
+
     def close(self):
+        found = self.reports()
+        self.end()
+        if found:
+            raise LabError(found)
+
+    def end(self):
         os.kill(self.init, signal.SIGKILL)  # the first process of a namespace takes all others with it
         self.unshare.wait()
         for child in self.spawned:
@@ -53,7 +64,9 @@ class Box:
     def command(self, argv, ns=None):
         inner = ["ip", "netns", "exec", ns] if ns else []
         return (["nsenter", "-t", str(self.init), "-n", "-m", "-p", "--", "env",
-                 "PATH=/run/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"] + inner + list(argv))
+                 "PATH=/run/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"] +
+                ["%s=%s:log_path=/run/sanitizer" % (name, os.environ[name])
+                 for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS") if name in os.environ] + inner + list(argv))
 
     def call(self, *argv, ns=None, timeout=20, cwd=None):
         """The finished process: returncode, stdout, stderr."""

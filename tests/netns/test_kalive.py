@@ -89,6 +89,15 @@ def test_a_daemon_without_a_file_says_so(box):
     assert p.returncode == 1 and "keepalived -C" in p.stderr
 
 
+def test_a_file_that_cannot_be_served_ends_the_start(box):
+    """In the foreground and in the background, with the reason on the terminal, once."""
+    box.write("/run/refused.conf", PLAIN + "bfd_instance B {\n    neighbor_ip 10.0.1.3\n}\n")
+    for options in ([], ["-n"], ["-nl"]):
+        p = box.call("keepalived", "-f", "/run/refused.conf", *options)
+        assert p.returncode == 2 and p.stderr.count("/run/refused.conf:") == 1, p.stderr
+        assert not box.exists("/run/keepalived.pid")
+
+
 def test_findings_go_to_a_file(box):
     box.write("/run/odd.conf", PLAIN + "nonsense 1\n")
     p = box.call("keepalived", "--config-test=/run/findings", "-f", "/run/odd.conf")
