@@ -42,6 +42,8 @@ static const struct {
 	{ "explain-ipsec", CTL_EXPLAIN_IPSEC, false },
 	{ "ike-dpd", CTL_IKE_DPD, false },
 	{ "reset-vpn", CTL_RESET_VPN_PEER, false },
+	{ "notify", CTL_SHOW_NOTIFY, false },
+	{ "notify-none", CTL_SHOW_NOTIFY, false },
 	{ "interfaces", CTL_SHOW_INTERFACES, false },
 	{ "log", CTL_SHOW_LOG, false },
 	{ "version", CTL_SHOW_VERSION, false },
