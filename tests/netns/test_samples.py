@@ -156,18 +156,18 @@ def pick(entry, keys):
 
 def kernel(box):
     """Addresses by interface, routes and rules; without what differs from run to run."""
-    def ip(*words):
-        return json.loads(box.run("ip", "-j", *words) or "[]")
+    found = box.sh("ip -j addr show; ip -j route show table all; ip -j rule show").strip().split("\n")
+    all_links, all_routes, all_rules = map(json.loads, found)
     addresses = {}
-    for link in ip("addr", "show"):
+    for link in all_links:
         if link["ifname"].startswith(("eth", "vrrp")):
             addresses[link["ifname"]] = sorted(
                 pick(a, ("local", "prefixlen", "scope", "label", "broadcast", "address", "deprecated", "noprefixroute"))
                 for a in link["addr_info"] if not (a["family"] == "inet6" and a["scope"] == "link"))
     routes = sorted(pick(r, ("type", "dst", "gateway", "via", "dev", "scope", "prefsrc", "metric", "table", "nexthops", "flags"))
-                    for r in ip("route", "show", "table", "all") if r.get("protocol") == "keepalived")
+                    for r in all_routes if r.get("protocol") == "keepalived")
     rules = sorted(pick(r, ("priority", "src", "srclen", "dst", "dstlen", "table", "iif", "oif", "fwmark", "action"))
-                   for r in ip("rule", "show"))
+                   for r in all_rules)
     return {"addresses": addresses, "routes": routes, "rules": rules}
 
 
@@ -189,6 +189,13 @@ class Run:
         self.box.write(CONF, changes(name, text_of(name)))
         self.child = self.box.spawn("keepalived", "-P", "-n", "-l", "-D", "-i", "high", "-f", CONF)
 
+    def masters(self):
+        """Every instance of the sample has said that it is master."""
+        text = changes(self.name, text_of(self.name))
+        names = re.findall(r"^\s*vrrp_instance\s+(\S+)", text, re.M)
+        log = self.box.read("/run/log")
+        return all("(%s) Entering MASTER STATE" % name in log for name in names)
+
     def end(self):
         if self.child.poll() is None:
             self.box.run("pkill", "-TERM", "-o", "-x", "keepalived")
@@ -202,11 +209,13 @@ class Pair:
         self.theirs, self.ours = Run(name, True), Run(name, False)
 
     def same(self):
-        return kernel(self.ours.box) == kernel(self.theirs.box) != self.ours.before
+        """Both are master everywhere, and what they made of the kernel is the same."""
+        return (all(run.masters() for run in (self.ours, self.theirs)) and
+                kernel(self.ours.box) == kernel(self.theirs.box) != self.ours.before)
 
     def play(self, until):
         try:
-            wait_for("the same kernel state", self.same, until - time.monotonic(), 0.2)
+            wait_for("the same kernel state", self.same, until - time.monotonic(), 0.5)
         except LabError:
             pass  # the test says what differs
         self.running = [kernel(run.box) for run in (self.theirs, self.ours)]
@@ -231,7 +240,7 @@ def pairs():
     """Every sample with both daemons, all at the same time: {name: Pair}."""
     with concurrent.futures.ThreadPoolExecutor(12) as pool:  # a box ends with the thread that made it
         found = dict(zip(VRRP + MIXED, pool.map(Pair, VRRP + MIXED)))
-        until = time.monotonic() + 12
+        until = time.monotonic() + 25
         list(pool.map(lambda p: p.play(until), found.values()))
         yield found
         list(pool.map(lambda p: p.close(), found.values()))
