@@ -74,7 +74,7 @@ static void print_records(const struct cfg_val *v, unsigned depth, const struct 
 		fputs(i ? ",\n" : "\n", out);
 		indent(depth + 1, out);
 		if (is_short(v, &v->recs[i])) {
-			print_text(v->recs[i].vals[0].text, out);
+			print_text(v->recs[i].vals[0].text ? v->recs[i].vals[0].text : "", out);
 			continue;
 		}
 		fputs("{\n", out);

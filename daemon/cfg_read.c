@@ -304,23 +304,21 @@ static void unknown_key(struct reader *rd, const struct cfg_rec *rec, const conf
 		       near >= 0 ? "" : " known here are", known);
 }
 
-/* Also for a block that was not written at all: its required keys are missing then. */
-static void missing_keys(struct reader *rd, const struct cfg_rec *rec)
+void cfg_rec_required(const struct cfg_tree *t, const struct cfg_rec *rec, struct cfg_errors *errs)
 {
 	char want[200], path[220];
 
 	for (unsigned i = 0; i < rec->n_vals; i++) {
 		const struct cfg_val *v = &rec->vals[i];
 		if (v->key->type == CFG_T_BLOCK && !v->given && v->n)
-			missing_keys(rd, &v->recs[0]);
+			cfg_rec_required(t, &v->recs[0], errs);
 		if (v->given || !(v->key->flags & CFG_F_REQUIRED))
 			continue;
 		struct cfg_pos at = rec->at;
 		for (const struct cfg_rec *up = rec->up; !at.line && up; up = up->up)
 			at = up->at;
-		cfg_errors_add(rd->errs, CFG_ERROR, "%s:%u: %s: is missing; it must be %s",
-			       at.file ? at.file : rd->tree->file, at.line,
-			       cfg_val_path(rec, cfg_schema_name(v->row), path, sizeof(path)),
+		cfg_errors_add(errs, CFG_ERROR, "%s:%u: %s: is missing; it must be %s", at.file ? at.file : t->file,
+			       at.line, cfg_val_path(rec, cfg_schema_name(v->row), path, sizeof(path)),
 			       cfg_schema_want(v->key, want, sizeof(want)));
 	}
 }
@@ -340,7 +338,7 @@ static void read_rec(struct reader *rd, struct cfg_rec *rec, config_setting_t *s
 		else if (m != named)
 			read_val(rd, rec, cfg_rec_val(rec, config_setting_name(m)), m);
 	}
-	missing_keys(rd, rec);
+	cfg_rec_required(rd->tree, rec, rd->errs);
 }
 
 /* A text that libconfig cannot read: where, and what is likely wrong. */

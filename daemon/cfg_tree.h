@@ -93,6 +93,8 @@ void cfg_complain(struct cfg_errors *errs, enum cfg_grade grade, const struct cf
 void cfg_complain_item(struct cfg_errors *errs, const struct cfg_rec *r, const char *name, unsigned i, const char *fmt,
 		       ...) __attribute__((format(printf, 5, 6)));
 
+/* Complains about required keys that were not written, also in blocks that were not. */
+void cfg_rec_required(const struct cfg_tree *t, const struct cfg_rec *rec, struct cfg_errors *errs);
 /* Meaning: everything that a single value cannot show. Appends to errs; returns the number of errors added. */
 unsigned cfg_check(const struct cfg_tree *t, struct cfg_errors *errs);
 /* The policy of `sync`: what contradicts itself. */

@@ -376,6 +376,19 @@ static void read_all(struct kmap *m)
 	kmap_groups(m);
 }
 
+/* What no word gave, but odd values or blocks of our own may leave open. A block without a word is its owner's matter. */
+static void required(struct kmap *m, const struct cfg_rec *r)
+{
+	for (unsigned i = 0; i < r->n_vals; i++) {
+		const struct cfg_val *v = &r->vals[i];
+		for (unsigned k = 0; v->recs && k < v->n; k++) {
+			if (v->key->type != CFG_T_BLOCK || v->given)
+				cfg_rec_required(m->t, &v->recs[k], m->errs);
+			required(m, &v->recs[k]);
+		}
+	}
+}
+
 struct cfg_tree *kconf_map(struct kconf *k, const char *file, struct cfg_errors *errs)
 {
 	struct kmap m = { .k = k, .errs = errs, .t = cfg_tree_new(file), .cluster = k->cluster };
@@ -384,6 +397,10 @@ struct cfg_tree *kconf_map(struct kconf *k, const char *file, struct cfg_errors 
 	m.node = &cfg_rec_val(&m.t->root, "node")->recs[0];
 	m.rule_priority[0] = m.rule_priority[1] = RULE_PRIORITY;
 	read_all(&m);
+	if (!errs->n) {
+		cfg_rec_required(m.t, &m.t->root, errs);
+		required(&m, &m.t->root);
+	}
 	cfg_tables_free(m.tables);
 	return m.t;
 }
