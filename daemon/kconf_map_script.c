@@ -184,7 +184,14 @@ static void read_mail(struct kmap *m, const struct cfg_rec *notify)
 		return;
 	struct cfg_rec *mail = kmap_block(m, notify, "mail", to);
 	for (s = to->subs; s; s = s->next)
-		kmap_text(m, kmap_push(m, mail, "to", s), "address", s, s->words[0]);
+		if (!kmap_text(m, kmap_push(m, mail, "to", s), "address", s, s->words[0]))
+			cfg_val_pop(cfg_rec_val(mail, "to"));
+	if (!cfg_rec_val(mail, "to")->n) {
+		struct cfg_val *v = cfg_rec_val(notify, "mail");
+		cfg_val_make(v, notify, 0, v->at);
+		v->given = false;
+		return;
+	}
 	s = kmap_global(m, "notification_email_from");
 	if (s)
 		kmap_text(m, mail, "from", s, kmap_arg(s, 1));
