@@ -1,9 +1,9 @@
 /* What is tracked, and who tracks it: vrrp_script, track_file, vrrp_track_process, track_* lists. */
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/base/mono.h"
 #include "daemon/kconf_map_int.h"
+#include "ike-hooks/child_user.h"
 
 #define WEIGHT_MAX 253 /* keepalived's, of everything but files */
 
@@ -52,13 +52,15 @@ static unsigned read_weight(struct kmap *m, const struct cfg_rec *r, const struc
 static void default_user(struct kmap *m, const struct cfg_rec *r, const struct kconf_stmt *s)
 {
 	const struct kconf_stmt *user = kmap_global(m, "script_user");
+	char why[CHILD_WHY_MAX];
+	struct child_ids ids;
 
 	if (cfg_rec_val(r, "user")->given)
 		return;
 	if (user)
 		kmap_user(m, r, user, user->words, user->n_words, 1);
-	else if (getpwnam("keepalived_script"))
-		kmap_text(m, r, "user", s, "keepalived_script");
+	else if (child_user_find(CHILD_USER_DEFAULT, NULL, false, &ids, why) == 0)
+		kmap_text(m, r, "user", s, CHILD_USER_DEFAULT);
 }
 
 /* A time that our key's range holds. */
