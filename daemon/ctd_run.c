@@ -242,13 +242,16 @@ int ctd_run(const struct ctd_args *args, char **argv)
 		r.cwd[0] = '\0';
 	env_keep(&r);
 	find_place(r.place, sizeof(r.place));
-	if (!read_conf(&r))
-		return 1;
-	if (!r.anew)
-		r.lock = take_lock(r.proc.lock_file);
-	if (r.lock < 0)
-		return 1;
-	int rc = run(&r);
-	unlink(r.proc.lock_file);
+	int rc = 1;
+	if (read_conf(&r)) {
+		if (!r.anew)
+			r.lock = take_lock(r.proc.lock_file);
+		if (r.lock >= 0) {
+			rc = run(&r);
+			unlink(r.proc.lock_file);
+		}
+	}
+	for (unsigned i = 0; i < 3; i++)
+		free(r.env[i]);
 	return rc ? 1 : 0;
 }
