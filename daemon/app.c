@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -32,12 +33,14 @@
 #include "daemon/sandbox.h"
 #include "daemon/sdnotify.h"
 
-#define STOP_NS   (2 * NS_PER_SEC)
-#define REST_NS   (300 * NS_PER_MS) /* for the last purges and hooks, when every group rests */
-#define REST_STEP (10 * NS_PER_MS)
-#define NOTIFY_NS (1 * NS_PER_SEC) /* for those who are told of the end, as keepalived waits for its scripts */
-#define ACTS_KEPT 4096             /* actions of one step */
-#define FEED_MAX  8192 /* waiting events; received packets fill at most half of it, the rest of them is dropped */
+#define STOP_NS      (2 * NS_PER_SEC)
+#define REST_NS      (300 * NS_PER_MS) /* for the last purges and hooks, when every group rests */
+#define REST_STEP    (10 * NS_PER_MS)
+#define NOTIFY_NS    (1 * NS_PER_SEC) /* for those who are told of the end, as keepalived waits for its scripts */
+#define LOCK_TRIES   20               /* for the pid file, a step apart */
+#define LOCK_STEP_MS 10
+#define ACTS_KEPT    4096 /* actions of one step */
+#define FEED_MAX     8192 /* waiting events; received packets fill at most half of it, the rest of them is dropped */
 
 /* ---- events to the node core ---- */
 
@@ -253,7 +256,13 @@ static int take_pid_file(struct app *a, char *path, size_t cap)
 		say(a, "pid file %s: %s", path, strerror(errno));
 		return -1;
 	}
-	if (flock(a->pid_fd, LOCK_EX | LOCK_NB) < 0) {
+	/* One that was killed holds it until the last of its threads has ended. */
+	int rc = flock(a->pid_fd, LOCK_EX | LOCK_NB);
+	for (unsigned i = 0; rc < 0 && i < LOCK_TRIES; i++) {
+		poll(NULL, 0, LOCK_STEP_MS);
+		rc = flock(a->pid_fd, LOCK_EX | LOCK_NB);
+	}
+	if (rc < 0) {
 		say(a, "already running (pid file %s is locked)", path);
 		return -1;
 	}
