@@ -2,6 +2,7 @@
 """usage (as root): ./dev bench config [--quick] [--stack keeptrackd|keepalived] [--only PARTS] [--json FILE]
 
   many  10,000 virtual routers written out, on 40 interfaces
+  most  4,000 of them, which both daemons take
   seq   the line of keepalived's manual with three ~SEQ, which makes 65,024
   vars  2,000 of them as a variable of several lines
 
@@ -59,9 +60,9 @@ vrrp_instance VI_${NET}_${ID} { \\
 """
 
 
-def many():
+def written_out(count):
     return "".join(ONE % {"n": n, "interface": n // 250, "vrid": n % 250 + 1, "a": n // 250, "b": n % 250 + 1}
-                   for n in range(10000))
+                   for n in range(count))
 
 
 class Place(Machines):
@@ -115,10 +116,16 @@ def part(name, what, text, goal):
                 for _ in range(ctx.choose(3, 1)):
                     took, peak, status, said = place.read(label, text, 120)
                     ctx.say("%s, %s: %.2f s, %d MiB, status %s" % (what, label, took, peak, status))
-                    if status != 0:
+                    # read to the end, but more than there may be: that is what was to be measured
+                    limit = re.search(r"at most (\d+) are possible", said)
+                    if status != 0 and not limit:
                         ctx.say(said[-500:])
-                    times.append(took if status == 0 else None)
-                if None in times:
+                    times.append(took if status == 0 or limit else None)
+                    if None in times:
+                        break
+                if None not in times and limit:
+                    shown[label] = "%s, %d MiB; read, then refused: at most %s" % (cell(times, 2, " s"), peak, limit[1])
+                elif None in times:
                     shown[label] = "not read within 120 s" if status is None else "refused (status %s)" % status
                 else:
                     shown[label] = "%s, %d MiB" % (cell(times, 2, " s"), peak)
@@ -129,7 +136,8 @@ def part(name, what, text, goal):
     return work
 
 
-PARTS = {"many": (part("many", "10,000 virtual routers written out", many(), 10), 900),
+PARTS = {"many": (part("many", "10,000 virtual routers written out", written_out(10000), 10), 900),
+         "most": (part("most", "4,000 virtual routers written out", written_out(4000), 10), 900),
          "seq": (part("seq", "65,024 virtual routers of one ~SEQ line", SEQ, 10), 900),
          "vars": (part("vars", "2,000 virtual routers of a variable", VARS, 10), 300)}
 
