@@ -1,8 +1,11 @@
 /* keeptrackd convert KEEPALIVED.CONF [CONNTRACKD.CONF] */
 #include "daemon/convert.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 #include "daemon/cfg_tree.h"
 #include "daemon/dconf_io.h"
 
@@ -52,6 +55,12 @@ static int convert(const char *keepalived, const char *conntrackd, const char *i
 		for (unsigned i = 0; i < errs.n; i++)
 			fprintf(stderr, "%s\n", errs.list[i].text);
 		cfg_errors_free(&errs);
+		return CONVERT_FAILED;
+	}
+	if (conntrackd && access(conntrackd, R_OK) < 0) {
+		fprintf(stderr, "%s: %s\n", conntrackd, strerror(errno));
+		cfg_errors_free(&errs);
+		cfg_tree_free(t);
 		return CONVERT_FAILED;
 	}
 	if (conntrackd)
