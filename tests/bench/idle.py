@@ -4,8 +4,8 @@
   a  one daemon with one virtual router, no replication: proportional set size, threads
   b  200 daemons in 200 network namespaces: time until all serve, memory of all
 
-About a minute. Memory is proportional: what processes share counts for each by its share. Both daemons run as one process
-and a helper at least (guardian, child); all their processes are counted.
+About a minute. Memory is proportional: what processes share counts for each by its share. All processes of a daemon are
+counted, helpers and children too.
 """
 
 import glob
