@@ -212,8 +212,14 @@ static void *writer_main(void *arg)
 			if ((p[1 + i].revents & POLLOUT) && w->end[i].waits)
 				write_line(w, i);
 	}
-	for (unsigned i = 0; i < NOTIFY_FIFOS; i++)
+	for (unsigned i = 0; i < NOTIFY_FIFOS; i++) {
+		/* a line that came just before the end was not tried yet */
+		if (w->end[i].waits) {
+			w->end[i].waits = false;
+			write_line(w, i);
+		}
 		forget(&w->end[i]);
+	}
 	return NULL;
 }
 
