@@ -55,17 +55,16 @@ enum dconf_kind {
 
 enum dconf_verdict { DCONF_HONOURED = 0, DCONF_NO_EFFECT, DCONF_REFUSED };
 
-#define DCONF_ID_TABLE(X)                                                                                              \
-	X(SYNC)                                                                                                        \
-	X(GENERAL)                                                                                                     \
-	X(STATS)                                                                                                       \
-	X(HELPER) X(MODE) X(MULTICAST) X(UDP) X(TCP) X(OPTIONS) X(UNIX) X(FILTER) X(SCHEDULER) X(KEY) X(PEER)          \
-	    X(RESEND_QUEUE) X(COMMIT_TIMEOUT) X(PURGE_TIMEOUT) X(ACK_WINDOW) X(NO_EXTERNAL) X(NO_INTERNAL)             \
-		X(STARTUP_RESYNC) X(REFRESH) X(CACHE_TIMEOUT) X(ADDR4) X(ADDR6) X(DEST4) X(DEST6) X(IFADDR4)           \
-		    X(IFADDR6) X(PORT) X(GROUP) X(INTERFACE) X(SNDBUF) X(RCVBUF) X(CHECKSUM) X(ERROR_QUEUE) X(WINDOWS) \
-			X(EXPECT_SYNC) X(SYSTEMD) X(NICE) X(HASH_SIZE) X(HASH_LIMIT) X(LOGFILE) X(SYSLOG) X(LOCKFILE)  \
-			    X(BUFFER) X(BUFFER_MAX) X(OVERRUN) X(RELIABLE) X(POLL) X(EVENT_LIMIT) X(PATH) X(BACKLOG)   \
-				X(F_PROTOCOL) X(F_ADDRESS) X(F_STATE) X(S_TYPE) X(S_PRIORITY)
+/* clang-format off */
+#define DCONF_ID_TABLE(X) \
+	X(SYNC) X(GENERAL) X(STATS) X(HELPER) X(MODE) X(MULTICAST) X(UDP) X(TCP) X(OPTIONS) X(UNIX) X(FILTER) \
+	X(SCHEDULER) X(KEY) X(PEER) X(RESEND_QUEUE) X(COMMIT_TIMEOUT) X(PURGE_TIMEOUT) X(ACK_WINDOW) \
+	X(NO_EXTERNAL) X(NO_INTERNAL) X(STARTUP_RESYNC) X(REFRESH) X(CACHE_TIMEOUT) X(ADDR4) X(ADDR6) X(DEST4) \
+	X(DEST6) X(IFADDR4) X(IFADDR6) X(PORT) X(GROUP) X(INTERFACE) X(SNDBUF) X(RCVBUF) X(CHECKSUM) \
+	X(ERROR_QUEUE) X(WINDOWS) X(EXPECT_SYNC) X(SYSTEMD) X(NICE) X(HASH_SIZE) X(HASH_LIMIT) X(LOGFILE) \
+	X(SYSLOG) X(LOCKFILE) X(BUFFER) X(BUFFER_MAX) X(OVERRUN) X(RELIABLE) X(POLL) X(EVENT_LIMIT) X(PATH) \
+	X(BACKLOG) X(F_PROTOCOL) X(F_ADDRESS) X(F_STATE) X(S_TYPE) X(S_PRIORITY)
+/* clang-format on */
 
 enum dconf_id {
 #define DCONF_ID_ENUM(id) DCONF_##id,

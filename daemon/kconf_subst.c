@@ -147,8 +147,10 @@ static bool substitute(struct lex *l, size_t at)
 		if (!lex_work(l, 1 + (unsigned)(l->len >> 8)))
 			return false;
 		bool sequence = starts_sequence(v ? v->value : value);
-		if (v && v->lines ? !put_lines(l, at, ref.len, v)
-				  : !splice(l, at, ref.len, v ? v->value : value, v ? v->value_len : strlen(value)))
+		bool put = !v         ? splice(l, at, ref.len, value, strlen(value))
+			   : v->lines ? put_lines(l, at, ref.len, v)
+				      : splice(l, at, ref.len, v->value, v->value_len);
+		if (!put)
 			return false;
 		any = true;
 		/* its variables get their values when it is repeated */

@@ -41,8 +41,8 @@ static json_t *row(const struct sync_run *r, const struct sync_view *v)
 	    v->leased, "in_kernel", v->in_kernel, "disposition", sync_disposition_word(v->disp), "reason", why_json(v),
 	    "error", v->err ? sync_reject_text(v->reject) : "", "refusal", v->err ? sync_reject_word(v->reject) : "",
 	    "peer", v->peer ? client_node_name(r, v->peer) : "", "owner", client_node_name(r, v->version.node), "mine",
-	    v->mine, "version", client_version_json(v->version), "carried", client_carried_json(v),
-	    "seen_reply", (e->status & CT_ST_SEEN_REPLY) != 0, "assured", (e->status & CT_ST_ASSURED) != 0);
+	    v->mine, "version", client_version_json(v->version), "carried", client_carried_json(v), "seen_reply",
+	    (e->status & CT_ST_SEEN_REPLY) != 0, "assured", (e->status & CT_ST_ASSURED) != 0);
 }
 
 static void head(struct sync_client *c)

@@ -10,9 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct kconf_opts o = {
-		.config_id = "id", .random_seed = 1, .blocks = kword_blocks(), .max_work = 5000
-	};
+	const struct kconf_opts o = { .config_id = "id", .random_seed = 1, .blocks = kword_blocks(), .max_work = 5000 };
 	struct cfg_errors errs = { 0 }, again = { 0 };
 	struct kconf *k = kconf_read_text((const char *)data, size, "fuzz", "/", &o, &errs);
 	char *text = NULL;

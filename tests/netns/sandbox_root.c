@@ -58,7 +58,8 @@ static void test_caps(void)
 	unsigned long long bounding = status_hex("CapBnd:");
 	CHECK(sandbox_caps() == 0);
 	/* chown 0, kill 5, net_bind_service 10, net_admin 12, net_raw 13, ipc_lock 14, sys_nice 23 */
-	CHECK(status_hex("CapEff:") == (1u << 0 | 1u << 5 | 1u << 6 | 1u << 7 | 1u << 10 | 1u << 12 | 1u << 13 | 1u << 14 | 1u << 23));
+	CHECK(status_hex("CapEff:") ==
+	      (1u << 0 | 1u << 5 | 1u << 6 | 1u << 7 | 1u << 10 | 1u << 12 | 1u << 13 | 1u << 14 | 1u << 23));
 	CHECK(status_hex("CapPrm:") == status_hex("CapEff:"));
 	CHECK(status_hex("CapBnd:") == bounding); /* the operator's hooks run as he expects */
 }

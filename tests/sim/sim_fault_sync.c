@@ -302,8 +302,8 @@ static bool healthy(struct sim *w, unsigned n)
 	if (!sim_runs(w, n) || mono_sub(w->now, w->box[n].p->started) < 10 * NS_PER_SEC)
 		return false;
 	for (unsigned i = 0; i < w->n_nodes; i++)
-		if (i != n && (!sim_check_quiet(w, n, i) || !w->box[i].p->sync.told.equal ||
-			       fake_ct_fault(w->box[i].ct)->fail))
+		if (i != n &&
+		    (!sim_check_quiet(w, n, i) || !w->box[i].p->sync.told.equal || fake_ct_fault(w->box[i].ct)->fail))
 			return false;
 	const struct fake_ct_fault *f = fake_ct_fault(w->box[n].ct);
 	return w->box[n].p->sync.told.equal && !f->lose_told && !f->lose_silent && !f->fail && w->born_at == -1 &&

@@ -201,8 +201,8 @@ START_TEST(completion)
 		{ "", "show explain ike reset restart force maintenance clear debug no list help exit" },
 		{ "s", "show" },
 		{ "show", "show" },
-		{ "show ",
-		  "vrrp pair conntrack-sync conntrack session failover ipsec notify interfaces log version configuration" },
+		{ "show ", "vrrp pair conntrack-sync conntrack session failover ipsec notify interfaces log version "
+			   "configuration" },
 		{ "show v", "vrrp version" },
 		{ "sh fail ", "history timeline status" },
 		{ "sh vrrp ", "peer track detail json <cr>" },

@@ -307,10 +307,8 @@ START_TEST(delete_answers)
 		uint64_t deleted, noent, failed;
 		bool again;
 	} t[] = {
-		{ 0, 1, 0, 0, false },
-		{ -ENOENT, 0, 1, 0, false },
-		{ -EPERM, 0, 0, 1, false },
-		{ -ENOBUFS, 0, 0, 1, true }, /* the answer was lost */
+		{ 0, 1, 0, 0, false },      { -ENOENT, 0, 1, 0, false },
+		{ -EPERM, 0, 0, 1, false }, { -ENOBUFS, 0, 0, 1, true }, /* the answer was lost */
 		{ -ENOMEM, 0, 0, 1, true },
 	};
 	struct ct_entry e = copied(9);
