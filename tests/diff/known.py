@@ -43,8 +43,8 @@ KNOWN = [
      "What a script's first run changes comes when the script has run: before or after the first BACKUP, with keepalived "
      "too. The priority in these lines is that of the moment."),
     ("init_fail",
-     lambda d: d.case_has("init_fail") and d.phase == "at the start" and not d.theirs_lines() and
-     all("FAULT" in x or "fault" in x for x in d.ours_lines()),
+     lambda d: d.case_has("init_fail") and d.phase == "at the start" and d.what.startswith(("fifo", "script notify")) and
+     [x for x in without_numbers(d.ours) if "FAULT" not in x and "fault" not in x] == without_numbers(d.theirs),
      "With init_fail an instance begins in FAULT and its programs are told so. keepalived tells nobody until the script has "
      "ended for the first time."),
 ]
