@@ -28,8 +28,8 @@
 #include "daemon/base/log.h"
 #include "daemon/base/require.h"
 #include "daemon/cfg_say.h"
-#include "daemon/kalive.h"
-#include "daemon/layer_io.h"
+#include "daemon/dropin/kalive.h"
+#include "daemon/dropin/layer_io.h"
 #include "daemon/sandbox.h"
 #include "daemon/sdnotify.h"
 

@@ -12,7 +12,7 @@
 #include "daemon/app_layer.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
-#include "daemon/ctd_find.h"
+#include "daemon/dropin/ctd_find.h"
 #include "daemon/show.h"
 
 #define END_NS      (20 * NS_PER_MS) /* for the answer to get out */

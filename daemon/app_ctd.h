@@ -10,7 +10,7 @@
 #define KT_APP_CTD_H
 
 #include "daemon/app.h"
-#include "daemon/dconf_io.h"
+#include "daemon/dropin/dconf_io.h"
 
 /* After the control socket, and after every reload. 0 or -ENOMEM. */
 int app_ctd_update(struct app *a);

@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
-#include "daemon/layer_io.h"
+#include "daemon/dropin/layer_io.h"
 
 #define CONNS_MAX 4
 #define RETRY_NS  (50 * NS_PER_MS)

@@ -9,7 +9,7 @@
 #include "daemon/app_track.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
-#include "daemon/kalive.h"
+#include "daemon/dropin/kalive.h"
 #include "daemon/show.h"
 
 #define MS(ns) ((double)(ns) / 1e6)

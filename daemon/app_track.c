@@ -10,7 +10,7 @@
 #include "daemon/app_notify.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
-#include "daemon/kalive.h"
+#include "daemon/dropin/kalive.h"
 #include "daemon/base/require.h"
 #include "daemon/show.h"
 

@@ -7,7 +7,7 @@
 #include <string.h>
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
-#include "daemon/kalive.h"
+#include "daemon/dropin/kalive.h"
 #include "daemon/rtnl_link.h"
 
 #define PAUSE_MAX_NS (2 * NS_PER_MS)

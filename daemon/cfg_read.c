@@ -8,9 +8,9 @@
 #include "daemon/base/require.h"
 #include "daemon/cfg_text.h"
 #include "daemon/cfg_tree.h"
-#include "daemon/dconf_io.h"
-#include "daemon/kconf_map.h"
-#include "daemon/kconf_words.h"
+#include "daemon/dropin/dconf_io.h"
+#include "daemon/dropin/kconf_map.h"
+#include "daemon/dropin/kconf_words.h"
 
 struct reader {
 	struct cfg_tree *tree;

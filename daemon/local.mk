@@ -8,11 +8,7 @@ libdaemon_io_a_SOURCES =
 libdaemon_core_a_SOURCES += daemon/cfg.h daemon/notify_conf.h daemon/cfg_schema.h daemon/cfg_schema.c daemon/cfg_diff.c daemon/cfg_diff_track.c
 libdaemon_core_a_SOURCES += daemon/cfg_rows.h daemon/cfg_rows.c
 libdaemon_io_a_SOURCES += daemon/cfg_tree.h daemon/cfg_tree.c daemon/cfg_text.h daemon/cfg_text.c daemon/cfg_read.c \
-	daemon/cfg_check.h daemon/cfg_check.c daemon/cfg_check_inst.c daemon/cfg_check_node.c daemon/cfg_check_sync.c daemon/cfg_check_vmac.c daemon/cfg_ike.c daemon/cfg_notify.c daemon/cfg_audit.c daemon/cfg_route.c daemon/cfg_track.h daemon/cfg_track.c daemon/cfg_build.c daemon/cfg_print.c
-libdaemon_core_a_SOURCES += daemon/kconf_words.h daemon/kconf_words.c
-libdaemon_io_a_SOURCES += daemon/kconf_map.h daemon/kconf_map_int.h daemon/kconf_map.c daemon/kconf_map_inst.c \
-	daemon/kconf_map_finish.c daemon/kconf_map_addr.c daemon/kconf_map_route.c daemon/kconf_map_script.c \
-	daemon/kconf_map_global.c daemon/kconf_map_group.c daemon/kconf_map_ours.c daemon/kconf_map_track.c daemon/cfg_say.h daemon/cfg_say.c daemon/convert.h daemon/convert.c
+	daemon/cfg_check.h daemon/cfg_check.c daemon/cfg_check_inst.c daemon/cfg_check_node.c daemon/cfg_check_sync.c daemon/cfg_check_vmac.c daemon/cfg_ike.c daemon/cfg_notify.c daemon/cfg_audit.c daemon/cfg_route.c daemon/cfg_track.h daemon/cfg_track.c daemon/cfg_build.c daemon/cfg_print.c daemon/cfg_say.h daemon/cfg_say.c
 CFG_TEST_LIBS = libdaemon_io.a libike_io.a libdaemon_core.a libbase_core.a $(CONFIG_LIBS) $(SODIUM_LIBS) -lm
 check_PROGRAMS += check_cfg_schema check_cfg_read check_cfg_check check_cfg_print check_cfg_diff fuzz_cfg
 check_cfg_schema_SOURCES = tests/unit/check_cfg_schema.c
@@ -27,26 +23,6 @@ check_cfg_diff_SOURCES = tests/unit/check_cfg_diff.c tests/unit/cfg_util.h
 check_cfg_diff_LDADD = $(CFG_TEST_LIBS) $(UNIT_LIBS)
 fuzz_cfg_SOURCES = tests/fuzz/fuzz_cfg.c
 fuzz_cfg_LDADD = $(CFG_TEST_LIBS) $(FUZZ_LIBS)
-
-# keepalived.conf: the lexical surface.
-libdaemon_io_a_SOURCES += daemon/kconf_lex.h daemon/kconf_int.h daemon/kconf_text.h daemon/kconf_text.c daemon/kconf_vars.c \
-	daemon/kconf_subst.c daemon/kconf_lex.c daemon/kconf_file.c
-check_PROGRAMS += check_kconf_map check_kconf_quirk
-check_kconf_quirk_SOURCES = tests/unit/check_kconf_quirk.c tests/unit/kconf_map_util.h
-check_kconf_quirk_LDADD = $(CFG_TEST_LIBS) $(UNIT_LIBS)
-check_kconf_map_SOURCES = tests/unit/check_kconf_map.c tests/unit/kconf_map_util.h
-check_kconf_map_LDADD = $(CFG_TEST_LIBS) $(UNIT_LIBS)
-check_PROGRAMS += check_kconf_text check_kconf_lex check_kconf_file fuzz_kconf fuzz_kconf_map
-check_kconf_text_SOURCES = tests/unit/check_kconf_text.c
-check_kconf_text_LDADD = $(CFG_TEST_LIBS) $(UNIT_LIBS)
-check_kconf_lex_SOURCES = tests/unit/check_kconf_lex.c tests/unit/kconf_util.h
-check_kconf_lex_LDADD = $(CFG_TEST_LIBS) $(UNIT_LIBS)
-check_kconf_file_SOURCES = tests/unit/check_kconf_file.c tests/unit/kconf_util.h
-check_kconf_file_LDADD = $(CFG_TEST_LIBS) $(UNIT_LIBS)
-fuzz_kconf_map_SOURCES = tests/fuzz/fuzz_kconf_map.c
-fuzz_kconf_map_LDADD = $(CFG_TEST_LIBS) $(FUZZ_LIBS)
-fuzz_kconf_SOURCES = tests/fuzz/fuzz_kconf.c
-fuzz_kconf_LDADD = $(CFG_TEST_LIBS) $(FUZZ_LIBS)
 
 keeptrackdconfdir = $(sysconfdir)/keeptrackd
 keeptrackdconf_DATA = daemon/dist/keeptrackd.conf.example
@@ -244,44 +220,6 @@ check_PROGRAMS += check_ipsec_files
 check_ipsec_files_SOURCES = tests/unit/check_ipsec_files.c
 check_ipsec_files_LDADD = libdaemon_io.a libdaemon_core.a $(IKE_CORE_LIBS) $(BASE_LIBS) $(UNIT_LIBS)
 
-# Which of its names the program was called by.
-libdaemon_core_a_SOURCES += daemon/persona.h daemon/persona.c
-check_PROGRAMS += check_persona
-check_persona_SOURCES = tests/unit/check_persona.c
-check_persona_LDADD = libdaemon_core.a libbase_core.a $(UNIT_LIBS)
-
-# Called keepalived.
-libdaemon_io_a_SOURCES += daemon/kalive_opts.h daemon/kalive_opts.c daemon/kalive.h daemon/kalive_main.c daemon/kalive_proc.c \
-	daemon/kalive_test.c daemon/kalive_files.c daemon/kalive_text.c daemon/kalive_json.c daemon/kalive_log.c
-check_PROGRAMS += check_kalive_opts
-check_kalive_opts_SOURCES = tests/unit/check_kalive_opts.c
-check_kalive_opts_LDADD = libdaemon_io.a $(UNIT_LIBS)
-check_PROGRAMS += fuzz_kalive_opts
-fuzz_kalive_opts_SOURCES = tests/fuzz/fuzz_kalive_opts.c
-fuzz_kalive_opts_LDADD = libdaemon_io.a libbase_core.a $(FUZZ_LIBS)
-# conntrackd.conf: words, reader and mapping are pure.
-libdaemon_io_a_SOURCES += daemon/dconf.h daemon/dconf_words.c daemon/dconf_read.c daemon/dconf_map.c daemon/dconf_io.h daemon/dconf_io.c
-check_PROGRAMS += check_dconf fuzz_dconf
-check_dconf_SOURCES = tests/unit/check_dconf.c
-check_dconf_LDADD = $(CFG_TEST_LIBS) $(UNIT_LIBS)
-fuzz_dconf_SOURCES = tests/fuzz/fuzz_dconf.c
-fuzz_dconf_LDADD = $(CFG_TEST_LIBS) $(FUZZ_LIBS)
-
-# Called conntrackd.
-libdaemon_io_a_SOURCES += daemon/app_ctd.h daemon/app_ctd.c daemon/ctd_find.h daemon/ctd_find.c daemon/ctd_text.h daemon/ctd_text.c \
-	daemon/ctd_client.h daemon/ctd_client.c daemon/ctd_main.h daemon/ctd_main.c daemon/ctd_run.c
-check_PROGRAMS += check_ctd fuzz_ctd_find
-fuzz_ctd_find_SOURCES = tests/fuzz/fuzz_ctd_find.c
-fuzz_ctd_find_LDADD = $(keeptrackd_LDADD) $(FUZZ_LIBS)
-check_ctd_SOURCES = tests/unit/check_ctd.c
-check_ctd_LDADD = $(keeptrackd_LDADD) $(UNIT_LIBS)
-
-# Two names, one engine.
-libdaemon_core_a_SOURCES += daemon/layer.h daemon/layer.c
-libdaemon_io_a_SOURCES += daemon/layer_io.h daemon/layer_io.c daemon/app_layer.h daemon/app_layer.c
-check_PROGRAMS += check_layer
-check_layer_SOURCES = tests/unit/check_layer.c
-check_layer_LDADD = libdaemon_core.a libbase_core.a $(UNIT_LIBS)
 # What is tracked, as bytes of files and of the kernel.
 check_PROGRAMS += check_track_text fuzz_track_text
 check_track_text_SOURCES = tests/unit/check_track_text.c tests/unit/run.h
@@ -294,3 +232,6 @@ check_node_track_LDADD = $(check_node_LDADD)
 noinst_PROGRAMS += track_root
 track_root_SOURCES = tests/netns/track_root.c
 track_root_LDADD = $(keeptrackd_LDADD)
+
+# The engine's side of other names.
+libdaemon_io_a_SOURCES += daemon/app_ctd.h daemon/app_ctd.c daemon/app_layer.h daemon/app_layer.c

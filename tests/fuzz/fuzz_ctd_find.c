@@ -2,7 +2,7 @@
 #include <stdint.h>
 #include <string.h>
 #include "daemon/base/require.h"
-#include "daemon/ctd_find.h"
+#include "daemon/dropin/ctd_find.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

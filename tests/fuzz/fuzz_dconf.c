@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/base/require.h"
-#include "daemon/dconf.h"
+#include "daemon/dropin/dconf.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -2,7 +2,7 @@
 #include <stdint.h>
 #include <string.h>
 #include "daemon/base/require.h"
-#include "daemon/kalive_opts.h"
+#include "daemon/dropin/kalive_opts.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -2,7 +2,7 @@
 #include <stdint.h>
 #include <string.h>
 #include "daemon/base/require.h"
-#include "daemon/kconf_lex.h"
+#include "daemon/dropin/kconf_lex.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "daemon/base/require.h"
-#include "daemon/kconf_map.h"
-#include "daemon/kconf_words.h"
+#include "daemon/dropin/kconf_map.h"
+#include "daemon/dropin/kconf_words.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -2,8 +2,8 @@
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
-#include "daemon/ctd_find.h"
-#include "daemon/ctd_main.h"
+#include "daemon/dropin/ctd_find.h"
+#include "daemon/dropin/ctd_main.h"
 #include "tests/unit/run.h"
 
 static struct ctd_args args_of(const char *line)

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "daemon/base/mono.h"
-#include "daemon/dconf_io.h"
+#include "daemon/dropin/dconf_io.h"
 #include "tests/unit/run.h"
 
 #define LINK                                                               \

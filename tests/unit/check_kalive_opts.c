@@ -1,5 +1,5 @@
 /* keepalived's command line. Expected texts are those of keepalived 2.2.7. */
-#include "daemon/kalive_opts.h"
+#include "daemon/dropin/kalive_opts.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "daemon/kconf_lex.h"
+#include "daemon/dropin/kconf_lex.h"
 #include "tests/unit/kconf_util.h"
 #include "tests/unit/run.h"
 

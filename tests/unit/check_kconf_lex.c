@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "daemon/kconf_lex.h"
+#include "daemon/dropin/kconf_lex.h"
 #include "tests/unit/kconf_util.h"
 #include "tests/unit/run.h"
 

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "daemon/kconf_map.h"
-#include "daemon/kconf_words.h"
+#include "daemon/dropin/kconf_map.h"
+#include "daemon/dropin/kconf_words.h"
 #include "tests/unit/kconf_map_util.h"
 #include "tests/unit/run.h"
 
@@ -354,7 +354,8 @@ static void print_doc(FILE *out)
 	fprintf(
 	    out,
 	    "# The words of keepalived.conf\n\n"
-	    "Made from the table in `daemon/kconf_words.c` by `KT_GOLDEN=write build/check_kconf_map`; the test fails "
+	    "Made from the table in `daemon/dropin/kconf_words.c` by `KT_GOLDEN=write build/check_kconf_map`; the test "
+	    "fails "
 	    "when "
 	    "the two differ.\n\n"
 	    "%u words of keepalived 2.4 up to its LVS parser: %u honoured, %u accepted without effect (said once when "

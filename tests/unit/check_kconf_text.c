@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "daemon/kconf_lex.h"
-#include "daemon/kconf_text.h"
+#include "daemon/dropin/kconf_lex.h"
+#include "daemon/dropin/kconf_text.h"
 #include "tests/unit/run.h"
 
 struct pair {

@@ -3,7 +3,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include "daemon/layer.h"
+#include "daemon/dropin/layer.h"
 #include "tests/unit/run.h"
 
 START_TEST(round_trips)

@@ -1,5 +1,5 @@
 /* Names of the program. */
-#include "daemon/persona.h"
+#include "daemon/dropin/persona.h"
 #include "tests/unit/run.h"
 
 START_TEST(last_part_counts)

@@ -12,8 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "daemon/kconf_map.h"
-#include "daemon/kconf_words.h"
+#include "daemon/dropin/kconf_map.h"
+#include "daemon/dropin/kconf_words.h"
 
 struct mapped {
 	struct cfg_tree *t;

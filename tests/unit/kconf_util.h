@@ -11,7 +11,7 @@
 #include <check.h>
 #include <stdio.h>
 #include <string.h>
-#include "daemon/kconf_lex.h"
+#include "daemon/dropin/kconf_lex.h"
 
 static inline void show_stmts(const struct kconf_stmt *s, char *buf, size_t size)
 {

@@ -1,0 +1,363 @@
+/* One vrrp_instance when all its words are read: what contradicts, what follows, and keepalived's defaults. */
+#include <ifaddrs.h>
+#include <netinet/in.h>
+#include <string.h>
+#include "daemon/base/mono.h"
+#include "daemon/dropin/kconf_map_int.h"
+
+static struct cfg_val *val(const struct kinst *i, const char *key)
+{
+	return cfg_rec_val(i->r, key);
+}
+
+static void set(struct kinst *i, const char *key, int64_t num)
+{
+	kmap_num(i->m, i->r, key, i->s, num);
+}
+
+/* The interface of this machine that has the address; false: none. */
+static bool bearer(const struct addr *a, char name[IFNAMSIZ])
+{
+	struct ifaddrs *list, *f;
+	bool found = false;
+
+	if (getifaddrs(&list) < 0)
+		return false;
+	for (f = list; f && !found; f = f->ifa_next) {
+		struct addr b = { 0 };
+		if (f->ifa_addr && f->ifa_addr->sa_family == AF_INET)
+			b = addr_from_bytes(ADDR_V4, &((struct sockaddr_in *)(void *)f->ifa_addr)->sin_addr);
+		else if (f->ifa_addr && f->ifa_addr->sa_family == AF_INET6)
+			b = addr_from_bytes(ADDR_V6, &((struct sockaddr_in6 *)(void *)f->ifa_addr)->sin6_addr);
+		found = addr_eq(a, &b);
+		if (found)
+			snprintf(name, IFNAMSIZ, "%s", f->ifa_name);
+	}
+	freeifaddrs(list);
+	return found;
+}
+
+/* With unicast keepalived does without: the source says which interface it is. */
+static void find_interface(struct kinst *i)
+{
+	char name[IFNAMSIZ];
+	struct addr a;
+
+	if (i->interface || !i->peers || !i->source || !addr_parse(kmap_arg(i->source, 1), &a))
+		return;
+	if (bearer(&a, name) && kmap_text(i->m, i->r, "interface", i->source, name))
+		i->interface = i->source;
+}
+
+static void required(struct kinst *i)
+{
+	find_interface(i);
+	if (!i->interface)
+		KMAP_REFUSE(i->m, i->s, "(%s) the interface is missing%s; write interface NAME", i->name,
+			    i->peers && i->source ? ", and none of this machine has the address of unicast_src_ip"
+						  : "");
+	if (!i->vrid)
+		KMAP_REFUSE(i->m, i->s, "(%s) virtual_router_id is missing; it must be a number from 1 to 255",
+			    i->name);
+}
+
+/* Priority 255 is what MASTER alone means; without state it is the other way round. */
+static void priority(struct kinst *i)
+{
+	bool owner;
+
+	if (!i->has_priority)
+		set(i, "priority", i->master ? 255 : 100);
+	owner = val(i, "priority")->num == 255;
+	if (i->strict && i->master && !owner)
+		KMAP_WARN(i->m, i->s, "(%s) strict mode: state MASTER needs priority 255; taken as BACKUP", i->name);
+	if (i->nopreempt && (i->master || owner)) {
+		KMAP_WARN(i->m, i->preempt, "(%s) nopreempt is ignored with %s", i->name,
+			  owner ? "priority 255" : "state MASTER");
+		i->nopreempt = false;
+	}
+	if (i->preempt)
+		kmap_num(i->m, i->r, "preempt", i->preempt, !i->nopreempt);
+	if (i->delay && val(i, "preempt_delay")->num && (i->strict || i->nopreempt || i->master)) {
+		KMAP_WARN(i->m, i->delay, "(%s) preempt_delay is ignored with %s", i->name,
+			  i->strict      ? "strict mode"
+			  : i->nopreempt ? "nopreempt"
+					 : "state MASTER");
+		val(i, "preempt_delay")->num = 0;
+	}
+}
+
+/* IPv6 is version 3 whatever is said; 2 is the default. */
+static void version(struct kinst *i)
+{
+	bool v2 = !i->version || val(i, "version")->num == VRRP_V2;
+
+	if (i->af == ADDR_V6 && v2) {
+		if (i->version && i->version->at.line)
+			KMAP_WARN(i->m, i->version, "(%s) IPv6 is version 3", i->name);
+		v2 = false;
+	}
+	kmap_word(i->m, i->r, "version", i->version ? i->version : i->s, v2 ? "v2" : "v3");
+	kmap_word(i->m, i->r, "family", i->s, i->af == ADDR_V6 ? "ipv6" : "ipv4");
+	if (!v2 && i->auth) {
+		KMAP_WARN(i->m, i->auth, "(%s) version 3 has no authentication; ignored", i->name);
+		i->auth = NULL;
+	}
+	if (i->strict && i->auth) {
+		KMAP_WARN(i->m, i->auth, "(%s) strict mode has no authentication; ignored", i->name);
+		i->auth = NULL;
+	}
+	if (i->auth && i->pass[0])
+		kmap_text(i->m, i->r, "auth_pass", i->auth, i->pass);
+}
+
+/* Whole seconds in version 2 (RFC 3768 section 5.3.7), hundredths in version 3 (RFC 9568 section 5.2.7). */
+static void interval(struct kinst *i)
+{
+	struct cfg_val *v = val(i, "advert_interval");
+	bool v2 = val(i, "version")->num == VRRP_V2;
+	int64_t step = v2 ? NS_PER_SEC : 10 * NS_PER_MS, max = v2 ? 255 * NS_PER_SEC : 40950 * NS_PER_MS;
+	int64_t to = (v->num + step / 2) / step * step;
+	char a[40], b[40];
+
+	to = to < step ? step : to > max ? max : to;
+	if (to != v->num)
+		KMAP_WARN(i->m, i->advert, "(%s) advert_int %s becomes %s in version %d", i->name,
+			  cfg_time_text(v->num, a, sizeof(a)), cfg_time_text(to, b, sizeof(b)), v2 ? 2 : 3);
+	v->num = to;
+}
+
+/* Back to what it is without the word. */
+static void take_back(struct kinst *i, const char *key)
+{
+	struct cfg_val *v = val(i, key);
+
+	v->given = false;
+	if (v->key->def)
+		cfg_schema_num(v->key, v->key->def, &v->num);
+}
+
+static void peers(struct kinst *i)
+{
+	unsigned n = val(i, "unicast_peers")->n;
+
+	if (n && i->strict)
+		KMAP_REFUSE(i->m, i->peers, "(%s) strict mode forbids unicast_peer; remove one of both", i->name);
+	if (!n && i->fault_no_peer)
+		KMAP_REFUSE(i->m, i->fault_no_peer,
+			    "(%s) there is no unicast peer, and unicast_fault_no_peer wants no multicast then; name "
+			    "peers, or remove the word",
+			    i->name);
+	if (!n && i->unicast_word)
+		KMAP_WARN(i->m, i->s, "(%s) there is no unicast peer; adverts are multicast", i->name);
+	if (!n) {
+		take_back(i, "unicast_ttl");
+		take_back(i, "unicast_any_source");
+		return;
+	}
+	if (!val(i, "unicast_any_source")->given)
+		set(i, "unicast_any_source", !i->check_source);
+}
+
+/* mcast_dst_ip, else the group of global_defs. */
+static void multicast(struct kinst *i)
+{
+	const struct kconf_stmt *s = i->mcast;
+	struct addr a;
+
+	if (val(i, "unicast_peers")->n)
+		return;
+	if (!s)
+		s = kmap_global(i->m, i->af == ADDR_V6 ? "vrrp_mcast_group6" : "vrrp_mcast_group4");
+	if (!s)
+		return;
+	if (!addr_parse(kmap_arg(s, 1), &a) || !addr_is_multicast(&a) || a.af != (i->af ? i->af : ADDR_V4)) {
+		KMAP_WARN(i->m, s, "(%s) %s '%.60s' is no multicast address of the family; ignored", i->name,
+			  s->words[0], kmap_arg(s, 1));
+		return;
+	}
+	kmap_text(i->m, i->r, "multicast_group", s, kmap_arg(s, 1));
+}
+
+static void source(struct kinst *i)
+{
+	struct addr a;
+
+	if (!i->source || !addr_parse(kmap_arg(i->source, 1), &a) || a.af != (i->af ? i->af : ADDR_V4))
+		return;
+	if (!i->m->cluster) {
+		kmap_text(i->m, i->r, "source", i->source, kmap_arg(i->source, 1));
+		return;
+	}
+	kmap_own(i);
+	kmap_text(i->m, i->own, "source", i->source, kmap_arg(i->source, 1));
+}
+
+/* Only what differs between the nodes of a cluster: both compare the rest. */
+static void local_part(struct kinst *i)
+{
+	struct cfg_val *v = val(i, "priority");
+
+	if (!i->m->cluster)
+		return;
+	kmap_own(i);
+	kmap_num(i->m, i->own, "priority", i->s, v->num);
+	v->num = 100;
+	v->given = false;
+}
+
+static void vmac(struct kinst *i)
+{
+	const struct kconf_stmt *prefix = kmap_global(i->m, "vmac_prefix");
+	struct cfg_rec *block;
+	char name[64];
+
+	if (!i->vmac && !i->ipvlan) {
+		if (i->garp_extra)
+			take_back(i, "garp_extra_interval");
+		return;
+	}
+	block = kmap_block(i->m, i->r, "virtual_mac", i->extra);
+	if (i->ipvlan)
+		kmap_word(i->m, block, "kind", i->extra, "ipvlan");
+	if (!i->extra_name[0] && prefix && i->vmac) {
+		snprintf(name, sizeof(name), "%.20s%s.%lld", kmap_arg(prefix, 1), i->af == ADDR_V6 ? "6" : "",
+			 (long long)val(i, "vrid")->num);
+		kmap_text(i->m, block, "interface", prefix, name);
+	} else if (i->extra_name[0]) {
+		kmap_text(i->m, block, "interface", i->extra, i->extra_name);
+	}
+	if (i->vmac && i->xmit_base && i->strict)
+		KMAP_WARN(i->m, i->s, "(%s) vmac_xmit_base is ignored in strict mode", i->name);
+	else if (i->vmac && (i->xmit_base || val(i, "unicast_peers")->n))
+		kmap_word(i->m, block, "source", i->extra, "base");
+	if (i->ipvlan)
+		take_back(i, "garp_extra_interval");
+}
+
+static void copy_num(struct kinst *i, const char *to, const char *from)
+{
+	if (!val(i, to)->given && val(i, to)->num != val(i, from)->num)
+		set(i, to, val(i, from)->num);
+}
+
+static void announcements(struct kinst *i)
+{
+	const struct kconf_stmt *min = kmap_global(i->m, "vrrp_min_garp"), *s;
+	bool on = false;
+
+	if (min && kmap_bool(i->m, min, &on) && on) {
+		if (!val(i, "garp_repeat")->given)
+			kmap_num(i->m, i->r, "garp_repeat", min, 1);
+		if (!val(i, "garp_delay")->given)
+			kmap_num(i->m, i->r, "garp_delay", min, 0);
+	}
+	if (i->strict && !val(i, "garp_lower_repeat")->given)
+		set(i, "garp_lower_repeat", 0);
+	copy_num(i, "garp_lower_repeat", "garp_repeat");
+	copy_num(i, "garp_lower_delay", "garp_delay");
+	s = kmap_global(i->m, "vrrp_garp_interval");
+	if (s)
+		kmap_simple(i->m, i->r, kword_find(KIN_GLOBAL, "vrrp_garp_interval"), s);
+	s = kmap_global(i->m, "vrrp_gna_interval");
+	if (s)
+		kmap_simple(i->m, i->r, kword_find(KIN_GLOBAL, "vrrp_gna_interval"), s);
+	kmap_garp_group(i);
+}
+
+static void strict(struct kinst *i)
+{
+	if (!i->strict)
+		return;
+	if (!i->accept_given)
+		set(i, "accept", val(i, "priority")->num == 255);
+	if (!val(i, "lower_priority_advert")->given)
+		set(i, "lower_priority_advert", 0);
+	if (val(i, "higher_priority_advert")->num) {
+		KMAP_WARN(i->m, i->s, "(%s) higher_prio_send_advert is ignored in strict mode", i->name);
+		take_back(i, "higher_priority_advert");
+	}
+}
+
+static bool tracked(const struct kinst *i, const char *interface)
+{
+	const struct cfg_val *list = val(i, "track");
+
+	for (unsigned n = 0; n < list->n; n++) {
+		const char *other = cfg_rec_text(&list->recs[n], "interface");
+		if (other && strcmp(other, interface) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* keepalived takes an instance for failed when the interface of one of its addresses is, unless no_track says other. */
+static void track_addresses(struct kinst *i, const char *list)
+{
+	const struct cfg_val *vips = val(i, list);
+
+	for (unsigned n = 0; n < vips->n; n++) {
+		const struct cfg_rec *vip = &vips->recs[n];
+		const char *dev = cfg_rec_text(vip, "interface"), *own = cfg_rec_text(i->r, "interface");
+		struct cfg_val *track = val(i, "track");
+		if (!dev || (own && strcmp(dev, own) == 0) || !cfg_rec_val(vip, "track")->num || tracked(i, dev) ||
+		    track->n >= (unsigned)track->key->max)
+			continue;
+		struct cfg_rec *r = kmap_push(i->m, i->r, "track", i->s);
+		r->at = vip->at;
+		kmap_text(i->m, r, "interface", i->s, dev);
+	}
+}
+
+/* So it does with the interface of a route; its own one counts then, whatever dont_track_primary says. */
+static void track_route(struct kinst *i, const struct kconf_stmt *s)
+{
+	const char *dev = NULL, *own = cfg_rec_text(i->r, "interface");
+	struct cfg_val *track = val(i, "track"), *link = val(i, "track_link");
+
+	for (unsigned n = 0; n < s->n_words; n++) {
+		if (strcmp(s->words[n], "no_track") == 0)
+			return;
+		if (!dev && strcmp(s->words[n], "dev") == 0)
+			dev = kmap_arg(s, n + 1);
+	}
+	if (!dev || !dev[0] || tracked(i, dev) || track->n >= (unsigned)track->key->max)
+		return;
+	if (!own || strcmp(dev, own) != 0) {
+		kmap_text(i->m, kmap_push(i->m, i->r, "track", s), "interface", s, dev);
+	} else if (link->given && !link->num) {
+		KMAP_WARN(i->m, s, "(%s) %s counts in spite of dont_track_primary, for a route on it; write no_track",
+			  i->name, dev);
+		take_back(i, "track_link");
+	}
+}
+
+static void track_routes(struct kinst *i)
+{
+	for (const struct kconf_stmt *block = i->s->subs; block; block = block->next)
+		for (const struct kconf_stmt *s = strcmp(block->words[0], "virtual_routes") == 0 ? block->subs : NULL;
+		     s; s = s->next)
+			track_route(i, s);
+}
+
+void kmap_instance_finish(struct kinst *i)
+{
+	required(i);
+	if (!i->af)
+		i->af = ADDR_V4;
+	priority(i);
+	version(i);
+	interval(i);
+	peers(i);
+	multicast(i);
+	source(i);
+	vmac(i);
+	announcements(i);
+	strict(i);
+	if (val(i, "priority")->num == 255 && val(i, "accept")->given && !val(i, "accept")->num)
+		take_back(i, "accept");
+	track_addresses(i, "virtual_addresses");
+	track_addresses(i, "excluded_addresses");
+	track_routes(i);
+	local_part(i);
+}

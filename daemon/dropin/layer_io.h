@@ -1,0 +1,41 @@
+/*
+ * Purpose: the meeting point of engine and layers, and the life of a process that is a layer.
+ * Owns:    nothing; descriptors are the caller's.
+ * Thread:  the main thread, before or instead of the loop: these functions wait.
+ * In/Out:  messages (layer.h).
+ * Errors:  -errno.
+ *
+ * Only processes of root or of the own user are believed: anybody may take an abstract name first.
+ */
+#ifndef KT_LAYER_IO_H
+#define KT_LAYER_IO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "daemon/dropin/layer.h"
+
+/* A listening socket, non-blocking; -EADDRINUSE: there is an engine in this network namespace. */
+int layer_bind(void);
+/* A connection to the engine; -ECONNREFUSED: there is none; -EPERM: somebody else has the name. */
+int layer_connect(void);
+/* Root or the own user. */
+bool layer_trusted(int fd);
+int layer_send(int fd, enum layer_msg_type type, const char *text);
+/* Waits for a message. 0; -ETIMEDOUT; -EPIPE: the other end is gone. */
+int layer_receive(int fd, int64_t wait_ns, struct layer_msg *m);
+/* For who runs virtual routers: the engine's place, from a conntrackd if it has it. -EBUSY: another one keeps it. */
+int layer_take(void);
+
+enum layer_end {
+	LAYER_ENDED = 0, /* by a signal, or by conntrackd -k */
+	LAYER_ALONE,     /* the engine is gone */
+	LAYER_REFUSED,   /* why says so */
+};
+
+/*
+ * Attaches the file over the connection, calls `ready` once it is in force, and stays until something ends it. Signals:
+ * TERM and INT end, HUP reloads. The connection is closed.
+ */
+enum layer_end layer_stay(int fd, const char *path, void (*ready)(void *arg), void *arg, char *why, size_t size);
+
+#endif
