@@ -29,10 +29,12 @@ KNOWN = [
      lambda d: d.phase.startswith("reload") and d.case_has("fifo_write_vrrp_states_on_reload") and
      fifo_only(d, r'(INSTANCE|GROUP) "\S+" (MASTER|BACKUP|FAULT) \d+') and not d.theirs_lines(),
      "With fifo_write_vrrp_states_on_reload the states are written after a reload, as keepalived's manual says. keepalived "
-     "2.2.7 was not seen to do it."),    ("weights of members",
+     "2.2.7 was not seen to do it."),
+    ("weights of members",
      lambda d: d.case.groups and d.what.startswith(("fifo INSTANCE", "script notify", "advert")) and but_for_numbers(d),
      "A weight in the list of a member of a group moves the priority of all members, because all of them move together "
-     "here; in keepalived it moves its own member only, and the group goes where the first one goes."),    ("fault again",
+     "here; in keepalived it moves its own member only, and the group goes where the first one goes."),
+    ("fault again",
      lambda d: d.theirs_lines() and not d.ours_lines() and d.what.startswith(("fifo", "script notify")) and
      all("FAULT" in x or x.startswith("notify_fault|") for x in d.theirs_lines()) and
      (d.phase.startswith("reload") or d.faulty),
