@@ -202,7 +202,7 @@ def play_all(seeds, build, jobs=4, null=False, say=None):
 
 # ---- coverage of keywords
 
-TABLE = os.path.join(os.path.dirname(os.path.dirname(HERE)), "daemon", "kconf_words.c")
+TABLE = os.path.join(os.path.dirname(os.path.dirname(HERE)), "daemon", "dropin", "kconf_words.c")
 
 
 # words of releases after the one that is compared with, which knows nothing of them; ours; and what a private network
