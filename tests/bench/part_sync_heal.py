@@ -9,6 +9,7 @@ from syncpair import A, B, Ours, Pair, Room
 
 LIMIT = 30  # seconds that a comparison waits for equal tables
 SMALL = 1 << 20  # bytes of a receive buffer that a burst overruns
+APART = 20000000  # numbers between the sessions of two causes
 
 
 def born_before(pair, stack, sessions):
@@ -22,27 +23,27 @@ def copies_removed(pair, stack, sessions):
 
 def events_lost(pair, stack, sessions):
     before = stack.overruns(A)
-    pair.labct(A, "churn", 0, 2, sessions // 5, "first=%d" % (3 * sessions))
+    pair.labct(A, "churn", 0, 2, sessions // 5, "first=%d" % APART)
     if stack.overruns(A) == before:
         raise AssertionError("no event was lost")
 
 
 def standby_killed(pair, stack, sessions):
     stack.daemons[B].kill()
-    pair.labct(A, "churn", 10000, 2, sessions // 10, "first=%d" % (4 * sessions))
+    pair.labct(A, "churn", 10000, 2, sessions // 10, "first=%d" % (2 * APART))
     stack.begin(B)
 
 
 def link_cut(pair, stack, sessions):
     pair.lab[A].ip("link set sync0 down")
-    pair.labct(A, "churn", 10000, 6, sessions // 10, "first=%d" % (5 * sessions))
+    pair.labct(A, "churn", 10000, 6, sessions // 10, "first=%d" % (3 * APART))
     pair.lab[A].ip("link set sync0 up", "addr replace %s dev sync0 nodad" % MACHINES[A]["sync0"][2][1])
 
 
 def owner_ended(pair, stack, sessions):
     """The other node takes over and has sessions of its own, until the first one is back."""
     stack.daemons[A].stop()
-    pair.labct(B, "churn", 10000, 2, sessions // 10, "first=%d" % (6 * sessions))
+    pair.labct(B, "churn", 10000, 2, sessions // 10, "first=%d" % (4 * APART))
     stack.begin(A)
 
 

@@ -25,6 +25,7 @@ from wire import in_netns
 
 A, B = ROUTERS
 SINK = "203.0.113.77"
+EVENTS = "/proc/sys/net/netfilter/nf_conntrack_events"
 
 
 class Room(Settings):
@@ -99,7 +100,7 @@ class Pair:
 
     def events(self, name, on):
         """nf_conntrack_events of one router; off: the daemon there finds a file of its own, and believes it is on."""
-        machine, path = self.lab[name], SETTING % "nf_conntrack_events"
+        machine, path = self.lab[name], EVENTS
         if not on:
             machine.run("sh", "-c", "echo 1 > /run/events && mount --bind /run/events " + path)
         else:
