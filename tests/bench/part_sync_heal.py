@@ -8,7 +8,7 @@ from part_sync_load import told
 from syncpair import A, B, Ours, Pair, Room
 
 LIMIT = 30  # seconds that a comparison waits for equal tables
-SMALL = 1 << 20  # bytes of a receive buffer that a burst overruns
+SMALL = 65536  # bytes of a receive buffer that a burst overruns: the least that can be configured
 APART = 20000000  # numbers between the sessions of two causes
 
 
