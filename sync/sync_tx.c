@@ -150,8 +150,10 @@ static bool tell_own(struct sync *s, struct sync_peer *p, struct flow f, struct 
 		tell_state(s, p, f, out, now);
 		return true;
 	}
-	/* Replicated once, and not any more (an address or the configuration changed): its copy goes. */
-	if (!(f.x->flags & SESS_FOREIGN) || !may_end)
+	/* Replicated once, and not any more (an address or the configuration changed): its copy goes. So does what a peer
+	 * has of a flow that ended here while nobody could tell it: it has just told us that state. */
+	bool over = f.x->why == SYNC_WHY_CLOSING && f.x->flags & SESS_CURRENT;
+	if (!(f.x->flags & SESS_FOREIGN || over) || !may_end)
 		return false;
 	tell_end(s, p, f, out, SYNC_REC_DELETE);
 	f.x->told &= (uint8_t) ~(3u << told_shift(p));

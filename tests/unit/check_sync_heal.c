@@ -73,6 +73,30 @@ START_TEST(test_master_claims_what_the_owner_forgot)
 }
 END_TEST
 
+/*
+ * Both served while nothing went between them. The flow closed at B, which had never seen it before and told nobody; A goes
+ * on to believe in it, and would for the days of an established flow.
+ */
+START_TEST(test_closed_where_nobody_could_be_told)
+{
+	struct ct_entry e = rig_flow(5900, IPPROTO_TCP, false), closed = e;
+	struct sync_authority one = { { 7, 2 }, true, false };
+
+	rig_down(r);
+	rig_open(r, A, &e);
+	sync_authority(r->n[B].s, &one, r->now);
+	closed.tcp_state = CT_TCP_TIME_WAIT;
+	rig_open(r, B, &closed);
+	rig_run(r, NS_PER_SEC);
+	ck_assert_int_eq(rig_view(r, B, &e).why, SYNC_WHY_CLOSING);
+	rig_up(r);
+	rig_run(r, 3 * NS_PER_SEC);
+	ck_assert_ptr_null(rig_find(&r->n[A], &e.orig));
+	ck_assert_ptr_nonnull(rig_find(&r->n[B], &e.orig));
+	ck_assert(rig_equal(r));
+}
+END_TEST
+
 /* Claimed, ended and found alive before the claim could be told: it is told after all. */
 START_TEST(test_claim_outlives_an_end_that_was_none)
 {
@@ -475,6 +499,7 @@ int main(void)
 	tcase_add_test(t, test_owner_reboots_and_learns_its_flows_again);
 	tcase_add_test(t, test_empty_master_ends_nothing);
 	tcase_add_test(t, test_master_claims_what_the_owner_forgot);
+	tcase_add_test(t, test_closed_where_nobody_could_be_told);
 	tcase_add_test(t, test_claim_outlives_an_end_that_was_none);
 	tcase_add_test(t, test_lost_copy_of_a_flow_that_became_ours);
 	tcase_add_test(t, test_forgotten_number_is_answered_once);
