@@ -206,6 +206,25 @@ START_TEST(test_unknown_handle_is_asked_for)
 }
 END_TEST
 
+static void moves_to(unsigned i, uint64_t counter)
+{
+	rig_authority(r, i, counter, true);
+	rig_authority(r, i == A ? B : A, counter, false);
+	rig_run(r, 100 * NS_PER_MS);
+}
+
+/* B is told by a name that it knows. */
+static void closes_at_a(const struct ct_entry *e)
+{
+	struct rig_entry *k = rig_find(&r->n[A], &e->orig);
+
+	k->e.tcp_state = CT_TCP_CLOSE;
+	rig_remove(r, A, k, 0);
+	rig_run(r, 100 * NS_PER_MS);
+	ck_assert_uint_eq(r->n[B].s->stats.rx_unknown, 0);
+	ck_assert_ptr_null(rig_find(&r->n[B], &e->orig));
+}
+
 /* Told in one stream, given away by a floor, and back after as many streams as there are numbers for them. */
 START_TEST(test_name_of_a_stream_long_ago)
 {
@@ -213,24 +232,15 @@ START_TEST(test_name_of_a_stream_long_ago)
 
 	rig_open(r, A, &e);
 	rig_run(r, 100 * NS_PER_MS);
-	rig_authority(r, B, 6, true);
-	rig_authority(r, A, 6, false);
-	rig_run(r, 100 * NS_PER_MS);
+	moves_to(B, 6);
 	ck_assert(rig_view(r, B, &e).mine && !rig_view(r, A, &e).mine);
 	for (unsigned i = 0; i < 3; i++) {
 		rig_down(r);
 		rig_up(r);
 		rig_run(r, 100 * NS_PER_MS);
 	}
-	rig_authority(r, A, 7, true);
-	rig_authority(r, B, 7, false);
-	rig_run(r, 100 * NS_PER_MS);
-	struct rig_entry *k = rig_find(&r->n[A], &e.orig);
-	k->e.tcp_state = CT_TCP_CLOSE;
-	rig_remove(r, A, k, 0);
-	rig_run(r, 100 * NS_PER_MS);
-	ck_assert_uint_eq(r->n[B].s->stats.rx_unknown, 0);
-	ck_assert_ptr_null(rig_find(&r->n[B], &e.orig));
+	moves_to(A, 7);
+	closes_at_a(&e);
 }
 END_TEST
 
@@ -241,22 +251,13 @@ START_TEST(test_name_of_a_record_long_gone)
 
 	rig_open(r, A, &e);
 	rig_run(r, 100 * NS_PER_MS);
-	rig_authority(r, B, 6, true);
-	rig_authority(r, A, 6, false);
-	rig_run(r, 100 * NS_PER_MS);
+	moves_to(B, 6);
 	flow_drop(r->n[B].s, flow_find(r->n[B].s, &e.orig), false);
 	rig_open(r, B, &other);
 	rig_event(r, B, CT_EV_NEW, 0, &e);
 	rig_run(r, 100 * NS_PER_MS);
-	rig_authority(r, A, 7, true);
-	rig_authority(r, B, 7, false);
-	rig_run(r, 100 * NS_PER_MS);
-	struct rig_entry *k = rig_find(&r->n[A], &e.orig);
-	k->e.tcp_state = CT_TCP_CLOSE;
-	rig_remove(r, A, k, 0);
-	rig_run(r, 100 * NS_PER_MS);
-	ck_assert_uint_eq(r->n[B].s->stats.rx_unknown, 0);
-	ck_assert_ptr_null(rig_find(&r->n[B], &e.orig));
+	moves_to(A, 7);
+	closes_at_a(&e);
 	ck_assert_ptr_nonnull(rig_find(&r->n[B], &other.orig));
 }
 END_TEST
