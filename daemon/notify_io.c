@@ -190,12 +190,12 @@ static void free_kept(struct notify_io *n)
 /* Begins what receivers take; one that has nothing to wait for takes the next in the same call. */
 static void step(struct notify_io *n, const struct notify_ev *first)
 {
-	struct notify_ev todo[NOTIFY_SINKS + 1] = { *first };
-	unsigned n_todo = 1;
+	struct notify_ev due[NOTIFY_SINKS + 1] = { *first };
+	unsigned n_due = 1;
 
-	while (n_todo) {
+	while (n_due) {
 		struct notify_acts acts;
-		struct notify_ev ev = todo[--n_todo];
+		struct notify_ev ev = due[--n_due];
 		notify_step(&n->queue, &ev, loop_now(n->loop), &acts);
 		for (unsigned i = 0; i < acts.n; i++) {
 			enum notify_sink sink = acts.a[i].sink;
@@ -203,7 +203,7 @@ static void step(struct notify_io *n, const struct notify_ev *first)
 				    : sink == NOTIFY_TO_MAIL  ? notify_begin_mail(n, acts.a[i].item)
 							      : begin_line(n, sink, acts.a[i].item);
 			if (!runs)
-				todo[n_todo++] = (struct notify_ev){ .type = NOTIFY_EV_DONE, .sink = sink };
+				due[n_due++] = (struct notify_ev){ .type = NOTIFY_EV_DONE, .sink = sink };
 		}
 	}
 	free_kept(n);
