@@ -288,23 +288,21 @@ static bool fence(struct sync_run *r, struct epoch epoch)
 	while (inject(r) && r->core->queues[SESS_QUEUE_LIVE].head != 0 && !mono_due(until, clock_mono()))
 		;
 	sync_fence(r->core, epoch, clock_mono());
-	r->commit = (struct sync_wait){ .on = true, .epoch = epoch, .until = clock_mono() };
 	return all;
 }
 
 /* What came with the role is in the kernel; until then it goes there as fast as it takes it. */
 static void answer_commit(struct sync_run *r)
 {
-	struct sync_report rep = { .type = SYNC_REP_COMMITTED, .epoch = r->commit.epoch };
-	if (!r->commit.on || !sync_committed(r->core))
+	struct sync_report rep = { .type = SYNC_REP_COMMITTED };
+	if (!sync_commit_over(r->core, &rep.epoch))
 		return;
-	r->commit.on = false;
 	rep.degraded = sync_stored(r->core) > 0;
 	if (r->st.committed < r->core->stats.store_out)
 		log_notice(LOG_SYNC,
 			   "%" PRIu64 " copies of the store are in the kernel after %" PRId64 " ms, %" PRIu32 " wait",
 			   r->core->stats.store_out - r->st.committed,
-			   mono_sub(clock_mono(), r->commit.until) / NS_PER_MS, sync_stored(r->core));
+			   mono_sub(clock_mono(), r->core->store.commit_at) / NS_PER_MS, sync_stored(r->core));
 	r->st.committed = r->core->stats.store_out;
 	sync_run_report(r, &rep);
 }
@@ -333,7 +331,7 @@ static void answer_waits(struct sync_run *r, bool drained)
 			r->apply.on = false;
 			bool empty = fence(r, rep.epoch);
 			rep.degraded = !done || !empty;
-			rep.storing = sync_stored(r->core) > 0;
+			rep.storing = sync_storing(r->core);
 			rep.applied_late = (uint32_t)r->core->stats.refused_epoch;
 			sync_run_report(r, &rep);
 		}
@@ -389,7 +387,7 @@ void drive_fence(struct sync_run *r, struct epoch epoch, mono_t at)
 		rep.degraded = !fence(r, epoch) || late;
 		r->pumping = outer;
 		rep.applied_late = (uint32_t)r->core->stats.refused_epoch;
-		rep.storing = sync_stored(r->core) > 0;
+		rep.storing = sync_storing(r->core);
 	}
 	if (rep.degraded)
 		r->st.fences_degraded++;

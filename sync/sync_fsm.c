@@ -197,7 +197,7 @@ void sync_purge_step(struct sync *s, struct sync_peer *p, unsigned budget)
 void sync_fence(struct sync *s, struct epoch epoch, mono_t now)
 {
 	sync_owner_fence(&s->owner, epoch);
-	store_commit(s, now);
+	store_commit(s, epoch, now);
 	sync_join(s, now);
 }
 

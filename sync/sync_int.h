@@ -137,7 +137,7 @@ bool store_has_room(const struct sync *s, struct flow f);
 void store_entries(struct sync *s, int change);
 /* Puts up to max flows into the live queue, the best first. */
 void store_release(struct sync *s, unsigned max);
-void store_commit(struct sync *s, mono_t now);
+void store_commit(struct sync *s, struct epoch epoch, mono_t now);
 /* The role is given up: the commit ends. */
 void store_rest(struct sync *s);
 void store_step(struct sync *s, mono_t now);

@@ -277,17 +277,21 @@ void store_release(struct sync *s, unsigned max)
 		n++;
 		s->stats.store_out++;
 		flow_want(s, f, SESS_OP_PUT, SESS_QUEUE_LIVE);
+		st->out_mark = s->queues[SESS_QUEUE_LIVE].put;
 	}
 }
 
 /* ---- a promotion ---- */
 
-void store_commit(struct sync *s, mono_t now)
+void store_commit(struct sync *s, struct epoch epoch, mono_t now)
 {
-	s->store.committing = true;
-	s->store.stuck = s->store.marked = false;
-	s->store.commit_at = now;
-	if (s->store.n > 0)
+	struct sync_store_state *st = &s->store;
+
+	st->epoch = st->promised ? epoch_max(st->epoch, epoch) : epoch;
+	st->committing = st->promised = true;
+	st->stuck = st->marked = false;
+	st->commit_at = now;
+	if (st->n > 0)
 		s->stats.store_commits++;
 }
 
@@ -306,6 +310,22 @@ bool sync_committed(const struct sync *s)
 	if (s->store.n > 0 && !s->store.stuck)
 		return false;
 	return s->store.marked ? q->done >= s->store.commit_mark : q->done == q->put;
+}
+
+bool sync_storing(const struct sync *s)
+{
+	const struct sync_store_state *st = &s->store;
+
+	return (st->n > 0 && !st->stuck) || s->queues[SESS_QUEUE_LIVE].done < st->out_mark;
+}
+
+bool sync_commit_over(struct sync *s, struct epoch *epoch)
+{
+	if (!s->store.promised || !sync_committed(s))
+		return false;
+	s->store.promised = false;
+	*epoch = s->store.epoch;
+	return true;
 }
 
 void store_step(struct sync *s, mono_t now)

@@ -18,6 +18,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "daemon/base/epoch.h"
 #include "daemon/base/mono.h"
 
 struct sync;
@@ -33,10 +34,13 @@ enum sync_class { SYNC_CLASS_MASTER = 0, SYNC_CLASS_MIDDLE, SYNC_CLASS_LIVE, SYN
 struct sync_store_state {
 	uint32_t head[SYNC_CLASS_N], tail[SYNC_CLASS_N];
 	uint32_t n;
-	bool committing; /* a promotion: everything goes into the kernel, up to its limit */
-	bool stuck;      /* the commit met the limit of the kernel's table */
-	bool marked;     /* all is in the queue; its end is commit_mark */
+	bool committing;    /* a promotion: everything goes into the kernel, up to its limit */
+	bool promised;      /* sync_commit_over has to say once that it is over ... */
+	struct epoch epoch; /* ... to all up to this one: the highest of the fences since it last did */
+	bool stuck;         /* the commit met the limit of the kernel's table */
+	bool marked;        /* all is in the queue; its end is commit_mark */
 	uint64_t commit_mark;
+	uint64_t out_mark; /* end of the last flow that left for the live queue */
 	mono_t commit_at;
 	bool above; /* the level is above the high-water mark: what waits goes on waiting */
 	bool shed;  /* copies are taken out of the kernel again */
@@ -55,6 +59,14 @@ uint32_t sync_high_water(const struct sync *s);
 
 /* Everything that waited when the last fence was set is in the kernel, or finds no room there. */
 bool sync_committed(const struct sync *s);
+/* A fence has just been set: not everything that waits, or has left since it waited, is in the kernel. It does not
+ * matter for which promotion it left: groups share the store. */
+bool sync_storing(const struct sync *s);
+/*
+ * The commit is over: true once. *epoch: for this promotion and every lower one. Groups move at the same time and need
+ * not set their fences in the order of their numbers: a lower one must not take the answer of a higher one.
+ */
+bool sync_commit_over(struct sync *s, struct epoch *epoch);
 /* Flows that wait in the store. */
 uint32_t sync_stored(const struct sync *s);
 /* Copies are kept out of the kernel by configuration just now. */

@@ -264,7 +264,8 @@ struct sim_sync {
 	bool active[SIM_NODES];
 	uint32_t active_gen[SIM_NODES];
 	mono_t wake_at, hung_until;
-	struct sim_wait flush, apply, commit;
+	struct sim_wait flush, apply;
+	uint64_t released; /* end of what has left the store for the live queue */
 	struct sync_state told;
 	mono_t counts_at;
 	bool lost; /* an address or a link went: the route socket says so */
@@ -692,6 +693,7 @@ void sim_store_kinds(struct sim *w);
 struct fake_ct *sim_store_table(struct sim *w, unsigned n);
 void sim_store_level(struct sim *w, unsigned n);
 void sim_store_check(struct sim *w, unsigned n, const struct ct_op *ops, unsigned k, bool from_store);
+void sim_store_fenced(struct sim *w, unsigned n, bool storing);
 void sim_store_after(struct sim *w, unsigned n);
 
 #endif

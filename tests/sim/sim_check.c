@@ -34,10 +34,15 @@ void sim_check_before(struct sim *w, unsigned n, const struct node_ev *ev)
 	bool fenced = ev->report->type == SYNC_REP_FENCED || ev->report->type == SYNC_REP_APPLIED;
 	for (unsigned g = 0; fenced && g < w->n_groups; g++) { /* a fence holds for every lower epoch as well */
 		int cmp = epoch_cmp(p->group[g].role.epoch, ev->report->epoch);
-		bool fresh = epoch_cmp(p->sg[g].fenced, p->group[g].role.epoch) != 0;
+		bool asked = cmp == 0 || p->group[g].fence_waits;
 		if (ev->report->type == SYNC_REP_FENCED ? cmp <= 0 : cmp == 0)
 			p->sg[g].fenced = p->group[g].role.epoch;
-		if (fresh && ev->report->storing && epoch_cmp(p->sg[g].fenced, p->group[g].role.epoch) == 0) {
+		if (!asked || epoch_cmp(p->sg[g].fenced, p->group[g].role.epoch) != 0)
+			continue;
+		/* Another group's fence may have begun what this one finds done: sim_store_fenced has looked. */
+		if (!ev->report->storing) {
+			p->sg[g].stored = p->group[g].role.epoch;
+		} else if (epoch_cmp(p->sg[g].storing, p->group[g].role.epoch) != 0) {
 			p->sg[g].storing = p->group[g].role.epoch;
 			p->sg[g].storing_at = w->now;
 		}

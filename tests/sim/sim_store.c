@@ -108,6 +108,14 @@ void sim_store_check(struct sim *w, unsigned n, const struct ct_op *ops, unsigne
 		sim_violation(w, "n%u writes sessions that are hardly used while others wait in its store", n + 1);
 }
 
+/* SYNC has fenced. A role that is told that nothing is on its way sets its addresses at once. */
+void sim_store_fenced(struct sim *w, unsigned n, bool storing)
+{
+	const struct sim_sync *s = &w->box[n].p->sync;
+	if (!storing && (s->core->store.n > 0 || s->core->queues[SESS_QUEUE_LIVE].done < s->released))
+		sim_violation(w, "n%u says that no copy waits outside of its kernel, and some do", n + 1);
+}
+
 void sim_store_after(struct sim *w, unsigned n)
 {
 	if (fake_ct_evicted(w->box[n].ct) > 0)

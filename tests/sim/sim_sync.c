@@ -145,6 +145,8 @@ static bool inject(struct sim *w, unsigned n)
 	uint64_t out = s->core->stats.store_out;
 	unsigned k = sync_pull_ops(s->core, ops, BATCH, w->now);
 	sim_store_check(w, n, ops, k, k > 0 && s->core->stats.store_out - out == k);
+	if (s->core->stats.store_out != out)
+		s->released = s->core->queues[SESS_QUEUE_LIVE].put;
 	for (unsigned i = 0; i < k; i++) {
 		struct ct_event got;
 		if (w->port && ops[i].e.orig.sport == w->port)
@@ -415,16 +417,14 @@ static void fence(struct sim *w, unsigned n, struct epoch epoch)
 	in_command = outer;
 	sync_fence(s->core, epoch, w->now);
 	s->fence = epoch_max(s->fence, epoch);
-	s->commit = (struct sim_wait){ .on = true, .epoch = epoch };
 }
 
 static void answer_commit(struct sim *w, unsigned n)
 {
 	struct sim_sync *s = &w->box[n].p->sync;
-	struct sync_report rep = { .type = SYNC_REP_COMMITTED, .epoch = s->commit.epoch };
-	if (!s->commit.on || !sync_committed(s->core))
+	struct sync_report rep = { .type = SYNC_REP_COMMITTED };
+	if (!sync_commit_over(s->core, &rep.epoch))
 		return;
-	s->commit.on = false;
 	rep.degraded = sync_stored(s->core) > 0;
 	report(w, n, &rep);
 }
@@ -453,7 +453,8 @@ static void answer_waits(struct sim *w, unsigned n)
 		s->apply.on = false;
 		fence(w, n, rep.epoch);
 		rep.degraded = !done;
-		rep.storing = sync_stored(s->core) > 0;
+		rep.storing = sync_storing(s->core);
+		sim_store_fenced(w, n, rep.storing);
 		report(w, n, &rep);
 	}
 }
@@ -522,7 +523,8 @@ static void command(struct sim *w, unsigned n, const struct sync_cmd *c)
 		fence(w, n, c->epoch);
 		rep.type = SYNC_REP_FENCED;
 		rep.epoch = c->epoch;
-		rep.storing = sync_stored(w->box[n].p->sync.core) > 0;
+		rep.storing = sync_storing(w->box[n].p->sync.core);
+		sim_store_fenced(w, n, rep.storing);
 		report(w, n, &rep);
 	} else {
 		role_command(w, n, c);

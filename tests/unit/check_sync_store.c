@@ -278,6 +278,36 @@ START_TEST(no_warm_store_beside_a_role)
 }
 END_TEST
 
+/* Two groups move at once, and the fence of the lower number comes second: the store is one for both. */
+START_TEST(two_promotions_share_the_store)
+{
+	struct epoch over = { 0, 0 };
+	struct ct_entry e = open_flow(13, IPPROTO_TCP);
+	struct ct_op op[4];
+
+	ck_assert(!sync_commit_over(s, &over));
+	sync_fence(s, (struct epoch){ 9, 2 }, r->now);
+	ck_assert(sync_storing(s));
+	ck_assert_uint_eq(sync_pull_ops(s, op, 4, r->now), 1);
+	ck_assert_uint_eq(sync_stored(s), 0);
+	/* It has left the store, and the kernel has not answered. */
+	ck_assert(sync_storing(s));
+	sync_fence(s, (struct epoch){ 8, 2 }, r->now);
+	ck_assert(sync_storing(s) && !sync_commit_over(s, &over));
+	sync_on_op_result(s, op[0].cookie, rig_op(r, B, &op[0]), r->now);
+	ck_assert(!sync_storing(s));
+	ck_assert_ptr_nonnull(rig_find(&r->n[B], &e.orig));
+	/* One answer, to both. */
+	ck_assert(sync_commit_over(s, &over));
+	ck_assert_uint_eq(over.counter, 9);
+	ck_assert(!sync_commit_over(s, &over));
+	/* The next one is a promotion of its own, whatever its number. */
+	sync_fence(s, (struct epoch){ 7, 2 }, r->now);
+	ck_assert(!sync_storing(s) && sync_commit_over(s, &over));
+	ck_assert_uint_eq(over.counter, 7);
+}
+END_TEST
+
 /* A state that ends soon has waited here while its owner's timer went on. */
 START_TEST(short_states_get_their_time)
 {
@@ -539,6 +569,7 @@ int main(void)
 	tcase_add_test(t, a_demotion_gives_back);
 	tcase_add_test(t, traffic_overtakes_the_store);
 	tcase_add_test(t, no_warm_store_beside_a_role);
+	tcase_add_test(t, two_promotions_share_the_store);
 	tcase_add_test(t, short_states_get_their_time);
 	tcase_add_test(t, from_hot_to_warm_and_back);
 	suite_add_tcase(su, t);
