@@ -335,9 +335,16 @@ void app_track_clear(struct app *a)
 		a->track->obj[i].changes = 0;
 }
 
+const struct vrrp_track_obj *app_track_all(const struct app *a)
+{
+	return a->track->obj;
+}
+
 const struct vrrp_track_obj *app_track_obj(const struct app *a, uint16_t obj, bool *running)
 {
 	const struct vrrp_track_conf *c = &a->track->cfg->track.objs[obj];
-	*running = c->kind == VRRP_TRACK_SCRIPT && track_scripts_running(a->track->scripts, c->index);
+	*running = c->kind == VRRP_TRACK_SCRIPT    ? track_scripts_running(a->track->scripts, c->index)
+		   : c->kind == VRRP_TRACK_PROCESS ? track_processes_delayed(a->track->processes, c->index)
+						   : false;
 	return &a->track->obj[obj];
 }

@@ -24,7 +24,9 @@ void app_track_tell(struct app *a, uint16_t inst, uint8_t from, uint8_t to);
 /* show vrrp track */
 json_t *app_track_json(struct app *a);
 void app_track_clear(struct app *a);
-/* What is known of a thing of the configuration; its program runs just now. */
+/* What is known of a thing of the configuration; its program runs just now, or a delay of its processes does. */
+/* All of them, by their numbers in the configuration. */
+const struct vrrp_track_obj *app_track_all(const struct app *a);
 const struct vrrp_track_obj *app_track_obj(const struct app *a, uint16_t obj, bool *running);
 
 #endif

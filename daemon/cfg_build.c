@@ -225,6 +225,8 @@ static void build_instances(struct cfg *c, const struct cfg_tree *t)
 		v->priority = (uint8_t)num(r, "priority");
 		v->no_accept = !num(r, "accept");
 		v->any_link = !num(r, "track_link");
+		v->lists_once = num(r, "address_lists_once");
+		v->strict = num(r, "strict_mode");
 		v->address_lost = (enum vrrp_lost)num(r, "address_lost");
 		build_protocol(v, r);
 		build_vmac(v, cfg_rec_val(r, "virtual_mac"));

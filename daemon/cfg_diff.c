@@ -88,7 +88,8 @@ static void diff_instance(struct diff *d, const struct vrrp_conf *a, const struc
 		add(d, change);
 	} else if (!protocol_equal(a, b) || !announce_equal(a, b) || a->priority != b->priority ||
 		   a->vmac_base_source != b->vmac_base_source || a->no_accept != b->no_accept ||
-		   a->any_link != b->any_link || a->address_lost != b->address_lost || !vips_equal(a, b)) {
+		   a->any_link != b->any_link || a->address_lost != b->address_lost || a->lists_once != b->lists_once ||
+		   a->strict != b->strict || !vips_equal(a, b)) {
 		change.kind = CFG_INSTANCE_CHANGED;
 		add(d, change);
 	}

@@ -321,6 +321,12 @@ const struct cfg_key cfg_rows[] = {
 	TRACK_KEYS("vrrp.instances[].track"),
 	{ "vrrp.instances[].track_link", CFG_T_BOOL, 0, 0, 1, "true", NULL, NULL,
 	  "The link of the instance's own interface being down is a fault; false: only its absence is" },
+	{ "vrrp.instances[].address_lists_once", CFG_T_BOOL, 0, 0, 1, "false", NULL, NULL,
+	  "The addresses in adverts are compared with ours only when another router is heard than before, not in each "
+	  "advert; what differs is counted and said, and nothing else follows from it" },
+	{ "vrrp.instances[].strict_mode", CFG_T_BOOL, 0, 0, 1, "false", NULL, NULL,
+	  "A keepalived.conf said strict_mode; shown in the files of keepalived. What follows from it stands in keys of "
+	  "its own" },
 	{ "vrrp.startup_delay", CFG_T_TIME, 0, 0, SEC(1000), "0", "seconds", NULL,
 	  "After the start of the daemon no role is taken for this long" },
 	{ "vrrp.promote_secondaries", CFG_T_BOOL, 0, 0, 1, "true", NULL, NULL,

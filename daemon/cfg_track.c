@@ -326,6 +326,8 @@ static void build_objs(struct builder *b)
 				o->fall = (uint16_t)num(r, "fall");
 				o->init_fail = num(r, "init_fail");
 			}
+			o->weight = (int32_t)num(r, "weight");
+			o->reverse = num(r, "reverse");
 			build_kind(t, (enum vrrp_track_kind)k, i, r);
 		}
 	}
@@ -361,7 +363,6 @@ static void build_ref(struct builder *b, struct vrrp_track_ref *ref, const struc
 	ref->obj = def ? (uint16_t)(b->first[kind] + b->near[kind]) : plain_iface(b, name);
 	ref->weight = (int32_t)(weight->given || !def ? weight->num : num(def, "weight"));
 	ref->reverse = reverse->given || !def ? reverse->num : num(def, "reverse");
-	b->c->track.objs[ref->obj].used = true;
 }
 
 /*
@@ -410,6 +411,8 @@ static void build_group_refs(struct builder *b, struct cfg_group *g, const struc
 	}
 	for (uint32_t k = 0; k < g->n_track; k++)
 		refs[k].repeated = is_repeated(refs, k);
+	for (uint32_t k = 0; k < g->n_track; k++) /* what a group leaves out is not watched for it */
+		b->c->track.objs[refs[k].obj].used = true;
 }
 
 /* Interfaces that are named in references only. */

@@ -90,6 +90,8 @@ struct track_processes *track_processes_new(struct app_track *t);
 void track_processes_free(struct track_processes *s);
 int track_processes_set(struct track_processes *s, const struct cfg *old);
 json_t *track_processes_json(const struct track_processes *s, uint16_t index);
+/* What is seen of them does not count yet. */
+bool track_processes_delayed(const struct track_processes *s, uint16_t index);
 /* How processes are seen: "events", "scan"; "" where none is tracked. */
 const char *track_processes_how(const struct track_processes *s);
 

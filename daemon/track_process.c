@@ -373,6 +373,12 @@ const char *track_processes_how(const struct track_processes *s)
 	return s->acked ? "events" : s->timer ? "scan" : "";
 }
 
+bool track_processes_delayed(const struct track_processes *s, uint16_t index)
+{
+	const struct process *p = (const struct process *)s->list.item[index];
+	return track_delayed(&p->delay, &s->t->obj[p->head.obj]);
+}
+
 json_t *track_processes_json(const struct track_processes *s, uint16_t index)
 {
 	const struct process *p = (const struct process *)s->list.item[index];

@@ -85,8 +85,10 @@ struct vrrp_conf {
 	enum vrrp_vmac_kind vmac;
 	char vmac_name[IFNAMSIZ]; /* never empty when there is one */
 	bool vmac_base_source;    /* advertisements bear the MAC of the base interface all the same */
-	bool no_accept; /* packets to a virtual address are dropped, unless this node owns it (RFC 9568 6.1) */
-	bool any_link;  /* its interface's link may be down: only the absence of the interface is a fault */
+	bool no_accept;  /* packets to a virtual address are dropped, unless this node owns it (RFC 9568 6.1) */
+	bool any_link;   /* its interface's link may be down: only the absence of the interface is a fault */
+	bool lists_once; /* lists of addresses are compared when another router is heard, not in each advert */
+	bool strict;     /* a keepalived.conf said so: shown, and nothing else */
 	enum vrrp_lost address_lost;
 	uint8_t garp_repeat;         /* announcements per address after a takeover, at least 1 */
 	int64_t garp_delay_ns;       /* second round after this; 0: none */

@@ -233,6 +233,7 @@ static void owner_heard(struct vrrp *v, mono_t now, struct vrrp_acts *out)
 static void note_advert(struct vrrp *v, const struct vrrp_ev *ev, mono_t now, struct vrrp_acts *out)
 {
 	require(ev->u.advert.adv_ns > 0);
+	bool compared = !v->conf->lists_once || !addr_eq(&v->peer.src, &ev->u.advert.src);
 	v->peer = (struct vrrp_peer){
 		.src = ev->u.advert.src,
 		.priority = ev->u.advert.priority,
@@ -243,9 +244,10 @@ static void note_advert(struct vrrp *v, const struct vrrp_ev *ev, mono_t now, st
 	bool other_interval = ev->u.advert.adv_ns != v->conf->adv_ns;
 	v->stats.adv_rcvd++;
 	v->stats.zero_rcvd += ev->u.advert.priority == 0;
-	v->stats.vips_differ += ev->u.advert.vip_list_differs;
+	v->stats.vips_differ += compared && ev->u.advert.vip_list_differs;
 	v->stats.interval_differs += other_interval;
-	warn_while(v, VRRP_W_VIPS, ev->u.advert.vip_list_differs, out);
+	if (compared)
+		warn_while(v, VRRP_W_VIPS, ev->u.advert.vip_list_differs, out);
 	warn_while(v, VRRP_W_INTERVAL, other_interval && !v->peer.v2, out);
 	warn_while(v, VRRP_W_V2_INTERVAL, other_interval && v->peer.v2, out);
 	warn_while(v, VRRP_W_TWO_OWNERS, v->peer.priority == OWNER && v->wanted == OWNER, out);

@@ -47,6 +47,8 @@ struct vrrp_track_conf {
 	uint16_t index;      /* in the configuration's list of its kind */
 	uint16_t rise, fall; /* at least 1 */
 	bool init_fail;
+	int32_t weight; /* of references that name none; shown, and nothing else */
+	bool reverse;
 	bool used; /* some list names it */
 };
 

@@ -84,7 +84,9 @@ int kalive_test(const struct kalive *k);
 int kalive_signals_start(struct kalive *k, struct app *a);
 void kalive_signals_stop(struct kalive *k);
 
-/* kalive_text.c, kalive_json.c: what stands in the files, for one instance and around all of them */
+/* kalive_text.c, kalive_things.c, kalive_json.c: what stands in the files, for one instance and around all of them */
+/* Settings of the whole file: what keepalived's parent process writes, and the first part of the data file. */
+void kalive_globals(struct app *a, FILE *f);
 void kalive_data_begin(struct app *a, FILE *f);
 void kalive_data_instance(struct app *a, uint16_t inst, FILE *f);
 void kalive_data_end(struct app *a, FILE *f);
@@ -100,8 +102,25 @@ struct kalive_counts {
 	uint64_t zero_received, zero_sent;
 };
 void kalive_counts(const struct app *a, uint16_t inst, struct kalive_counts *n);
-/* "192.0.2.1/24 dev lan0 scope global set" */
+/* "192.0.2.1/24 dev lan0 scope global set"; inst CFG_STATIC: one that is there in every role. */
 void kalive_vip_text(struct app *a, uint16_t inst, const struct vrrp_vip *vip, char *out, size_t cap);
+/* A route, a rule, and no_track where its loss does not count; returns out. */
+#define KALIVE_ROUTE_MAX (ROUTE_TEXT_MAX + 16)
+char *kalive_route_text(const struct cfg_route *r, char out[KALIVE_ROUTE_MAX]);
+char *kalive_rule_text(const struct cfg_rule *r, char out[KALIVE_ROUTE_MAX]);
+/* What stands in the list of an instance, or VRRP_TRACK_GROUP: the group's own. */
+void kalive_tracked(struct app *a, const struct cfg_group *g, uint16_t inst, FILE *f);
+void kalive_notify(FILE *f, const struct notify_conf *n);
+/* A tracked process as it is now. */
+struct kalive_process {
+	const struct cfg_track_process *conf;
+	const char *match;
+	uint64_t count;
+	bool quorum;
+	int32_t weight;            /* negative where reverse */
+	bool forking, terminating; /* what is seen does not count yet: the delay of either kind runs */
+};
+void kalive_process(struct app *a, uint16_t obj, struct kalive_process *out);
 /* keepalived's word and number for a state. */
 const char *kalive_state_text(enum vrrp_state s);
 /* Of the present state. */

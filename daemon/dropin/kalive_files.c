@@ -15,18 +15,25 @@
 
 static const char *const signal_names[KALIVE_FILE_N] = { "DATA", "STATS", "STATS_CLEAR", "JSON" };
 
-/* The path of a file: the configuration's, or keepalived[_NAMESPACE][_INSTANCE].EXTENSION where temporary files are. */
+/* NAME[_NAMESPACE][_INSTANCE].EXTENSION where temporary files are. */
+static void path_by_default(const struct kalive *k, const struct cfg *c, const char *name, const char *ext, char *out,
+			    size_t cap)
+{
+	const struct cfg_keepalived *kc = &c->keepalived;
+	const char *ns = kc->data_use_instance ? c->namespace : "", *inst = kc->data_use_instance ? kc->instance : "";
+	snprintf(out, cap, "%s/%s%s%s%s%s.%s", k->tmp_dir, name, ns[0] ? "_" : "", ns, inst[0] ? "_" : "", inst, ext);
+}
+
+/* The path of a file: the configuration's, or the default one. */
 static void path_of(const struct kalive *k, const struct cfg *c, enum kalive_file what, char *out, size_t cap)
 {
 	const struct cfg_keepalived *kc = &c->keepalived;
 	const char *given = what == KALIVE_DATA ? kc->data_file : what == KALIVE_JSON ? kc->json_file : kc->stats_file;
 	const char *ext = what == KALIVE_DATA ? "data" : what == KALIVE_JSON ? "json" : "stats";
-	const char *ns = kc->data_use_instance ? c->namespace : "", *inst = kc->data_use_instance ? kc->instance : "";
 	if (given[0])
 		snprintf(out, cap, "%s", given);
 	else
-		snprintf(out, cap, "%s/keepalived%s%s%s%s.%s", k->tmp_dir, ns[0] ? "_" : "", ns, inst[0] ? "_" : "",
-			 inst, ext);
+		path_by_default(k, c, "keepalived", ext, out, cap);
 }
 
 static void on_written(struct kt_job *job)
@@ -43,28 +50,55 @@ static mode_t mode_of(const struct kalive *k, const struct cfg *c)
 
 static void begin(struct kalive_dump *d);
 
-/* The text is complete: it goes to KERNEL. */
-static void finish(struct kalive_dump *d)
+/* A complete text goes to KERNEL, which frees it; text NULL: there was no memory for it. */
+static void write_out(struct app *a, const char *what, const char *path, char *text, size_t len)
 {
-	struct app *a = d->app;
-	bool ok = fclose(d->f) == 0;
-	struct kt_job *job = ok ? kt_job_new(KT_DISK, KT_LATER, on_written, a) : NULL;
-	d->f = NULL;
+	struct kt_job *job = text ? kt_job_new(KT_DISK, KT_LATER, on_written, a) : NULL;
 	if (job) {
-		path_of(a->opt.kalive, a->cfg, d->what, job->file.path, sizeof(job->file.path));
-		job->file.data = (uint8_t *)d->text;
-		job->file.len = d->len;
+		snprintf(job->file.path, sizeof(job->file.path), "%s", path);
+		job->file.data = (uint8_t *)text;
+		job->file.len = len;
 		job->file.mode = mode_of(a->opt.kalive, a->cfg);
 	}
-	if (!job || kernel_thread_submit(a->kt, job) < 0) {
-		log_err(LOG_MAIN, "the %s file was not written: no memory, or too much to write",
-			signal_names[d->what]);
-		if (job)
-			kt_job_free(job);
-		else
-			free(d->text);
+	if (job && kernel_thread_submit(a->kt, job) == 0)
+		return;
+	log_err(LOG_MAIN, "the %s file was not written: no memory, or too much to write", what);
+	if (job)
+		kt_job_free(job);
+	else
+		free(text);
+}
+
+/* What keepalived's parent process writes: the settings of the whole file. */
+static void write_globals(struct app *a)
+{
+	char path[KALIVE_PATH_MAX], *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+	if (f)
+		kalive_globals(a, f);
+	if (f && fclose(f) != 0) {
+		free(text);
+		text = NULL;
 	}
+	path_by_default(a->opt.kalive, a->cfg, "keepalived_parent", "data", path, sizeof(path));
+	write_out(a, "parent's DATA", path, text, len);
+}
+
+static void finish(struct kalive_dump *d)
+{
+	char path[KALIVE_PATH_MAX];
+	struct app *a = d->app;
+	if (fclose(d->f) != 0) {
+		free(d->text);
+		d->text = NULL;
+	}
+	d->f = NULL;
+	path_of(a->opt.kalive, a->cfg, d->what, path, sizeof(path));
+	write_out(a, signal_names[d->what], path, d->text, d->len);
 	d->text = NULL;
+	if (d->what == KALIVE_DATA)
+		write_globals(a);
 	if (d->again)
 		begin(d);
 }

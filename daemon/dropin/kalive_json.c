@@ -71,13 +71,13 @@ static void put_addresses(struct app *a, uint16_t inst, FILE *f)
 
 static void put_routes(struct app *a, uint16_t inst, FILE *f)
 {
-	char text[ROUTE_TEXT_MAX];
+	char text[KALIVE_ROUTE_MAX];
 	unsigned n = 0;
 	for (uint32_t i = 0; i < a->cfg->n_routes; i++) {
 		if (a->cfg->routes[i].inst != inst)
 			continue;
 		element(f, "vroutes", &n);
-		put_text(f, route_text_print(&a->cfg->routes[i].route, text));
+		put_text(f, kalive_route_text(&a->cfg->routes[i], text));
 	}
 	if (n)
 		fputc(']', f);
@@ -86,7 +86,7 @@ static void put_routes(struct app *a, uint16_t inst, FILE *f)
 		if (a->cfg->rules[i].inst != inst)
 			continue;
 		element(f, "vrules", &n);
-		put_text(f, route_text_print_rule(&a->cfg->rules[i].rule, text));
+		put_text(f, kalive_rule_text(&a->cfg->rules[i], text));
 	}
 	if (n)
 		fputc(']', f);
@@ -159,15 +159,12 @@ static void put_data(struct app *a, uint16_t inst, FILE *f)
 	char pass[sizeof(c->auth_pass) + 1] = "";
 	fprintf(f, "{\"iname\":");
 	put_text(f, c->name);
-	key_uint(f, "dont_track_primary", 0);
-	key_uint(f, "skip_check_adv_addr", 0);
-	key_uint(f, "strict_mode", 0);
+	key_uint(f, "dont_track_primary", c->any_link);
+	key_uint(f, "skip_check_adv_addr", c->lists_once);
+	key_uint(f, "strict_mode", c->strict);
 	key_text(f, "vmac_ifname", c->vmac != VRRP_VMAC_NONE ? c->vmac_name : "");
 	key_text(f, "ifp_ifname", kalive_interface(c));
-	key_uint(f, "master_priority",
-		 v->state == VRRP_MASTER       ? v->priority
-		 : v->peer.src.af != ADDR_NONE ? v->peer.priority
-					       : 0);
+	key_uint(f, "master_priority", v->peer.src.af != ADDR_NONE ? v->peer.priority : 0); /* of the last one heard */
 	int64_t since_us = kalive_since_wall_us(a, inst);
 	fprintf(f, ",\"last_transition\":%lld.%06lld", (long long)(since_us / 1000000),
 		(long long)(since_us % 1000000));
@@ -238,7 +235,44 @@ void kalive_json_instance(struct app *a, uint16_t inst, FILE *f)
 	fputc('}', f);
 }
 
+/* Version 2 says of each tracked process how many of them run. */
+static void put_process(struct app *a, uint16_t obj, FILE *f)
+{
+	struct kalive_process p;
+	kalive_process(a, obj, &p);
+	fprintf(f, "{\"process\":");
+	put_text(f, p.conf->argv[0]);
+	if (p.conf->argv[1]) {
+		char text[512];
+		size_t n = 0;
+		for (unsigned i = 1; p.conf->argv[i] && n < sizeof(text); i++)
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s", i > 1 ? " " : "", p.conf->argv[i]);
+		key_text(f, "parameters", text);
+	}
+	key_text(f, "param_match", p.match);
+	key_uint(f, "min_processes", p.conf->quorum);
+	if (p.conf->quorum_max != UINT32_MAX)
+		key_uint(f, "max_processes", p.conf->quorum_max);
+	key_uint(f, "current_processes", p.count);
+	key_bool(f, "have_quorum", p.quorum);
+	fprintf(f, ",\"weight\":%d", (int)p.weight);
+	key_seconds(f, "terminate_delay", p.conf->terminate_delay_ns);
+	key_seconds(f, "fork_delay", p.conf->fork_delay_ns);
+	key_bool(f, "fork_delay_timer_running", p.forking);
+	key_bool(f, "terminate_delay_timer_running", p.terminating);
+	key_bool(f, "full_command", p.conf->full_command);
+	fputc('}', f);
+}
+
 void kalive_json_end(struct app *a, FILE *f)
 {
-	fprintf(f, a->cfg->keepalived.json_version == 2 ? "]}\n" : "]\n");
+	unsigned n = 0;
+	fputc(']', f);
+	for (uint16_t i = 0; a->cfg->keepalived.json_version == 2 && i < a->cfg->track.n_objs; i++) {
+		if (a->cfg->track.objs[i].kind != VRRP_TRACK_PROCESS)
+			continue;
+		element(f, "track_process", &n);
+		put_process(a, i, f);
+	}
+	fprintf(f, "%s%s\n", n ? "]" : "", a->cfg->keepalived.json_version == 2 ? "}" : "");
 }

@@ -4,6 +4,7 @@
  */
 #include "daemon/dropin/kalive.h"
 
+#include <stdarg.h>
 #include <string.h>
 #include <time.h>
 #include "daemon/app_track.h"
@@ -54,28 +55,95 @@ static bool is_set(struct app *a, uint16_t inst)
 	return a->group[a->node.member[inst].group].mode == NODE_NET_UP && a->node.inst[inst].state == VRRP_MASTER;
 }
 
+/* Its subnet's highest address, where that is wanted; else the given one. */
+static struct addr broadcast_of(const struct vrrp_vip *vip)
+{
+	struct addr a = vip->addr;
+	if (!vip->broadcast_auto)
+		return vip->broadcast;
+	for (unsigned bit = vip->plen; bit < 32; bit++)
+		a.b[bit / 8] |= (uint8_t)(0x80u >> bit % 8);
+	return a;
+}
+
+/* Text at the end of text, as far as there is room. */
+static size_t add(char *out, size_t cap, size_t n, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+static size_t add(char *out, size_t cap, size_t n, const char *fmt, ...)
+{
+	va_list ap;
+	if (n >= cap)
+		return n;
+	va_start(ap, fmt);
+	n += (size_t)vsnprintf(out + n, cap - n, fmt, ap);
+	va_end(ap);
+	return n;
+}
+
+/* A prefix length that says nothing is left out, as keepalived does. */
+static size_t add_prefix(char *out, size_t cap, size_t n, const struct vrrp_vip *vip)
+{
+	return vip->plen == (vip->addr.af == ADDR_V6 ? 128 : 32) ? n : add(out, cap, n, "/%u", vip->plen);
+}
+
+static size_t add_options(char *out, size_t cap, size_t n, const struct vrrp_vip *vip)
+{
+	static const struct {
+		uint8_t flag;
+		const char *word;
+	} words[] = { { VRRP_VIP_HOME, " home" },
+		      { VRRP_VIP_DAD, " -nodad" },
+		      { VRRP_VIP_MNGTMPADDR, " mngtmpaddr" },
+		      { VRRP_VIP_NOPREFIXROUTE, " noprefixroute" },
+		      { VRRP_VIP_AUTOJOIN, " autojoin" } };
+	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (vip->flags & words[i].flag)
+			n = add(out, cap, n, "%s", words[i].word);
+	if (vip->preferred_lft == 0)
+		n = add(out, cap, n, " deprecated");
+	else if (vip->addr.af == ADDR_V6 && vip->preferred_lft == UINT32_MAX)
+		n = add(out, cap, n, " preferred_lft forever");
+	else if (vip->preferred_lft != UINT32_MAX)
+		n = add(out, cap, n, " preferred_lft %u", vip->preferred_lft);
+	return vip->no_track ? add(out, cap, n, " no_track") : n;
+}
+
 void kalive_vip_text(struct app *a, uint16_t inst, const struct vrrp_vip *vip, char *out, size_t cap)
 {
 	char ip[ADDR_TEXT_MAX], other[ADDR_TEXT_MAX];
-	const struct vrrp_conf *c = a->node.inst[inst].conf;
-	size_t n = (size_t)snprintf(out, cap, "%s", addr_text(&vip->addr, ip));
-	if (vip->peer.af != ADDR_NONE)
-		n += (size_t)snprintf(out + n, cap - n, " peer %s", addr_text(&vip->peer, other));
-	n += (size_t)snprintf(out + n, cap - n, "/%u", vip->plen);
-	if (vip->broadcast.af != ADDR_NONE)
-		n += (size_t)snprintf(out + n, cap - n, " brd %s", addr_text(&vip->broadcast, other));
-	n += (size_t)snprintf(out + n, cap - n, " dev %s scope %s",
-			      vip->interface[0] ? vip->interface : kalive_interface(c), scope_text(vip->scope));
+	const struct vrrp_conf *c = inst == CFG_STATIC ? NULL : a->node.inst[inst].conf;
+	struct addr broadcast = broadcast_of(vip);
+	bool point = vip->peer.af != ADDR_NONE, base = c && !vip->interface[0] && c->vmac != VRRP_VMAC_NONE;
+	size_t n = add(out, cap, 0, "%s", addr_text(&vip->addr, ip));
+	n = point ? n : add_prefix(out, cap, n, vip);
+	if (broadcast.af != ADDR_NONE)
+		n = add(out, cap, n, " brd %s", addr_text(&broadcast, other));
+	n = add(out, cap, n, " dev %s%s%s scope %s", c && !vip->interface[0] ? kalive_interface(c) : vip->interface,
+		base ? "@" : "", base ? c->interface : "", scope_text(vip->scope));
 	if (vip->label[0])
-		n += (size_t)snprintf(out + n, cap - n, " label %s", vip->label);
-	if (vip->addr.af == ADDR_V6 && vip->preferred_lft == UINT32_MAX)
-		n += (size_t)snprintf(out + n, cap - n, " preferred_lft forever");
-	else if (vip->preferred_lft != UINT32_MAX)
-		n += (size_t)snprintf(out + n, cap - n, " preferred_lft %u", vip->preferred_lft);
-	if (vip->no_track)
-		n += (size_t)snprintf(out + n, cap - n, " no_track");
-	if (is_set(a, inst))
-		snprintf(out + n, cap - n, " set");
+		n = add(out, cap, n, " label %s", vip->label);
+	if (point)
+		n = add(out, cap, n, " peer %s/%u", addr_text(&vip->peer, other), vip->plen);
+	n = add_options(out, cap, n, vip);
+	if (!c)
+		add(out, cap, n, " set");
+	else if (is_set(a, inst))
+		add(out, cap, n, " set%s", c->no_accept && c->priority != 255 ? " nftable_set" : "");
+}
+
+char *kalive_route_text(const struct cfg_route *r, char out[KALIVE_ROUTE_MAX])
+{
+	route_text_print(&r->route, out);
+	if (!r->track)
+		strncat(out, " no_track", KALIVE_ROUTE_MAX - strlen(out) - 1);
+	return out;
+}
+
+char *kalive_rule_text(const struct cfg_rule *r, char out[KALIVE_ROUTE_MAX])
+{
+	route_text_print_rule(&r->rule, out);
+	if (!r->track)
+		strncat(out, " no_track", KALIVE_ROUTE_MAX - strlen(out) - 1);
+	return out;
 }
 
 /* "1673674892.348360 (Sat Jan 14 06:41:32.348360 2023)" */
@@ -111,8 +179,31 @@ static void put_announce(FILE *f, const struct vrrp_conf *c)
 	put_int(f, "Gratuitous ARP lower priority repeat", c->garp_lower_repeat);
 }
 
+/* References that are faults, and those that wait for a first result: the group's own and the instance's. */
+static void count_faults(struct app *a, uint16_t inst, unsigned *faults, unsigned *waits)
+{
+	const struct cfg_group *g = &a->cfg->groups[a->node.member[inst].group];
+	*faults = a->inst[inst].deaf != APP_HEARS;
+	*waits = 0;
+	for (uint32_t r = 0; r < g->n_track; r++) {
+		if (g->track[r].inst != inst && g->track[r].inst != VRRP_TRACK_GROUP)
+			continue;
+		*faults += vrrp_track_is_fault(&g->track[r], app_track_all(a));
+		*waits += vrrp_track_waits(&g->track[r], app_track_all(a));
+	}
+}
+
+/* Not kept within what an advert can say. */
+static int32_t total_priority(struct app *a, uint16_t inst)
+{
+	const struct cfg_group *g = &a->cfg->groups[a->node.member[inst].group];
+	const struct vrrp_conf *c = a->node.inst[inst].conf;
+	return c->priority == 255 ? 255 : c->priority + vrrp_track_judge(g->track, g->n_track, app_track_all(a)).points;
+}
+
 static void put_state(struct app *a, uint16_t inst, FILE *f)
 {
+	unsigned faults, waits;
 	const struct vrrp *v = &a->node.inst[inst];
 	char text[ADDR_TEXT_MAX] = "";
 	fprintf(f, "   State = %s\n", kalive_state_text(v->state));
@@ -124,7 +215,10 @@ static void put_state(struct app *a, uint16_t inst, FILE *f)
 			fprintf(f, "   Master advert int = %.2f sec\n", (double)v->master_adv_ns / 1e9);
 	}
 	fprintf(f, "   Wantstate = %s\n", kalive_state_text(kalive_wanted(a, inst)));
-	put_int(f, "Number of interface and track script faults", v->state == VRRP_FAULT);
+	count_faults(a, inst, &faults, &waits);
+	put_int(f, "Number of config faults", 0);
+	put_int(f, "Number of interface and track script faults", faults);
+	put_int(f, "Number of track scripts init", waits);
 	put_time(f, "Last transition", kalive_since_wall_us(a, inst));
 	fprintf(f, "   Master down timer = %lld usecs\n", (long long)(vrrp_down(v) / NS_PER_US));
 }
@@ -145,34 +239,34 @@ static void put_addresses(struct app *a, uint16_t inst, FILE *f)
 
 static void put_routes(struct app *a, uint16_t inst, FILE *f)
 {
-	char text[ROUTE_TEXT_MAX];
+	char text[KALIVE_ROUTE_MAX];
 	unsigned n = 0;
 	for (uint32_t i = 0; i < a->cfg->n_routes; i++)
 		if (a->cfg->routes[i].inst == inst)
 			fprintf(f, "%s     %s\n", n++ ? "" : "   Virtual Routes :\n",
-				route_text_print(&a->cfg->routes[i].route, text));
+				kalive_route_text(&a->cfg->routes[i], text));
 	n = 0;
 	for (uint32_t i = 0; i < a->cfg->n_rules; i++)
 		if (a->cfg->rules[i].inst == inst)
 			fprintf(f, "%s     %s\n", n++ ? "" : "   Virtual Rules :\n",
-				route_text_print_rule(&a->cfg->rules[i].rule, text));
+				kalive_rule_text(&a->cfg->rules[i], text));
 }
 
-static void put_tracked(struct app *a, uint16_t inst, FILE *f)
+void kalive_tracked(struct app *a, const struct cfg_group *g, uint16_t inst, FILE *f)
 {
 	static const char *const title[VRRP_TRACK_KIND_N] = { "Tracked interfaces", "Tracked scripts",
 							      "Tracked processes", "Tracked files",
 							      "Tracked conntrack tables" };
-	const struct cfg_group *g = &a->cfg->groups[a->node.member[inst].group];
 	for (unsigned kind = 0; kind < VRRP_TRACK_KIND_N; kind++) {
+		const char *comma = kind == VRRP_TRACK_PROCESS || kind == VRRP_TRACK_FILE ? "," : "";
 		unsigned n = 0;
 		for (uint32_t r = 0; r < g->n_track; r++) {
 			const struct vrrp_track_conf *o = &a->cfg->track.objs[g->track[r].obj];
-			if (o->kind != kind || (g->track[r].inst != inst && g->track[r].inst != VRRP_TRACK_GROUP))
+			if (o->kind != kind || g->track[r].inst != inst)
 				continue;
 			if (n++ == 0)
 				fprintf(f, "   %s :\n", title[kind]);
-			fprintf(f, "     %s weight %d%s\n", o->name, (int)g->track[r].weight,
+			fprintf(f, "     %s%s weight %d%s\n", o->name, comma, (int)g->track[r].weight,
 				g->track[r].reverse ? " reverse" : "");
 		}
 	}
@@ -182,13 +276,13 @@ static void put_script(FILE *f, const char *what, const struct notify_script *s)
 {
 	if (!s->argv)
 		return;
-	fprintf(f, "   %s state transition script = '", what);
+	fprintf(f, "   %s state transition script = ", what);
 	for (uint16_t i = 0; i < s->argc; i++)
-		fprintf(f, "%s%s", i ? " " : "", s->argv[i]);
-	fprintf(f, "'\n");
+		fprintf(f, "%s'%s'", i ? " " : "", s->argv[i]);
+	fprintf(f, "\n");
 }
 
-static void put_notify(FILE *f, const struct notify_conf *n)
+void kalive_notify(FILE *f, const struct notify_conf *n)
 {
 	static const char *const what[NOTIFY_WHICH_N] = {
 		[NOTIFY_MASTER] = "Master", [NOTIFY_BACKUP] = "Backup",   [NOTIFY_FAULT] = "Fault",
@@ -202,14 +296,22 @@ static void put_notify(FILE *f, const struct notify_conf *n)
 	put_bool(f, "Notify priority changes", n && n->priority_changes);
 }
 
-void kalive_data_begin(struct app *a, FILE *f)
+static bool link_up(struct app *a, const char *name)
 {
-	const char *inst = a->cfg->keepalived.instance;
-	fprintf(f, "------< Global definitions >------\n");
-	fprintf(f, " Network namespace = %s\n", a->cfg->namespace[0] ? a->cfg->namespace : "(default)");
-	if (inst[0])
-		fprintf(f, " Instance name = %s\n", inst);
-	fprintf(f, "------< VRRP Topology >------\n");
+	const struct net_link *l = netstate_link_by_name(netapply_state(a->net), name);
+	return l && l->up;
+}
+
+static void put_peers(FILE *f, const struct vrrp_conf *c)
+{
+	char text[ADDR_TEXT_MAX];
+	if (!c->n_peers)
+		return;
+	fprintf(f, "   Unicast TTL = %u\n   Check unicast src : %s\n   Unicast Peer :\n", c->unicast_ttl,
+		c->unicast_any_source ? "no" : "yes");
+	for (uint16_t i = 0; i < c->n_peers; i++)
+		fprintf(f, "     %s min_ttl %u max_ttl %u\n", addr_text(&c->peers[i].addr, text), c->peers[i].ttl_min,
+			c->peers[i].ttl_max);
 }
 
 void kalive_data_instance(struct app *a, uint16_t inst, FILE *f)
@@ -229,19 +331,30 @@ void kalive_data_instance(struct app *a, uint16_t inst, FILE *f)
 		fprintf(f, ", vmac on %s", c->interface);
 	fputc('\n', f);
 	put_int(f, "Virtual Router ID", c->vrid);
-	fprintf(f, "   Using src_ip = %s\n", v->src.af != ADDR_NONE ? addr_text(&v->src, text) : "(none)");
+	fprintf(f, "   Using src_ip = %s%s\n", v->src.af != ADDR_NONE ? addr_text(&v->src, text) : "(none)",
+		c->source.af != ADDR_NONE ? " (from configuration)" : "");
+	if (c->vmac != VRRP_VMAC_NONE)
+		fprintf(f, "   Use %s, i/f name %s, is_up = %s, xmit_base = %s\n",
+			c->vmac == VRRP_VMAC_IPVLAN ? "IPVLAN" : "VMAC", c->vmac_name,
+			link_up(a, c->vmac_name) ? "true" : "false", c->vmac_base_source ? "true" : "false");
+	if (c->any_link)
+		fprintf(f, "   VRRP interface tracking disabled\n");
+	if (c->lists_once)
+		fprintf(f, "   Skip checking advert IP addresses\n");
+	if (c->strict)
+		fprintf(f, "   Enforcing strict VRRP compliance\n");
 	if (c->af == ADDR_V6)
 		fprintf(f, "   Using Native IPv6\n");
 	struct addr dst;
-	for (unsigned at = 0; vrrp_wire_next_dest(c, &v->src, &at, &dst);)
-		fprintf(f, "   %s %s\n", c->n_peers ? "Unicast peer" : "Multicast address", addr_text(&dst, text));
+	for (unsigned at = 0; !c->n_peers && vrrp_wire_next_dest(c, &v->src, &at, &dst);)
+		fprintf(f, "   Multicast address %s\n", addr_text(&dst, text));
 	put_announce(f, c);
 	put_int(f, "Down timer adverts", c->down_adverts);
 	put_bool(f, "Send advert after receive lower priority advert", c->lower_advert);
 	put_bool(f, "Send advert after receive higher priority advert", c->higher_advert);
 	put_int(f, "Priority", c->priority);
 	put_int(f, "Effective priority", v->priority);
-	put_int(f, "Total priority", v->priority);
+	put_int(f, "Total priority", total_priority(a, inst));
 	if (c->version == VRRP_V2)
 		fprintf(f, "   Advert interval = %lld sec\n", (long long)(c->adv_ns / NS_PER_SEC));
 	else
@@ -252,75 +365,13 @@ void kalive_data_instance(struct app *a, uint16_t inst, FILE *f)
 		fprintf(f, "   Preempt delay = %g secs\n", (double)c->preempt_delay_ns / 1e9);
 	fprintf(f, "   Promote_secondaries = %s\n", a->cfg->promote_secondaries ? "enabled" : "disabled");
 	if (c->auth)
-		fprintf(f, "   Authentication type = SIMPLE_PASSWORD\n");
+		fprintf(f, "   Authentication type = SIMPLE_PASSWORD\n   Password = %.8s\n",
+			(const char *)c->auth_pass);
 	put_addresses(a, inst, f);
+	put_peers(f, c);
 	put_routes(a, inst, f);
-	put_tracked(a, inst, f);
-	put_notify(f, a->cfg->notify.inst ? &a->cfg->notify.inst[inst] : NULL);
-}
-
-static const char *result_text(const struct vrrp_track_obj *o)
-{
-	return !o->known ? "INIT" : o->up ? "GOOD" : "BAD";
-}
-
-/* A script with its commands, and who tracks it. */
-static void put_track_script(struct app *a, uint16_t obj, FILE *f)
-{
-	const struct vrrp_track_conf *o = &a->cfg->track.objs[obj];
-	const struct cfg_track_script *s = &a->cfg->track.scripts[o->index];
-	bool running;
-	const struct vrrp_track_obj *is = app_track_obj(a, obj, &running);
-	fprintf(f, " VRRP Script = %s\n   Command = ", o->name);
-	for (unsigned i = 0; s->argv[i]; i++)
-		fprintf(f, "%s'%s'", i ? " " : "", s->argv[i]);
-	fprintf(f, "\n   Interval = %g sec\n   Timeout = %g sec\n", (double)s->interval_ns / 1e9,
-		(double)s->timeout_ns / 1e9);
-	put_int(f, "Rise", o->rise);
-	put_int(f, "Fall", o->fall);
-	fprintf(f, "   Status = %s\n", result_text(is));
-	fprintf(f, "   State = %s\n   Tracking instances :\n", running ? "running" : "idle");
-	for (uint16_t g = 0; g < a->cfg->n_groups; g++) {
-		const struct cfg_group *cg = &a->cfg->groups[g];
-		for (uint32_t r = 0; r < cg->n_track; r++)
-			if (cg->track[r].obj == obj)
-				fprintf(f, "     %s, weight %d%s\n",
-					cg->track[r].inst == VRRP_TRACK_GROUP
-					    ? cg->name
-					    : a->cfg->instances[cg->track[r].inst].name,
-					(int)cg->track[r].weight, cg->track[r].reverse ? " reverse" : "");
-	}
-}
-
-static void put_track_scripts(struct app *a, FILE *f)
-{
-	bool any = false;
-	for (uint16_t i = 0; i < a->cfg->track.n_objs; i++) {
-		if (a->cfg->track.objs[i].kind != VRRP_TRACK_SCRIPT || !a->cfg->track.objs[i].used)
-			continue;
-		if (!any)
-			fprintf(f, "------< VRRP Scripts >------\n");
-		any = true;
-		put_track_script(a, i, f);
-	}
-}
-
-void kalive_data_end(struct app *a, FILE *f)
-{
-	bool any = false;
-	for (uint16_t g = 0; g < a->cfg->n_groups; g++) {
-		const struct cfg_group *cg = &a->cfg->groups[g];
-		if (cg->n_members < 2)
-			continue;
-		if (!any)
-			fprintf(f, "------< VRRP Sync groups >------\n");
-		any = true;
-		fprintf(f, " VRRP Sync Group = %s, %s\n   VRRP member instances :\n", cg->name,
-			kalive_state_text(a->node.inst[cg->members[0]].state));
-		for (uint16_t m = 0; m < cg->n_members; m++)
-			fprintf(f, "     %s\n", a->cfg->instances[cg->members[m]].name);
-	}
-	put_track_scripts(a, f);
+	kalive_tracked(a, g, inst, f);
+	kalive_notify(f, a->cfg->notify.inst ? &a->cfg->notify.inst[inst] : NULL);
 }
 
 static void put_count(FILE *f, const char *key, uint64_t n)

@@ -243,6 +243,10 @@ static void read_globals(struct kmap *m, const struct kconf_stmt *block)
 {
 	for (const struct kconf_stmt *s = block->subs; s; s = s->next) {
 		const struct kword *w = kmap_known(m, KIN_GLOBAL, s);
+		if (w && s->n_words > 1 && kmap_is_flag(w->word))
+			kconf_complain(m->errs, CFG_NOTE, s,
+				       "%s takes no value: it is on, as in keepalived; remove the line to have it off",
+				       w->word);
 		if (w)
 			m->global[row_of(w)] = s;
 	}

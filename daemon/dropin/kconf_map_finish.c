@@ -141,8 +141,9 @@ static void peers(struct kinst *i)
 {
 	unsigned n = val(i, "unicast_peers")->n;
 
-	if (n && i->strict)
-		KMAP_REFUSE(i->m, i->peers, "(%s) strict mode forbids unicast_peer; remove one of both", i->name);
+	if (n && i->strict) /* keepalived serves it */
+		kconf_complain(i->m->errs, CFG_NOTE, i->peers,
+			       "(%s) strict mode: VRRP has no unicast; it is sent all the same", i->name);
 	if (!n && i->fault_no_peer)
 		KMAP_REFUSE(i->m, i->fault_no_peer,
 			    "(%s) there is no unicast peer, and unicast_fault_no_peer wants no multicast then; name "
@@ -254,6 +255,8 @@ static void announcements(struct kinst *i)
 	}
 	if (i->strict && !val(i, "garp_lower_repeat")->given)
 		set(i, "garp_lower_repeat", 0);
+	if (i->strict && !val(i, "garp_lower_delay")->given)
+		set(i, "garp_lower_delay", 0);
 	copy_num(i, "garp_lower_repeat", "garp_repeat");
 	copy_num(i, "garp_lower_delay", "garp_delay");
 	s = kmap_global(i->m, "vrrp_garp_interval");

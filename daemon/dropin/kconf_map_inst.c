@@ -278,6 +278,7 @@ static void read_strict(struct kinst *i, const struct kconf_stmt *s)
 	if (!kmap_bool(i->m, s, &on))
 		return;
 	i->strict = on;
+	kmap_num(i->m, i->r, "strict_mode", s, on);
 }
 
 static void read_dont_track(struct kinst *i, const struct kconf_stmt *s)
@@ -353,6 +354,12 @@ static bool said(const struct kinst *i, const struct kword *w)
 	return false;
 }
 
+bool kmap_is_flag(const char *word)
+{
+	return strcmp(word, "vrrp_strict") == 0 || strcmp(word, "vrrp_check_unicast_src") == 0 ||
+	       strcmp(word, "vrrp_skip_check_adv_addr") == 0;
+}
+
 static void read_defaults(struct kinst *i)
 {
 	for (unsigned n = 0; n < kwords_n(); n++) {
@@ -360,8 +367,14 @@ static void read_defaults(struct kinst *i)
 		if (w->in != KIN_GLOBAL || w->how != KH_DEFAULT || !i->m->global[n])
 			continue;
 		const struct kword *of = kword_find(KIN_INSTANCE, w->key);
-		if (!said(i, of))
+		struct kconf_stmt s = *i->m->global[n];
+		if (kmap_is_flag(w->word)) {
+			s.n_words = 1; /* these are read at once: nobody keeps s */
+			if (!said(i, of))
+				read_word(i, of, &s);
+		} else if (!said(i, of)) {
 			read_word(i, of, i->m->global[n]);
+		}
 	}
 }
 

@@ -96,6 +96,8 @@ void kmap_instance(struct kmap *m, const struct kconf_stmt *s, struct cfg_rec *r
 void kmap_own(struct kinst *i);
 /* The pace that garp_group gives to the instance's interface. */
 void kmap_garp_group(struct kinst *i);
+/* A word of global_defs that keepalived takes for said whatever stands behind it. */
+bool kmap_is_flag(const char *word);
 /* kconf_map_finish.c: what follows from several words together, and keepalived's defaults */
 void kmap_instance_finish(struct kinst *i);
 

@@ -87,8 +87,10 @@ static const struct quirk {
 	{ "strict_mode\npriority 255\n" VIP, "accept", "true", NULL },
 	{ "strict_mode\n" VIP, "lower_priority_advert", "false", NULL },
 	{ "strict_mode\n" VIP, "garp_lower_repeat", "0", NULL },
-	{ "strict_mode\nunicast_peer {\n10.0.0.8\n}\n" VIP, "version", "\"v2\"",
-	  "E: t.conf:3: (V1) strict mode forbids" },
+	{ "strict_mode\n" VIP, "garp_lower_delay", "0", NULL },
+	{ "strict_mode\n" VIP, "strict_mode", "true", NULL },
+	{ "strict_mode\nunicast_peer {\n10.0.0.8\n}\n" VIP, "unicast_peers[0].address", "\"10.0.0.8\"",
+	  "N: t.conf:3: (V1) strict mode: VRRP has no unicast" },
 	{ "strict_mode off\n" VIP, "accept", "true", NULL },
 	{ "strict_mode maybe\n" VIP, "accept", "true", "W: t.conf:2: strict_mode 'maybe' is ignored" },
 	/* announcements */
@@ -239,15 +241,15 @@ END_TEST
 /* Defaults of global_defs reach the instances that say nothing themselves, wherever the block stands. */
 START_TEST(defaults)
 {
-	struct mapped m =
-	    map_text("vrrp_instance A {\ninterface a0\nvirtual_router_id 1\ngarp_master_delay 3\n}\n"
-		     "vrrp_instance B {\ninterface a0\nvirtual_router_id 2\n" VIP6 "}\n"
-		     "global_defs {\nvrrp_garp_master_delay 9\nvrrp_version 3\nvrrp_strict\n"
-		     "vrrp_mcast_group6 ff02::77\ndefault_interface c0\nvmac_prefix vv\n"
-		     "vrrp_check_unicast_src\nvrrp_garp_extra_if 30\nvrrp_rt_priority 4\nvrrp_rt_priority 5\n}\n"
-		     "static_ipaddress {\n10.0.0.9/24\n}\n"
-		     "vrrp_instance C {\ninterface a0\nvirtual_router_id 3\nuse_vmac\nstrict_mode no\n"
-		     "unicast_peer {\n10.0.0.2\n}\n}\n");
+	struct mapped m = map_text("vrrp_instance A {\ninterface a0\nvirtual_router_id 1\ngarp_master_delay 3\n}\n"
+				   "vrrp_instance B {\ninterface a0\nvirtual_router_id 2\n" VIP6 "}\n"
+				   "global_defs {\nvrrp_garp_master_delay 9\nvrrp_version 3\nvrrp_strict off\n"
+				   "vrrp_mcast_group6 ff02::77\ndefault_interface c0\nvmac_prefix vv\n"
+				   "vrrp_check_unicast_src\nvrrp_skip_check_adv_addr\nvrrp_garp_extra_if "
+				   "30\nvrrp_rt_priority 4\nvrrp_rt_priority 5\n}\n"
+				   "static_ipaddress {\n10.0.0.9/24\n}\n"
+				   "vrrp_instance C {\ninterface a0\nvirtual_router_id 3\nuse_vmac\nstrict_mode no\n"
+				   "unicast_peer {\n10.0.0.2\n}\n}\n");
 
 	expect(&m, "vrrp.instances[0].garp_delay", "3");
 	expect(&m, "vrrp.instances[1].garp_delay", "9");
@@ -256,12 +258,14 @@ START_TEST(defaults)
 	expect(&m, "vrrp.instances[2].accept", "true");
 	expect(&m, "vrrp.instances[1].multicast_group", "\"ff02::77\"");
 	expect(&m, "vrrp.instances[2].unicast_any_source", "false");
+	expect(&m, "vrrp.instances[0].address_lists_once", "true");
 	expect(&m, "vrrp.instances[2].virtual_mac[0].interface", "\"vv.3\"");
 	expect(&m, "vrrp.instances[2].garp_extra_interval", "30");
 	expect(&m, "vrrp.static.addresses[0].interface", "\"c0\"");
 	ck_assert_uint_eq(m.errs.n, 0);
-	ck_assert_uint_eq(m.errs.n_notes, 1); /* once, not twice */
-	says(&m, "N: t.conf:22: vrrp_rt_priority has no effect here");
+	ck_assert_uint_eq(m.errs.n_notes, 2); /* vrrp_rt_priority once, not twice */
+	says(&m, "N: t.conf:23: vrrp_rt_priority has no effect here");
+	says(&m, "N: t.conf:16: vrrp_strict takes no value: it is on");
 	map_done(&m);
 }
 END_TEST

@@ -588,6 +588,13 @@ START_TEST(another_list_warns_once)
 	ck_assert_str_eq(step(&ev, T0), "M200");
 	ck_assert_int_eq(vrrp_deadline(&v).ns, at(DOWN).ns); /* and it counts as the master's life */
 	ck_assert_uint_eq(v.stats.vips_differ, 2);
+	/* Where lists are compared once, the next one is another router's. */
+	conf.lists_once = true;
+	step(&ev, T0);
+	ck_assert_uint_eq(v.stats.vips_differ, 2);
+	ev.u.advert.src = addr_v4(10, 0, 0, 8);
+	step(&ev, T0);
+	ck_assert_uint_eq(v.stats.vips_differ, 3);
 }
 END_TEST
 
