@@ -230,6 +230,7 @@ void sync_recount_step(struct sync *s, unsigned budget)
 			if (s->peers[i].forget)
 				f.x->told &= (uint8_t) ~(3u << (2 * i));
 		recount_refused(s, f);
+		store_owner(s, f);
 		if (s->disowned && f.x->flags & SESS_LEASED && flow_owner(s, f) != s->self_slot)
 			f.x->flags |= SESS_OLD;
 	}

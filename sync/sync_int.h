@@ -128,6 +128,8 @@ void flow_want(struct sync *s, struct flow f, enum sess_op op, enum sess_queue q
 /* The store (sync_store.c). A flow is at rest, outside of the kernel: does it wait in the store, or go on to it? */
 bool store_keep(struct sync *s, struct flow f);
 void store_remove(struct sync *s, struct flow f);
+/* Whose it is may have changed: the list that it waits in follows. */
+void store_owner(struct sync *s, struct flow f);
 /* It is about to be created: true when it has to wait instead (it is marked then). */
 bool store_holds(struct sync *s, struct flow f);
 /* A peer's news of a copy that is not in the kernel, or shall be set right there. */

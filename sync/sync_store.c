@@ -15,6 +15,12 @@ bool sync_store_warm(const struct sync *s)
 	return s->conf->store == SYNC_STORE_WARM && !s->owner.auth.any && !s->store.committing;
 }
 
+/* Does anything wait that is not kept back by configuration? */
+static bool may_go(const struct sync *s)
+{
+	return s->store.n_own > 0 || (s->store.n > 0 && !sync_store_warm(s));
+}
+
 /* ---- the level of the kernel's table ---- */
 
 uint32_t sync_high_water(const struct sync *s)
@@ -55,7 +61,7 @@ void store_entries(struct sync *s, int change)
 bool sync_table_wanted(const struct sync *s, mono_t now)
 {
 	const struct sync_store_state *st = &s->store;
-	bool queued = st->n > 0 && !st->stuck && !sync_store_warm(s); /* about to be released */
+	bool queued = may_go(s) && !st->stuck; /* about to be released */
 
 	if (mono_due(mono_add(st->read_at, NS_PER_SEC), now))
 		return true;
@@ -117,10 +123,21 @@ enum sync_class sync_class_of(const struct ct_entry *e, bool is_master)
 	return is_live(e) ? SYNC_CLASS_LIVE : SYNC_CLASS_REST;
 }
 
+static bool is_copy_list(unsigned list)
+{
+	return list % 2 != 0;
+}
+
+static enum sync_class class_at(unsigned list)
+{
+	return (enum sync_class)(list / 2);
+}
+
 /* At the head, or in front of no others: the newest are written first. */
-static void add(struct sync *s, struct flow f, enum sync_class c)
+static void add(struct sync *s, struct flow f, enum sync_class class)
 {
 	struct sync_store_state *st = &s->store;
+	unsigned c = 2 * (unsigned)class + !flow_mine(s, f);
 
 	f.x->list = SESS_LIST_STORE;
 	f.x->dirty = (uint8_t)c & 0xf;
@@ -132,6 +149,7 @@ static void add(struct sync *s, struct flow f, enum sync_class c)
 		st->tail[c] = f.id;
 	st->head[c] = f.id;
 	st->n++;
+	st->n_own += !is_copy_list(c);
 }
 
 void store_remove(struct sync *s, struct flow f)
@@ -151,6 +169,7 @@ void store_remove(struct sync *s, struct flow f)
 	f.x->dirty = 0;
 	f.x->q_next = f.x->q_prev = 0;
 	st->n--;
+	st->n_own -= !is_copy_list(c);
 }
 
 static void store_add(struct sync *s, struct flow f)
@@ -161,7 +180,7 @@ static void store_add(struct sync *s, struct flow f)
 	if (e.has & CT_HAS_MASTER) {
 		/* Its master goes first, whatever else it is. */
 		struct flow m = flow_find(s, &e.master);
-		if (m.x && m.x->list == SESS_LIST_STORE && m.x->dirty > SYNC_CLASS_MIDDLE) {
+		if (m.x && m.x->list == SESS_LIST_STORE && class_at(m.x->dirty) > SYNC_CLASS_MIDDLE) {
 			struct ct_entry me;
 			sess_entry(&s->tbl, m.id, &me);
 			store_remove(s, m);
@@ -169,6 +188,15 @@ static void store_add(struct sync *s, struct flow f)
 		}
 	}
 	add(s, f, sync_class_of(&e, false));
+}
+
+void store_owner(struct sync *s, struct flow f)
+{
+	if (f.x->list != SESS_LIST_STORE || is_copy_list(f.x->dirty) != flow_mine(s, f))
+		return;
+	enum sync_class class = class_at(f.x->dirty);
+	store_remove(s, f);
+	add(s, f, class);
 }
 
 /* ---- what waits, and what goes ---- */
@@ -237,17 +265,21 @@ void store_put(struct sync *s, struct flow f, enum sess_queue q)
 	flow_want(s, f, SESS_OP_PUT, q);
 }
 
-/* The best one that waits; x NULL: none. */
+/* The best one that may be written; x NULL: none. Without a promotion our own are not held up by copies. */
 static struct flow best(const struct sync *s)
 {
+	const struct sync_store_state *st = &s->store;
+	bool serves = st->committing || s->owner.auth.any;
 	struct flow f = { 0 };
 
 	if (MUTANT(M_STORE_ORDER)) {
-		for (unsigned c = SYNC_CLASS_N; c-- > 0 && f.id == 0;)
-			f.id = s->store.tail[c];
+		for (unsigned c = SYNC_STORE_LISTS; c-- > 0 && f.id == 0;)
+			f.id = st->tail[c];
 	} else {
-		for (unsigned c = 0; c < SYNC_CLASS_N && f.id == 0; c++)
-			f.id = s->store.head[c];
+		for (unsigned c = 0; c < SYNC_STORE_LISTS && f.id == 0; c += serves ? 1 : 2)
+			f.id = st->head[c];
+		for (unsigned c = 1; c < SYNC_STORE_LISTS && f.id == 0 && !sync_store_warm(s); c += 2)
+			f.id = st->head[c];
 	}
 	f.x = f.id ? sess_at(&s->tbl, f.id) : NULL;
 	return f;
@@ -260,9 +292,7 @@ void store_release(struct sync *s, unsigned max)
 	unsigned n = 0;
 
 	st->stuck = false;
-	if (sync_store_warm(s))
-		return;
-	while (n < max && st->n > 0) {
+	while (n < max && may_go(s)) {
 		struct flow f = best(s);
 		bool serves = st->committing || flow_mine(s, f);
 		/* What leaves now is not part of the level yet. */
@@ -359,7 +389,7 @@ mono_t store_deadline(const struct sync *s, mono_t now)
 {
 	const struct sync_store_state *st = &s->store;
 
-	if (st->n == 0 || sync_store_warm(s))
+	if (!may_go(s))
 		return st->committing ? mono_add(st->commit_at, SYNC_COMMIT_NS) : MONO_NEVER;
 	return st->stuck ? mono_add(now, SYNC_TABLE_NS) : now;
 }

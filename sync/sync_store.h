@@ -10,7 +10,11 @@
  * up to sync.high_water. Copies must never fill the table: at its limit the kernel drops sessions that have no traffic
  * in both directions yet (early_drop in nf_conntrack_core.c), and those would be the node's own.
  *
- * Membership is a list link of the record (SESS_LIST_STORE); the class stands in the bits that are the peers' mask while
+ * This node's own flows wait here too, when the table was full as they came with the role. They are written whenever
+ * there is room, role or not: nobody else has a timer for them, and they would never end. Their owner may change without
+ * a walk; the one that counts anew puts them right.
+ *
+ * Membership is a list link of the record (SESS_LIST_STORE); which list stands in the bits that are the peers' mask while
  * the record is dirty. Nothing here walks: a promotion takes from the heads.
  */
 #ifndef KT_SYNC_SYNC_STORE_H
@@ -31,9 +35,12 @@ enum sync_class { SYNC_CLASS_MASTER = 0, SYNC_CLASS_MIDDLE, SYNC_CLASS_LIVE, SYN
 #define SYNC_TABLE_CLOSE 1024              /* ... and before every batch when there is room for less than this */
 #define SYNC_COMMIT_NS   (5 * NS_PER_SEC) /* a flow that comes to rest this long after a commit began is written, too */
 
+/* Of each class what is this node's own, then the copies. */
+#define SYNC_STORE_LISTS (2 * SYNC_CLASS_N)
+
 struct sync_store_state {
-	uint32_t head[SYNC_CLASS_N], tail[SYNC_CLASS_N];
-	uint32_t n;
+	uint32_t head[SYNC_STORE_LISTS], tail[SYNC_STORE_LISTS];
+	uint32_t n, n_own;  /* flows in all lists, in those of our own */
 	bool committing;    /* a promotion: everything goes into the kernel, up to its limit */
 	bool promised;      /* sync_commit_over has to say once that it is over ... */
 	struct epoch epoch; /* ... to all up to this one: the highest of the fences since it last did */

@@ -442,6 +442,53 @@ START_TEST(a_takeover_goes_up_to_the_limit)
 }
 END_TEST
 
+/*
+ * A role came and went while the table was full: what it left in the store is this node's, and no other has a timer for
+ * it. It is written as soon as there is room, in front of copies that wait for the mark or for a role.
+ */
+static void own_flows_go_first(enum sync_store store)
+{
+	struct ct_entry e = rig_flow(60, IPPROTO_TCP, false), copy;
+
+	fill(12);
+	for (unsigned i = 0; i < 10; i++)
+		open_flow((uint16_t)(60 + i), IPPROTO_TCP);
+	take();
+	ck_assert_uint_eq(sync_stored(s), 2);
+	r->conf[B].store = store;
+	sync_demoting(s, r->now);
+	sync_authority(s, &(struct sync_authority){ { 9, 2 }, false, false }, r->now);
+	sync_stable(s, r->now);
+	rig_up(r);
+	rig_idle(r, 10 * NS_PER_SEC);
+	copy = open_flow(90, IPPROTO_TCP);
+	rig_idle(r, 10 * NS_PER_SEC);
+	ck_assert(rig_view(r, B, &e).mine && !rig_view(r, B, &e).in_kernel);
+	ck_assert(!rig_view(r, B, &copy).mine && !rig_view(r, B, &copy).in_kernel);
+	ck_assert_uint_eq(sync_stored(s), 3);
+	drain(3);
+	rig_idle(r, 3 * NS_PER_SEC);
+	ck_assert(rig_view(r, B, &e).in_kernel);
+	ck_assert_uint_eq(sync_stored(s), 1);
+	ck_assert_uint_eq(s->store.n_own, 0);
+	ck_assert(!rig_view(r, B, &copy).in_kernel);
+	rig_check(s);
+	rig_idle(r, 2 * NS_PER_SEC);
+	ck_assert(rig_equal(r));
+}
+
+START_TEST(own_flows_do_not_wait_behind_copies)
+{
+	own_flows_go_first(SYNC_STORE_HOT);
+}
+END_TEST
+
+START_TEST(own_flows_do_not_wait_for_a_role)
+{
+	own_flows_go_first(SYNC_STORE_WARM);
+}
+END_TEST
+
 /* The node's own sessions grow into the last quarter: copies without traffic make room. */
 START_TEST(own_sessions_push_copies_out)
 {
@@ -577,6 +624,8 @@ int main(void)
 	tcase_add_test(h, copies_stop_at_the_mark);
 	tcase_add_test(h, news_of_a_waiting_copy_is_no_news_of_the_mark);
 	tcase_add_test(h, a_takeover_goes_up_to_the_limit);
+	tcase_add_test(h, own_flows_do_not_wait_behind_copies);
+	tcase_add_test(h, own_flows_do_not_wait_for_a_role);
 	tcase_add_test(h, own_sessions_push_copies_out);
 	tcase_add_test(h, full_although_the_level_says_otherwise);
 	tcase_add_test(h, mended_copies_stop_at_the_mark);

@@ -407,7 +407,7 @@ void rig_check(struct sync *s)
 		ck_assert_uint_eq(n, s->queues[q].waiting);
 		waiting += n;
 	}
-	for (unsigned c = 0; c < SYNC_CLASS_N; c++) {
+	for (unsigned c = 0; c < SYNC_STORE_LISTS; c++) {
 		for (prev = 0, id = s->store.head[c]; id != 0; prev = id, id = sess_at(&s->tbl, id)->q_next, stored--) {
 			ck_assert_uint_eq(sess_at(&s->tbl, id)->q_prev, prev);
 			ck_assert_uint_eq(sess_at(&s->tbl, id)->dirty, c);
