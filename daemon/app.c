@@ -40,7 +40,9 @@
 #define LOCK_TRIES   20               /* for the pid file, a step apart */
 #define LOCK_STEP_MS 10
 #define ACTS_KEPT    4096 /* actions of one step */
-#define FEED_MAX     8192 /* waiting events; received packets fill at most half of it, the rest of them is dropped */
+#define FEED_PACKETS 4096 /* received packets among the waiting events; the rest of them is dropped */
+#define FEED_OTHERS  4096 /* events of other kinds, and FEED_EACH for each virtual router and each group */
+#define FEED_EACH    4
 
 /* ---- events to the node core ---- */
 
@@ -50,11 +52,11 @@ static unsigned fed_n;
 static void feed_later(struct app *a, const struct node_ev *ev)
 {
 	bool packet = ev->type == NODE_EV_ADVERT || ev->type == NODE_EV_DROPPED;
-	if (packet && fed_n >= FEED_MAX / 2) {
+	if (packet && fed_n >= FEED_PACKETS) {
 		a->fed_dropped++;
 		return;
 	}
-	require(fed_n < FEED_MAX);
+	require(fed_n < FEED_PACKETS + FEED_OTHERS + FEED_EACH * ((unsigned)a->node.n_inst + a->node.n_groups));
 	struct node_ev_kept *f = malloc(sizeof(*f));
 	require(f != NULL);
 	f->next = NULL;

@@ -20,7 +20,8 @@
 #include "ike-hooks/ike_conf.h"
 
 #define CFG_PATH_MAX   108
-#define CFG_GROUPS_MAX 4096
+#define CFG_GROUPS_MAX 65500 /* virtual routers, and groups: numbered by 16 bits, below the marks at their end */
+#define CFG_LIST_MAX   16384 /* addresses, routes, rules of one of them, or static ones */
 
 enum cfg_fault_policy { CFG_FAULT_YIELD = 0, CFG_FAULT_DEGRADE = 1 };
 
@@ -113,7 +114,8 @@ struct cfg {
 	bool log_syslog, log_stderr;
 	/* SHA-256 of the canonical shared part, cut to 8 bytes, by section: channel, vrrp, sync, ipsec */
 	uint64_t digest[CFG_DIGESTS];
-	char *flat; /* the same sections as facts for the other nodes (pair_facts.h), without secrets */
+	char *
+	    flat; /* the same sections as facts for the other nodes (pair_facts.h), without secrets; NULL: there is none */
 	/* what a conntrackd.conf says of its process; NULL: none was read */
 	struct dconf_proc *conntrackd;
 };

@@ -447,7 +447,7 @@ struct cfg *cfg_build(struct cfg_tree *t)
 	c->digest[1] = digest(t, vrrp);
 	c->digest[2] = digest(t, sync);
 	c->digest[3] = digest(t, ipsec);
-	c->flat = cfg_flat(t);
+	c->flat = c->sync.enabled ? cfg_flat(t) : NULL; /* for peers only */
 	return c;
 }
 

@@ -1,13 +1,25 @@
 /* The table of configuration keys and questions about it. */
 #include <net/if.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/base/addr.h"
 #include "daemon/base/mono.h"
+#include "daemon/base/require.h"
 #include "daemon/cfg.h"
 #include "daemon/cfg_rows.h"
 #include "daemon/cfg_schema.h"
+
+#define ROWS_MAX 512
+
+/*
+ * What follows from the paths, found once: a file of many thousand virtual routers asks for it millions of times. 0: not
+ * asked for yet. Any thread may fill in a word, and all find the same.
+ */
+static _Atomic uint16_t name_at[ROWS_MAX];         /* offset of a row's name + 1 */
+static _Atomic uint16_t first_child[ROWS_MAX + 1]; /* of section + 1 (-1: the file): row + 2; 1: there is none */
+static _Atomic uint16_t next_child[ROWS_MAX];      /* the row after it in the same section, likewise */
 
 unsigned cfg_schema_rows(void)
 {
@@ -21,9 +33,14 @@ const struct cfg_key *cfg_schema_row(unsigned r)
 
 const char *cfg_schema_name(unsigned r)
 {
-	const char *dot = strrchr(cfg_rows[r].path, '.');
+	uint16_t at = atomic_load_explicit(&name_at[r], memory_order_relaxed);
 
-	return dot ? dot + 1 : cfg_rows[r].path;
+	if (at == 0) {
+		const char *dot = strrchr(cfg_rows[r].path, '.');
+		at = (uint16_t)(dot ? dot + 2 - cfg_rows[r].path : 1);
+		atomic_store_explicit(&name_at[r], at, memory_order_relaxed);
+	}
+	return cfg_rows[r].path + at - 1;
 }
 
 enum cfg_scope cfg_schema_scope(unsigned r)
@@ -44,11 +61,12 @@ static size_t child_prefix(int section, char *buf, size_t size)
 				cfg_rows[section].type == CFG_T_RECORDS ? "[]" : "");
 }
 
-int cfg_schema_child_next(int section, int prev)
+static int find_child(int section, int prev)
 {
 	char prefix[96];
 	size_t len = child_prefix(section, prefix, sizeof(prefix));
 
+	require(cfg_rows_n <= ROWS_MAX);
 	for (int r = prev < 0 ? section + 1 : prev + 1; r < (int)cfg_rows_n; r++) {
 		if (strncmp(cfg_rows[r].path, prefix, len) != 0)
 			return -1;
@@ -56,6 +74,18 @@ int cfg_schema_child_next(int section, int prev)
 			return r;
 	}
 	return -1;
+}
+
+int cfg_schema_child_next(int section, int prev)
+{
+	_Atomic uint16_t *at = prev < 0 ? &first_child[section + 1] : &next_child[prev];
+	uint16_t row = atomic_load_explicit(at, memory_order_relaxed);
+
+	if (row == 0) {
+		row = (uint16_t)(find_child(section, prev) + 2);
+		atomic_store_explicit(at, row, memory_order_relaxed);
+	}
+	return (int)row - 2;
 }
 
 int cfg_schema_child(int section, const char *name)

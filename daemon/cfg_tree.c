@@ -101,7 +101,8 @@ const char *cfg_tree_file(struct cfg_tree *t, const char *name)
 struct cfg_val *cfg_rec_val(const struct cfg_rec *r, const char *name)
 {
 	for (unsigned i = 0; i < r->n_vals; i++) {
-		if (strcmp(cfg_schema_name(r->vals[i].row), name) == 0)
+		const char *is = cfg_schema_name(r->vals[i].row);
+		if (is[0] == name[0] && strcmp(is, name) == 0)
 			return &r->vals[i];
 	}
 	require(!"a key that the section does not have");

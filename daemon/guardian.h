@@ -27,7 +27,7 @@
 #define GUARDIAN_LINKS      GUARDIAN_OBJECTS      /* the same numbers */
 #define GUARDIAN_ROUTE_MAX  256                   /* longest message of a route or rule */
 #define GUARDIAN_MSG_MAX    96                    /* of an address or a link */
-#define GUARDIAN_ADVERTS    8192                  /* 255 virtual routers on 16 interfaces in two versions */
+#define GUARDIAN_ADVERTS    131072                /* every virtual router in two versions */
 #define GUARDIAN_ADVERT_MAX 1500
 
 struct guardian;

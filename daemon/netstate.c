@@ -29,7 +29,7 @@ uint64_t net_obj_hash(const struct netstate *ns, const struct net_obj *o)
 
 void net_group_dirty(struct netstate *ns, uint32_t group)
 {
-	struct net_group *g = &ns->groups[group];
+	struct net_group *g = net_group_at(ns, group);
 	ns->n_touched += !g->touched;
 	g->touched = true;
 	for (unsigned kind = 0; kind < 2; kind++) {
@@ -46,9 +46,9 @@ bool netstate_touched_group(struct netstate *ns, uint16_t *group)
 	uint32_t all = net_groups_all(ns);
 	for (uint32_t i = 0; i < all && ns->n_touched; i++, ns->touched_next++) { /* on from the last one */
 		uint32_t g = net_group_nth(ns, ns->touched_next % all);
-		if (!ns->groups[g].touched)
+		if (!net_group_at(ns, g)->touched)
 			continue;
-		ns->groups[g].touched = false;
+		net_group_at(ns, g)->touched = false;
 		ns->n_touched--;
 		if (g == NET_ORPHANS)
 			continue;
@@ -60,7 +60,7 @@ bool netstate_touched_group(struct netstate *ns, uint16_t *group)
 
 static void group_clean(struct netstate *ns, uint32_t group, enum net_op_kind kind)
 {
-	struct net_group *g = &ns->groups[group];
+	struct net_group *g = net_group_at(ns, group);
 	if (!(g->dirty & 1u << kind))
 		return;
 	g->dirty &= (uint8_t) ~(1u << kind);
@@ -69,7 +69,7 @@ static void group_clean(struct netstate *ns, uint32_t group, enum net_op_kind ki
 
 void net_group_append(struct netstate *ns, uint32_t group, struct net_obj *o)
 {
-	struct net_group *g = &ns->groups[group];
+	struct net_group *g = net_group_at(ns, group); /* whoever declares made it */
 	o->group = (uint16_t)group;
 	o->next = 0;
 	*(g->last[o->what] ? &net_obj_at(ns, g->last[o->what])->next : &g->first[o->what]) = o->handle;
@@ -95,8 +95,8 @@ void net_list_obj(struct netstate *ns, struct net_obj *o)
 void netstate_group_prepare(struct netstate *ns, uint16_t group)
 {
 	require(group < NET_GROUPS_MAX);
-	for (unsigned w = 0; w < NET_WHAT_N; w++)
-		for (uint32_t h = ns->groups[group].first[w]; h; h = net_obj_at(ns, h)->next) {
+	for (unsigned w = 0; w < NET_WHAT_N && net_group_known(ns, group); w++)
+		for (uint32_t h = net_group_at(ns, group)->first[w]; h; h = net_obj_at(ns, h)->next) {
 			net_obj_at(ns, h)->prepared = true;
 			net_list_obj(ns, net_obj_at(ns, h));
 		}
@@ -114,7 +114,9 @@ static void forgive(struct net_obj *o)
 
 static void group_set(struct netstate *ns, uint16_t group, enum net_mode mode)
 {
-	struct net_group *g = &ns->groups[group];
+	struct net_group *g = net_group_make(ns, group);
+	if (!g) /* then it has no objects either */
+		return;
 	for (unsigned w = 0; w < NET_WHAT_N && mode != NET_KEEP; w++)
 		for (uint32_t h = g->first[w]; h; h = net_obj_at(ns, h)->next) {
 			net_obj_at(ns, h)->prepared = false;
@@ -141,7 +143,7 @@ bool netstate_ended(const struct netstate *ns)
 	static const uint32_t group[] = { NET_STATIC, NET_ORPHANS };
 	for (unsigned i = 0; i < 2; i++)
 		for (unsigned w = 0; w < NET_WHAT_N; w++)
-			for (uint32_t h = ns->groups[group[i]].first[w]; h; h = net_obj_at(ns, h)->next)
+			for (uint32_t h = net_group_at(ns, group[i])->first[w]; h; h = net_obj_at(ns, h)->next)
 				if (net_obj_at(ns, h)->flight || net_sight(ns, net_obj_at(ns, h)).ours_at)
 					return false;
 	return true;
@@ -150,7 +152,7 @@ bool netstate_ended(const struct netstate *ns)
 enum net_mode netstate_group_mode(const struct netstate *ns, uint16_t group)
 {
 	require(group < NET_GROUPS_MAX);
-	return ns->groups[group].mode;
+	return net_group_known(ns, group) ? net_group_at(ns, group)->mode : NET_KEEP;
 }
 
 /* ---- ownership ---- */
@@ -165,12 +167,12 @@ static bool made_like(const struct net_obj *o, const struct net_link *l)
 
 bool net_link_is(const struct netstate *ns, const struct net_obj *o, const struct net_link *l)
 {
-	return made_like(o, l) && l->base == ns->ifaces[o->link.base].index;
+	return made_like(o, l) && l->base == net_iface_at(ns, o->link.base)->index;
 }
 
 struct net_obj *net_link_obj(const struct netstate *ns, uint16_t iface)
 {
-	return iface == NET_NO_IFACE ? NULL : net_obj_at(ns, ns->ifaces[iface].link);
+	return iface == NET_NO_IFACE ? NULL : net_obj_at(ns, net_iface_at(ns, iface)->link);
 }
 
 static struct net_sight sight_addr(const struct netstate *ns, const struct net_obj *o)
@@ -271,7 +273,7 @@ bool netstate_lost(struct netstate *ns, struct net_op *out)
 		struct net_obj *o = net_obj_at(ns, ns->lost_objs);
 		ns->lost_objs = o->lost_next;
 		o->lost = false;
-		if (o->group == NET_ORPHANS || ns->groups[o->group].mode != NET_UP)
+		if (o->group == NET_ORPHANS || net_group_at(ns, o->group)->mode != NET_UP)
 			continue;
 		ns->count.lost++;
 		*out = make_op(o, NET_OP_ADD, net_iface_index(ns, o));
@@ -284,7 +286,7 @@ bool netstate_lost(struct netstate *ns, struct net_op *out)
 
 void net_retry_at(struct netstate *ns, struct net_obj *o, mono_t at)
 {
-	struct net_group *g = &ns->groups[o->group];
+	struct net_group *g = net_group_at(ns, o->group);
 	g->retry = mono_min(g->retry, at);
 	ns->next_retry = mono_min(ns->next_retry, at);
 }
@@ -292,8 +294,8 @@ void net_retry_at(struct netstate *ns, struct net_obj *o, mono_t at)
 static void needs_settle(struct netstate *ns)
 {
 	for (uint32_t g = 0; g < ns->n_groups; g++)
-		for (unsigned i = 0; i < ns->groups[g].n_needs; i++)
-			if (ns->ifaces[ns->groups[g].needs[i]].changed)
+		for (unsigned i = 0; i < net_group_at(ns, g)->n_needs; i++)
+			if (net_iface_at(ns, net_group_at(ns, g)->needs[i])->changed)
 				net_group_dirty(ns, g);
 }
 
@@ -307,15 +309,16 @@ static void look_again(struct netstate *ns, struct net_obj *o)
 /* A base that came, went or came back: interfaces are made on it again. */
 static void bases_settle(struct netstate *ns)
 {
-	for (uint32_t h = ns->groups[NET_STATIC].first[NET_LINK]; h; h = net_obj_at(ns, h)->next)
-		if (ns->ifaces[net_obj_at(ns, h)->link.base].changed)
+	for (uint32_t h = net_group_at(ns, NET_STATIC)->first[NET_LINK]; h; h = net_obj_at(ns, h)->next)
+		if (net_iface_at(ns, net_obj_at(ns, h)->link.base)->changed)
 			look_again(ns, net_obj_at(ns, h));
 }
 
 static void routes_settle(struct netstate *ns)
 {
 	for (uint32_t i = 0; ns->n_routes && i < net_groups_all(ns); i++)
-		for (uint32_t h = ns->groups[net_group_nth(ns, i)].first[NET_ROUTE]; h; h = net_obj_at(ns, h)->next)
+		for (uint32_t h = net_group_at(ns, net_group_nth(ns, i))->first[NET_ROUTE]; h;
+		     h = net_obj_at(ns, h)->next)
 			if (net_route_changed(ns, net_obj_at(ns, h)))
 				look_again(ns, net_obj_at(ns, h));
 }
@@ -325,14 +328,14 @@ static void ifaces_settle(struct netstate *ns)
 {
 	if (!ns->changed_ifaces)
 		return;
-	for (uint32_t i = ns->changed_ifaces; i; i = ns->ifaces[i - 1].chg_next)
-		for (uint32_t h = ns->ifaces[i - 1].first; h; h = net_obj_at(ns, h)->if_next)
+	for (uint32_t i = ns->changed_ifaces; i; i = net_iface_at(ns, i - 1)->chg_next)
+		for (uint32_t h = net_iface_at(ns, i - 1)->first; h; h = net_obj_at(ns, h)->if_next)
 			look_again(ns, net_obj_at(ns, h));
 	bases_settle(ns);
 	routes_settle(ns);
 	needs_settle(ns);
 	while (ns->changed_ifaces) {
-		struct net_iface *f = &ns->ifaces[ns->changed_ifaces - 1];
+		struct net_iface *f = net_iface_at(ns, ns->changed_ifaces - 1);
 		ns->changed_ifaces = f->chg_next;
 		f->changed = false;
 	}
@@ -354,8 +357,8 @@ enum decision { D_NOTHING = 0, D_ADD, D_DEL };
 /* A link that is down would drop IPv6 addresses at once. One of ours that comes up just now is up when they arrive. */
 bool net_carries(const struct netstate *ns, uint16_t iface)
 {
-	const struct net_link *l = netstate_link(ns, ns->ifaces[iface].index);
-	const struct net_obj *made = net_link_obj(ns, iface), *up = net_obj_at(ns, ns->ifaces[iface].link_up);
+	const struct net_link *l = netstate_link(ns, net_iface_at(ns, iface)->index);
+	const struct net_obj *made = net_link_obj(ns, iface), *up = net_obj_at(ns, net_iface_at(ns, iface)->link_up);
 	if (!l || (made && !net_link_is(ns, made, l)))
 		return false;
 	return l->up || (up && up->flight == NET_F_ADD);
@@ -366,7 +369,7 @@ static bool can_add(const struct netstate *ns, const struct net_obj *o, int *ifi
 {
 	switch ((enum net_what)o->what) {
 	case NET_LINK:
-		*ifindex = ns->ifaces[o->link.base].index;
+		*ifindex = net_iface_at(ns, o->link.base)->index;
 		return *ifindex != 0;
 	case NET_LINK_UP:
 		*ifindex = net_iface_index(ns, o);
@@ -441,7 +444,7 @@ static enum decision decide(struct netstate *ns, struct net_obj *o, mono_t now, 
 		net_retry_at(ns, o, mono_add(o->acked_at, NET_ECHO_NS));
 		return D_NOTHING;
 	}
-	switch (ns->groups[o->group].mode) {
+	switch (net_group_at(ns, o->group)->mode) {
 	case NET_KEEP:
 		return D_NOTHING;
 	case NET_UP:
@@ -493,7 +496,7 @@ static uint32_t group_next(const struct netstate *ns, const struct net_group *g,
 static bool group_diff(struct netstate *ns, uint32_t group, enum net_op_kind kind, mono_t now, struct net_op *out,
 		       unsigned *n)
 {
-	struct net_group *g = &ns->groups[group];
+	struct net_group *g = net_group_at(ns, group);
 	uint32_t h;
 	int what;
 	while ((h = group_next(ns, g, kind, &what)) != 0) {
@@ -522,7 +525,7 @@ unsigned netstate_diff(struct netstate *ns, enum net_op_kind kind, mono_t now, s
 	unsigned n = 0;
 	for (uint32_t i = 0; i < net_groups_all(ns) && ns->n_dirty[kind]; i++) {
 		uint32_t g = net_group_nth(ns, i);
-		if ((ns->groups[g].dirty & 1u << kind) && !group_diff(ns, g, kind, now, out, &n))
+		if ((net_group_at(ns, g)->dirty & 1u << kind) && !group_diff(ns, g, kind, now, out, &n))
 			break;
 	}
 	return n;

@@ -35,11 +35,11 @@
 #include "daemon/ownfile.h"
 #include "daemon/rtnl_route.h"
 
-#define NET_CHUNK        25    /* operations in one batch; GARPs are released per batch */
-#define NET_OBJECTS_MAX  32768 /* desired and owned objects */
-#define NET_OBSERVED_MAX 65536 /* addresses of the whole box */
-#define NET_LINKS_MAX    8192
-#define NET_GROUPS_MAX   4096
+#define NET_CHUNK        25     /* operations in one batch; GARPs are released per batch */
+#define NET_OBJECTS_MAX  262144 /* desired and owned objects; of this and what follows, memory is taken as needed */
+#define NET_OBSERVED_MAX 524288 /* addresses of the whole box */
+#define NET_LINKS_MAX    65535
+#define NET_GROUPS_MAX   65533
 #define NET_MARK         18 /* IFA_PROTO, route protocol, interface group of what is ours (RTPROT_KEEPALIVED) */
 #define NET_NO_GROUP     UINT16_MAX
 #define NET_STATIC       NET_GROUPS_MAX    /* the group of what stays in every role: always NET_UP until netstate_end */
@@ -206,11 +206,10 @@ struct netstate {
 	uint32_t tick_group, n_groups, n_dirty[2], n_touched, touched_next;
 	mono_t next_tick, next_retry;
 	struct slab objs, obs, links, specs;
-	struct slab iface_mem, group_mem; /* one object each: the arrays below */
+	struct slab ifaces; /* struct net_iface, in the order in which their names came up */
+	struct slab groups; /* struct net_group: NET_STATIC, NET_ORPHANS, the others */
 	struct tbl obj_by_key, obs_by_addr, link_by_index, link_by_name, iface_by_name;
-	struct net_iface *ifaces; /* NET_LINKS_MAX */
 	uint32_t n_ifaces, changed_ifaces;
-	struct net_group *groups; /* NET_GROUPS_MAX, NET_STATIC, and one for objects that are configured no longer */
 	uint32_t all_objs, all_links;               /* heads of the lists of everything */
 	uint32_t changed_objs;                      /* list of changes, any order */
 	uint32_t lost_objs;                         /* list of what somebody else removed */

@@ -11,20 +11,17 @@ int netstate_init(struct netstate *ns, bool marks)
 	slab_init(&ns->obs, sizeof(struct net_obs), NET_OBSERVED_MAX);
 	slab_init(&ns->specs, sizeof(struct net_spec), NET_OBJECTS_MAX);
 	slab_init(&ns->links, sizeof(struct net_linkrec), NET_LINKS_MAX);
-	slab_init(&ns->iface_mem, NET_LINKS_MAX * sizeof(*ns->ifaces), 1);
-	slab_init(&ns->group_mem, (NET_ORPHANS + 1) * sizeof(*ns->groups), 1);
-	ns->ifaces = slab_at(&ns->iface_mem, slab_alloc(&ns->iface_mem));
-	ns->groups = slab_at(&ns->group_mem, slab_alloc(&ns->group_mem));
-	if (!ns->ifaces || !ns->groups || tbl_init(&ns->obj_by_key, 64, NULL) ||
-	    tbl_init(&ns->obs_by_addr, 256, NULL) || tbl_init(&ns->link_by_index, 32, NULL) ||
-	    tbl_init(&ns->link_by_name, 32, NULL) || tbl_init(&ns->iface_by_name, 32, NULL)) {
+	slab_init(&ns->ifaces, sizeof(struct net_iface), NET_LINKS_MAX);
+	slab_init(&ns->groups, sizeof(struct net_group), NET_GROUPS_MAX + 2);
+	if (!net_group_make(ns, NET_STATIC) || !net_group_make(ns, NET_ORPHANS) ||
+	    tbl_init(&ns->obj_by_key, 64, NULL) || tbl_init(&ns->obs_by_addr, 256, NULL) ||
+	    tbl_init(&ns->link_by_index, 32, NULL) || tbl_init(&ns->link_by_name, 32, NULL) ||
+	    tbl_init(&ns->iface_by_name, 32, NULL)) {
 		netstate_free(ns);
 		return -ENOMEM;
 	}
-	for (uint32_t g = 0; g <= NET_ORPHANS; g++)
-		ns->groups[g].retry = MONO_NEVER;
-	ns->groups[NET_STATIC].mode = NET_UP;
-	ns->groups[NET_ORPHANS].mode = NET_DOWN;
+	net_group_at(ns, NET_STATIC)->mode = NET_UP;
+	net_group_at(ns, NET_ORPHANS)->mode = NET_DOWN;
 	return 0;
 }
 
@@ -39,9 +36,20 @@ void netstate_free(struct netstate *ns)
 	tbl_free(&ns->iface_by_name);
 	tbl_free(&ns->obs_by_addr);
 	tbl_free(&ns->link_by_index);
-	slab_free_all(&ns->iface_mem);
-	slab_free_all(&ns->group_mem);
+	slab_free_all(&ns->ifaces);
+	slab_free_all(&ns->groups);
 	*ns = (struct netstate){ 0 };
+}
+
+struct net_group *net_group_make(struct netstate *ns, uint32_t group)
+{
+	while (!net_group_known(ns, group)) {
+		uint32_t h = slab_alloc(&ns->groups);
+		if (!h)
+			return NULL;
+		((struct net_group *)slab_at(&ns->groups, h))->retry = MONO_NEVER;
+	}
+	return net_group_at(ns, group);
 }
 
 /* ---- declaration ---- */
@@ -91,8 +99,8 @@ static struct net_obj *obj_make(struct netstate *ns, const struct net_obj *like)
 	ns->all_objs = h;
 	ns->n_routes += o->what >= NET_ROUTE;
 	if (o->iface != NET_NO_IFACE) {
-		o->if_next = ns->ifaces[o->iface].first;
-		ns->ifaces[o->iface].first = h;
+		o->if_next = net_iface_at(ns, o->iface)->first;
+		net_iface_at(ns, o->iface)->first = h;
 	}
 	return o;
 }
@@ -100,7 +108,7 @@ static struct net_obj *obj_make(struct netstate *ns, const struct net_obj *like)
 static void obj_free(struct netstate *ns, struct net_obj *o)
 {
 	if (o->iface != NET_NO_IFACE) {
-		uint32_t *link = &ns->ifaces[o->iface].first;
+		uint32_t *link = &net_iface_at(ns, o->iface)->first;
 		while (*link != o->handle)
 			link = &net_obj_at(ns, *link)->if_next;
 		*link = o->if_next;
@@ -116,7 +124,7 @@ static void obj_free(struct netstate *ns, struct net_obj *o)
 /* Objects that nobody wants and nothing of which is left in the kernel. */
 void net_orphans_sweep(struct netstate *ns)
 {
-	struct net_group *g = &ns->groups[NET_ORPHANS];
+	struct net_group *g = net_group_at(ns, NET_ORPHANS);
 	bool any = false;
 	for (unsigned w = 0; w < NET_WHAT_N; w++) {
 		any |= g->first[w] != 0;
@@ -158,11 +166,11 @@ void netstate_conf_begin(struct netstate *ns)
 	ns->conf_gen++;
 	ns->declaring = true;
 	for (uint32_t i = 0; i < net_groups_all(ns); i++)
-		group_empty(&ns->groups[net_group_nth(ns, i)]);
+		group_empty(net_group_at(ns, net_group_nth(ns, i)));
 	for (uint32_t g = 0; g < ns->n_groups; g++)
-		ns->groups[g].mode = NET_KEEP;
+		net_group_at(ns, g)->mode = NET_KEEP;
 	for (uint32_t i = 0; i < ns->n_ifaces; i++)
-		ns->ifaces[i].link = ns->ifaces[i].link_up = 0;
+		net_iface_at(ns, i)->link = net_iface_at(ns, i)->link_up = 0;
 }
 
 /* The object of this description, declared now; NULL with *err when it cannot be. */
@@ -172,9 +180,11 @@ struct net_obj *net_declare(struct netstate *ns, uint16_t group, const struct ne
 	*err = -EEXIST;
 	if (o && o->conf_gen == ns->conf_gen)
 		return NULL;
+	*err = -ENOSPC;
+	if (!net_group_make(ns, group))
+		return NULL;
 	if (!o)
 		o = obj_make(ns, like);
-	*err = -ENOSPC;
 	if (!o)
 		return NULL;
 	o->conf_gen = ns->conf_gen;
@@ -193,7 +203,7 @@ int netstate_want_link(struct netstate *ns, uint16_t group, const char *name, co
 	int iface = net_iface_intern(ns, name), on = net_iface_intern(ns, base), err;
 	if (iface < 0 || on < 0)
 		return iface < 0 ? iface : on;
-	if (ns->ifaces[iface].link)
+	if (net_iface_at(ns, iface)->link)
 		return -EEXIST;
 	struct net_obj like = { .what = NET_LINK, .iface = (uint16_t)iface };
 	like.link.kind = kind;
@@ -207,8 +217,8 @@ int netstate_want_link(struct netstate *ns, uint16_t group, const char *name, co
 	struct net_obj *up = net_declare(ns, group, &like, tag, &err);
 	if (!up)
 		return err;
-	ns->ifaces[iface].link = made->handle;
-	ns->ifaces[iface].link_up = up->handle;
+	net_iface_at(ns, iface)->link = made->handle;
+	net_iface_at(ns, iface)->link_up = up->handle;
 	return (int)up->handle;
 }
 
@@ -252,7 +262,9 @@ int netstate_need_link(struct netstate *ns, uint16_t group, const char *ifname)
 	int iface = net_iface_intern(ns, ifname);
 	if (iface < 0)
 		return iface;
-	struct net_group *g = &ns->groups[group];
+	struct net_group *g = net_group_make(ns, group);
+	if (!g)
+		return -ENOSPC;
 	for (unsigned i = 0; i < g->n_needs; i++)
 		if (g->needs[i] == iface)
 			return 0;
@@ -300,13 +312,13 @@ static void own_fill(const struct netstate *ns, const struct net_obj *o, struct 
 	*e = (struct own_entry){ .what = o->what, .addr = o->addr, .plen = o->plen };
 	e->ifindex = o->place ? o->place : net_iface_index(ns, o);
 	if (o->iface != NET_NO_IFACE)
-		memcpy(e->ifname, ns->ifaces[o->iface].name, IFNAMSIZ);
+		memcpy(e->ifname, net_iface_at(ns, o->iface)->name, IFNAMSIZ);
 	if (o->what == NET_ADDR) {
 		e->peer = o->opt.peer;
 	} else if (o->what == NET_LINK) {
 		e->link_kind = (uint8_t)o->link.kind;
 		memcpy(e->mac, o->link.mac, sizeof(e->mac));
-		memcpy(e->base, ns->ifaces[o->link.base].name, IFNAMSIZ);
+		memcpy(e->base, net_iface_at(ns, o->link.base)->name, IFNAMSIZ);
 	} else if (o->what == NET_ROUTE) {
 		e->ifindex = 0;
 		route_text_print(&net_spec_of(ns, o)->route, e->text);
@@ -388,8 +400,8 @@ uint32_t netstate_leftovers(const struct netstate *ns, uint16_t group)
 {
 	require(group <= NET_STATIC);
 	uint32_t n = 0;
-	for (unsigned w = NET_LINK_UP; w < NET_WHAT_N; w++)
-		for (uint32_t h = ns->groups[group].first[w]; h; h = net_obj_at(ns, h)->next)
+	for (unsigned w = NET_LINK_UP; w < NET_WHAT_N && net_group_known(ns, group); w++)
+		for (uint32_t h = net_group_at(ns, group)->first[w]; h; h = net_obj_at(ns, h)->next)
 			n += net_sight(ns, net_obj_at(ns, h)).ours_at != 0;
 	return n;
 }

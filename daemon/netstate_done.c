@@ -170,7 +170,7 @@ void netstate_done(struct netstate *ns, const struct net_op *op, int result, mon
 static void lost(struct netstate *ns, struct net_obj *o)
 {
 	if (o->lost || ns->listing || o->what < NET_ADDR || o->group == NET_ORPHANS ||
-	    ns->groups[o->group].mode != NET_UP)
+	    net_group_at(ns, o->group)->mode != NET_UP)
 		return;
 	o->lost = true;
 	o->lost_next = ns->lost_objs;
@@ -210,7 +210,7 @@ void net_obj_event(struct netstate *ns, int ifindex, const struct addr *a, uint8
 
 void net_link_event(struct netstate *ns, uint32_t iface)
 {
-	for (uint32_t h = ns->ifaces[iface].first; h; h = net_obj_at(ns, h)->if_next) {
+	for (uint32_t h = net_iface_at(ns, iface)->first; h; h = net_obj_at(ns, h)->if_next) {
 		struct net_obj *o = net_obj_at(ns, h);
 		if (o->what > NET_LINK_UP)
 			continue;
@@ -237,11 +237,11 @@ static void retries_due(struct netstate *ns, mono_t now)
 	ns->next_retry = MONO_NEVER;
 	for (uint32_t i = 0; i < net_groups_all(ns); i++) {
 		uint32_t g = net_group_nth(ns, i);
-		if (mono_due(ns->groups[g].retry, now)) {
-			ns->groups[g].retry = MONO_NEVER; /* the coming difference sets it anew */
+		if (mono_due(net_group_at(ns, g)->retry, now)) {
+			net_group_at(ns, g)->retry = MONO_NEVER; /* the coming difference sets it anew */
 			net_group_dirty(ns, g);
 		}
-		ns->next_retry = mono_min(ns->next_retry, ns->groups[g].retry);
+		ns->next_retry = mono_min(ns->next_retry, net_group_at(ns, g)->retry);
 	}
 }
 

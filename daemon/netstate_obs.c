@@ -92,7 +92,7 @@ static uint64_t name_hash(const struct tbl *t, const char *name)
 
 void net_iface_changed(struct netstate *ns, uint32_t iface)
 {
-	struct net_iface *f = &ns->ifaces[iface];
+	struct net_iface *f = net_iface_at(ns, iface);
 	if (f->changed)
 		return;
 	f->changed = true;
@@ -105,7 +105,7 @@ static uint32_t iface_find(const struct netstate *ns, const char *name)
 	struct tbl_iter it;
 	uint32_t n = tbl_find_first(&ns->iface_by_name, name_hash(&ns->iface_by_name, name), &it);
 	for (; n; n = tbl_find_next(&ns->iface_by_name, &it))
-		if (strcmp(ns->ifaces[n - 1].name, name) == 0)
+		if (strcmp(net_iface_at(ns, n - 1)->name, name) == 0)
 			return n;
 	return 0;
 }
@@ -115,10 +115,10 @@ static void iface_follow(struct netstate *ns, struct net_linkrec *r, const char 
 {
 	uint32_t was = r->iface, is = name ? iface_find(ns, name) : 0;
 	r->iface = is;
-	if (was && was != is && ns->ifaces[was - 1].index == r->l.index)
-		ns->ifaces[was - 1].index = 0;
+	if (was && was != is && net_iface_at(ns, was - 1)->index == r->l.index)
+		net_iface_at(ns, was - 1)->index = 0;
 	if (is)
-		ns->ifaces[is - 1].index = r->l.index;
+		net_iface_at(ns, is - 1)->index = r->l.index;
 	if (was && was != is) {
 		net_iface_changed(ns, was - 1);
 		net_link_event(ns, was - 1);
@@ -137,13 +137,13 @@ int net_iface_intern(struct netstate *ns, const char *name)
 	uint32_t known = iface_find(ns, name);
 	if (known)
 		return (int)known - 1;
-	if (ns->n_ifaces == NET_LINKS_MAX ||
-	    tbl_add(&ns->iface_by_name, name_hash(&ns->iface_by_name, name), ns->n_ifaces + 1)) {
+	uint32_t h = slab_alloc(&ns->ifaces); /* none is ever given back: the next one is n_ifaces + 1 */
+	if (!h || tbl_add(&ns->iface_by_name, name_hash(&ns->iface_by_name, name), h)) {
+		slab_free(&ns->ifaces, h);
 		ns->count.full++;
 		return -ENOSPC;
 	}
-	struct net_iface *f = &ns->ifaces[ns->n_ifaces];
-	*f = (struct net_iface){ 0 };
+	struct net_iface *f = net_iface_at(ns, ns->n_ifaces);
 	memcpy(f->name, name, len);
 	const struct net_link *l = netstate_link_by_name(ns, name);
 	if (l) {
@@ -354,7 +354,7 @@ static bool obs_is_own(const struct netstate *ns, const struct net_obs *b)
 		const struct net_obj *o = slab_at(&ns->objs, h);
 		if (o->what != NET_ADDR)
 			continue;
-		bool here = o->place == b->a.ifindex || ns->ifaces[o->iface].index == b->a.ifindex;
+		bool here = o->place == b->a.ifindex || net_iface_at(ns, o->iface)->index == b->a.ifindex;
 		if (here && o->plen == b->a.plen && addr_eq(&o->addr, &b->a.addr) && net_is_ours(ns, o, b))
 			return true;
 	}

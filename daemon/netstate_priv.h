@@ -108,10 +108,34 @@ static inline struct net_obj *net_obj_at(const struct netstate *ns, uint32_t h)
 	return slab_at(&ns->objs, h);
 }
 
+static inline struct net_iface *net_iface_at(const struct netstate *ns, uint32_t iface)
+{
+	return slab_at(&ns->ifaces, iface + 1);
+}
+
+/* What is static and what is left over come first; a group's record is made when something is said of it. */
+static inline uint32_t net_group_handle(uint32_t group)
+{
+	return group == NET_STATIC ? 1 : group == NET_ORPHANS ? 2 : group + 3;
+}
+
+static inline bool net_group_known(const struct netstate *ns, uint32_t group)
+{
+	return net_group_handle(group) <= ns->groups.carved;
+}
+
+static inline struct net_group *net_group_at(const struct netstate *ns, uint32_t group)
+{
+	return slab_at(&ns->groups, net_group_handle(group));
+}
+
+/* The same, made if need be; NULL without memory. */
+struct net_group *net_group_make(struct netstate *ns, uint32_t group);
+
 /* Index of the interface that bears the object's name now; 0: absent. */
 static inline int net_iface_index(const struct netstate *ns, const struct net_obj *o)
 {
-	return o->iface == NET_NO_IFACE ? 0 : ns->ifaces[o->iface].index;
+	return o->iface == NET_NO_IFACE ? 0 : net_iface_at(ns, o->iface)->index;
 }
 
 /* The rule of ownership of an address: our list and our mark (or, without marks, our own successful addition). */

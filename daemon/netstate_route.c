@@ -136,7 +136,7 @@ bool netstate_op_route(const struct netstate *ns, const struct net_op *op, struc
 	const struct net_spec *s = net_spec_of(ns, net_obj_at(ns, op->obj));
 	*out = (struct rtnl_route){ .r = s->route, .proto = NET_MARK };
 	for (unsigned i = 0; i < s->route.n_hops; i++)
-		out->oif[i] = s->iface[i] == NET_NO_IFACE ? 0 : ns->ifaces[s->iface[i]].index;
+		out->oif[i] = s->iface[i] == NET_NO_IFACE ? 0 : net_iface_at(ns, s->iface[i])->index;
 	return true;
 }
 
@@ -171,7 +171,7 @@ bool net_route_changed(const struct netstate *ns, const struct net_obj *o)
 {
 	const struct net_spec *s = net_spec_of(ns, o);
 	for (unsigned i = 0; i < s->route.n_hops; i++)
-		if (s->iface[i] == NET_NO_IFACE || ns->ifaces[s->iface[i]].changed)
+		if (s->iface[i] == NET_NO_IFACE || net_iface_at(ns, s->iface[i])->changed)
 			return true;
 	return false;
 }
@@ -219,7 +219,7 @@ static bool same_hop(const struct netstate *ns, const struct net_spec *s, unsign
 	const struct route_hop *want = &s->route.hop[i], *is = &r->r.hop[k];
 	if (want->via.af != is->via.af || (want->via.af && !addr_eq(&want->via, &is->via)))
 		return false;
-	return s->iface[i] == NET_NO_IFACE || ns->ifaces[s->iface[i]].index == r->oif[k];
+	return s->iface[i] == NET_NO_IFACE || net_iface_at(ns, s->iface[i])->index == r->oif[k];
 }
 
 /* The kernel may give the ways of a route in another order than it got them. */

@@ -9,7 +9,7 @@
 /* True when the interface is usable for a group that is up. */
 static bool iface_ready(const struct netstate *ns, uint16_t iface)
 {
-	const struct net_link *l = netstate_link(ns, ns->ifaces[iface].index);
+	const struct net_link *l = netstate_link(ns, net_iface_at(ns, iface)->index);
 	return l && l->up && l->carrier;
 }
 
@@ -20,7 +20,7 @@ static void status_name(const struct netstate *ns, struct net_status *st, const 
 	st->plen = o->plen;
 	st->err = err;
 	if (o->iface != NET_NO_IFACE)
-		memcpy(st->ifname, ns->ifaces[o->iface].name, IFNAMSIZ);
+		memcpy(st->ifname, net_iface_at(ns, o->iface)->name, IFNAMSIZ);
 }
 
 /* Why it is not there: its own refusal, or that of the interface of ours that it needs. */
@@ -58,7 +58,8 @@ static void status_obj(const struct netstate *ns, enum net_mode mode, const stru
 struct net_status netstate_status(const struct netstate *ns, uint16_t group)
 {
 	require(group <= NET_STATIC);
-	const struct net_group *g = &ns->groups[group];
+	static const struct net_group unsaid; /* NET_KEEP, nothing in it */
+	const struct net_group *g = net_group_known(ns, group) ? net_group_at(ns, group) : &unsaid;
 	struct net_status st = { .state = NET_EQUAL };
 	int down = -1;
 	for (unsigned i = 0; i < g->n_needs && down < 0; i++)
@@ -81,7 +82,7 @@ struct net_status netstate_status(const struct netstate *ns, uint16_t group)
 		st.obj = 0;
 		st.addr = (struct addr){ 0 };
 		st.err = 0;
-		memcpy(st.ifname, ns->ifaces[down].name, IFNAMSIZ);
+		memcpy(st.ifname, net_iface_at(ns, down)->name, IFNAMSIZ);
 	}
 	return st;
 }
@@ -93,8 +94,8 @@ bool netstate_op_link(const struct netstate *ns, const struct net_op *op, struct
 		o = net_link_obj(ns, o->iface);
 	if (!o || o->what != NET_LINK)
 		return false;
-	*out = (struct rtnl_link){ .kind = o->link.kind, .base = ns->ifaces[o->link.base].index };
-	memcpy(out->name, ns->ifaces[o->iface].name, IFNAMSIZ);
+	*out = (struct rtnl_link){ .kind = o->link.kind, .base = net_iface_at(ns, o->link.base)->index };
+	memcpy(out->name, net_iface_at(ns, o->iface)->name, IFNAMSIZ);
 	memcpy(out->mac, o->link.mac, sizeof(out->mac));
 	return true;
 }
@@ -125,7 +126,7 @@ uint32_t netstate_links_marked(const struct netstate *ns)
 char *netstate_obj_name(const struct netstate *ns, uint32_t obj, char *buf)
 {
 	const struct net_obj *o = obj && obj <= ns->objs.carved ? net_obj_at(ns, obj) : NULL;
-	const char *ifname = o && o->iface != NET_NO_IFACE ? ns->ifaces[o->iface].name : "-";
+	const char *ifname = o && o->iface != NET_NO_IFACE ? net_iface_at(ns, o->iface)->name : "-";
 	char ip[ADDR_TEXT_MAX], text[ROUTE_TEXT_MAX];
 	snprintf(buf, NET_NAME_MAX, "-");
 	switch (o ? (enum net_what)o->what : NET_RULE) {
@@ -155,8 +156,8 @@ bool netstate_obj_next(const struct netstate *ns, uint16_t group, uint32_t *iter
 	require(group <= NET_STATIC);
 	const struct net_obj *at = net_obj_at(ns, *iter);
 	uint32_t h = at ? at->next : 0;
-	for (unsigned w = at ? at->what + 1u : 0; !h && w < NET_WHAT_N; w++)
-		h = ns->groups[group].first[w];
+	for (unsigned w = at ? at->what + 1u : 0; !h && w < NET_WHAT_N && net_group_known(ns, group); w++)
+		h = net_group_at(ns, group)->first[w];
 	if (!h)
 		return false;
 	const struct net_obj *o = net_obj_at(ns, h);

@@ -19,10 +19,10 @@
 #include <stdint.h>
 #include "daemon/base/addr.h"
 
-#define OWNFILE_ENTRIES_MAX 32768
+#define OWNFILE_ENTRIES_MAX 262144
 #define OWN_TEXT_MAX        400 /* of a route or rule, with its NUL */
 #define OWNFILE_ENTRY_MAX   (1 + 4 + 1 + IFNAMSIZ + 2 + OWN_TEXT_MAX)
-#define OWNFILE_BYTES_MAX   (16 + OWNFILE_ENTRIES_MAX * OWNFILE_ENTRY_MAX)
+#define OWNFILE_BYTES_MAX   (16 + (size_t)OWNFILE_ENTRIES_MAX * OWNFILE_ENTRY_MAX)
 
 enum { OWN_LINK = 0, OWN_ADDR = 2, OWN_ROUTE = 3, OWN_RULE = 4 }; /* as enum net_what */
 

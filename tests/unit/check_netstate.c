@@ -620,10 +620,10 @@ START_TEST(test_too_many)
 	ck_assert_int_eq(netstate_need_link(&ns, 0, "one-more"), -ENOSPC);
 	ck_assert_uint_eq(ns.count.full, 1);
 	for (unsigned i = 0; i < NET_OBJECTS_MAX; i++) {
-		struct addr a = addr_v4(10, 2, (uint8_t)(i >> 8), (uint8_t)i);
+		struct addr a = addr_v4(10, (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i);
 		ck_assert_int_gt(netstate_want_addr(&ns, (uint16_t)(i % 8), "va", &a, 32, NULL, i), 0);
 	}
-	struct addr a = addr_v4(10, 3, 0, 0);
+	struct addr a = addr_v4(11, 3, 0, 0);
 	ck_assert_int_eq(netstate_want_addr(&ns, 0, "va", &a, 32, NULL, 7), -ENOSPC);
 	ck_assert_uint_eq(ns.count.full, 2);
 	netstate_conf_end(&ns);
