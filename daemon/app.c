@@ -581,6 +581,8 @@ int app_run(const struct app_options *opt)
 	open_log(&a);
 	if (opt->kalive && kalive_pid_write(opt->kalive) < 0)
 		return 1;
+	if (opt->kalive)
+		kalive_settle(opt->kalive, a.cfg);
 	signal(SIGPIPE, SIG_IGN);
 	/* Other programs of this kind act on these two; a script that sends them must not end a router. */
 	signal(SIGUSR1, SIG_IGN);
@@ -616,7 +618,7 @@ int app_run(const struct app_options *opt)
 	stop_parts(&a);
 	unlink(pid_path);
 	if (opt->kalive)
-		kalive_ended(opt->kalive);
+		kalive_ended(opt->kalive, a.cfg);
 	else
 		log_notice(LOG_MAIN, "ended");
 	sdnotify_done();

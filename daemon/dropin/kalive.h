@@ -54,6 +54,7 @@ struct kalive {
 	char pid[KALIVE_PATH_MAX], vrrp_pid[KALIVE_PATH_MAX];
 	char pid_dir[KALIVE_PATH_MAX]; /* made for them, and removed at the end; empty: none */
 	char place[CFG_PLACE_MAX];     /* of run and state directory; empty: the common one */
+	int place_fd;                  /* of place_io.h; -1: none */
 	char ident[160], ident_router[160];
 	const char *tmp_dir;
 	struct kalive_dump dump[KALIVE_FILE_N];
@@ -66,6 +67,8 @@ int kalive_main(int argc, char **argv);
 /* kalive_proc.c: before the loop runs */
 /* After the configuration was read, before anything else is done: namespace, names, directories. */
 void kalive_prepare(struct kalive *k, struct cfg *c);
+/* Its directories are there, and no other one is found: what deleted ones left is removed. */
+void kalive_settle(struct kalive *k, const struct cfg *c);
 /* Another one runs with the same pid files. */
 bool kalive_running(const struct kalive *k);
 void kalive_log_open(const struct kalive *k, const struct cfg *c);
@@ -73,7 +76,7 @@ void kalive_log_open(const struct kalive *k, const struct cfg *c);
 int kalive_pid_write(struct kalive *k);
 /* Everything runs, and nothing runs any more. */
 void kalive_started(struct kalive *k, struct app *a);
-void kalive_ended(const struct kalive *k);
+void kalive_ended(const struct kalive *k, const struct cfg *c);
 /* The path made absolute, since the daemon's directory is / later. */
 void kalive_absolute(const char *path, char *out, size_t cap);
 

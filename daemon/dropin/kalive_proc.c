@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "daemon/base/log.h"
+#include "daemon/dropin/place_io.h"
 
 /* Where others look, wherever this program was installed. */
 #define RUN_DIR "/run"
@@ -171,10 +172,21 @@ int kalive_pid_write(struct kalive *k)
 	return ok ? 0 : -1;
 }
 
-void kalive_ended(const struct kalive *k)
+void kalive_settle(struct kalive *k, const struct cfg *c)
+{
+	k->place_fd = -1;
+	if (!k->place[0])
+		return;
+	place_sweep(c->run_dir, c->state_dir);
+	k->place_fd = place_take(c->state_dir, k->config);
+}
+
+void kalive_ended(const struct kalive *k, const struct cfg *c)
 {
 	unlink(k->vrrp_pid);
 	if (k->pid_dir[0] && rmdir(k->pid_dir) == 0)
 		rmdir(PID_DIR);
+	if (k->place[0])
+		place_leave(c->run_dir, k->place_fd);
 	log_notice(LOG_MAIN, "Stopped " KALIVE_VERSION_TEXT);
 }

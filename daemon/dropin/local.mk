@@ -34,7 +34,7 @@ check_persona_LDADD = libdaemon_core.a libbase_core.a $(UNIT_LIBS)
 
 # Called keepalived.
 libdaemon_io_a_SOURCES += daemon/dropin/kalive_opts.h daemon/dropin/kalive_opts.c daemon/dropin/kalive.h daemon/dropin/kalive_main.c daemon/dropin/kalive_proc.c \
-	daemon/dropin/kalive_test.c daemon/dropin/kalive_files.c daemon/dropin/kalive_text.c daemon/dropin/kalive_things.c daemon/dropin/kalive_json.c daemon/dropin/kalive_log.c
+	daemon/dropin/kalive_test.c daemon/dropin/kalive_files.c daemon/dropin/kalive_text.c daemon/dropin/kalive_things.c daemon/dropin/kalive_json.c daemon/dropin/kalive_log.c daemon/dropin/place_io.h daemon/dropin/place_io.c
 check_PROGRAMS += check_kalive_opts
 check_kalive_opts_SOURCES = tests/unit/check_kalive_opts.c
 check_kalive_opts_LDADD = libdaemon_io.a $(UNIT_LIBS)

@@ -185,6 +185,43 @@ def test_several_on_one_machine(box, daemon):
     wait_for("their end", lambda: not box.exists("/run/keepalived"), 5)
 
 
+def test_directories_of_deleted_routers_go(box, daemon):
+    """The run directory at the end; the state when its configuration is gone, for an hour, and nobody lives there."""
+    def start(name):
+        box.write("/run/%s.conf" % name, PLAIN)
+        daemon("-f", "/run/%s.conf" % name, "-p", "/run/%s.pid" % name, "-r", "/run/%s-vrrp.pid" % name, ns="many", serves=False)
+        wait_for("its directory", lambda: places("/var/lib", name), 5)
+
+    def places(root, name):
+        return box.sh("ls %s/keeptrackd 2>/dev/null || true" % root).count(name + ".pid-")
+
+    def stop(name):
+        box.sh("kill $(cat /run/%s.pid)" % name)
+        wait_for("its end", lambda: not box.exists("/run/%s.pid" % name), 5)
+
+    def age(name):
+        box.sh("touch -d '2 hours ago' /var/lib/keeptrackd/%s.pid-*/origin" % name)
+
+    box.namespace("many")
+    for name in ("stays", "young", "deleted", "killed", "lives"):
+        start(name)
+    for name in ("stays", "young", "deleted"):
+        stop(name)
+        assert not places("/run", name)
+    box.sh("kill -9 $(cat /run/killed.pid)")
+    wait_for("its death", lambda: box.sh("ss -xlH | grep -c killed.pid || true") == "0\n", 5)
+    box.sh("rm /run/young.conf /run/deleted.conf /run/killed.conf /run/lives.conf")
+    for name in ("stays", "deleted", "killed", "lives"):
+        age(name)
+    start("next")
+    wait_for("the sweep", lambda: not places("/var/lib", "deleted") and not places("/var/lib", "killed"), 5)
+    assert not places("/run", "killed")
+    assert all(places("/var/lib", name) for name in ("stays", "young", "lives", "next"))
+    assert places("/run", "lives") and places("/run", "next")
+    for name in ("lives", "next"):
+        stop(name)
+
+
 def test_addresses_may_stay(box, daemon):
     daemon("-V")
     box.run("kill", str(box.pid_in("/run/keepalived.pid")))
