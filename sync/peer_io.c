@@ -154,6 +154,9 @@ static struct peer *peer_new(struct peer_ctl *p, const struct sync_conf *conf, c
 		return NULL;
 	pe->p = p;
 	pe->node = n->id;
+	/* A reload may make a peer anew in the same process: the other end still knows the numbers of the former one, and
+	 * takes what is not above them for repeated. Less than one message leaves in a nanosecond. */
+	pe->tx_seq = (uint64_t)clock_mono().ns;
 	pe->silence = loop_timer_new(p->loop, LOOP_LATENCY, on_silence, pe);
 	pe->probe_timer = loop_timer_new(p->loop, LOOP_LATENCY, on_probe_time, pe);
 	pe->n_links = n->n_addrs < self->n_addrs ? n->n_addrs : self->n_addrs;

@@ -1,6 +1,7 @@
 /* The channel between two nodes: handshakes that work, each way they fail with its own word on both ends, and the life of a
  * ctl connection. */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include "tests/unit/peer_ends.h"
@@ -231,6 +232,32 @@ START_TEST(reload)
 }
 END_TEST
 
+/* The same process, another connection: its messages are new ones, however many there were before. */
+START_TEST(left_and_came_back)
+{
+	static struct sync_conf with, without;
+	char err[256] = "";
+	signal(SIGPIPE, SIG_IGN); /* as the daemon does */
+	start_both();
+	until(a.ups == 1 && b.ups == 1);
+	for (unsigned i = 1; i <= 200; i++) {
+		heartbeat(&a);
+		heartbeat(&b);
+		until(b.heartbeats == i && a.heartbeats == i);
+	}
+	with = without = a.conf;
+	without.nodes[1].id = 4;
+	ck_assert_int_eq(peer_ctl_conf(a.ctl, &without, digest, err, sizeof(err)), 0);
+	until(b.downs == 1);
+	ck_assert_int_eq(peer_ctl_conf(a.ctl, &with, digest, err, sizeof(err)), 0);
+	until(a.ups == 2 && b.ups == 2);
+	heartbeat(&a);
+	until(b.heartbeats == 201);
+	heartbeat(&b);
+	until(a.heartbeats == 201);
+}
+END_TEST
+
 START_TEST(identities)
 {
 	static const struct {
@@ -284,6 +311,7 @@ int main(void)
 	tcase_add_loop_test(t, plaintext_on_one_side, 0, 2);
 	tcase_add_test(t, nobody_listens);
 	tcase_add_test(t, reload);
+	tcase_add_test(t, left_and_came_back);
 	tcase_add_test(t, identities);
 	return peer_ends_run("peer_tls", t);
 }
