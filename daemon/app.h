@@ -256,6 +256,8 @@ void app_garp_rebuild(struct app *a);
 /* app_peer.c: SYNC and the ctl channel */
 int app_peer_start(struct app *a);
 void app_peer_stop(struct app *a);
+/* False: the channel's key cannot be used, and errs says why. Reads a file. */
+bool app_peer_key(const struct cfg *c, struct cfg_errors *errs);
 /* Replication is no part of the configuration any more, as it was in `old`: the channel closes now, the thread ends soon. */
 void app_peer_end(struct app *a, const struct sync_conf *old);
 

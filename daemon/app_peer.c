@@ -10,7 +10,9 @@
 #include "daemon/app_sa.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
+#include "daemon/cfg_tree.h"
 #include "daemon/show.h"
+#include "sync/key_file.h"
 
 #define ENDING_NS (10 * NS_PER_MS)
 
@@ -74,6 +76,19 @@ static void on_probe(void *arg, uint32_t node, enum peer_probe r)
 	struct app *a = arg;
 	struct node_ev ev = { .type = NODE_EV_PROBE, .peer = node, .refused = r == PEER_PROBE_REFUSED };
 	app_feed(a, &ev);
+}
+
+bool app_peer_key(const struct cfg *c, struct cfg_errors *errs)
+{
+	struct key_file keys;
+	char why[256] = "";
+	if (!c->sync.enabled || c->sync.insecure)
+		return true;
+	int rc = key_file_read(c->sync.key_file, &keys, why, sizeof(why));
+	key_file_wipe(&keys);
+	if (rc < 0)
+		cfg_errors_add(errs, CFG_ERROR, "%s", why);
+	return rc == 0;
 }
 
 int app_peer_start(struct app *a)

@@ -48,9 +48,11 @@ static int check_config(const char *path, bool print)
 {
 	struct cfg_errors errs = { 0 };
 	struct cfg *c = cfg_load(path, &errs);
+	bool usable = c && (print || app_peer_key(c, &errs));
 	cfg_say(&errs, true, stderr);
-	if (!c) {
+	if (!usable) {
 		cfg_errors_free(&errs);
+		cfg_free(c);
 		return 2;
 	}
 	if (print)

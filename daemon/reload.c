@@ -25,7 +25,7 @@
 
 #define STABLE_WAIT_NS (1 * NS_PER_SEC)
 #define RETRY_NS       (20 * NS_PER_MS)
-
+#define READ_LATE_NS   (10 * NS_PER_SEC) /* reading takes longer: somebody should know */
 #define CFG_FILE_MAX   4096
 
 /* The arrays of one configuration, while two exist. */
@@ -512,6 +512,10 @@ static int read_file(void *ctx)
 {
 	struct reload_reading *rd = ctx;
 	rd->now = cfg_load_as(rd->path[0] ? rd->path : NULL, &rd->how, &rd->errs);
+	if (rd->now && !app_peer_key(rd->now, &rd->errs)) {
+		cfg_free(rd->now);
+		rd->now = NULL;
+	}
 	if (rd->now)
 		rd->map = reload_map_make(rd->old, rd->now);
 	return 0;
@@ -554,7 +558,16 @@ static void judge(struct app *a)
 static void on_retry(void *arg, mono_t deadline)
 {
 	struct app *a = arg;
-	if (a->stopping || !a->reading)
+	if (a->stopping)
+		return;
+	if (a->reload_reads) {
+		log_warn(LOG_CFG,
+			 "the configuration is still being read, nothing has changed: does the disk of %s answer?",
+			 a->opt.config ? a->opt.config : "its file");
+		loop_timer_set(a->reload_timer, mono_add(deadline, READ_LATE_NS));
+		return;
+	}
+	if (!a->reading)
 		return;
 	if (!a->reading->now || resting(a) || mono_due(a->reload_until, clock_mono()))
 		judge(a);
@@ -601,6 +614,7 @@ static void begin_reading(struct app *a)
 		job->call.disk = true;
 		if (kernel_thread_submit(a->kt, job) == 0) {
 			a->reload_reads = true;
+			loop_timer_set(a->reload_timer, mono_add(clock_mono(), READ_LATE_NS));
 			return;
 		}
 	}

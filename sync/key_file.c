@@ -168,9 +168,12 @@ int key_file_read(const char *path, struct key_file *out, char *err, size_t cap)
 	memset(out, 0, sizeof(*out));
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd == -1)
-		return fail(err, cap, -errno,
-			    "%s: cannot open the key file: %s; make one with keeptrackd --genkey '%s'", path,
-			    strerror(errno), path);
+		return errno == ENOENT
+			   ? fail(err, cap, -ENOENT,
+				  "%s: there is no such key file; make it with keeptrackd --genkey '%s' on "
+				  "one node, and copy it to the others",
+				  path, path)
+			   : fail(err, cap, -errno, "%s: cannot open the key file: %s", path, strerror(errno));
 	struct stat st;
 	int rc = fstat(fd, &st) != 0 ? fail(err, cap, -errno, "%s: %s", path, strerror(errno))
 				     : check_mode(path, &st, err, cap);

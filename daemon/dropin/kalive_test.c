@@ -60,8 +60,9 @@ int kalive_test(const struct kalive *k)
 		return KALIVE_EXIT_TEST_FAILED;
 	}
 	struct cfg *c = cfg_load_as(k->config, &how, &errs);
+	bool usable = c && app_peer_key(c, &errs);
 	cfg_say(&errs, true, stderr);
-	int rc = !c ? KALIVE_EXIT_TEST_FAILED : errs.n_read ? KALIVE_EXIT_TEST_ERRORS : KALIVE_EXIT_OK;
+	int rc = !usable ? KALIVE_EXIT_TEST_FAILED : errs.n_read ? KALIVE_EXIT_TEST_ERRORS : KALIVE_EXIT_OK;
 	if (c && insecure(c)) {
 		fprintf(stderr, "SECURITY VIOLATION - scripts are being executed but script_security not enabled.\n");
 		rc = KALIVE_EXIT_TEST_SECURITY;
