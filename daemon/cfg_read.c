@@ -1,8 +1,10 @@
 /* The libconfig reader: text -> tree. Judges each value alone; cfg_check judges them together. */
+#include <fcntl.h>
 #include <libconfig.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "daemon/base/mono.h"
 #include "daemon/base/require.h"
@@ -349,14 +351,14 @@ static void syntax_error(const struct cfg_text *text, const config_t *conf, stru
 	const char *file = cfg_text_where(text, at > 0 ? (unsigned)at : 1, &line);
 	const char *what = config_error_text(conf) ? config_error_text(conf) : "cannot be read";
 
-	if (at >= (int)text->n_lines)
+	if (strstr(what, "duplicate"))
+		cfg_errors_add(errs, CFG_ERROR, "%s:%u: the key stands twice in its block; keep one of them", file,
+			       line);
+	else if (at >= (int)text->n_lines)
 		cfg_errors_add(
 		    errs, CFG_ERROR,
 		    "%s:%u: %s: the file ends too early (is it cut off?); a '}', ')', '\"' or ';' is missing", file,
 		    line, what);
-	else if (strstr(what, "duplicate"))
-		cfg_errors_add(errs, CFG_ERROR, "%s:%u: the key stands twice in its block; keep one of them", file,
-			       line);
 	else
 		cfg_errors_add(errs, CFG_ERROR,
 			       "%s:%u: %s: on this line, or a ';', '}', ')' or ',' is missing before it", file, line,
@@ -439,16 +441,20 @@ static bool is_keepalived(const char *path)
 {
 	const char *base = strrchr(path, '/');
 	char text[4096];
-	FILE *f;
+	struct stat st;
 
 	base = base ? base + 1 : path;
 	if (strcmp(base, "keepalived.conf") == 0)
 		return true;
-	f = fopen(path, "re");
-	if (!f)
+	/* A pipe would be waited for; the reader refuses it by its kind. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	ssize_t n = -1;
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		n = read(fd, text, sizeof(text) - 1);
+	if (fd >= 0)
+		close(fd);
+	if (n < 0)
 		return false;
-	size_t n = fread(text, 1, sizeof(text) - 1, f);
-	fclose(f);
 	text[n] = '\0';
 	return kconf_looks_like(text);
 }

@@ -349,6 +349,7 @@ START_TEST(syntax)
 	refused("node = { id = 1; };\nvrrp = \"abc\n", "test.conf:2: ", "too early");
 	refused("node = { id == 1; };\nvrrp = { };\n\n", "test.conf:1: ", "syntax error");
 	refused("node = { id = 1; id = 2; };\nvrrp = { };\n", "test.conf:1: ", "twice");
+	refused("vrrp = { };\nnode = { id = 1; id = 2; };", "test.conf:2: ", "twice");
 	refused("", "test.conf:1: the file is empty", "vrrp");
 	refused("# only a comment\n", "test.conf:1: the file is empty", "vrrp");
 	refused("node = { id = 1; };\n", "test.conf:1: vrrp.instances: is missing", "list of records");
@@ -391,6 +392,10 @@ START_TEST(files)
 	load_fails("/nonexistent/x.conf", "/nonexistent/x.conf", "No such file");
 	load_fails(dir, dir, "not a regular file");
 	load_fails("/dev/zero", "/dev/zero", "not a regular file");
+	char pipe[300];
+	snprintf(pipe, sizeof(pipe), "%s/pipe.conf", dir);
+	ck_assert_int_eq(mkfifo(pipe, 0600), 0); /* nobody writes to it: who waited for it would not come back */
+	load_fails(pipe, pipe, "not a regular file");
 	load_fails(put("empty.conf", ""), "empty.conf:1", "empty");
 	FILE *f = fopen(put("nul.conf", ""), "w");
 	fwrite("node\0={}", 1, 8, f);
