@@ -550,6 +550,22 @@ static void take_engine(struct app *a)
 	a->opt.rendezvous = -1;
 }
 
+static void print_error(void *arg, const struct log_line *line)
+{
+	if (line->level <= LOG_L_ERR)
+		fprintf(arg, "keeptrackd: %s\n", line->text);
+}
+
+/* Who started it looks at the terminal, and not into the log, for the reason. */
+static void start_failed(struct app *a, int rc)
+{
+	bool shown = a->opt.foreground && (a->cfg->log_stderr || a->opt.log_console);
+	log_err(LOG_MAIN, "start failed: %s", strerror(-rc));
+	if (!shown)
+		log_recall(LOG_RECORDS, print_error, stderr);
+	a->exit_status = 1;
+}
+
 int app_run(const struct app_options *opt)
 {
 	static struct app a;
@@ -601,9 +617,7 @@ int app_run(const struct app_options *opt)
 	lock_down(&a);
 	rc = start_parts(&a);
 	if (rc < 0) {
-		log_err(LOG_MAIN, "start failed: %s", strerror(-rc));
-		fprintf(stderr, "keeptrackd: start failed: %s\n", strerror(-rc));
-		a.exit_status = 1;
+		start_failed(&a, rc);
 	} else {
 		if (sdnotify_watchdog_ns()) {
 			a.watchdog_timer = loop_timer_new(a.loop, LOOP_NORMAL, on_watchdog, &a);
