@@ -105,7 +105,7 @@ struct node_peer {
 	uint32_t node;
 	bool up;          /* ctl authenticated */
 	bool same_config; /* vrrp section of its configuration equals ours: group numbers mean the same */
-	mono_t heard_at, lost_at;
+	mono_t heard_at, up_at, lost_at;
 	mono_t beat_at; /* last heartbeat: what it does not name is as it was said before */
 	uint64_t boot_nonce;
 	bool you_have_all; /* it said so, for this boot of both */

@@ -283,7 +283,7 @@ void node_on_peer_up(struct node_run *r, const struct node_ev *ev)
 		return;
 	}
 	p->up = true;
-	p->heard_at = r->now;
+	p->heard_at = p->up_at = r->now;
 	p->dead = p->probing = false;
 	node_tell(r, NODE_TOLD_PEER_UP)->peer = p->node;
 	/* Somebody else is there to serve: what an earlier process of ours left goes at once. */

@@ -115,12 +115,14 @@ static json_t *group_json(struct app *a, uint16_t g, mono_t now)
 		snprintf(detail, sizeof(detail),
 			 "%" PRIu32 " sessions of the store are still to be written into the kernel",
 			 a->node.sync.stored);
-	mono_t done = grp->role.rec.at[ROLE_PH_DONE];
+	mono_t since = grp->role.rec.at[ROLE_PH_DONE];
+	if (!since.ns) /* under way, or given up */
+		since = grp->role.rec.at[ROLE_PH_DECIDE];
 	json_t *j = json_pack(
 	    "{s:s, s:s, s:s, s:o, s:o, s:s, s:o, s:b, s:o, s:s, s:b, s:s}", "name", a->cfg->groups[g].name, "role",
 	    role_is_text((uint8_t)grp->role.is), "state", state_text(grp->role.state), "members", members, "epoch",
 	    show_epoch(grp->role.epoch), "reason", role_reason_text(grp->role.rec.reason), "since_us",
-	    done.ns ? show_age(done, now) : json_integer(0), "ready", node_group_ready(&a->node, g, now),
+	    since.ns ? show_age(since, now) : json_integer(0), "ready", node_group_ready(&a->node, g, now),
 	    "not_ready_because", why_not_ready(a, g, now), "gate", node_gate_open(&a->node, now) ? "open" : "closed",
 	    "degraded", grp->role.partial || grp->role.storing, "detail", detail);
 	json_object_set_new(j, "split_brain", split_json(a, g, now));
@@ -196,6 +198,7 @@ json_t *show_failover_status(struct app *a)
 		      show_epoch(a->node.seen), "groups", groups, "peers", peers, "replication", rep, "verdict", text);
 	json_object_set_new(j, "maintenance_persistent", json_boolean(a->maintenance_kept));
 	json_object_set_new(j, "reload_error", json_string(a->reload_error));
+	json_object_set_new(j, "guardian", json_boolean(a->guardian && !a->guardian_lost));
 	json_object_set_new(j, "not_served", json_string(a->cfg->not_served));
 	json_object_set_new(j, "counters", node_counters_json(a));
 	return j;

@@ -65,16 +65,21 @@ json_t *show_peer(struct app *a, const struct node_peer *p, mono_t now)
 	for (uint8_t i = 0; i < a->cfg->sync.n_nodes; i++)
 		if (a->cfg->sync.nodes[i].id == p->node && a->cfg->sync.nodes[i].n_addrs)
 			addr_text(&a->cfg->sync.nodes[i].addrs[0], address);
-	if (!p->up && links)
+	/* A connection may outlive the silence that took the channel down. */
+	if (!p->up && links && link[0].up)
+		error = peer_why_text(PEER_WHY_SILENT);
+	else if (!p->up && links)
 		error = link[0].text[0] ? link[0].text : peer_why_text(link[0].why);
+	mono_t since = p->up ? p->up_at : p->lost_at;
+	if (mono_is_never(since) && links) /* it was never up */
+		since = link[0].since;
 	bool equal = hello && !json_array_size(differs);
-	json_t *j =
-	    json_pack("{s:s, s:I, s:s, s:o, s:o, s:s, s:b, s:b, s:o, s:o, s:b, s:s, s:o}", "node",
-		      show_node_name(a, p->node), "node_id", (json_int_t)p->node, "channel", p->up ? "up" : "down",
-		      "since_us", links ? show_age(link[0].since, now) : json_null(), "heard_us",
-		      show_age(p->heard_at, now), "address", address, "encrypted", !a->cfg->sync.insecure,
-		      "config_equal", equal, "config_differs", differs, "config", config, "has_everything",
-		      p->up && node_peer_has_all(&a->node, p->node), "error", error, "groups", groups_json(a, p, now));
+	json_t *j = json_pack(
+	    "{s:s, s:I, s:s, s:o, s:o, s:s, s:b, s:b, s:o, s:o, s:b, s:s, s:o}", "node", show_node_name(a, p->node),
+	    "node_id", (json_int_t)p->node, "channel", p->up ? "up" : "down", "since_us", show_age(since, now),
+	    "heard_us", show_age(p->heard_at, now), "address", address, "encrypted", !a->cfg->sync.insecure,
+	    "config_equal", equal, "config_differs", differs, "config", config, "has_everything",
+	    p->up && node_peer_has_all(&a->node, p->node), "error", error, "groups", groups_json(a, p, now));
 	json_object_set_new(j, "gave_everything", json_boolean(p->up && p->you_have_all));
 	json_object_set_new(j, "maintenance", json_boolean(p->up && p->maintenance));
 	return j;

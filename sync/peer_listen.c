@@ -60,9 +60,13 @@ static void refuse_note(struct peer_listen *p, const char *from, enum peer_why w
 {
 	unsigned held;
 	p->st.refused[why]++;
-	if (log_rate_ok(&p->rate, LOG_BURST, &held))
-		log_warn(LOG_SYNC, "connection from %s refused: %s%s%s (%u more not logged)", from, peer_why_text(why),
-			 text[0] ? ": " : "", text, held);
+	if (!log_rate_ok(&p->rate, LOG_BURST, &held))
+		return;
+	char more[40] = "";
+	if (held)
+		snprintf(more, sizeof(more), " (%u more not logged)", held);
+	log_warn(LOG_SYNC, "connection from %s refused: %s%s%s%s", from, peer_why_text(why), text[0] ? ": " : "", text,
+		 more);
 }
 
 /* Takes everything but fd and ssl away from the stranger. */
