@@ -70,6 +70,7 @@ struct node_group {
 	bool fault_degrade, preempt, arbitrate;
 	struct role role;
 	bool mine;       /* counts as ours for SYNC's authority */
+	bool mutes;      /* from its FLUSH or DEMOTING to its STABLE: SYNC tells no end of a session */
 	bool given_away; /* a planned demotion: no preemption until MASTER again */
 	bool outbid;     /* the planned demotion under way is for a higher priority: ours may rise again */
 	bool adopting;   /* leftovers of an earlier process are still served */
@@ -296,7 +297,7 @@ struct node {
 	struct timerq inst_due, group_due;
 	uint16_t touched; /* first of the list */
 	bool touched_all;
-	uint32_t n_exposed, n_mine; /* groups */
+	uint32_t n_exposed, n_mine, n_mutes; /* groups */
 	mono_t walk_at;             /* next piece of the walk */
 	uint16_t walk_next, tell_next, stop_next;
 };

@@ -30,10 +30,18 @@ static void say_fence(struct node_run *r, uint16_t group, const struct role_act 
 	r->fence->cmd.epoch = epoch_max(r->fence->cmd.epoch, act->epoch);
 }
 
-static void say_sync(struct node_run *r, enum sync_cmd_type type, const struct role_act *act, uint32_t partner)
+static struct sync_cmd *say_sync(struct node_run *r, enum sync_cmd_type type, const struct role_act *act,
+				 uint32_t partner)
 {
 	struct node_act *a = node_emit(r, NODE_ACT_SYNC);
 	a->cmd = (struct sync_cmd){ .type = type, .epoch = act->epoch, .seq = act->seq, .peer_node = partner };
+	return &a->cmd;
+}
+
+static void mutes(struct node *n, uint16_t group, bool on)
+{
+	n->n_mutes += (uint32_t)on - (uint32_t)n->group[group].mutes;
+	n->group[group].mutes = on;
 }
 
 void node_sync_act(struct node_run *r, uint16_t group, const struct role_act *act)
@@ -46,10 +54,16 @@ void node_sync_act(struct node_run *r, uint16_t group, const struct role_act *ac
 		[ROLE_ACT_SYNC_DEMOTING] = SYNC_CMD_DEMOTING,
 		[ROLE_ACT_SYNC_STABLE] = SYNC_CMD_STABLE,
 	};
-	if (act->type == ROLE_ACT_FENCE)
+	if (act->type == ROLE_ACT_FENCE) {
 		say_fence(r, group, act);
-	else
-		say_sync(r, type[act->type], act, r->n->group[group].partner);
+		return;
+	}
+	if (act->type == ROLE_ACT_FLUSH || act->type == ROLE_ACT_SYNC_DEMOTING)
+		mutes(r->n, group, true);
+	else if (act->type == ROLE_ACT_SYNC_STABLE)
+		mutes(r->n, group, false);
+	/* What another group is giving up goes on: its ends are not told before it rests as well. */
+	say_sync(r, type[act->type], act, r->n->group[group].partner)->rest = r->n->n_mutes == 0;
 }
 
 /* What SYNC has to know of the roles, once more: its mailbox may have been full while it hung. */
@@ -68,7 +82,7 @@ static void sync_anew(struct node_run *r)
 		say_sync(r, SYNC_CMD_FENCE, &act, 0);
 	node_authority(r, 0, n->authority, n->group[0].mine);
 	if (rest)
-		say_sync(r, SYNC_CMD_STABLE, &act, 0);
+		say_sync(r, SYNC_CMD_STABLE, &act, 0)->rest = true;
 }
 
 /* A fence holds for every lower epoch as well. */

@@ -21,13 +21,14 @@ void node_rebuild(struct node *n)
 {
 	timerq_init(&n->inst_due, n->n_inst ? &n->member[0].timer : NULL, sizeof(*n->member), n->n_inst);
 	timerq_init(&n->group_due, n->n_groups ? &n->group[0].timer : NULL, sizeof(*n->group), n->n_groups);
-	n->n_exposed = n->n_mine = 0;
+	n->n_exposed = n->n_mine = n->n_mutes = 0;
 	node_ike_recount(n);
 	n->touched = NODE_NO_GROUP;
 	n->touched_all = true; /* the next step looks at everything */
 	for (uint16_t g = 0; g < n->n_groups; g++) {
 		n->group[g].touched = n->group[g].exposed = false;
 		n->n_mine += n->group[g].mine;
+		n->n_mutes += n->group[g].mutes;
 		retime(n, g);
 	}
 }

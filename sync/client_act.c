@@ -149,6 +149,7 @@ void act_clear(struct sync_run *r, const struct sync_cmd *c)
 		sync_counters_clear(r->core);
 	r->node_told = 0; /* of those counters */
 	memset(&r->st, 0, sizeof(r->st));
+	r->flush.full = r->apply.full = 0;
 	memset(&r->wire, 0, sizeof(r->wire));
 	ct_io_stats_clear(r->ct);
 	peer_listen_stats_clear(r->listen);

@@ -51,7 +51,7 @@ libsync_core_a_SOURCES += \
 	sync/sync_former.c sync/sync_ops.c sync/sync_rx.c sync/sync_handles.c sync/sync_compare.c sync/sync_tx.c sync/sync_view.c sync/sync_ask.h sync/sync_ask.c sync/sync_reset.c \
 	sync/sync_explain.h sync/sync_explain.c sync/sync_verdict.c \
 	sync/sync_count.c sync/sync_count.h sync/sync_lag.c sync/sync_lag.h sync/sync_query.c sync/sync_query.h
-libsync_core_a_SOURCES += sync/sync_limit.c sync/sync_store.h sync/sync_store.c sync/sync_reject.h sync/sync_reject.c
+libsync_core_a_SOURCES += sync/sync_wait.h sync/sync_wait.c sync/sync_limit.c sync/sync_store.h sync/sync_store.c sync/sync_reject.h sync/sync_reject.c
 SYNC_CORE_LIBS = libsync_core.a libbase_core.a $(SODIUM_LIBS)
 sync_rig = tests/unit/sync_rig.c tests/unit/sync_rig.h tests/unit/run.h
 rig_pair = tests/unit/rig_pair.c tests/unit/rig_pair.h $(sync_rig)
@@ -111,7 +111,9 @@ check_sync_ops_LDADD = $(SYNC_CORE_LIBS) $(UNIT_LIBS)
 check_PROGRAMS += check_sync_age
 check_sync_age_SOURCES = tests/unit/check_sync_age.c $(rig_pair)
 check_sync_age_LDADD = $(SYNC_CORE_LIBS) $(UNIT_LIBS)
-check_PROGRAMS += check_sync_store check_sync_limit
+check_PROGRAMS += check_sync_store check_sync_limit check_sync_wait
+check_sync_wait_SOURCES = tests/unit/check_sync_wait.c
+check_sync_wait_LDADD = libsync_core.a libbase_core.a $(UNIT_LIBS)
 check_sync_limit_SOURCES = tests/unit/check_sync_limit.c $(rig_pair)
 check_sync_limit_LDADD = $(SYNC_CORE_LIBS) $(UNIT_LIBS)
 check_sync_store_SOURCES = tests/unit/check_sync_store.c $(rig_pair)

@@ -142,6 +142,8 @@ static json_t *drops(const struct sync_run *r)
 	}
 	drop_row(list, "records on a connection that does not carry the stream", r->st.inactive);
 	drop_row(list, "reports dropped since the control thread did not take them", r->st.reports_lost);
+	drop_row(list, "planned switches that went on without an answer, too many at a time",
+		 r->flush.full + r->apply.full);
 	return list;
 }
 

@@ -312,29 +312,41 @@ static uint32_t peer_or_only(const struct sync_run *r, uint32_t node)
 	return node != 0 || r->n_peers == 0 ? node : r->peers[0]->node;
 }
 
-static void answer_waits(struct sync_run *r, bool drained)
+/* drained: no event waits. One that is late is not held up by a stream of them that never ends. */
+static void answer_flushes(struct sync_run *r, bool drained)
 {
-	if (r->flush.on && drained) {
-		struct sync_report rep = { .type = SYNC_REP_FLUSHED, .epoch = r->flush.epoch };
-		rep.peer_node = peer_or_only(r, r->flush.node);
-		if (sync_flushed(r->core, rep.peer_node, &rep.seq)) {
-			r->flush.on = false;
+	mono_t now = clock_mono();
+	for (unsigned i = 0; i < r->flush.n;) {
+		const struct sync_wait *w = &r->flush.w[i];
+		struct sync_report rep = { .type = SYNC_REP_FLUSHED, .epoch = w->epoch };
+		rep.peer_node = peer_or_only(r, w->node);
+		if ((drained || mono_due(w->until, now)) && sync_flushed(r->core, rep.peer_node, &rep.seq)) {
+			(void)sync_wait_take(&r->flush, i);
 			sync_run_report(r, &rep);
+		} else {
+			i++;
 		}
 	}
-	if (r->apply.on) {
-		struct sync_report rep = { .type = SYNC_REP_APPLIED, .epoch = r->apply.epoch, .seq = r->apply.seq };
+}
+
+static void answer_applies(struct sync_run *r)
+{
+	for (unsigned i = 0; i < r->apply.n;) {
+		const struct sync_wait *w = &r->apply.w[i];
+		struct sync_report rep = { .type = SYNC_REP_APPLIED, .epoch = w->epoch, .seq = w->seq };
 		mono_t now = clock_mono();
-		rep.peer_node = peer_or_only(r, r->apply.node);
+		rep.peer_node = peer_or_only(r, w->node);
 		bool done = sync_applied(r->core, rep.peer_node, rep.seq, now);
-		if (done || mono_due(r->apply.until, now)) {
-			r->apply.on = false;
-			bool empty = fence(r, rep.epoch);
-			rep.degraded = !done || !empty;
-			rep.storing = sync_storing(r->core);
-			rep.applied_late = (uint32_t)r->core->stats.refused_epoch;
-			sync_run_report(r, &rep);
+		if (!done && !mono_due(w->until, now)) {
+			i++;
+			continue;
 		}
+		(void)sync_wait_take(&r->apply, i);
+		bool empty = fence(r, rep.epoch);
+		rep.degraded = !done || !empty;
+		rep.storing = sync_storing(r->core);
+		rep.applied_late = (uint32_t)r->core->stats.refused_epoch;
+		sync_run_report(r, &rep);
 	}
 }
 
@@ -343,8 +355,8 @@ void drive_pump(struct sync_run *r)
 	if (!r->core || !r->tick || r->pumping)
 		return;
 	r->pumping = true;
-	/* Events that wait belong to what is flushed; a stream of them that never ends does not hold it up. */
-	bool drained = r->flush.on && (ct_io_drain(r->ct, 2 * NS_PER_MS) || mono_due(r->flush.until, clock_mono()));
+	/* Events that wait belong to what is flushed. */
+	bool drained = r->flush.n > 0 && ct_io_drain(r->ct, 2 * NS_PER_MS);
 	mono_t now = clock_mono();
 	if (mono_due(sync_deadline(r->core, now), now))
 		sync_tick(r->core, now);
@@ -356,14 +368,14 @@ void drive_pump(struct sync_run *r)
 		data_flush(r, r->peers[i]);
 	listen_as_wanted(r);
 	sweep_as_wanted(r);
-	answer_waits(r, drained);
+	answer_flushes(r, drained);
+	answer_applies(r);
 	answer_commit(r);
 	tell_state(r);
 	now = clock_mono();
 	mono_t next = more ? now : mono_max(sync_deadline(r->core, now), mono_add(now, 100 * NS_PER_US));
-	if (r->apply.on)
-		next = mono_min(next, r->apply.until);
-	if (r->flush.on) /* draining is worth another look soon */
+	next = mono_min(next, sync_wait_until(&r->apply));
+	if (r->flush.n > 0) /* draining is worth another look soon */
 		next = mono_min(next, mono_add(now, NS_PER_MS));
 	loop_timer_set(r->tick, next);
 	r->pumping = false;

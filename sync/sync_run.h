@@ -20,6 +20,7 @@
 #include "sync/peer_listen.h"
 #include "sync/sync.h"
 #include "sync/sync_fsm.h"
+#include "sync/sync_wait.h"
 #include "sync/sync_wire.h"
 
 #define SYNC_CLIENTS_MAX    8
@@ -79,15 +80,6 @@ struct data_peer {
 	int64_t shut_ns;   /* how long the next time */
 };
 
-/* A command whose answer needs more than one pass. */
-struct sync_wait {
-	bool on;
-	struct epoch epoch;
-	uint32_t node;
-	uint64_t seq;
-	mono_t until; /* APPLY: then it ends degraded; FLUSH: then unread events are not waited for any more */
-};
-
 struct sync_run_stats {
 	uint64_t flushes, records_sent; /* writes to data connections; objects in them */
 	uint64_t records_read, objects; /* wire records, objects in them */
@@ -119,7 +111,7 @@ struct sync_run {
 	struct loop_fd *cmd_fd;
 	struct loop_timer *tick;
 	bool injecting, pumping;
-	struct sync_wait flush, apply;
+	struct sync_waits flush, apply; /* commands whose answer needs more than one pass */
 	struct sync_ct_list *deletes, *deletes_last; /* wait for room among the core's single deletions */
 	uint32_t n_deletes;                          /* entries of them */
 	struct sync_state told;

@@ -118,15 +118,16 @@ static void take_conf(struct sync_run *r, const struct sync_conf *conf)
 	drive_kick(r);
 }
 
-static void wait_for(struct sync_run *r, struct sync_wait *w, const struct sync_cmd *c, enum sync_report_type type)
+static void wait_for(struct sync_run *r, struct sync_waits *q, const struct sync_cmd *c, enum sync_report_type type)
 {
 	if (!r->core) {
 		struct sync_report rep = { .type = type, .epoch = c->epoch, .seq = c->seq, .peer_node = c->peer_node };
 		sync_run_report(r, &rep);
 		return;
 	}
-	*w = (struct sync_wait){ .on = true, .epoch = c->epoch, .node = c->peer_node, .seq = c->seq };
-	w->until = mono_add(clock_mono(), type == SYNC_REP_APPLIED ? SYNC_APPLY_NS : SYNC_FLUSH_READ_NS);
+	struct sync_wait w = { .epoch = c->epoch, .node = c->peer_node, .seq = c->seq };
+	w.until = mono_add(clock_mono(), type == SYNC_REP_APPLIED ? SYNC_APPLY_NS : SYNC_FLUSH_READ_NS);
+	sync_wait_add(q, &w);
 	drive_pump(r);
 	drive_kick(r); /* pump does nothing when it is what led here */
 }
@@ -153,8 +154,10 @@ static void command_role(struct sync_run *r, const struct sync_cmd *c)
 	} else if (r->core && c->type == SYNC_CMD_DEMOTING) {
 		sync_demoting(r->core, now);
 	} else if (r->core && c->type == SYNC_CMD_STABLE) {
-		r->flush.on = r->apply.on = false; /* a commit goes on, and is told when it is over */
-		sync_stable(r->core, now);
+		sync_wait_end(&r->flush, c->epoch); /* a commit goes on, and is told when it is over */
+		sync_wait_end(&r->apply, c->epoch);
+		if (c->rest)
+			sync_stable(r->core, now);
 	} else if (r->core && c->type == SYNC_CMD_PEER_ALIVE) {
 		sync_peer_alive(r->core, c->peer_node, now);
 	}

@@ -166,6 +166,7 @@ static bool simple_command(const char *word, struct sync_cmd *c)
 	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		if (strcmp(word, words[i].word) == 0) {
 			c->type = words[i].type;
+			c->rest = true;
 			return true;
 		}
 	}

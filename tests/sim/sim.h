@@ -18,6 +18,7 @@
 #include "daemon/netstate.h"
 #include "daemon/node.h"
 #include "sync/sync_fsm.h"
+#include "sync/sync_wait.h"
 #include "tests/sim/fake_ct.h"
 #include "tests/sim/fake_rtnl.h"
 
@@ -246,14 +247,6 @@ struct sim_sync_cmd {
 	struct sync_cmd cmd;
 };
 
-struct sim_wait {
-	bool on;
-	struct epoch epoch;
-	uint64_t seq;
-	uint32_t peer;
-	mono_t until;
-};
-
 /* The SYNC thread of a process. */
 struct sim_sync {
 	struct sync *core;
@@ -264,7 +257,7 @@ struct sim_sync {
 	bool active[SIM_NODES];
 	uint32_t active_gen[SIM_NODES];
 	mono_t wake_at, hung_until;
-	struct sim_wait flush, apply;
+	struct sync_waits flush, apply;
 	uint64_t released; /* end of what has left the store for the live queue */
 	struct sync_state told;
 	mono_t counts_at;

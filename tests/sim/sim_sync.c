@@ -438,19 +438,25 @@ static uint32_t partner(unsigned n, uint32_t named)
 static void answer_waits(struct sim *w, unsigned n)
 {
 	struct sim_sync *s = &w->box[n].p->sync;
-	if (s->flush.on) {
-		struct sync_report rep = { .type = SYNC_REP_FLUSHED, .epoch = s->flush.epoch };
-		if (sync_flushed(s->core, partner(n, s->flush.peer), &rep.seq)) {
-			s->flush.on = false;
-			report(w, n, &rep);
+	for (unsigned i = 0; i < s->flush.n;) {
+		const struct sync_wait *a = &s->flush.w[i];
+		struct sync_report rep = { .type = SYNC_REP_FLUSHED, .epoch = a->epoch };
+		if (!sync_flushed(s->core, partner(n, a->node), &rep.seq)) {
+			i++;
+			continue;
 		}
+		(void)sync_wait_take(&s->flush, i);
+		report(w, n, &rep);
 	}
-	if (s->apply.on) {
-		struct sync_report rep = { .type = SYNC_REP_APPLIED, .epoch = s->apply.epoch, .seq = s->apply.seq };
-		bool done = sync_applied(s->core, partner(n, s->apply.peer), rep.seq, w->now);
-		if (!done && !mono_due(s->apply.until, w->now))
-			return;
-		s->apply.on = false;
+	for (unsigned i = 0; i < s->apply.n;) {
+		const struct sync_wait *a = &s->apply.w[i];
+		struct sync_report rep = { .type = SYNC_REP_APPLIED, .epoch = a->epoch, .seq = a->seq };
+		bool done = sync_applied(s->core, partner(n, a->node), rep.seq, w->now);
+		if (!done && !mono_due(a->until, w->now)) {
+			i++;
+			continue;
+		}
+		(void)sync_wait_take(&s->apply, i);
 		fence(w, n, rep.epoch);
 		rep.degraded = !done;
 		rep.storing = sync_storing(s->core);
@@ -462,8 +468,8 @@ static void answer_waits(struct sim *w, unsigned n)
 static void role_command(struct sim *w, unsigned n, const struct sync_cmd *c)
 {
 	struct sim_sync *s = &w->box[n].p->sync;
-	struct sim_wait wait = {
-		.on = true, .epoch = c->epoch, .seq = c->seq, .peer = c->peer_node, .until = mono_add(w->now, APPLY_NS)
+	struct sync_wait wait = {
+		.epoch = c->epoch, .seq = c->seq, .node = c->peer_node, .until = mono_add(w->now, APPLY_NS)
 	};
 	struct sync_report rep = { .type = SYNC_REP_AUTHORITY, .epoch = c->authority.epoch };
 	switch (c->type) {
@@ -477,13 +483,13 @@ static void role_command(struct sim *w, unsigned n, const struct sync_cmd *c)
 		in_command = true;
 		sync_flush_begin(s->core, w->now);
 		s->muted = true;
-		s->flush = wait;
+		sync_wait_add(&s->flush, &wait);
 		return;
 	case SYNC_CMD_APPLY:
 		in_command = false;
 		read_streams(w, n);
 		in_command = true;
-		s->apply = wait;
+		sync_wait_add(&s->apply, &wait);
 		return;
 	case SYNC_CMD_JOIN:
 		sync_join(s->core, w->now);
@@ -493,7 +499,10 @@ static void role_command(struct sim *w, unsigned n, const struct sync_cmd *c)
 		s->muted = true;
 		return;
 	case SYNC_CMD_STABLE:
-		s->flush.on = s->apply.on = false;
+		sync_wait_end(&s->flush, c->epoch);
+		sync_wait_end(&s->apply, c->epoch);
+		if (!c->rest)
+			return;
 		sync_stable(s->core, w->now);
 		s->muted = false;
 		return;
@@ -593,8 +602,7 @@ static void pump(struct sim *w, unsigned n)
 	answer_commit(w, n);
 	tell_state(w, n);
 	mono_t next = more ? w->now : sync_deadline(s->core, w->now);
-	if (s->apply.on)
-		next = mono_min(next, s->apply.until);
+	next = mono_min(next, sync_wait_until(&s->apply));
 	s->wake_at = mono_min(s->wake_at, mono_max(next, mono_add(w->now, 100 * NS_PER_US)));
 }
 

@@ -316,6 +316,41 @@ START_TEST(the_end_waits_for_every_group)
 }
 END_TEST
 
+/* The last STABLE that SYNC was told: of which transaction, and does every group rest? */
+static const struct sync_cmd *last_stable(void)
+{
+	for (unsigned i = n_done; i-- > 0;)
+		if (done[i].type == NODE_ACT_SYNC && done[i].cmd.type == SYNC_CMD_STABLE)
+			return &done[i].cmd;
+	ck_abort_msg("nothing rests");
+	return NULL;
+}
+
+/* Two groups are given up at the same time: SYNC tells no end of a session before the second one rests, too. */
+START_TEST(ends_wait_for_every_group)
+{
+	connect_peer(2);
+	master_of_both();
+	backup(2, 90, true);
+	ck_assert(last_stable()->rest); /* promotions hold nothing back */
+	give((struct node_ev){ .type = NODE_EV_FORCE, .group = NODE_ALL_GROUPS });
+	struct epoch e[GROUPS] = { { node.seen.counter + 2, 2 }, { node.seen.counter + 1, 2 } };
+	for (uint16_t g = 0; g < GROUPS; g++)
+		message(2, PEER_PREPARED, g, e[g]);
+	n_done = 0;
+	message(2, PEER_UP, 0, e[0]);
+	ck_assert_int_eq(group[0].role.is, ROLE_BACKUP);
+	ck_assert(epoch_cmp(last_stable()->epoch, e[0]) == 0);
+	ck_assert(!last_stable()->rest);
+	node_rebuild(&node); /* as a reload does: what is counted is counted anew */
+	message(2, PEER_UP, 1, e[1]);
+	ck_assert_int_eq(group[1].role.is, ROLE_BACKUP);
+	ck_assert(epoch_cmp(last_stable()->epoch, e[1]) == 0);
+	ck_assert(last_stable()->rest);
+	ck_assert_uint_eq(node.n_mutes, 0);
+}
+END_TEST
+
 /* More groups than one message holds. */
 START_TEST(heartbeats_of_many_groups)
 {
@@ -384,6 +419,7 @@ int main(void)
 	tcase_add_test(t, stalled_and_the_peer_is_master);
 	tcase_add_test(t, force_moves_the_named_group_only);
 	tcase_add_test(t, the_end_waits_for_every_group);
+	tcase_add_test(t, ends_wait_for_every_group);
 	tcase_add_test(t, heartbeats_of_many_groups);
 	return node_many_run("node_many", t);
 }
