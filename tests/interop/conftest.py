@@ -10,4 +10,4 @@ SPEC.loader.exec_module(MODULE)
 
 lab, make_pair, pair = MODULE.lab, MODULE.make_pair, MODULE.pair
 build_dir = MODULE.build_dir
-pytest_runtest_makereport = MODULE.pytest_runtest_makereport
+pytest_configure, pytest_runtest_makereport = MODULE.pytest_configure, MODULE.pytest_runtest_makereport

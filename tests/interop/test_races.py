@@ -14,6 +14,7 @@ BUILD = os.environ.get("KT_BUILD", os.path.join(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__)))), "build"))
 
 
+@pytest.mark.alone
 def test_sessions_before_addresses():
     seen = races.sessions_before_addresses(Ours, BUILD)
     assert seen["moved"] == 0, seen
@@ -25,6 +26,7 @@ def test_different_lists():
     assert seen == {"backup_became_master_after_ms": None, "holders": "a"}
 
 
+@pytest.mark.alone
 def test_not_scheduled():
     seen = races.not_scheduled(Ours, BUILD)
     assert seen["false_takeovers"] == 0, seen
@@ -54,6 +56,7 @@ def test_rejected_packets():
     assert seen["backup_adverts"] == 0 and seen["longest_silence_ms"] < 1100, seen
 
 
+@pytest.mark.alone
 def test_killed():
     seen = races.killed(Ours, BUILD)
     assert seen["takeover_ms"] < 200 and seen["holders_after_2_s"] == "b", seen

@@ -5,6 +5,9 @@
     def test_something(make_pair):           # the same with options: make_pair(advert="0.01", ipsec=False)
 
 Everything a test started ends with the lab, by process id. Logs of a failed test are shown with the failure.
+
+Several files run at a time (./dev). A test that measures how late something is, in milliseconds, is marked as one that has
+to run alone: @pytest.mark.alone.
 """
 
 import glob
@@ -83,6 +86,10 @@ class Pair:
 
     def traffic(self, **options):
         return Traffic(self.lab, **options)
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "alone: measures short times, and runs when nothing else does")
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 
+import pytest
 from scapy.layers.l2 import ARP, Ether
 
 from keeptrackd import group
@@ -73,6 +74,7 @@ def one_death(lab, pair, host, old, with_sigterm):
     return (first - begin) / 1e6
 
 
+@pytest.mark.alone
 def test_twenty_deaths(lab, make_pair):
     pair = make_pair(preempt=False)
     traffic = Traffic(lab, idle=20, udp_rate=100, vpn_rate=0)

@@ -47,6 +47,7 @@ def timeline(daemon, to):
     return None, None
 
 
+@pytest.mark.alone
 def test_crash_return_and_gate(lab, pair):
     settled(pair)
     for name, state in (("fw-a", "MASTER"), ("fw-b", "BACKUP")):
@@ -111,6 +112,7 @@ def test_gate_stays_closed_without_the_sessions(lab, make_pair):
     pair.wait_master("fw-a", 15)
 
 
+@pytest.mark.alone
 def test_force_on_master_and_on_backup(lab, pair):
     settled(pair)
     traffic = few(lab)
@@ -140,6 +142,7 @@ def test_force_on_master_and_on_backup(lab, pair):
         time.sleep(0.02)
 
 
+@pytest.mark.alone
 def test_stop_with_a_peer_and_alone(lab, pair):
     settled(pair)
     traffic = few(lab)
@@ -160,6 +163,7 @@ def test_stop_with_a_peer_and_alone(lab, pair):
     assert [a.priority for a in zero.vrrp(vrid=10)][-1] == 0
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("how", ["admin", "carrier"])
 def test_link_down_and_back(lab, pair, how):
     settled(pair)
@@ -194,6 +198,7 @@ def make_lan0(lab, name="lan0"):
     lab["fw-a"].ip("link set %s up" % name, "addr add 10.0.1.2/24 dev %s" % name)
 
 
+@pytest.mark.alone
 def test_interface_deleted_and_made_again(lab, pair):
     settled(pair)
     begin = now_ns()

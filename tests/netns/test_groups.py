@@ -286,6 +286,7 @@ def death_ms(rig, taps, master, standby, count=1):
     return (min(first.values()) - begin) / 1e6, (max(first.values()) - begin) / 1e6
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("advert", [0.1, 1, 40])
 def test_death_at_any_interval(make_rig, advert):
     rig = make_rig()
@@ -306,6 +307,7 @@ def test_death_at_any_interval(make_rig, advert):
     assert max(took) < 300, took
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("grouped", [False, True])
 def test_death_with_255_instances(make_rig, grouped):
     rig = make_rig()
@@ -361,6 +363,7 @@ def lan_lost_gaps_ms(lab, channel, runs):
     return gaps
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("channel", [True, False])
 def test_lan_interface_lost(lab, channel):
     runs = int(os.environ.get("KT_RUNS", "3" if channel else "1"))

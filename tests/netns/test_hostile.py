@@ -127,6 +127,7 @@ def stalled_takeover(lab, pair, old):
     return (at["vip-up"] - at["decide"]) / 1000
 
 
+@pytest.mark.alone
 def test_stalled_replication_delays_no_address(lab, make_pair):
     """The addresses come all the same, and what the dead master sent last (here: deletes) is not applied to sessions
     that live on by then."""
@@ -232,6 +233,7 @@ def test_the_sender_of_this_test_can_be_believed(lab, make_pair):
         flood.close()
 
 
+@pytest.mark.alone
 def test_five_bad_adverts_per_second(lab, pair):
     pair.wait_ready()
     kinds = bad_frames()
@@ -260,6 +262,7 @@ def test_five_bad_adverts_per_second(lab, pair):
     assert pair["fw-a"].log().count("refused: ") < 20, "a flood of packets is not a flood of lines"
 
 
+@pytest.mark.alone
 def test_bad_adverts_do_not_hold_a_backup_back(lab, pair):
     """Only an accepted packet touches a timer."""
     pair.wait_ready()
@@ -308,6 +311,7 @@ time.sleep(1000)
 """
 
 
+@pytest.mark.alone
 def test_a_log_reader_that_stopped_delays_nothing(lab, make_pair):
     machine = lab["fw-a"]
     machine.run("sh", "-c", DEV)

@@ -163,6 +163,7 @@ def late_us(text):
     return int(re.search(r"late-max-us (\d+)", text).group(1))
 
 
+@pytest.mark.alone
 def test_purge_initiate_up_and_again(pair):
     """Start purges, initiate brings the child up, a demotion removes it, a second promotion works again."""
     router, peer = pair

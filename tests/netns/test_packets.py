@@ -291,6 +291,7 @@ def judge(tap, pair, before, begin, end):
         assert {a.priority for a in own} == {150}
 
 
+@pytest.mark.alone
 def test_floods_change_nothing(rig):
     """Each kind alone at 1000/s, then all of them at 5/s each: both routers hear them."""
     pair = fast_pair(rig)
@@ -315,6 +316,7 @@ def test_floods_change_nothing(rig):
         router.stop()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("rate", [5, 1000])
 def test_a_flooded_backup_takes_over_in_time(rig, rate):
     """Neither earlier nor later: three intervals and a skew after the master's last advert."""
