@@ -279,8 +279,16 @@ def for_both(frame):
     return frame[0] & 1 and packed(ME4) not in frame and packed(ME6) not in frame
 
 
+class Spoiled(Exception):
+    """The machine stood still for longer than such a master may be silent: this proves nothing."""
+
+
 def judge(tap, pair, before, begin, end):
     """Roles as before; the master's adverts in their beat, all of them; the backup silent."""
+    for af in (4, 6):
+        gaps = gaps_ms(tap.vrrp(begin, end, mac=pair[0].mac(), af=af, vrid=10))
+        if max(gaps) > 30:
+            raise Spoiled("%.1f ms between two adverts, the median is %.1f" % (max(gaps), statistics.median(gaps)))
     assert [roles(r) for r in pair] == before
     for af in (4, 6):
         own = tap.vrrp(begin, end, mac=pair[0].mac(), af=af, vrid=10)
@@ -294,7 +302,21 @@ def judge(tap, pair, before, begin, end):
 @pytest.mark.alone
 def test_floods_change_nothing(rig):
     """Each kind alone at 1000/s, then all of them at 5/s each: both routers hear them."""
-    pair = fast_pair(rig)
+    spoiled = []
+    while len(spoiled) < 4:
+        pair = fast_pair(rig)
+        try:
+            flooded(rig, pair)
+            return
+        except Spoiled as e:  # a busy machine may spoil one; packets that hold the master up spoil each
+            spoiled.append(str(e))
+        finally:
+            for router in pair:
+                router.stop()
+    pytest.fail("; ".join(spoiled))
+
+
+def flooded(rig, pair):
     tap, before = rig.tap(), [roles(r) for r in pair]
     frames = [f for _, _, f in kinds().values()]
     begin, sent = now_ns(), [0, 0]
@@ -312,8 +334,6 @@ def test_floods_change_nothing(rig):
     judge(tap, pair, before, begin, now_ns())
     wait_for("the master's counters", lambda: sum(drops(pair[0]).values()) == sent[0] + flood.sent, 5)
     assert sum(drops(pair[1]).values()) > sent[1], "the backup heard them too"
-    for router in pair:
-        router.stop()
 
 
 @pytest.mark.alone

@@ -6,9 +6,9 @@ import json
 import pytest
 
 from conf import lab_conf, text
-from conftest import Pair
+from conftest import Pair, build_dir, sanitizer_reports
 from keeptrackd import Daemon, group
-from lab import ROUTERS, TCP_PORT, now_ns, wait_for
+from lab import ROUTERS, TCP_PORT, Lab, now_ns, wait_for
 from traffic import Traffic
 
 
@@ -55,8 +55,21 @@ def all_alive(traffic, idle):
     wait_for("the stream to go on", traffic.stream_alive, 3)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("planned", [False, True])
-def test_warm_takeover(lab, planned):
+def test_warm_takeover(planned):
+    for _ in range(3):  # a busy machine may spoil one: it takes longer for 22 copies than a role waits, and is degraded
+        with Lab(build_dir()) as lab:
+            waited = warm_takeover(lab, planned)
+            found = sanitizer_reports(lab)
+        assert not found, "\n".join(found)
+        if waited:
+            return
+    pytest.fail("the role did not wait for the sessions")
+
+
+def warm_takeover(lab, planned):
+    """False: the copies were not written within the 50 ms that the role waits for them, and it says so."""
     pair = start(lab, store="warm")
     a, b = pair["fw-a"], pair["fw-b"]
     traffic = Traffic(lab, idle=20, udp_rate=200, vpn_rate=0)
@@ -74,15 +87,18 @@ def test_warm_takeover(lab, planned):
     wait_for("fw-b to hold the addresses", b.has_vips, 3)
     wait_for("echoes through fw-b", lambda: traffic.flowing("udp"), 3)
     all_alive(traffic, 20)
+    entry, at = wait_for("the end of the commit", lambda: (lambda e: e if "store-commit" in e[1] else None)(phases(b)), 3)
+    if entry["outcome"] == "degraded" and at["store-commit"]["offset_us"] - at["apply" if planned else "fence"][
+            "offset_us"] > 50000:
+        return False
     assert tcp_entries(lab, "fw-b") >= 21 and kept(b)["stored"] == 0
     assert traffic.report()["udp"]["udp"]["moved"] == 0, "datagrams left with another port"
     assert not wan.find("rst", begin)
-    entry, at = phases(b)
     assert entry["outcome"] == "ok", entry
     assert at["store-commit"]["offset_us"] <= at["advert"]["offset_us"], "the role came before the sessions"
     assert at["store-commit"]["offset_us"] >= at["apply" if planned else "fence"]["offset_us"]
     if not planned:
-        return
+        return True
     # The former master keeps its entries, as copies; new ones wait in its store; and the way back is as good.
     wait_for("fw-a to be ready", lambda: group(a)["ready"], 10)
     assert tcp_entries(lab, "fw-a") >= 21
@@ -92,6 +108,7 @@ def test_warm_takeover(lab, planned):
     wait_for("fw-a to hold the addresses", a.has_vips, 3)
     wait_for("echoes through fw-a", lambda: traffic.flowing("udp"), 3)
     all_alive(traffic, 20)
+    return True
 
 
 def test_a_large_store_is_written_behind_the_role(lab):

@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from lab import busy
 from test_sync import BUILD, Two, wait_for
 
 LABTABLE = os.path.join(BUILD, "labtable")
@@ -86,7 +87,7 @@ def screen(node):
 
 def heal_s(seconds=HEAL):
     """The time there is for it here and now: others may use this machine, too."""
-    return seconds * min(4.0, max(1.0, os.getloadavg()[0] / os.cpu_count()))
+    return seconds * busy()
 
 
 def says_in_sync(two):
