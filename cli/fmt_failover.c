@@ -141,6 +141,8 @@ void fmt_failover_status(const json_t *data, FILE *out)
 		fprintf(out, "Verdict: %s\n", fmt_str(data, "verdict"));
 	if (*fmt_str(data, "reload_error"))
 		fprintf(out, "The last reload was refused: %s\n", fmt_str(data, "reload_error"));
+	if (json_is_string(json_object_get(data, "not_stored")))
+		fprintf(out, "NOT STORED for the next start: %s\n", fmt_str(data, "not_stored"));
 	if (json_is_false(json_object_get(data, "guardian")))
 		fputs("There is no guardian: if the daemon is killed, its addresses stay until the next start.\n"
 		      "Restart the service when this router is the standby.\n",

@@ -488,6 +488,7 @@ static void stop_parts(struct app *a)
 		vrrp_io_free(a->vrrp);
 	if (a->journal)
 		journal_close(a->journal);
+	app_stored_stop(a);
 	loop_timer_free(a->node_timer);
 	loop_timer_free(a->garp_timer);
 	loop_timer_free(a->stop_timer);

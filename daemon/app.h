@@ -164,7 +164,13 @@ struct app {
 
 	int pid_fd;
 	char epoch_path[160];
-	struct epoch epoch_stored;
+	struct epoch epoch_stored; /* on the disk, or on its way there */
+	struct {
+		bool maintenance; /* as epoch_stored */
+		int err;          /* of the last attempt to write path; 0: all is well */
+		char path[256];
+		struct loop_timer *again;
+	} stored;
 	uint64_t unknown_vrid;
 	uint32_t farewells; /* places among the guardian's adverts that are given out */
 	uint64_t reloads, reloads_refused;
@@ -214,7 +220,15 @@ void app_vrrp_guardian(struct app *a, uint16_t inst);
 void app_vrrp_close(struct app *a, uint16_t inst);
 const char *app_vrrp_deaf_text(enum app_deaf d);
 
+/* app_stored.c: what lies on the disk for the next start */
+/* Writes what is not there yet. 0, or -errno when no job could be made. */
+int app_stored_settle(struct app *a);
+void app_stored_stop(struct app *a);
+
 /* app_maint.c: maintenance and its file */
+#define MAINTENANCE_KEPT "maintenance\n"
+#define MAINTENANCE_LEFT "service\n"
+int app_maintenance_path(const struct app *a, char *out, size_t cap);
 void app_maintenance_load(struct app *a);
 /* 0, or -1 with the reason in why: a group that nobody else could serve stays here unless forced. */
 int app_maintenance(struct app *a, bool on, bool kept, bool force, char *why, size_t cap);

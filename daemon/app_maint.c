@@ -12,9 +12,9 @@
 #include "daemon/base/log.h"
 #include "daemon/file_io.h"
 
-static const char kept_text[] = "maintenance\n", left_text[] = "service\n";
+static const char kept_text[] = MAINTENANCE_KEPT, left_text[] = MAINTENANCE_LEFT;
 
-static int path_of(const struct app *a, char *out, size_t cap)
+int app_maintenance_path(const struct app *a, char *out, size_t cap)
 {
 	int n = snprintf(out, cap, "%s/maintenance", a->cfg->state_dir);
 	return n < 0 || (size_t)n >= cap ? -ENAMETOOLONG : 0;
@@ -25,7 +25,8 @@ void app_maintenance_load(struct app *a)
 	char path[256];
 	uint8_t *data = NULL;
 	size_t len = 0;
-	int rc = path_of(a, path, sizeof(path));
+	a->stored.maintenance = true;
+	int rc = app_maintenance_path(a, path, sizeof(path));
 	rc = rc < 0 ? rc : file_io_read(path, 64, &data, &len);
 	if (rc == 0)
 		a->maintenance_kept = len == sizeof(kept_text) - 1 && memcmp(data, kept_text, len) == 0;
@@ -38,35 +39,6 @@ void app_maintenance_load(struct app *a)
 		log_warn(LOG_ROLE,
 			 "in maintenance since an earlier run: this node takes no role until 'maintenance leave'");
 	free(data);
-}
-
-static void stored(struct kt_job *job)
-{
-	if (job->result < 0)
-		log_err(LOG_ROLE, "%s could not be written (%s): after a restart this node does not know of the change",
-			job->file.path, err_text(job->result));
-}
-
-/* Written by KERNEL; nobody waits for it. */
-static int store(struct app *a, bool kept)
-{
-	const char *text = kept ? kept_text : left_text;
-	struct kt_job *job = kt_job_new(KT_DISK, KT_LATER, stored, a);
-	uint8_t *data = (uint8_t *)strdup(text);
-	int rc = job && data ? path_of(a, job->file.path, sizeof(job->file.path)) : -ENOMEM;
-	if (rc < 0) {
-		free(data);
-		if (job)
-			kt_job_free(job);
-		return rc;
-	}
-	job->file.data = data;
-	job->file.len = strlen(text);
-	job->file.mode = 0600;
-	rc = kernel_thread_submit(a->kt, job);
-	if (rc)
-		kt_job_free(job);
-	return rc;
 }
 
 /* A group that this node serves, or is about to, and nobody else could; NULL: there is none. */
@@ -92,14 +64,23 @@ int app_maintenance(struct app *a, bool on, bool kept, bool force, char *why, si
 		return -1;
 	}
 	kept = on && (kept || (a->node.maintenance && a->maintenance_kept));
-	if (kept != a->maintenance_kept) {
-		int rc = store(a, kept);
-		if (rc < 0) {
-			snprintf(why, cap, "%s/maintenance cannot be written: %s", a->cfg->state_dir, err_text(rc));
-			return -1;
-		}
+	if (kept && !a->maintenance_kept && a->stored.err) {
+		snprintf(why, cap,
+			 "%s cannot be written (%s), so it would not last over a restart; make room, or leave out "
+			 "'persistent'",
+			 a->stored.path, err_text(a->stored.err));
+		return -1;
 	}
+	bool was = a->maintenance_kept;
 	a->maintenance_kept = kept;
+	a->stored.maintenance &= kept == was;
+	int rc = app_stored_settle(a);
+	if (rc < 0) {
+		a->maintenance_kept = was;
+		a->stored.maintenance = true;
+		snprintf(why, cap, "%s/maintenance cannot be written: %s", a->cfg->state_dir, err_text(rc));
+		return -1;
+	}
 	log_notice(LOG_ROLE, "maintenance %s by the operator%s%s", on ? "entered" : "left",
 		   kept ? ", to last over restarts" : "", on && force ? ", forced" : "");
 	struct node_ev ev = { .type = NODE_EV_MAINTENANCE, .on = on };

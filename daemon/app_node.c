@@ -110,8 +110,7 @@ void app_epoch(struct app *a, struct epoch e)
 		sync_thread_role_epoch(a->sync, e);
 	if (a->peer)
 		peer_ctl_epoch(a->peer, a->node.seen);
-	if (epoch_cmp(a->node.seen, a->epoch_stored) > 0 && epoch_store_write(a->kt, a->epoch_path, a->node.seen) == 0)
-		a->epoch_stored = a->node.seen;
+	(void)app_stored_settle(a); /* no memory for a job: the next epoch, or the next attempt, writes it */
 }
 
 static void act_sync(struct app *a, const struct sync_cmd *cmd)

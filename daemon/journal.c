@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "daemon/base/err.h"
+#include "daemon/base/log.h"
 #include "daemon/file_io.h"
 #include "daemon/journal.h"
 #include "daemon/kernel_thread.h"
@@ -83,10 +84,11 @@ void journal_close(struct journal *j)
 static void slot_done(struct kt_job *job)
 {
 	struct journal *j = job->arg;
-	if (job->result < 0) {
-		j->stats.write_errors++;
-		j->stats.err = job->result;
-	}
+	j->stats.write_errors += job->result < 0;
+	if (job->result < 0 && !j->stats.err)
+		log_err(LOG_MAIN, "the journal of role changes cannot be written (%s): they are kept in memory only",
+			err_text(job->result));
+	j->stats.err = job->result;
 }
 
 static void write_slot(struct journal *j, struct kernel_thread *kt, uint32_t place, const uint8_t *slot)
@@ -188,9 +190,9 @@ int epoch_store_read(const char *path, struct epoch *out)
 	return d == JOURNAL_OK ? 0 : d == JOURNAL_VERSION ? ERR_VERSION : ERR_CHECKSUM;
 }
 
-int epoch_store_write(struct kernel_thread *kt, const char *path, struct epoch e)
+int epoch_store_write(struct kernel_thread *kt, const char *path, struct epoch e, kt_done_fn done, void *arg)
 {
-	struct kt_job *job = kt_job_new(KT_DISK, KT_LATER, NULL, NULL);
+	struct kt_job *job = kt_job_new(KT_DISK, KT_LATER, done, arg);
 	uint8_t *data = malloc(EPOCH_FILE_BYTES);
 	size_t n = strlen(path);
 	if (!job || !data || n >= sizeof(job->file.path)) {

@@ -12,15 +12,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "daemon/journal_wire.h"
+#include "daemon/kernel_thread.h"
 
 #define JOURNAL_KEEP 1000
 
-struct kernel_thread;
 struct journal;
 
 struct journal_stats {
 	uint64_t added, lost_slots, write_errors, not_queued;
-	int err; /* 0 or why there is no file (-errno) */
+	int err; /* 0 or why the file is not written (-errno) */
 };
 
 /* Reads the file (blocking: at start only). Never NULL except without memory. */
@@ -38,6 +38,7 @@ const struct journal_stats *journal_stats(const struct journal *j);
 
 /* The stored epoch: read at start; written without waiting. 0, or -errno / ERR_CHECKSUM (out is none then). */
 int epoch_store_read(const char *path, struct epoch *out);
-int epoch_store_write(struct kernel_thread *kt, const char *path, struct epoch e);
+/* done: as of kt_job_new. */
+int epoch_store_write(struct kernel_thread *kt, const char *path, struct epoch e, kt_done_fn done, void *arg);
 
 #endif

@@ -110,7 +110,7 @@ libdaemon_io_a_SOURCES += daemon/app_sweep.h daemon/app_sweep_int.h daemon/app_s
 libdaemon_io_a_SOURCES += daemon/app_track.h daemon/track_int.h daemon/app_track.c daemon/track_iface.c daemon/track_script.c \
 	daemon/track_list.c daemon/track_table.c daemon/track_file.c daemon/track_process.c daemon/track_look.h daemon/track_look.c
 libdaemon_core_a_SOURCES += daemon/track_text.h daemon/track_text.c
-libdaemon_io_a_SOURCES += daemon/app_maint.c daemon/show_peer.c daemon/show_query.c
+libdaemon_io_a_SOURCES += daemon/app_maint.c daemon/app_stored.c daemon/show_peer.c daemon/show_query.c
 
 # check-pair: facts, comparison, rules are pure.
 libdaemon_io_a_SOURCES += daemon/cfg_flat.c

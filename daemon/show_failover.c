@@ -173,6 +173,17 @@ static json_t *node_counters_json(const struct app *a)
 			 (json_int_t)a->reloads_refused);
 }
 
+/* What the next start would not know; null: all is on the disk. */
+static json_t *not_stored(const struct app *a)
+{
+	int journal = journal_stats(a->journal)->err;
+	if (a->stored.err)
+		return json_sprintf("%s: %s", a->stored.path, err_text(a->stored.err));
+	if (journal)
+		return json_sprintf("%s/journal: %s", a->cfg->state_dir, err_text(journal));
+	return json_null();
+}
+
 json_t *show_failover_status(struct app *a)
 {
 	mono_t now = clock_mono();
@@ -198,6 +209,7 @@ json_t *show_failover_status(struct app *a)
 		      show_epoch(a->node.seen), "groups", groups, "peers", peers, "replication", rep, "verdict", text);
 	json_object_set_new(j, "maintenance_persistent", json_boolean(a->maintenance_kept));
 	json_object_set_new(j, "reload_error", json_string(a->reload_error));
+	json_object_set_new(j, "not_stored", not_stored(a));
 	json_object_set_new(j, "guardian", json_boolean(a->guardian && !a->guardian_lost));
 	json_object_set_new(j, "not_served", json_string(a->cfg->not_served));
 	json_object_set_new(j, "counters", node_counters_json(a));

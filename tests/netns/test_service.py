@@ -1,5 +1,6 @@
 """The installed files do their work: init script, systemd's unit and its protocol, in a machine with an /etc of its own."""
 
+import json
 import os
 import re
 import signal
@@ -165,6 +166,26 @@ def test_leaves_the_terminal(box):
     os.kill(pid, signal.SIGTERM)
     wait_for("the end", lambda: not os.path.exists("/proc/%d" % pid) and not box.serves(), 3)
     assert not os.path.exists("/proc/%d/root/run/keeptrackd/keeptrackd.pid" % box.machine.holder.pid)
+
+
+def test_a_full_disk_is_told(box):
+    """What cannot be stored is named, nothing is promised on it, and it is written as soon as there is room."""
+    def not_stored():
+        return json.loads(box.machine.run("ktsh", "-c", "show failover status json"))["not_stored"] or ""
+
+    box.write(box.good)
+    box.machine.run("sh", "-c", "mount -t tmpfs -o size=64k tmpfs /var/lib && mkdir /var/lib/keeptrackd && "
+                                "! dd if=/dev/zero of=/var/lib/fill bs=4k 2>/dev/null")
+    box.machine.run("keeptrackd")
+    wait_for("the complaint", lambda: "/epoch: No space" in not_stored(), 5)
+    out = box.machine.run("sh", "-c", "ktsh maintenance enter persistent force; echo status $?")
+    assert "No space" in out and "status 1" in out, out
+    box.machine.run("rm", "/var/lib/fill")
+    wait_for("the epoch on the disk", lambda: "/epoch" not in not_stored(), 6)
+    assert "Maintenance: yes, also" in box.machine.run("ktsh", "maintenance", "enter", "persistent", "force")
+    box.machine.run("sh", "-c", 'kill "$(cat /run/keeptrackd/keeptrackd.pid)"')
+    wait_for("the end", lambda: not box.serves(), 3)
+    assert box.machine.run("cat", "/var/lib/keeptrackd/maintenance") == "maintenance\n"
 
 
 def test_unit_is_understood(box):

@@ -287,7 +287,7 @@ START_TEST(test_through_kernel_thread)
 		struct journal_entry en = entry(i, 3);
 		journal_add(j, kt, &en);
 	}
-	ck_assert_int_eq(epoch_store_write(kt, epoch_path, e), 0);
+	ck_assert_int_eq(epoch_store_write(kt, epoch_path, e, NULL, NULL), 0);
 	kernel_thread_stop(kt, 5 * NS_PER_SEC);
 	ck_assert_uint_eq(journal_stats(j)->write_errors + journal_stats(j)->not_queued, 0);
 	journal_close(j);
