@@ -6,6 +6,8 @@
 #include "daemon/base/require.h"
 #include "daemon/cfg_check.h"
 
+enum { OWNER = 255 }; /* the priority that nothing moves */
+
 /* In the order of enum vrrp_track_kind: the key of a reference, the list that defines it, the key that names it there. */
 static const char *const ref_key[] = { "interface", "script", "process", "file", "conntrack" };
 static const char *const list_key[] = { "interfaces", "scripts", "processes", "files", "conntrack" };
@@ -365,14 +367,20 @@ static void build_ref(struct builder *b, struct vrrp_track_ref *ref, const struc
 	ref->reverse = reverse->given || !def ? reverse->num : num(def, "reverse");
 }
 
-/*
- * What keepalived 2.2.7 does with weights that are not to count: a script or file that has one is left out, a file's
- * weight of 1, which every file has that names none, makes it a fault, and those of interfaces and processes count.
- */
-static bool stays_without_weight(struct vrrp_track_ref *ref, enum vrrp_track_kind kind)
+/* A file's weight of 1, which every file has that names none, makes it a fault where no weight can count. */
+static void as_fault(struct vrrp_track_ref *ref, enum vrrp_track_kind kind)
 {
 	if (kind == VRRP_TRACK_FILE && ref->weight == 1)
 		ref->weight = 0;
+}
+
+/*
+ * What keepalived 2.2.7 does with weights that are not to count: a script or file that has one is left out, and those of
+ * interfaces and processes count.
+ */
+static bool stays_without_weight(struct vrrp_track_ref *ref, enum vrrp_track_kind kind)
+{
+	as_fault(ref, kind);
 	return !ref->weight || kind == VRRP_TRACK_INTERFACE || kind == VRRP_TRACK_PROCESS;
 }
 
@@ -405,6 +413,8 @@ static void build_group_refs(struct builder *b, struct cfg_group *g, const struc
 			struct vrrp_track_ref *ref = &refs[g->n_track];
 			ref->inst = g->members[m];
 			build_ref(b, ref, &list->recs[i]);
+			if (num(&instances->recs[g->members[m]], "priority") == OWNER)
+				as_fault(ref, b->c->track.objs[ref->obj].kind);
 			g->n_track += !group || num(group, "member_weights") ||
 				      stays_without_weight(ref, b->c->track.objs[ref->obj].kind);
 		}

@@ -113,6 +113,15 @@ START_TEST(details)
 	ck_assert_int_eq(c->groups[0].track[4].weight, 5);
 	cfg_free(c);
 
+	/* Nothing moves the priority of an owner: a file that no weight is written for is a fault for it. */
+	char *owner = strdup(with(TWO, "vrid = 2;", "vrid = 2; priority = 255;"));
+	c = good(with(owner, "/*b*/", ", { file = \"f\"; }, { file = \"f\"; weight = 2; }"));
+	free(owner);
+	ck_assert_int_eq(c->groups[0].track[6].weight, -20);
+	ck_assert_int_eq(c->groups[0].track[7].weight, 0);
+	ck_assert_int_eq(c->groups[0].track[8].weight, 2);
+	cfg_free(c);
+
 	/* One interface, however often it is named, is one thing. */
 	char *once = strdup(with(TWO, "/*a*/", ", { interface = \"x9\"; }"));
 	c = good(with(once, "/*b*/", ", { interface = \"x9\"; }"));
