@@ -282,19 +282,42 @@ static void strict(struct kinst *i)
 	}
 }
 
-static bool tracked(const struct kinst *i, const char *interface)
+static struct cfg_rec *tracked(const struct kinst *i, const char *interface)
 {
 	const struct cfg_val *list = val(i, "track");
 
 	for (unsigned n = 0; n < list->n; n++) {
 		const char *other = cfg_rec_text(&list->recs[n], "interface");
 		if (other && strcmp(other, interface) == 0)
-			return true;
+			return &list->recs[n];
 	}
-	return false;
+	return NULL;
 }
 
-/* keepalived takes an instance for failed when the interface of one of its addresses is, unless no_track says other. */
+/*
+ * keepalived takes an instance for failed when the interface of one of its addresses, routes or rules is, unless no_track
+ * says other. A weight that track_interface gives the same interface is lost with it: measured with 2.2.7.
+ */
+static void fails_with(struct kinst *i, const struct kconf_stmt *s, struct cfg_pos at, const char *what,
+		       const char *dev)
+{
+	struct cfg_rec *r = tracked(i, dev);
+	struct cfg_val *track = val(i, "track");
+
+	if (!r && track->n < (unsigned)track->key->max) {
+		r = kmap_push(i->m, i->r, "track", s);
+		r->at = at;
+		kmap_text(i->m, r, "interface", s, dev);
+	} else if (r && cfg_rec_val(r, "weight")->num) {
+		KMAP_WARN(i->m, s,
+			  "(%s) the weight of %s is ignored, because %s is on it: its failure is a fault; "
+			  "write no_track",
+			  i->name, dev, what);
+		kmap_num(i->m, r, "weight", s, 0);
+		kmap_num(i->m, r, "reverse", s, 0);
+	}
+}
+
 static void track_addresses(struct kinst *i, const char *list)
 {
 	const struct cfg_val *vips = val(i, list);
@@ -302,45 +325,50 @@ static void track_addresses(struct kinst *i, const char *list)
 	for (unsigned n = 0; n < vips->n; n++) {
 		const struct cfg_rec *vip = &vips->recs[n];
 		const char *dev = cfg_rec_text(vip, "interface"), *own = cfg_rec_text(i->r, "interface");
-		struct cfg_val *track = val(i, "track");
-		if (!dev || (own && strcmp(dev, own) == 0) || !cfg_rec_val(vip, "track")->num || tracked(i, dev) ||
-		    track->n >= (unsigned)track->key->max)
-			continue;
-		struct cfg_rec *r = kmap_push(i->m, i->r, "track", i->s);
-		r->at = vip->at;
-		kmap_text(i->m, r, "interface", i->s, dev);
+		if (dev && (!own || strcmp(dev, own) != 0) && cfg_rec_val(vip, "track")->num)
+			fails_with(i, i->s, vip->at, "a virtual address", dev);
 	}
 }
 
-/* So it does with the interface of a route; its own one counts then, whatever dont_track_primary says. */
-static void track_route(struct kinst *i, const struct kconf_stmt *s)
+/* With a route or a rule the instance's own interface counts too, whatever dont_track_primary says. */
+static void track_device(struct kinst *i, const struct kconf_stmt *s, const char *what, const char *dev)
 {
-	const char *dev = NULL, *own = cfg_rec_text(i->r, "interface");
-	struct cfg_val *track = val(i, "track"), *link = val(i, "track_link");
+	const char *own = cfg_rec_text(i->r, "interface");
+	struct cfg_val *link = val(i, "track_link");
 
-	for (unsigned n = 0; n < s->n_words; n++) {
-		if (strcmp(s->words[n], "no_track") == 0)
-			return;
-		if (!dev && strcmp(s->words[n], "dev") == 0)
-			dev = kmap_arg(s, n + 1);
-	}
-	if (!dev || !dev[0] || tracked(i, dev) || track->n >= (unsigned)track->key->max)
-		return;
 	if (!own || strcmp(dev, own) != 0) {
-		kmap_text(i->m, kmap_push(i->m, i->r, "track", s), "interface", s, dev);
+		fails_with(i, s, kmap_at(i->m, s), what, dev);
 	} else if (link->given && !link->num) {
-		KMAP_WARN(i->m, s, "(%s) %s counts in spite of dont_track_primary, for a route on it; write no_track",
-			  i->name, dev);
+		KMAP_WARN(i->m, s, "(%s) %s counts in spite of dont_track_primary, for %s on it; write no_track",
+			  i->name, dev, what);
 		take_back(i, "track_link");
 	}
 }
 
-static void track_routes(struct kinst *i)
+static bool has_word(const struct kconf_stmt *s, const char *word)
 {
-	for (const struct kconf_stmt *block = i->s->subs; block; block = block->next)
-		for (const struct kconf_stmt *s = strcmp(block->words[0], "virtual_routes") == 0 ? block->subs : NULL;
-		     s; s = s->next)
-			track_route(i, s);
+	for (unsigned n = 0; n < s->n_words; n++)
+		if (strcmp(s->words[n], word) == 0)
+			return true;
+	return false;
+}
+
+static void track_devices(struct kinst *i)
+{
+	for (const struct kconf_stmt *block = i->s->subs; block; block = block->next) {
+		bool routes = strcmp(block->words[0], "virtual_routes") == 0,
+		     rules = strcmp(block->words[0], "virtual_rules") == 0;
+		for (const struct kconf_stmt *s = routes || rules ? block->subs : NULL; s; s = s->next) {
+			bool one = false; /* the first device of a route; of a rule, both */
+			for (unsigned n = 0; n + 1 < s->n_words && !has_word(s, "no_track"); n++) {
+				bool dev = routes ? !one && strcmp(s->words[n], "dev") == 0
+						  : strcmp(s->words[n], "iif") == 0 || strcmp(s->words[n], "oif") == 0;
+				if (dev)
+					track_device(i, s, routes ? "a route" : "a rule", s->words[n + 1]);
+				one |= dev;
+			}
+		}
+	}
 }
 
 void kmap_instance_finish(struct kinst *i)
@@ -361,6 +389,6 @@ void kmap_instance_finish(struct kinst *i)
 		take_back(i, "accept");
 	track_addresses(i, "virtual_addresses");
 	track_addresses(i, "excluded_addresses");
-	track_routes(i);
+	track_devices(i);
 	local_part(i);
 }
