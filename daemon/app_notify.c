@@ -191,7 +191,10 @@ void app_notify_deleted(struct app *a, const struct reload_map *map)
 		if (map->inst_stays[i] || a->notify->last[i].told == NOTHING)
 			continue;
 		bool word = a->cfg->notify.inst[i].tell_deleted;
-		tell(a, i, word ? NOTIFY_IS_DELETED : NOTIFY_IS_FAULT, a->node.inst[i].priority,
+		/* keepalived tells its end only where that is news, and runs no program of a fault for it */
+		if (!word && a->notify->last[i].told == NOTIFY_IS_FAULT)
+			continue;
+		tell(a, i, word ? NOTIFY_IS_DELETED : NOTIFY_IS_GONE, a->node.inst[i].priority,
 		     a->node.group[a->cfg->instances[i].group].role.epoch, EVERYBODY);
 	}
 }

@@ -41,6 +41,7 @@ enum notify_what {
 	NOTIFY_IS_FAULT,
 	NOTIFY_IS_STOP,
 	NOTIFY_IS_DELETED,
+	NOTIFY_IS_GONE, /* deleted too, and told as FAULT: the program for a fault is not run */
 	NOTIFY_RX_LOWER,
 	NOTIFY_MASTER_PRIORITY,
 	NOTIFY_BACKUP_PRIORITY,

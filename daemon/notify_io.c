@@ -263,7 +263,7 @@ void notify_io_tell(struct notify_io *n, uint32_t subject, enum notify_what what
 	struct notify_item probe = { .news = news };
 
 	snprintf(news.name, sizeof(news.name), "%s", group ? c->groups[i].name : c->instances[i].name);
-	if (what == NOTIFY_IS_DELETED || what == NOTIFY_IS_STOP)
+	if (what == NOTIFY_IS_DELETED || what == NOTIFY_IS_GONE || what == NOTIFY_IS_STOP)
 		news.subject = NOTIFY_NOBODY; /* its last word */
 	if (sinks & 1u << NOTIFY_TO_SCRIPTS && (notify_program(&probe, 0) || notify_program(&probe, 1)))
 		news.sinks |= 1u << NOTIFY_TO_SCRIPTS;
@@ -271,7 +271,7 @@ void notify_io_tell(struct notify_io *n, uint32_t subject, enum notify_what what
 		if (n->pipe[f].state == NOTIFY_PIPE_OPENING || n->pipe[f].state == NOTIFY_PIPE_OPEN)
 			news.sinks |= sinks & 1u << sink_of(f);
 	if (conf->mail && c->notify.mail.n_to && notify_kind_of(what) == NOTIFY_K_STATE &&
-	    (what != NOTIFY_IS_FAULT || c->notify.mail.faults))
+	    ((what != NOTIFY_IS_FAULT && what != NOTIFY_IS_GONE) || c->notify.mail.faults))
 		news.sinks |= sinks & 1u << NOTIFY_TO_MAIL;
 	step(n, &(struct notify_ev){ .type = NOTIFY_EV_NEWS, .news = &news });
 }

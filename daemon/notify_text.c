@@ -13,6 +13,7 @@ const char *notify_what_text(enum notify_what what)
 		[NOTIFY_IS_FAULT] = "FAULT",
 		[NOTIFY_IS_STOP] = "STOP",
 		[NOTIFY_IS_DELETED] = "DELETED",
+		[NOTIFY_IS_GONE] = "FAULT",
 		[NOTIFY_RX_LOWER] = "MASTER_RX_LOWER_PRI",
 		[NOTIFY_MASTER_PRIORITY] = "MASTER_PRIORITY",
 		[NOTIFY_BACKUP_PRIORITY] = "BACKUP_PRIORITY",
@@ -41,6 +42,7 @@ enum notify_kind notify_kind_of(enum notify_what what)
 	case NOTIFY_IS_FAULT:
 	case NOTIFY_IS_STOP:
 	case NOTIFY_IS_DELETED:
+	case NOTIFY_IS_GONE:
 	case NOTIFY_WHAT_N:
 		return NOTIFY_K_STATE;
 	}
@@ -62,6 +64,7 @@ enum notify_which notify_which_of(enum notify_what what)
 		return NOTIFY_DELETED;
 	case NOTIFY_RX_LOWER:
 		return NOTIFY_LOWER;
+	case NOTIFY_IS_GONE:
 	case NOTIFY_MASTER_PRIORITY:
 	case NOTIFY_BACKUP_PRIORITY:
 	case NOTIFY_WHAT_N:
@@ -94,6 +97,7 @@ static const char *subject_of(enum notify_what what)
 	case NOTIFY_IS_BACKUP:
 		return "Entering BACKUP state";
 	case NOTIFY_IS_FAULT:
+	case NOTIFY_IS_GONE:
 		return "Entering FAULT state";
 	case NOTIFY_IS_STOP:
 		return "Stopping";

@@ -30,7 +30,7 @@ static void tear_down(void)
 
 static void step(const struct notify_ev *ev)
 {
-	static const char letter[] = "MBFSDlmb";
+	static const char letter[] = "MBFSDGlmb";
 	struct notify_acts acts;
 
 	notify_step(&n, ev, now, &acts);
@@ -203,10 +203,10 @@ START_TEST(lines_and_words_are_those_of_keepalived)
 	struct notify_news x = { .name = "VI_1", .what = NOTIFY_IS_MASTER, .priority = 100 };
 	struct notify_words w;
 	char line[NOTIFY_LINE_MAX];
-	static const char *const words[NOTIFY_WHAT_N] = { "MASTER",          "BACKUP",
-							  "FAULT",           "STOP",
-							  "DELETED",         "MASTER_RX_LOWER_PRI",
-							  "MASTER_PRIORITY", "BACKUP_PRIORITY" };
+	static const char *const words[NOTIFY_WHAT_N] = {
+		"MASTER",          "BACKUP",         "FAULT", "STOP", "DELETED", "FAULT", "MASTER_RX_LOWER_PRI",
+		"MASTER_PRIORITY", "BACKUP_PRIORITY"
+	};
 
 	for (unsigned i = 0; i < NOTIFY_WHAT_N; i++)
 		ck_assert_str_eq(notify_what_text((enum notify_what)i), words[i]);
@@ -250,14 +250,16 @@ START_TEST(messages_have_the_subjects_people_filter_on)
 			      "=> All VRRP group instances are now stopping <=\n");
 	for (size_t cap = 0; cap <= all; cap++)
 		ck_assert_uint_eq(notify_message(&x, &mail, "host", "", out, cap), 0);
-	static const char *const subjects[] = { "Entering MASTER state", "Entering BACKUP state",
-						"Entering FAULT state", "Stopping", "Deleted" };
+	static const char *const subjects[] = {
+		"Entering MASTER state", "Entering BACKUP state", "Entering FAULT state", "Stopping", "Deleted",
+		"Entering FAULT state"
+	};
 	for (unsigned w = 0; w < NOTIFY_WHAT_N; w++) {
 		x.what = (enum notify_what)w;
 		for (unsigned g = 0; g < 2; g++) {
 			x.group = g;
 			size_t len = notify_message(&x, &mail, "host", "", out, sizeof(out));
-			ck_assert_int_eq(len > 0, w <= NOTIFY_IS_DELETED);
+			ck_assert_int_eq(len > 0, w <= NOTIFY_IS_GONE);
 			if (len)
 				ck_assert_ptr_nonnull(strstr(out, subjects[w]));
 		}
@@ -270,9 +272,9 @@ END_TEST
 
 START_TEST(each_state_has_its_program)
 {
-	static const enum notify_which which[NOTIFY_WHAT_N] = { NOTIFY_MASTER,  NOTIFY_BACKUP,  NOTIFY_FAULT,
-								NOTIFY_STOP,    NOTIFY_DELETED, NOTIFY_LOWER,
-								NOTIFY_WHICH_N, NOTIFY_WHICH_N };
+	static const enum notify_which which[NOTIFY_WHAT_N] = { NOTIFY_MASTER, NOTIFY_BACKUP,  NOTIFY_FAULT,
+								NOTIFY_STOP,   NOTIFY_DELETED, NOTIFY_WHICH_N,
+								NOTIFY_LOWER,  NOTIFY_WHICH_N, NOTIFY_WHICH_N };
 
 	for (unsigned w = 0; w < NOTIFY_WHAT_N; w++)
 		ck_assert_int_eq(notify_which_of((enum notify_what)w), which[w]);
