@@ -380,8 +380,12 @@ static int start_parts(struct app *a)
 	a->stop_timer = loop_timer_new(a->loop, LOOP_NORMAL, on_stop_late, a);
 	a->rest_timer = loop_timer_new(a->loop, LOOP_NORMAL, on_rest, a);
 	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD };
-	for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+	for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		/* what libevent puts back at the end: a second signal does not break off the last steps */
+		if (signals[i] != SIGCHLD)
+			signal(signals[i], SIG_IGN);
 		a->sig[i] = loop_signal_new(a->loop, signals[i], on_signal, a);
+	}
 	a->kt = kernel_thread_start(a->loop, a->cfg->realtime ? SANDBOX_RT_PRIO : 0);
 	if (!a->node_timer || !a->stop_timer || !a->rest_timer || !a->kt)
 		return -errno;
