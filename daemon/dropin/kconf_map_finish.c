@@ -1,6 +1,7 @@
 /* One vrrp_instance when all its words are read: what contradicts, what follows, and keepalived's defaults. */
 #include <ifaddrs.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 #include "daemon/base/mono.h"
 #include "daemon/dropin/kconf_map_int.h"
@@ -207,11 +208,79 @@ static void local_part(struct kinst *i)
 	v->given = false;
 }
 
+/* A name that the file gives is one that is not made up for another. */
+static void take_name(struct kmap *m, const char *prefix, const char *name)
+{
+	const char *dot = strrchr(name, '.');
+	size_t len = strlen(prefix);
+	unsigned long n = dot ? strtoul(dot + 1, NULL, 10) : 0;
+
+	if (n < 1 || n > 255 || strncmp(name, prefix, len) != 0)
+		return;
+	m->vmac[n].plain |= name + len == dot;
+	m->vmac[n].six |= name + len + 1 == dot && name[len] == '6';
+}
+
+/*
+ * The name that keepalived 2.2.7 makes up: PREFIX.VRID, and where that is taken PREFIX6.VRID for IPv6, or else the first of
+ * PREFIX1.VRID, PREFIX2.VRID and so on: the same VRID may be on several interfaces.
+ */
+static void name_vmac(struct kinst *i, struct cfg_rec *block, const struct kconf_stmt *prefix)
+{
+	long long vrid = val(i, "vrid")->num;
+	struct kmap_vmac *taken = &i->m->vmac[vrid & 255];
+	const char *begin = prefix ? kmap_arg(prefix, 1) : "vrrp";
+	char name[64];
+
+	if (i->extra_name[0]) {
+		take_name(i->m, begin, i->extra_name);
+		kmap_text(i->m, block, "interface", i->extra, i->extra_name);
+		return;
+	}
+	if (!taken->plain) {
+		snprintf(name, sizeof(name), "%.20s.%lld", begin, vrid);
+		taken->plain = true;
+		if (!prefix && i->af == ADDR_V4)
+			return; /* the same as ours */
+	} else if (i->af == ADDR_V6 && !taken->six) {
+		snprintf(name, sizeof(name), "%.20s6.%lld", begin, vrid);
+		taken->six = true;
+	} else {
+		taken->n += taken->n + 1 == 6 && taken->six ? 2 : 1;
+		snprintf(name, sizeof(name), "%.20s%u.%lld", begin, taken->n, vrid);
+	}
+	kmap_text(i->m, block, "interface", prefix ? prefix : i->extra, name);
+}
+
+/*
+ * For keepalived an address of the instance's family is on the virtual MAC's interface, also where the instance's own one is
+ * written; one of the other family is on the instance's own.
+ */
+static void place_beside_vmac(struct kinst *i, const char *list)
+{
+	const struct cfg_val *vips = val(i, list);
+	const char *own = cfg_rec_text(i->r, "interface");
+
+	for (unsigned n = 0; own && n < vips->n; n++) {
+		struct cfg_val *dev = cfg_rec_val(&vips->recs[n], "interface");
+		const char *address = cfg_rec_text(&vips->recs[n], "address");
+		if (!address)
+			continue;
+		if ((strchr(address, ':') != NULL) != (i->af == ADDR_V6)) {
+			if (!dev->text)
+				kmap_text(i->m, &vips->recs[n], "interface", i->extra, own);
+		} else if (dev->text && strcmp(dev->text, own) == 0) {
+			free(dev->text);
+			dev->text = NULL;
+			dev->given = false;
+		}
+	}
+}
+
 static void vmac(struct kinst *i)
 {
 	const struct kconf_stmt *prefix = kmap_global(i->m, "vmac_prefix");
 	struct cfg_rec *block;
-	char name[64];
 
 	if (!i->vmac && !i->ipvlan) {
 		if (i->garp_extra)
@@ -221,13 +290,9 @@ static void vmac(struct kinst *i)
 	block = kmap_block(i->m, i->r, "virtual_mac", i->extra);
 	if (i->ipvlan)
 		kmap_word(i->m, block, "kind", i->extra, "ipvlan");
-	if (!i->extra_name[0] && prefix && i->vmac) {
-		snprintf(name, sizeof(name), "%.20s%s.%lld", kmap_arg(prefix, 1), i->af == ADDR_V6 ? "6" : "",
-			 (long long)val(i, "vrid")->num);
-		kmap_text(i->m, block, "interface", prefix, name);
-	} else if (i->extra_name[0]) {
-		kmap_text(i->m, block, "interface", i->extra, i->extra_name);
-	}
+	name_vmac(i, block, i->vmac ? prefix : NULL);
+	place_beside_vmac(i, "virtual_addresses");
+	place_beside_vmac(i, "excluded_addresses");
 	if (i->vmac && i->xmit_base && i->strict)
 		KMAP_WARN(i->m, i->s, "(%s) vmac_xmit_base is ignored in strict mode", i->name);
 	else if (i->vmac && (i->xmit_base || val(i, "unicast_peers")->n))

@@ -27,6 +27,11 @@ struct kmap {
 	const struct kconf_stmt *garp[KMAP_GARP_MAX]; /* garp_group */
 	unsigned n_garp;
 	unsigned rule_priority[2]; /* the next one that keepalived gives to a rule without; IPv4, IPv6 */
+	/* names of virtual MACs' interfaces that are taken, by what stands behind the dot: PREFIX, PREFIX6, and how many more */
+	struct kmap_vmac {
+		bool plain, six;
+		uint16_t n;
+	} vmac[256];
 	struct cfg_tables *tables; /* NULL: not read yet */
 	bool cluster;              /* conntrack_sync is there: what differs between nodes goes to node.instances */
 };

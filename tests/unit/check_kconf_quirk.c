@@ -105,6 +105,11 @@ static const struct quirk {
 	/* virtual MAC */
 	{ "use_vmac\n" VIP, "virtual_mac[0].source", "\"virtual\"", NULL },
 	{ "use_vmac vm0 00:00:5e:00:01\nvmac_xmit_base\n" VIP, "virtual_mac[0].source", "\"base\"", "the MAC address" },
+	{ "use_vmac\n" VIP, "virtual_mac[0].interface", "absent", NULL },
+	{ "use_vmac\nvirtual_ipaddress {\n10.0.0.6 dev a0\n}\n", "virtual_addresses[0].interface", "absent", NULL },
+	{ "use_vmac\nvirtual_ipaddress {\n10.0.0.6 dev b0\n}\n", "virtual_addresses[0].interface", "\"b0\"", NULL },
+	{ "use_vmac\n" VIP "virtual_ipaddress_excluded {\n2001:db8::7\n}\n", "excluded_addresses[0].interface",
+	  "\"a0\"", NULL },
 	{ "use_vmac\nunicast_peer {\n10.0.0.8\n}\n" VIP, "virtual_mac[0].source", "\"base\"", NULL },
 	{ "use_ipvlan iv0 10.0.0.3 vepa\n" VIP, "virtual_mac[0].interface", "\"iv0\"", "mode vepa is not possible" },
 	{ "use_vmac a-name-that-is-long\n" VIP, "virtual_mac[0].kind", "\"macvlan\"", "too long for an interface" },
@@ -286,6 +291,43 @@ START_TEST(defaults)
 }
 END_TEST
 
+/* The same VRID on several interfaces, or for both families: each virtual MAC has a name of its own, as keepalived's. */
+START_TEST(names_of_virtual_macs)
+{
+	char text[2000];
+	static const struct {
+		const char *vips, *word, *name;
+	} t[] = {
+		{ VIP, "use_vmac", NULL },
+		{ VIP6, "use_vmac", "\"vrrp6.7\"" },
+		{ VIP, "use_vmac", "\"vrrp1.7\"" },
+		{ VIP6, "use_vmac", "\"vrrp2.7\"" },
+		{ VIP, "use_vmac mine", "\"mine\"" },
+		{ VIP, "use_vmac vrrp.8", "\"vrrp.8\"" },
+		{ VIP6, "virtual_router_id 8\nuse_vmac", "\"vrrp6.8\"" },
+		{ VIP6, "virtual_router_id 9\nuse_vmac", "\"vrrp.9\"" },
+		{ VIP, "use_vmac", "\"vrrp3.7\"" },
+	};
+	size_t n = 0;
+
+	for (unsigned i = 0; i < sizeof(t) / sizeof(t[0]); i++)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "vrrp_instance I%u {\ninterface a%u\n%s%s\n%s}\n", i,
+				      i, strstr(t[i].word, "router_id") ? "" : "virtual_router_id 7\n", t[i].word,
+				      t[i].vips);
+	struct mapped m = map_text(text);
+	for (unsigned i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		char path[80];
+		snprintf(path, sizeof(path), "vrrp.instances[%u].virtual_mac[0].interface", i);
+		if (t[i].name)
+			expect(&m, path, t[i].name);
+		else
+			ck_assert_ptr_null(map_val(m.t, path)->text);
+	}
+	ck_assert_uint_eq(m.errs.n, 0);
+	map_done(&m);
+}
+END_TEST
+
 /* LVS: VRRP is served, and the one line says that LVS is not. */
 START_TEST(lvs)
 {
@@ -401,6 +443,7 @@ int main(void)
 	tcase_add_loop_test(tc, each_refusal, 0, (int)(sizeof(refusals) / sizeof(refusals[0])));
 	tcase_add_test(tc, groups);
 	tcase_add_test(tc, defaults);
+	tcase_add_test(tc, names_of_virtual_macs);
 	tcase_add_test(tc, lvs);
 	tcase_add_test(tc, cluster);
 	tcase_add_test(tc, native_again);
