@@ -129,11 +129,12 @@ def test_forged_packets_reset_at_most_once(lab, site):
     """20000 packets in a second. Idle tunnel: one reset, as allowed. A tunnel that carries packets: none."""
     frames = forged(lab, random.Random(7))
     assert {s["name"] for s in site.watch()["sockets"] if s["open"]} == {"esp4", "udp4"}
-    before = site.tunnel()
+    before, begin = site.tunnel(), time.monotonic()
     sent = site.flood(frames, 1.0, 20000)
     wait_for("the reset", lambda: site.tunnel()["resets"] == before["resets"] + 1 and site.up())
     watch = site.watch()
-    assert watch["pairs"][0]["asked"] <= 6, watch
+    # Four times at first, then once a second; a busy machine may take longer to read them all.
+    assert watch["pairs"][0]["asked"] <= 5 + time.monotonic() - begin, watch
     assert 0 < site.verdict("source is no configured peer") < sent / 16
     assert watch["packets_read"] < 4000 + 64
     assert [e[0] for e in site.events()].count("spi-unknown") == 1
