@@ -567,6 +567,10 @@ void flow_drop(struct sync *s, struct flow f, bool kernel)
 	flow_unlist(s, f);
 	f.x->flags &= SESS_USED | SESS_KERN | SESS_SWEPT | SESS_GONE;
 	f.x->want = SESS_OP_NONE;
+	/* Until the first sweep is through, the kernel may hold a copy of an earlier life that no record knows of yet, and
+	 * the sweep passes by records on their way out. */
+	if (kernel && s->sweeps_done == 0)
+		f.x->flags |= SESS_KERN;
 	if (kernel && (f.x->flags & SESS_KERN || f.x->fly == SESS_OP_PUT))
 		flow_want(s, f, SESS_OP_DELETE, SESS_QUEUE_LIVE);
 	if (f.x->queue == SESS_QUEUE_NONE)

@@ -66,6 +66,26 @@ START_TEST(test_first_sweep_ends_last)
 }
 END_TEST
 
+/* It ends at its owner while the injector has not come to it, and the first sweep passes by just then. */
+START_TEST(test_ended_before_it_was_written)
+{
+	restart(B);
+	r->n[B].no_sweep = r->n[B].no_ops = true;
+	rig_up(r);
+	rig_run(r, 300 * NS_PER_MS);
+	end_some();
+	rig_run(r, 100 * NS_PER_MS);
+	r->n[B].no_sweep = false;
+	rig_run(r, 2 * NS_PER_SEC);
+	ck_assert_uint_gt(r->n[B].s->sweeps_done, 0);
+	r->n[B].no_ops = false;
+	rig_run(r, 8 * NS_PER_SEC);
+	ck_assert_uint_eq(r->n[B].n, FLOWS - ENDED);
+	ck_assert_uint_eq(r->n[B].n_made, FLOWS);
+	ck_assert(rig_equal(r));
+}
+END_TEST
+
 START_TEST(test_nothing_goes_before_the_comparison)
 {
 	restart(B);
@@ -266,6 +286,7 @@ int main(void)
 
 	tcase_add_test(t, test_ended_while_the_process_was_away);
 	tcase_add_test(t, test_first_sweep_ends_last);
+	tcase_add_test(t, test_ended_before_it_was_written);
 	tcase_add_test(t, test_nothing_goes_before_the_comparison);
 	tcase_add_test(t, test_owner_forgot_as_well);
 	tcase_add_test(t, test_what_packets_made_stays);
