@@ -1,6 +1,8 @@
 /* Asking the daemon. */
 #include <errno.h>
+#include <glob.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +32,44 @@ void client_close(struct client *c)
 	c->room = 0;
 }
 
+/* Does a daemon answer there? */
+static bool answers(const char *path)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int fd = strlen(path) < sizeof(sa.sun_path) ? socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) : -1;
+	bool ok = false;
+
+	if (fd < 0)
+		return false;
+	strcpy(sa.sun_path, path);
+	ok = connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0;
+	close(fd);
+	return ok;
+}
+
+/* Several daemons of one machine have their sockets in folders beside the usual one: names those that answer. */
+static void name_others(const char *path, char *message, size_t size)
+{
+	const char *slash = strrchr(path, '/');
+	char pattern[160];
+	glob_t g;
+	size_t n = strlen(message);
+	bool any = false;
+
+	if (!slash ||
+	    (size_t)snprintf(pattern, sizeof(pattern), "%.*s/*%s", (int)(slash - path), path, slash) >= sizeof(pattern))
+		return;
+	if (glob(pattern, 0, NULL, &g) != 0)
+		return;
+	for (size_t i = 0; i < g.gl_pathc && n < size; i++) {
+		if (!answers(g.gl_pathv[i]))
+			continue;
+		n += (size_t)snprintf(message + n, size - n, "%s -s %s", any ? "," : "; others are:", g.gl_pathv[i]);
+		any = true;
+	}
+	globfree(&g);
+}
+
 static int dial(struct client *c, char *message, size_t size)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
@@ -41,8 +81,11 @@ static int dial(struct client *c, char *message, size_t size)
 	strcpy(sa.sun_path, c->path);
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&sa, sizeof(sa)) < 0) {
+		bool none = errno == ENOENT || errno == ECONNREFUSED;
 		snprintf(message, size, "keeptrackd is not reachable on %s: %s", c->path,
-			 errno == ENOENT || errno == ECONNREFUSED ? "is it running?" : strerror(errno));
+			 none ? "is it running?" : strerror(errno));
+		if (none)
+			name_others(c->path, message, size);
 		hang_up(c);
 		return CTL_UNREACHABLE;
 	}

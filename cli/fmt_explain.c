@@ -57,7 +57,11 @@ void fmt_cleared(const json_t *data, FILE *out)
 {
 	size_t i;
 	json_t *v;
+	char list[200];
 
+	if (json_array_size(json_object_get(data, "cleared")))
+		fprintf(out, "Set to zero: counters of %s\n",
+			fmt_list(json_object_get(data, "cleared"), list, sizeof(list)));
 	json_array_foreach(json_object_get(data, "kept"), i, v)
 	{
 		fprintf(out, "Not set to zero: %s\n", json_string_value(v) ? json_string_value(v) : "");

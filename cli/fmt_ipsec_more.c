@@ -88,6 +88,10 @@ void fmt_ipsec_peer(const json_t *data, FILE *out)
 	json_t *v;
 	char vips[200], names[400], reset[40];
 
+	if (!json_array_size(json_object_get(data, "peers"))) {
+		fputs("No tunnel is configured\n", out);
+		return;
+	}
 	table_begin(&t, TABLE_HEADS("Peer", "VIPs", ">Tunnels", ">Wanted", ">Up", ">Silent", ">Found Dead",
 				    ">Unknown SPIs", ">Resets", "Last Reset", "Names"));
 	json_array_foreach(json_object_get(data, "peers"), i, v)
@@ -115,6 +119,10 @@ void fmt_ipsec_dpd(const json_t *data, FILE *out)
 	json_t *v;
 	char interval[40], retry[40], detect[40], silent[40], ike[40];
 
+	if (!json_array_size(json_object_get(data, "tunnels"))) {
+		fputs("No tunnel is configured\n", out);
+		return;
+	}
 	table_begin(&t, TABLE_HEADS("Tunnel", "Mode", "Interval", "Retries", "Found After", "Action", "State",
 				    ">Rekeys", ">Found Dead", ">Resets", ">Held Back", "IKE Daemon's"));
 	json_array_foreach(json_object_get(data, "tunnels"), i, v)
@@ -152,6 +160,10 @@ void fmt_ipsec_check(const json_t *data, FILE *out)
 	json_t *v, *f;
 	char unknown[100];
 
+	if (!json_array_size(json_object_get(data, "tunnels"))) {
+		fputs("No tunnel is configured: there is nothing to check\n", out);
+		return;
+	}
 	json_array_foreach(json_object_get(data, "tunnels"), i, v)
 	{
 		const json_t *list = json_object_get(v, "findings"), *open = json_object_get(v, "not_known");
@@ -247,6 +259,10 @@ void fmt_ike_dpd(const json_t *data, FILE *out)
 		"in each record of ipsec.tunnels, or in ipsec.auto for learnt ones, in %s on both nodes; reload after "
 		"it.\n",
 		fmt_dash(fmt_str(data, "file")));
+	if (!n) {
+		fputs("No tunnel is configured\n", out);
+		return;
+	}
 	fprintf(out, "In force for %lld of %zu tunnels:\n", (long long)fmt_int(data, "in_force"), n);
 	json_array_foreach(json_object_get(data, "tunnels"), i, v)
 	{

@@ -48,7 +48,8 @@ static void vrrp_complaints(const json_t *inst, FILE *out)
 			fmt_str(inst, "name"), fmt_str(inst, "interface"), fmt_str(v, "address"),
 			(long long)fmt_int(v, "priority"), fmt_us(fmt_int(v, "since_us"), age, sizeof(age)));
 	if (!fmt_bool(inst, "link"))
-		fprintf(out, "%s: interface %s is down\n", fmt_str(inst, "name"), fmt_str(inst, "interface"));
+		fprintf(out, "%s does not listen on %s: %s\n", fmt_str(inst, "name"), fmt_str(inst, "interface"),
+			*fmt_str(inst, "link_error") ? fmt_str(inst, "link_error") : "the link is down");
 }
 
 void fmt_vrrp(const json_t *data, FILE *out)

@@ -163,6 +163,29 @@ static void narrow(struct cmd_set *s, unsigned i, const char *word)
 	}
 }
 
+/* Several words begin so: all of them stay. */
+static void narrow_begun(struct cmd_set *s, unsigned i, const char *prefix)
+{
+	for (int c = 0; c < CTL_CMD_N; c++) {
+		const char *w = "";
+		size_t len = s->in[c] ? path_word((enum ctl_cmd)c, i, &w) : 0;
+		s->in[c] = len > 0 && begins(w, len, prefix);
+	}
+}
+
+/* Does one word only stand at each of these positions? */
+static bool decided(const struct cmd_set *s, unsigned from, unsigned to)
+{
+	struct gram_cands c;
+
+	for (unsigned i = from; i <= to; i++) {
+		options_at(s, i, "", &c);
+		if (c.n > 1)
+			return false;
+	}
+	return true;
+}
+
 /* The command whose path has exactly n words, or -1. */
 static int whole(const struct cmd_set *s, unsigned n)
 {
@@ -201,12 +224,32 @@ static void cand_value(struct gram_cands *c, const struct ctl_arg_def *a)
 	cand_add(c, name, len, a->help, true);
 }
 
-/* Arguments that may still come, as candidates: keywords that begin with prefix, and values when prefix is empty. */
+/* The value that has to come before anything else is of use; NULL: there is none. */
+static const struct ctl_arg_def *required_next(const struct gram_match *m)
+{
+	const struct ctl_arg_def *a;
+
+	for (unsigned i = 0; (a = ctl_cmd_arg(m->cmd, i)) != NULL; i++) {
+		if (a->required && !a->word && !used(m, a))
+			return a;
+	}
+	return NULL;
+}
+
+/*
+ * Arguments that may still come, as candidates: keywords that begin with prefix, and values when prefix is empty. Who asks
+ * what can follow is told of the next required value alone.
+ */
 static void arg_options(const struct gram_match *m, const char *prefix, struct gram_cands *out)
 {
 	const struct ctl_arg_def *a;
 
 	*out = (struct gram_cands){ 0 };
+	a = *prefix ? NULL : required_next(m);
+	if (a) {
+		cand_value(out, a);
+		return;
+	}
 	for (unsigned i = 0; (a = ctl_cmd_arg(m->cmd, i)) != NULL; i++) {
 		const char *word = a->type == CTL_ARG_FLAG ? a->key : a->word;
 		if (used(m, a))
@@ -321,7 +364,7 @@ static bool required_missing(const struct gram_match *m)
 }
 
 /*
- * Reads n words. In *set what they may mean, in *pos how many belong to the path; status OK when the path could be
+ * Reads n words. A short word that several begin with is decided by those behind it, if they can. In *set what they may mean, in *pos how many belong to the path; status OK when the path could be
  * followed (cmd is then the whole command or CTL_CMD_N, if the path goes on).
  */
 static void walk(const struct gram_line *line, unsigned n, struct cmd_set *set, struct gram_match *m)
@@ -329,13 +372,22 @@ static void walk(const struct gram_line *line, unsigned n, struct cmd_set *set, 
 	for (int c = 0; c < CTL_CMD_N; c++)
 		set->in[c] = true;
 	*m = (struct gram_match){ .status = GRAM_OK, .cmd = CTL_CMD_N };
+	unsigned doubt = n; /* the first word that several begin with, and no later one has decided; n: none */
 	for (unsigned i = 0; i < n; i++) {
 		options_at(set, i, line->word[i], &m->cands);
 		int pick = choose(&m->cands, line->word[i]);
 		if (pick >= 0) {
 			narrow(set, i, m->cands.c[pick].word);
+			doubt = doubt < n && decided(set, doubt, i) ? n : doubt;
 			continue;
 		}
+		if (pick == -2 && i + 1 < n) {
+			narrow_begun(set, i, line->word[i]);
+			doubt = doubt < n ? doubt : i;
+			continue;
+		}
+		if (doubt < n)
+			break;
 		m->at = i;
 		int cmd = pick == -1 ? whole(set, i) : -1;
 		if (cmd >= 0) {
@@ -344,6 +396,12 @@ static void walk(const struct gram_line *line, unsigned n, struct cmd_set *set, 
 		} else {
 			m->status = pick == -2 ? GRAM_AMBIGUOUS : GRAM_UNKNOWN;
 		}
+		return;
+	}
+	if (doubt < n) {
+		m->status = GRAM_AMBIGUOUS;
+		m->at = doubt;
+		options_at(set, doubt, "", &m->cands);
 		return;
 	}
 	int cmd = whole(set, n);

@@ -10,11 +10,11 @@
 
 static void usage(FILE *out)
 {
-	fputs("Usage: ktsh [-u] [--socket PATH] [-c COMMAND]... | [COMMAND WORD...]\n"
-	      "  -c COMMAND     run the command and end; may be repeated, ends at the first failure\n"
-	      "  -u             view only: refuse commands that change something\n"
-	      "  --socket PATH  control socket (" CTL_SOCKET ")\n"
-	      "  -V, --version  print the version\n"
+	fputs("Usage: ktsh [-u] [-s PATH] [-c COMMAND]... | [COMMAND WORD...]\n"
+	      "  -c COMMAND         run the command and end; may be repeated, ends at the first failure\n"
+	      "  -u                 view only: refuse commands that change something\n"
+	      "  -s, --socket PATH  control socket (" CTL_SOCKET ")\n"
+	      "  -V, --version      print the version\n"
 	      "Without a command: interactive on a terminal, else lines from standard input. See ktsh(1).\n",
 	      out);
 }

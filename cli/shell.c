@@ -61,11 +61,38 @@ void shell_help(const struct gram_line *line, FILE *out)
 	print_cands(&cands, out);
 }
 
-/* A line that is no command. */
-static int bad_line(struct shell *sh, const struct gram_match *m, const char *text, bool json)
+/* What could stand where the line went wrong, or ended. */
+static void print_next(const struct gram_line *line, unsigned at, FILE *out)
 {
+	struct gram_line good = *line;
+	struct gram_cands c;
+	int col = 0;
+
+	good.n = at;
+	good.open_end = true;
+	gram_complete(&good, &c);
+	if (at == 0 || c.n == 0) {
+		fputs(at == 0 ? "%   'list' shows all commands\n" : "%   nothing more can follow\n", out);
+		return;
+	}
+	for (unsigned i = 0; i < c.n; i++) {
+		bool wrap = col + strlen(c.c[i].word) > 100;
+		if (i == 0 || wrap)
+			col = fprintf(out, i == 0 ? "%%   could follow: " : ",\n%%   ");
+		else
+			col += fprintf(out, ", ");
+		col += fprintf(out, "%s", c.c[i].word);
+	}
+	fputc('\n', out);
+}
+
+/* A line that is no command. */
+static int bad_line(struct shell *sh, const struct gram_line *line, const struct gram_match *m, const char *text)
+{
+	bool json = strcmp(line->word[line->n - 1], "json") == 0;
 	const char *what = m->status == GRAM_AMBIGUOUS    ? "Ambiguous command"
 			   : m->status == GRAM_INCOMPLETE ? "Command incomplete"
+			   : *m->why                      ? "Value not valid"
 							  : "Unknown command";
 	int code = m->status == GRAM_AMBIGUOUS    ? CTL_AMBIGUOUS
 		   : m->status == GRAM_INCOMPLETE ? CTL_INCOMPLETE
@@ -76,6 +103,8 @@ static int bad_line(struct shell *sh, const struct gram_match *m, const char *te
 	fprintf(sh->out, "%% %s: %.*s\n", what, trimmed(text), text);
 	if (*m->why)
 		fprintf(sh->out, "%%   %s\n", m->why);
+	else if (m->status != GRAM_AMBIGUOUS)
+		print_next(line, m->at, sh->out);
 	for (unsigned i = 0; m->status == GRAM_AMBIGUOUS && i < m->cands.n; i++)
 		fprintf(sh->out, "%%   %s\n", m->cands.c[i].word);
 	return code;
@@ -249,7 +278,7 @@ int shell_line(struct shell *sh, const char *text)
 	if (m.status == GRAM_EMPTY)
 		return CTL_OK;
 	if (m.status != GRAM_OK)
-		return bad_line(sh, &m, text, strcmp(line.word[line.n - 1], "json") == 0);
+		return bad_line(sh, &line, &m, text);
 	if (ctl_cmd_def(m.cmd)->thread == CTL_ON_CLIENT)
 		return run_local(sh, m.cmd);
 	if (fmt_is_rows(m.cmd))

@@ -123,7 +123,7 @@ char *ctl_arg_want(const struct ctl_arg_def *a, char *buf, unsigned size)
 			 (long long)a->max);
 		break;
 	case CTL_ARG_EPOCH:
-		snprintf(buf, size, "an epoch, COUNTER.NODE");
+		snprintf(buf, size, "COUNTER.NODE, as in 3.1");
 		break;
 	}
 	return buf;

@@ -181,10 +181,15 @@ START_TEST(lines)
 		{ "force failover", CTL_FAILED, "% not possible in the present state\n" },
 		{ "clear counters", CTL_OK, "" },
 		{ "sh v", CTL_AMBIGUOUS, "% Ambiguous command: sh v\n%   vrrp\n%   version\n" },
-		{ "show", CTL_INCOMPLETE, "% Command incomplete: show\n" },
-		{ "bogus line \n", CTL_UNKNOWN, "% Unknown command: bogus line\n" },
+		{ "show", CTL_INCOMPLETE,
+		  "% Command incomplete: show\n"
+		  "%   could follow: vrrp, pair, conntrack-sync, conntrack, session, failover, ipsec, notify, "
+		  "interfaces,\n%   log, version, configuration\n" },
+		{ "show version jsn", CTL_UNKNOWN, "% Unknown command: show version jsn\n%   could follow: json\n" },
+		{ "exit now", CTL_UNKNOWN, "% Unknown command: exit now\n%   nothing more can follow\n" },
+		{ "bogus line \n", CTL_UNKNOWN, "% Unknown command: bogus line\n%   'list' shows all commands\n" },
 		{ "debug sync stall 99", CTL_UNKNOWN,
-		  "% Unknown command: debug sync stall 99\n%   seconds must be a whole number from 1 to 60\n" },
+		  "% Value not valid: debug sync stall 99\n%   seconds must be a whole number from 1 to 60\n" },
 		{ "bogus json", CTL_UNKNOWN,
 		  "{\n  \"error\": {\n    \"code\": 2,\n    \"message\": \"Unknown command\",\n    \"command\": "
 		  "\"bogus json\"\n  }\n}\n" },
