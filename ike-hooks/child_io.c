@@ -45,6 +45,7 @@ struct order {
 struct started {
 	unsigned slot;
 	pid_t pid;
+	mono_t at; /* before it was started: what CONTROL hears of it comes later than a short program's end */
 	int err;
 	char why[CHILD_WHY_MAX]; /* empty: err says it all */
 };
@@ -78,6 +79,8 @@ struct children {
 	struct spawner *sp;
 	struct loop_fd *answer_lf;
 	unsigned running;
+	pid_t dead[CHILD_SLOTS]; /* killed because they could not be watched, and not gone yet */
+	unsigned n_dead;
 	uint64_t started;
 	struct child slot[CHILD_SLOTS];
 };
@@ -146,12 +149,6 @@ __attribute__((no_sanitize("address", "thread"))) static int child_main(void *ar
 	_exit(127);
 }
 
-#ifdef __SANITIZE_THREAD__
-/* Its own clone() prepares a child that has memory of its own, and would lose track of this thread. */
-int __clone(int (*fn)(void *), void *stack, int flags, void *arg, ...);
-#define clone __clone
-#endif
-
 /* Sleeps until the program runs. 0 or errno. */
 static int spawn(struct birth *b, char *stack, pid_t *pid)
 {
@@ -200,6 +197,7 @@ static void *spawner_main(void *arg)
 				.words = o.words, .in_fd = o.in_fd, .out_fd = o.out_fd, .with_us = o.with_us
 			};
 			a.err = find_ids(&o, &b, a.why);
+			a.at = clock_mono();
 			if (!a.err)
 				a.err = spawn(&b, s->stack, &a.pid);
 			if (o.in_fd >= 0)
@@ -357,7 +355,7 @@ static void release(struct child *k)
 
 static void finish(struct child *k, enum child_end end, int code)
 {
-	struct child_result r = { .end = end, .code = code, .took_ns = mono_sub(loop_now(k->all->loop), k->began) };
+	struct child_result r = { .end = end, .code = code, .took_ns = mono_sub(clock_mono(), k->began) };
 
 	/* A full pipe is 64 KiB. A background process may keep it and write on: what is there counts, the rest does not. */
 	for (unsigned i = 0; end != CHILD_START_FAILED && i < DRAINS_AT_END && drain(k); i++)
@@ -406,6 +404,15 @@ static void on_timer(void *arg, mono_t deadline)
 	}
 }
 
+static void reap_dead(struct children *c)
+{
+	for (unsigned i = c->n_dead; i-- > 0;) {
+		siginfo_t si = { .si_pid = 0 };
+		if (waitid(P_PID, (id_t)c->dead[i], &si, WEXITED | WNOHANG) != 0 || si.si_pid)
+			c->dead[i] = c->dead[--c->n_dead];
+	}
+}
+
 static void take_started(struct child *k, const struct started *a)
 {
 	struct loop *l = k->all->loop;
@@ -418,7 +425,7 @@ static void take_started(struct child *k, const struct started *a)
 	}
 	k->phase = PH_RUNNING;
 	k->pid = a->pid;
-	k->began = loop_now(l);
+	k->began = a->at;
 	k->all->started++;
 	k->pid_fd = (int)syscall(SYS_pidfd_open, a->pid, 0);
 	int err = k->pid_fd < 0 ? errno : 0;
@@ -430,7 +437,7 @@ static void take_started(struct child *k, const struct started *a)
 	if (err) {
 		/* It cannot be watched, so it must not run. */
 		(void)kill(-a->pid, SIGKILL);
-		(void)waitid(P_PID, (id_t)a->pid, NULL, WEXITED | WNOHANG);
+		k->all->dead[k->all->n_dead++] = a->pid; /* there is room: child_run_as saw to it */
 		finish(k, CHILD_START_FAILED, err);
 		return;
 	}
@@ -457,10 +464,11 @@ int child_run_as(struct children *c, const char *const *argv, const char *const 
 	struct child *k = NULL;
 	int p[2];
 
+	reap_dead(c);
 	for (unsigned i = 0; i < CHILD_SLOTS && !k; i++)
 		if (c->slot[i].phase == PH_FREE)
 			k = &c->slot[i];
-	if (!k)
+	if (!k || c->running + c->n_dead >= CHILD_SLOTS)
 		return ERR_FULL;
 	const char *user = as ? as->user : NULL, *group = as ? as->group : NULL;
 	struct words *w = words_copy(argv, envp, &user, &group);
