@@ -352,5 +352,5 @@ def test_a_log_reader_that_stopped_delays_nothing(lab, make_pair):
             break
     assert min(worst) <= 5, "adverts were off by %s ms" % worst
     assert daemon.ask("show log", limit=1)["dropped"] > 10, "the log was not full: nothing was tested"
-    assert pair.masters() == ["fw-a"]
+    pair.wait_master("fw-a", 1)
     assert os.path.exists("/proc/%d" % daemon.process.pid)

@@ -217,7 +217,7 @@ def test_service_manager_protocol(lab):
         begin = time.monotonic()
         for _ in range(4):
             until("WATCHDOG=1")
-        assert 0.5 < time.monotonic() - begin < 1.2, "half of 400 ms each"
+        assert 0.5 < time.monotonic() - begin < 1.6, "half of 400 ms each; all of it would be too late"
         daemon.signal(signal.SIGHUP)
         until("RELOADING=1")
         until("READY=1")

@@ -12,11 +12,10 @@ import time
 
 import pytest
 
-from lab import busy
 from test_sync import BUILD, Two, wait_for
 
 LABTABLE = os.path.join(BUILD, "labtable")
-HEAL = 5.0  # seconds from the end of a cause to equal tables, on a machine that does nothing else
+HEAL = 5.0  # seconds from the end of a cause to equal tables, on a machine that does nothing else (wait_for)
 
 
 @pytest.fixture
@@ -68,7 +67,7 @@ def same(two, count=None, seconds=HEAL, since=None):
         last[:] = difference(two)
         return not last[0] and not last[1] and count in (None, last[2])
     try:
-        wait_for("equal tables", equal, max(0.1, begin + heal_s(seconds) - time.monotonic()), 0.05)
+        wait_for("equal tables", equal, max(0.1, begin + seconds - time.monotonic()), 0.05)
     except AssertionError:
         raise AssertionError("after %.1f s: %d entries on the first node; %d only there: %s; %d only on the second: %s; %s" % (
             time.monotonic() - begin, last[2], len(last[0]), last[0][:3], len(last[1]), last[1][:3],
@@ -85,11 +84,6 @@ def screen(node):
     return node.data("status")[0]["sync"]
 
 
-def heal_s(seconds=HEAL):
-    """The time there is for it here and now: others may use this machine, too."""
-    return seconds * busy()
-
-
 def says_in_sync(two):
     """Each node's screen says so, and since when."""
     said = []
@@ -98,7 +92,7 @@ def says_in_sync(two):
         said[:] = [screen(node) for node in two.nodes]
         return all(x["equal"] and not x["missing"] and x["as_of_us"] < 2500000 for x in said)
     try:
-        wait_for("both to be in sync", fresh, heal_s(), 0.1)
+        wait_for("both to be in sync", fresh, HEAL, 0.1)
     except AssertionError:
         raise AssertionError("not both say that they are in sync: %s" % said) from None
 

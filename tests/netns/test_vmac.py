@@ -188,9 +188,8 @@ def send_1000(lab, master, backup, dead=False):
     since = now_ns()
     for i in range(1000):
         sender.send(udp(VMAC, SERVER, 20000 + i))
-        if i % 100 == 99:
-            time.sleep(0.005)  # the queue of a veth is short
-    wait_for("the frames to pass", lambda: len(forwarded(taps[master], since, True)) == 1000, 3)
+        if i % 100 == 99:  # the queue of a veth is short
+            wait_for("the frames to pass", lambda n=i + 1: len(forwarded(taps[master], since, True)) == n, 3, 0.002)
     return len(forwarded(taps[master], since, True)), len(forwarded(taps[backup], since, True))
 
 
