@@ -250,19 +250,7 @@ static void build_static(struct cfg *c, const struct cfg_rec *vrrp)
 		build_vip(&c->static_addrs[i], &list->recs[i]);
 }
 
-/* The search begins behind the member before. */
-static uint16_t instance_index(const struct cfg *c, const char *name, unsigned near)
-{
-	for (unsigned k = 0; k < c->n_instances; k++) {
-		unsigned i = (near + k) % c->n_instances;
-		if (strcmp(c->instances[i].name, name) == 0)
-			return (uint16_t)i;
-	}
-	require(!"a member without its instance in a checked tree");
-	return 0;
-}
-
-static void build_group(struct cfg *c, const struct cfg_rec *r)
+static void build_group(struct cfg *c, const struct cfg_rec *r, const struct cfg_names *names)
 {
 	struct cfg_group *g = &c->groups[c->n_groups];
 	const struct cfg_val *list = cfg_rec_val(r, "members");
@@ -274,7 +262,9 @@ static void build_group(struct cfg *c, const struct cfg_rec *r)
 	g->arbitrate = num(r, "arbitrate");
 	g->line = r->at.line;
 	for (unsigned i = 0; i < list->n; i++) {
-		members[i] = instance_index(c, list->items[i].text, i ? members[i - 1] + 1u : 0);
+		int at = cfg_names_find(names, list->items[i].text);
+		require(at >= 0); /* the check knows every member */
+		members[i] = (uint16_t)at;
 		c->instances[members[i]].group = c->n_groups;
 	}
 	g->members = members;
@@ -287,9 +277,12 @@ static void build_groups(struct cfg *c, const struct cfg_tree *t)
 {
 	const struct cfg_val *list = cfg_rec_val(block(&t->root, "vrrp"), "groups");
 
+	struct cfg_names *names = cfg_names_new(cfg_rec_val(block(&t->root, "vrrp"), "instances"));
+
 	c->groups = room(list->n + c->n_instances, sizeof(*c->groups));
 	for (unsigned i = 0; i < list->n; i++)
-		build_group(c, &list->recs[i]);
+		build_group(c, &list->recs[i], names);
+	cfg_names_free(names);
 	for (uint16_t i = 0; i < c->n_instances; i++) {
 		struct vrrp_conf *v = &c->instances[i];
 		if (v->group != UINT16_MAX)

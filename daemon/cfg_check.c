@@ -19,11 +19,6 @@ static const struct cfg_rec *find_near(const struct cfg_val *list, const char *n
 	return NULL;
 }
 
-static const struct cfg_rec *find_named(const struct cfg_val *list, const char *name)
-{
-	return find_near(list, name, 0);
-}
-
 /* "; known are a, b" for messages about references. */
 static const char *known_names(const struct cfg_val *list, char *buf, size_t size)
 {
@@ -83,7 +78,7 @@ const char *cfg_check_interface(const struct cfg_checker *c, const struct cfg_re
 	return local ? local : cfg_rec_text(inst, "interface");
 }
 
-static void check_group(struct cfg_checker *c, unsigned g, const struct cfg_rec **owner)
+static void check_group(struct cfg_checker *c, unsigned g, const struct cfg_names *names, const struct cfg_rec **owner)
 {
 	const struct cfg_rec *group = &c->groups->recs[g];
 	const struct cfg_val *members = cfg_rec_val(group, "members");
@@ -91,13 +86,13 @@ static void check_group(struct cfg_checker *c, unsigned g, const struct cfg_rec 
 	char known[160];
 
 	for (unsigned i = 0; i < members->n; i++) {
-		const struct cfg_rec *inst = find_named(c->instances, members->items[i].text);
-		if (!inst) {
+		int at = cfg_names_find(names, members->items[i].text);
+		if (at < 0) {
 			cfg_complain_item(c->errs, group, "members", i, "there is no such instance; %s",
 					  known_names(c->instances, known, sizeof(known)));
 			continue;
 		}
-		unsigned at = (unsigned)(inst - c->instances->recs);
+		const struct cfg_rec *inst = &c->instances->recs[at];
 		if (owner[at] == group)
 			cfg_complain_item(c->errs, group, "members", i, "stands there twice; once is enough");
 		else if (owner[at])
@@ -122,18 +117,21 @@ static void check_groups(struct cfg_checker *c)
 	const struct cfg_rec **owner = calloc(c->instances->n + 1, sizeof(const struct cfg_rec *));
 
 	require(owner);
+	struct cfg_names *insts = cfg_names_new(c->instances), *groups = cfg_names_new(c->groups);
 	for (unsigned g = 0; g < c->groups->n; g++)
-		check_group(c, g, owner);
+		check_group(c, g, insts, owner);
 	for (unsigned i = 0; i < c->instances->n; i++) {
 		const char *name = cfg_rec_text(&c->instances->recs[i], "name");
-		const struct cfg_rec *group = name && !owner[i] ? find_named(c->groups, name) : NULL;
-		if (group)
+		int group = name && !owner[i] ? cfg_names_find(groups, name) : -1;
+		if (group >= 0)
 			cfg_complain(
-			    c->errs, CFG_ERROR, c->t, group, "name",
+			    c->errs, CFG_ERROR, c->t, &c->groups->recs[group], "name",
 			    "instance %s (line %u) is in no group and forms one of this name; rename one of them or "
 			    "make it a member",
 			    name, c->instances->recs[i].at.line);
 	}
+	cfg_names_free(insts);
+	cfg_names_free(groups);
 	free(owner);
 }
 
@@ -141,14 +139,16 @@ static void check_overrides(struct cfg_checker *c)
 {
 	char known[160];
 
+	struct cfg_names *insts = cfg_names_new(c->instances);
 	cfg_check_names(c, c->overrides);
 	for (unsigned i = 0; c->overrides && i < c->overrides->n; i++) {
 		const char *name = cfg_rec_text(&c->overrides->recs[i], "name");
-		if (name && !find_named(c->instances, name))
+		if (name && cfg_names_find(insts, name) < 0)
 			cfg_complain(c->errs, CFG_ERROR, c->t, &c->overrides->recs[i], "name",
 				     "there is no such instance in vrrp.instances; %s",
 				     known_names(c->instances, known, sizeof(known)));
 	}
+	cfg_names_free(insts);
 }
 
 unsigned cfg_check(const struct cfg_tree *t, struct cfg_errors *errs)

@@ -265,6 +265,7 @@ static void check_static(struct cfg_checker *c)
 
 struct vip_place {
 	struct addr addr;
+	const char *link; /* link-local addresses belong to their link and may come back on another one */
 	const struct cfg_rec *vip, *inst;
 };
 
@@ -272,7 +273,18 @@ static int vip_cmp(const void *a, const void *b)
 {
 	const struct vip_place *x = a, *y = b;
 
-	return addr_cmp(&x->addr, &y->addr);
+	int d = addr_cmp(&x->addr, &y->addr);
+	return d ? d : strcmp(x->link, y->link);
+}
+
+static int vip_order(const void *a, const void *b)
+{
+	const struct vip_place *x = a, *y = b;
+	int d = vip_cmp(a, b);
+
+	if (d == 0)
+		d = x->inst < y->inst ? -1 : x->inst > y->inst;
+	return d ? d : x->vip->at.line < y->vip->at.line ? -1 : x->vip->at.line > y->vip->at.line;
 }
 
 static const char *const vip_lists[] = { "virtual_addresses", "excluded_addresses" };
@@ -293,40 +305,32 @@ static unsigned all_vips(const struct cfg_checker *c, struct vip_place **out)
 			if (vip_addr(&vips->recs[j], &p->addr)) {
 				p->vip = &vips->recs[j];
 				p->inst = inst;
+				const char *link = addr_is_link_local(&p->addr) ? cfg_check_interface(c, inst) : NULL;
+				p->link = link ? link : "";
 				n++;
 			}
 		}
 	}
-	qsort(*out, n, sizeof(**out), vip_cmp);
+	qsort(*out, n, sizeof(**out), vip_order);
 	return n;
-}
-
-/* Link-local addresses belong to their link and may come back on another one. */
-static bool same_place(const struct cfg_checker *c, const struct vip_place *a, const struct vip_place *b)
-{
-	if (vip_cmp(a, b) != 0)
-		return false;
-	if (!addr_is_link_local(&a->addr) || a->inst == b->inst)
-		return true;
-	const char *x = cfg_check_interface(c, a->inst), *y = cfg_check_interface(c, b->inst);
-	return x && y && strcmp(x, y) == 0;
 }
 
 static void unique_vips(struct cfg_checker *c, const struct vip_place *p, unsigned n)
 {
 	for (unsigned i = 1; i < n; i++) {
-		for (unsigned j = i; j-- > 0 && vip_cmp(&p[j], &p[i]) == 0;) {
-			if (!same_place(c, &p[j], &p[i]))
-				continue;
-			/* qsort keeps no order among equals: complain about the later one */
-			bool later = p[j].inst == p[i].inst ? p[i].vip > p[j].vip : p[i].inst > p[j].inst;
-			const struct vip_place *a = later ? &p[j] : &p[i], *b = later ? &p[i] : &p[j];
-			const char *owner = cfg_rec_text(a->inst, "name");
+		if (vip_cmp(&p[i - 1], &p[i]) != 0)
+			continue;
+		const struct vip_place *a = &p[i - 1], *b = &p[i];
+		const char *owner = cfg_rec_text(a->inst, "name");
+		if (!c->t->shared)
 			cfg_complain(c->errs, CFG_ERROR, c->t, b->vip, "address",
 				     "is a virtual address of %s (line %u) already; an address has one place",
 				     owner ? owner : "an instance", a->vip->at.line);
-			break;
-		}
+		else if (a->inst != b->inst)
+			cfg_complain(c->errs, CFG_NOTE, c->t, b->vip, "address",
+				     "is a virtual address of %s (%s:%u) too: it is there as long as one of them is "
+				     "MASTER",
+				     owner ? owner : "an instance", a->vip->at.file, a->vip->at.line);
 	}
 }
 

@@ -141,13 +141,24 @@ static void complain_places(const struct cfg_tree *t, struct cfg_errors *errs, s
 {
 	if (n)
 		qsort(p, n, sizeof(*p), place_cmp);
-	for (unsigned i = 1; i < n; i++)
-		if (strcmp(p[i].text, p[i - 1].text) == 0)
+	for (unsigned i = 1; i < n; i++) {
+		if (strcmp(p[i].text, p[i - 1].text) != 0)
+			continue;
+		const struct cfg_pos *before = &p[i - 1].e->rec->at;
+		if (t->shared)
+			cfg_complain(errs, CFG_NOTE, t, p[i].e->rec, p[i].e->rule ? "rule" : "route",
+				     p[i].e->inst == p[i - 1].e->inst
+					 ? "stands at %s:%u as well; once is enough"
+					 : "has the place of the one at %s:%u: it is there as long as one of them is "
+					   "wanted",
+				     before->file, before->line);
+		else
 			cfg_complain(errs, CFG_ERROR, t, p[i].e->rec, p[i].e->rule ? "rule" : "route",
 				     p[i].e->rule ? "stands on line %u already"
 						  : "has the destination, table and metric of the route on line %u; "
 						    "give it another metric, or one route with several nexthops",
-				     p[i - 1].e->rec->at.line);
+				     before->line);
+	}
 }
 
 void cfg_check_routes(const struct cfg_tree *t, struct cfg_errors *errs)

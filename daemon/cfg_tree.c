@@ -172,6 +172,62 @@ void cfg_val_set_text(struct cfg_val *v, const char *text)
 	v->text = p;
 }
 
+/* ---- names ---- */
+
+struct named {
+	const char *name;
+	unsigned at;
+};
+
+struct cfg_names {
+	unsigned n;
+	struct named e[];
+};
+
+static int named_cmp(const void *a, const void *b)
+{
+	const struct named *x = a, *y = b;
+	int d = strcmp(x->name, y->name);
+
+	return d ? d : x->at < y->at ? -1 : x->at > y->at;
+}
+
+struct cfg_names *cfg_names_new(const struct cfg_val *list)
+{
+	unsigned all = list ? list->n : 0;
+	struct cfg_names *n = grow(NULL, 1, sizeof(*n) + all * sizeof(n->e[0]));
+
+	n->n = 0;
+	for (unsigned i = 0; i < all; i++) {
+		const char *name = cfg_rec_text(&list->recs[i], "name");
+		if (name)
+			n->e[n->n++] = (struct named){ name, i };
+	}
+	qsort(n->e, n->n, sizeof(n->e[0]), named_cmp);
+	return n;
+}
+
+int cfg_names_find(const struct cfg_names *n, const char *name)
+{
+	unsigned low = 0, high = n->n;
+
+	while (low < high) {
+		unsigned mid = (low + high) / 2;
+		if (strcmp(n->e[mid].name, name) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < n->n && strcmp(n->e[low].name, name) == 0 ? (int)n->e[low].at : -1;
+}
+
+void cfg_names_free(struct cfg_names *n)
+{
+	free(n);
+}
+
+/* ---- messages ---- */
+
 /* "[lan]" or "[2]" behind the name of the list that holds r. */
 static void rec_index(const struct cfg_rec *r, char *buf, size_t size)
 {

@@ -53,6 +53,7 @@ struct cfg_tree {
 	char *file; /* the main file */
 	char **files;
 	unsigned n_files;
+	bool shared; /* an address, route or rule may stand in several virtual routers, as in keepalived */
 };
 
 /* An empty tree: every key has its default, required keys have nothing. */
@@ -76,6 +77,12 @@ void cfg_val_pop(struct cfg_val *v);
 void cfg_val_add_item(struct cfg_val *v, const char *text, struct cfg_pos at);
 /* Replaces the text. */
 void cfg_val_set_text(struct cfg_val *v, const char *text);
+/* The names of a list's records, for many questions; it lives as long as the list stays as it is. */
+struct cfg_names;
+struct cfg_names *cfg_names_new(const struct cfg_val *list);
+/* The number of the first record of this name, or -1. */
+int cfg_names_find(const struct cfg_names *n, const char *name);
+void cfg_names_free(struct cfg_names *n);
 /* The path of a value for messages: "vrrp.instances[lan].vrid"; records are named by their name or number. */
 char *cfg_val_path(const struct cfg_rec *r, const char *name, char *buf, size_t size);
 

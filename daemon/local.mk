@@ -68,7 +68,7 @@ check_node_delay_LDADD = $(check_node_LDADD)
 
 # Addresses, links, the KERNEL thread, journal, guardian, process.
 libdaemon_core_a_SOURCES += daemon/netstate.h daemon/netstate_priv.h daemon/netstate.c daemon/netstate_conf.c \
-	daemon/netstate_obs.c daemon/netstate_done.c daemon/netstate_show.c daemon/netstate_route.c \
+	daemon/netstate_obs.c daemon/netstate_done.c daemon/netstate_show.c daemon/netstate_route.c daemon/netstate_share.c \
 	daemon/route_text.h daemon/route_read.h daemon/route_read.c daemon/route_text.c daemon/rule_text.c daemon/route_print.c daemon/rtnl_route.h daemon/rtnl_route.c daemon/rtnl_get.h daemon/rtnl_put.h \
 	daemon/rtnl_wire.h daemon/rtnl_wire.c daemon/rtnl_link.h daemon/rtnl_link.c \
 	daemon/sysctl_plan.h daemon/sysctl_plan.c daemon/nft_rules.h daemon/nft_rules.c daemon/quar_rules.h daemon/quar_rules.c daemon/sweep_ct.h daemon/sweep_ct.c \
@@ -136,12 +136,14 @@ keeptrackd_LDADD = libdaemon_io.a libdaemon_core.a libike_io.a libike_core.a lib
 noinst_LIBRARIES += libfake_rtnl.a
 libfake_rtnl_a_SOURCES = tests/sim/fake_rtnl.h tests/sim/fake_rtnl.c tests/sim/fake_route.c tests/sim/rtnl_script.h tests/sim/rtnl_script.c
 NET_TEST_LIBS = libdaemon_io.a libdaemon_core.a $(BASE_LIBS) $(CAPNG_LIBS)
-check_PROGRAMS += check_netstate check_netstate_routes check_netstate_walk check_fake_rtnl
+check_PROGRAMS += check_netstate check_netstate_routes check_netstate_share check_netstate_walk check_fake_rtnl
 netstate_world = tests/unit/netstate_world.c tests/unit/netstate_world.h
 check_netstate_SOURCES = tests/unit/check_netstate.c $(netstate_world)
 check_netstate_routes_SOURCES = tests/unit/check_netstate_routes.c $(netstate_world)
+check_netstate_share_SOURCES = tests/unit/check_netstate_share.c $(netstate_world)
 check_netstate_walk_SOURCES = tests/unit/check_netstate_walk.c $(netstate_world)
 check_netstate_routes_LDADD = $(check_netstate_LDADD)
+check_netstate_share_LDADD = $(check_netstate_LDADD)
 check_netstate_walk_LDADD = $(check_netstate_LDADD)
 check_netstate_LDADD = libfake_rtnl.a libdaemon_core.a libbase_core.a $(SODIUM_LIBS) $(UNIT_LIBS)
 check_fake_rtnl_SOURCES = tests/unit/check_fake_rtnl.c

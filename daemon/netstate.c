@@ -79,6 +79,20 @@ void net_group_append(struct netstate *ns, uint32_t group, struct net_obj *o)
 	net_group_dirty(ns, group);
 }
 
+void net_group_remove(struct netstate *ns, struct net_obj *o)
+{
+	struct net_group *g = net_group_at(ns, o->group);
+	uint32_t *link = &g->first[o->what], before = 0;
+	while (*link != o->handle) {
+		before = *link;
+		link = &net_obj_at(ns, before)->next;
+	}
+	*link = o->next;
+	if (g->last[o->what] == o->handle)
+		g->last[o->what] = before;
+	net_group_dirty(ns, o->group);
+}
+
 /* ---- role ---- */
 
 /* Without marks the list alone decides, so an address that somebody else has there now must not get on it. */
@@ -125,6 +139,7 @@ static void group_set(struct netstate *ns, uint16_t group, enum net_mode mode)
 		}
 	g->mode = mode;
 	net_group_dirty(ns, group);
+	net_claims_moved(ns, g);
 }
 
 void netstate_group_set(struct netstate *ns, uint16_t group, enum net_mode mode)

@@ -188,6 +188,7 @@ struct net_group {
 	uint32_t first[NET_WHAT_N], last[NET_WHAT_N]; /* lists of objects */
 	uint32_t cursor[2];                           /* per net_op_kind: the object to go on with; 0: from the start */
 	uint8_t cursor_what[2];
+	uint32_t claims;               /* list of objects that other groups want too */
 	uint16_t needs[NET_NEEDS_MAX]; /* interfaces needed beside those of the addresses */
 	uint8_t n_needs;
 	uint8_t dirty; /* bit per net_op_kind */
@@ -206,6 +207,7 @@ struct netstate {
 	uint32_t tick_group, n_groups, n_dirty[2], n_touched, touched_next;
 	mono_t next_tick, next_retry;
 	struct slab objs, obs, links, specs;
+	struct slab claims; /* wishes for objects that several groups want */
 	struct slab ifaces; /* struct net_iface, in the order in which their names came up */
 	struct slab groups; /* struct net_group: NET_STATIC, NET_ORPHANS, the others */
 	struct tbl obj_by_key, obs_by_addr, link_by_index, link_by_name, iface_by_name;
@@ -235,9 +237,10 @@ void netstate_conf_begin(struct netstate *ns);
 int netstate_want_link(struct netstate *ns, uint16_t group, const char *name, const char *base, enum net_link_kind kind,
 		       const uint8_t mac[6], uint32_t tag);
 /*
- * Handle of the object, or -EEXIST when another group has the same address on this interface, -ENOSPC at a limit,
- * -EINVAL for a bad name or prefix length. tag comes back in operations. group: or NET_STATIC. opt NULL: scope global,
- * no duplicate address detection, nothing else.
+ * Handle of the object, or -ENOSPC at a limit, -EINVAL for a bad name or prefix length. tag comes back in operations.
+ * group: or NET_STATIC. opt NULL: scope global, no duplicate address detection, nothing else. Where several groups want
+ * the same address on the same interface, it is there as long as one of them is NET_UP, with the options that were
+ * declared first; it counts for one of them at a time, and operations bear that one's tag.
  */
 int netstate_want_addr(struct netstate *ns, uint16_t group, const char *ifname, const struct addr *addr, uint8_t plen,
 		       const struct net_addr_opt *opt, uint32_t tag);

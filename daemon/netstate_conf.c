@@ -11,6 +11,7 @@ int netstate_init(struct netstate *ns, bool marks)
 	slab_init(&ns->obs, sizeof(struct net_obs), NET_OBSERVED_MAX);
 	slab_init(&ns->specs, sizeof(struct net_spec), NET_OBJECTS_MAX);
 	slab_init(&ns->links, sizeof(struct net_linkrec), NET_LINKS_MAX);
+	net_claims_init(ns);
 	slab_init(&ns->ifaces, sizeof(struct net_iface), NET_LINKS_MAX);
 	slab_init(&ns->groups, sizeof(struct net_group), NET_GROUPS_MAX + 2);
 	if (!net_group_make(ns, NET_STATIC) || !net_group_make(ns, NET_ORPHANS) ||
@@ -31,6 +32,7 @@ void netstate_free(struct netstate *ns)
 	slab_free_all(&ns->obs);
 	slab_free_all(&ns->links);
 	slab_free_all(&ns->specs);
+	slab_free_all(&ns->claims);
 	tbl_free(&ns->obj_by_key);
 	tbl_free(&ns->link_by_name);
 	tbl_free(&ns->iface_by_name);
@@ -159,12 +161,14 @@ static void group_empty(struct net_group *g)
 	memset(g->last, 0, sizeof(g->last));
 	g->cursor[NET_OP_ADD] = g->cursor[NET_OP_DEL] = 0;
 	g->n_needs = 0;
+	g->claims = 0;
 }
 
 void netstate_conf_begin(struct netstate *ns)
 {
 	ns->conf_gen++;
 	ns->declaring = true;
+	net_claims_free(ns);
 	for (uint32_t i = 0; i < net_groups_all(ns); i++)
 		group_empty(net_group_at(ns, net_group_nth(ns, i)));
 	for (uint32_t g = 0; g < ns->n_groups; g++)
@@ -173,13 +177,17 @@ void netstate_conf_begin(struct netstate *ns)
 		net_iface_at(ns, i)->link = net_iface_at(ns, i)->link_up = 0;
 }
 
-/* The object of this description, declared now; NULL with *err when it cannot be. */
+/* The object of this description, declared now; *err 1: another group has it too. NULL with *err when it cannot be. */
 struct net_obj *net_declare(struct netstate *ns, uint16_t group, const struct net_obj *like, uint32_t tag, int *err)
 {
 	struct net_obj *o = obj_find(ns, like);
-	*err = -EEXIST;
-	if (o && o->conf_gen == ns->conf_gen)
-		return NULL;
+	if (o && o->conf_gen == ns->conf_gen) {
+		*err = o->what < NET_ADDR ? -EEXIST : net_claim_add(ns, o, group, tag);
+		if (*err)
+			return NULL;
+		*err = 1;
+		return o;
+	}
 	*err = -ENOSPC;
 	if (!net_group_make(ns, group))
 		return NULL;
@@ -247,7 +255,7 @@ int netstate_want_addr(struct netstate *ns, uint16_t group, const char *ifname, 
 	struct net_obj *o = net_declare(ns, group, &like, tag, &err);
 	if (!o)
 		return err;
-	if (!opt_eq(&o->opt, opt)) {
+	if (err == 0 && !opt_eq(&o->opt, opt)) {
 		o->opt = *opt;
 		o->compare = true;
 	}
@@ -284,8 +292,11 @@ void netstate_conf_end(struct netstate *ns)
 	ns->declaring = false;
 	for (uint32_t h = ns->all_objs; h; h = net_obj_at(ns, h)->all_next) {
 		struct net_obj *o = net_obj_at(ns, h);
-		if (o->conf_gen == ns->conf_gen)
+		if (o->conf_gen == ns->conf_gen) {
+			if (o->claims)
+				net_claims_settle(ns, o);
 			continue;
+		}
 		o->prepared = false;
 		net_group_append(ns, NET_ORPHANS, o);
 	}

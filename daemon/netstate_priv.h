@@ -22,9 +22,10 @@ struct net_obj {
 	uint32_t chg_next; /* in the list of changes */
 	uint32_t lost_next;
 	uint32_t handle;
-	uint16_t group; /* NET_ORPHANS: configured no longer */
-	uint16_t iface; /* of addresses and links; routes and rules: NET_NO_IFACE */
-	uint8_t what;   /* enum net_what */
+	uint32_t claims; /* of all groups that want it, where there are several (netstate_share.c) */
+	uint16_t group;  /* NET_ORPHANS: configured no longer */
+	uint16_t iface;  /* of addresses and links; routes and rules: NET_NO_IFACE */
+	uint8_t what;    /* enum net_what */
 	struct addr addr;
 	uint8_t plen;
 	union {
@@ -164,7 +165,18 @@ struct net_obj *net_link_obj(const struct netstate *ns, uint16_t iface);
 void net_own_refresh(struct netstate *ns, struct net_obj *o);
 /* Adds the object at the end of a group's list. */
 void net_group_append(struct netstate *ns, uint32_t group, struct net_obj *o);
+/* Takes it out of its group's list. */
+void net_group_remove(struct netstate *ns, struct net_obj *o);
 void net_group_dirty(struct netstate *ns, uint32_t group);
+/* netstate_share.c: objects that several groups want. */
+void net_claims_init(struct netstate *ns);
+void net_claims_free(struct netstate *ns);
+/* Another group wants this object too. 0 or -ENOSPC. */
+int net_claim_add(struct netstate *ns, struct net_obj *o, uint16_t group, uint32_t tag);
+/* The object goes to the group that wants it most, if that is another one. */
+void net_claims_settle(struct netstate *ns, struct net_obj *o);
+/* The same for all that this group shares, after its mode changed. */
+void net_claims_moved(struct netstate *ns, const struct net_group *g);
 void net_list_obj(struct netstate *ns, struct net_obj *o);
 /* The object's group is looked at again at this instant. */
 void net_retry_at(struct netstate *ns, struct net_obj *o, mono_t at);

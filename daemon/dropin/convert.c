@@ -67,6 +67,7 @@ static int convert(const char *keepalived, const char *conntrackd, const char *i
 		cfg_read_conntrackd(t, conntrackd, NULL, &proc, &errs);
 	/* What the result itself says is no loss; what cannot be used is. */
 	struct cfg_errors meaning = { 0 };
+	t->shared = false; /* as the native file is judged */
 	if (!errs.n)
 		cfg_check(t, &meaning);
 	printf("# Made of %s%s%s by keeptrackd convert.\n\n", keepalived, conntrackd ? " and " : "",

@@ -397,6 +397,7 @@ struct cfg_tree *kconf_map(struct kconf *k, const char *file, struct cfg_errors 
 {
 	struct kmap m = { .k = k, .errs = errs, .t = cfg_tree_new(file), .cluster = k->cluster };
 
+	m.t->shared = true;
 	m.vrrp = &cfg_rec_val(&m.t->root, "vrrp")->recs[0];
 	m.node = &cfg_rec_val(&m.t->root, "node")->recs[0];
 	m.rule_priority[0] = m.rule_priority[1] = RULE_PRIORITY;

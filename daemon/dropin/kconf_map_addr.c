@@ -1,6 +1,7 @@
 /* Lists of addresses and of peers: one to a line, then options, as `ip address` has them. */
 #include <stdlib.h>
 #include <string.h>
+#include "daemon/base/require.h"
 #include "daemon/dropin/kconf_map_int.h"
 
 #define LIST_MAX       255 /* addresses of one advert */
@@ -176,17 +177,54 @@ static void put_entry(struct kmap *m, struct cfg_rec *r, const struct kconf_stmt
 }
 
 /* The address stands in the list already: keepalived's second one meets the first one in the kernel. */
-static bool is_there(const struct cfg_val *list, const struct addr *a)
+/* Addresses that were read, to find a second one of a kind in a long list. */
+struct seen {
+	struct addr *slot; /* hashed, open; ADDR_NONE: free */
+	unsigned n, cap;   /* cap: a power of two, at most half of it in use */
+};
+
+static struct addr *seen_slot(const struct seen *s, const struct addr *a)
 {
-	struct addr b;
+	uint32_t h = 2166136261u;
+	for (size_t i = 0; i < addr_len(a->af); i++)
+		h = (h ^ a->b[i]) * 16777619u;
+	unsigned at = (h ^ h >> 15) & (s->cap - 1);
+	while (s->slot[at].af && !addr_eq(&s->slot[at], a))
+		at = (at + 1) & (s->cap - 1);
+	return &s->slot[at];
+}
+
+/* True when it was there already. */
+static bool seen_add(struct seen *s, const struct addr *a)
+{
+	if (2 * s->n >= s->cap) {
+		struct seen big = { .n = s->n, .cap = s->cap ? 2 * s->cap : 16 };
+		big.slot = calloc(big.cap, sizeof(*big.slot));
+		require(big.slot);
+		for (unsigned i = 0; i < s->cap; i++)
+			if (s->slot[i].af)
+				*seen_slot(&big, &s->slot[i]) = s->slot[i];
+		free(s->slot);
+		*s = big;
+	}
+	struct addr *slot = seen_slot(s, a);
+	if (slot->af)
+		return true;
+	*slot = *a;
+	s->n++;
+	return false;
+}
+
+static void seen_list(struct seen *s, const struct cfg_val *list)
+{
+	struct addr a;
 	uint8_t plen;
 
 	for (unsigned i = 0; i < list->n; i++) {
 		const char *text = cfg_rec_text(&list->recs[i], "address");
-		if (text && addr_parse_prefix(text, &b, &plen) && addr_eq(a, &b))
-			return true;
+		if (text && addr_parse_prefix(text, &a, &plen))
+			seen_add(s, &a);
 	}
-	return false;
 }
 
 static bool usable(const struct addr *a)
@@ -229,7 +267,11 @@ void kmap_addresses(struct kmap *m, const struct cfg_rec *r, const char *key, co
 		    uint8_t *af, const char *who)
 {
 	struct cfg_val *list = cfg_rec_val(r, key);
+	struct seen seen = { 0 };
 
+	seen_list(&seen, list);
+	if (strcmp(key, "excluded_addresses") == 0)
+		seen_list(&seen, cfg_rec_val(r, "virtual_addresses"));
 	for (const struct kconf_stmt *s = block->subs; s; s = s->next) {
 		struct entry e = { 0 };
 		const char *to = key;
@@ -237,7 +279,7 @@ void kmap_addresses(struct kmap *m, const struct cfg_rec *r, const char *key, co
 			continue;
 		for (unsigned i = 1; i < s->n_words; i++)
 			i = read_option(m, s, &e, i);
-		if (is_there(list, &e.addr)) {
+		if (seen_add(&seen, &e.addr)) {
 			kconf_complain(m->errs, CFG_NOTE, s, "%s%.60s stands there twice; the first one counts", who,
 				       s->words[0]);
 			continue;
@@ -251,6 +293,7 @@ void kmap_addresses(struct kmap *m, const struct cfg_rec *r, const char *key, co
 		put_entry(m, new, s, &e);
 		put_default_interface(m, new, s);
 	}
+	free(seen.slot);
 }
 
 static void read_ttl(struct kinst *i, struct cfg_rec *peer, const struct kconf_stmt *s, unsigned n, const char *key)

@@ -7,14 +7,7 @@
 /* The number of an instance in vrrp.instances, or -1. */
 static int find_instance(const struct kmap *m, const char *name)
 {
-	const struct cfg_val *list = cfg_rec_val(m->vrrp, "instances");
-
-	for (unsigned i = 0; i < list->n; i++) {
-		const char *other = cfg_rec_text(&list->recs[i], "name");
-		if (other && strcmp(other, name) == 0)
-			return (int)i;
-	}
-	return -1;
+	return cfg_names_find(m->names, name);
 }
 
 /* Names stand one on a line or several. */
@@ -104,12 +97,15 @@ void kmap_groups(struct kmap *m)
 	unsigned n = kmap_pick_blocks(m, "vrrp_sync_group", &p);
 
 	require(taken);
+	m->names = cfg_names_new(cfg_rec_val(m->vrrp, "instances"));
 	for (unsigned i = 0; i < n; i++) {
 		if (has_members(m, p[i].s, taken))
 			read_group(m, p[i].s, kmap_push(m, m->vrrp, "groups", p[i].s), taken);
 		else
 			leave_out(m, p[i].s);
 	}
+	cfg_names_free(m->names);
+	m->names = NULL;
 	free(p);
 	free(taken);
 }

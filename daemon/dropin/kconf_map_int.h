@@ -33,6 +33,7 @@ struct kmap {
 		uint16_t n;
 	} vmac[256];
 	struct cfg_tables *tables; /* NULL: not read yet */
+	struct cfg_names *names;   /* of the instances, while groups are read */
 	bool cluster;              /* conntrack_sync is there: what differs between nodes goes to node.instances */
 };
 

@@ -120,6 +120,10 @@ static const struct quirk {
 	  "W: t.conf:4: (V1) 2001:db8::1 is not of the family" },
 	{ "virtual_ipaddress {\n10.0.0.6\n10.0.0.6 label a0:1\n}\n", "virtual_addresses[1].address", "absent",
 	  "N: t.conf:4: (V1) 10.0.0.6 stands there twice" },
+	{ VIP "virtual_ipaddress_excluded {\n10.0.0.7\n10.0.0.7\n}\n", "excluded_addresses[1].address", "absent",
+	  "N: t.conf:7: (V1) 10.0.0.7 stands there twice" },
+	{ VIP "virtual_ipaddress_excluded {\n10.0.0.5\n}\n", "excluded_addresses[0].address", "absent",
+	  "stands there twice" },
 	{ "virtual_ipaddress {\n10.0.0.6/24 brd +\n}\n", "virtual_addresses[0].broadcast", "\"auto\"", NULL },
 	{ "virtual_ipaddress {\n10.0.0.6/24 brd -\n}\n", "virtual_addresses[0].broadcast", "\"10.0.0.0\"", NULL },
 	{ "virtual_ipaddress {\n10.0.0.6/24 broadcast 10.0.0.99\n}\n", "virtual_addresses[0].broadcast",
@@ -328,6 +332,40 @@ START_TEST(names_of_virtual_macs)
 }
 END_TEST
 
+#define OBJECTS(routes)                                                        \
+	"virtual_ipaddress {\n10.0.0.5/24\n}\nvirtual_routes {\n" routes "}\n" \
+	"virtual_rules {\nfrom 10.8.0.0/24 table 77 priority 1000\n}\n}\n"
+#define ROUTE "10.9.0.0/24 via 10.0.0.9\n"
+
+/* keepalived takes what stands in several virtual routers; so do we, and say where. Our own file is strict. */
+START_TEST(shared)
+{
+	struct mapped m = map_text("vrrp_instance A {\ninterface a0\nvirtual_router_id 1\n" OBJECTS(
+	    ROUTE) "vrrp_instance B {\ninterface b0\nvirtual_router_id 1\n" OBJECTS(ROUTE));
+
+	cfg_check(m.t, &m.errs);
+	ck_assert_msg(!m.errs.n && !m.errs.n_warnings, "%s", map_said(&m.errs));
+	says(&m, "N: t.conf:18: vrrp.instances[B].virtual_addresses[0].address = \"10.0.0.5/24\": is a virtual address "
+		 "of A (t.conf:5) too: it is there as long as one of them is MASTER");
+	says(&m, "N: t.conf:21: vrrp.instances[B].routes[0].route = \"10.9.0.0/24 via 10.0.0.9\": has the place of the "
+		 "one at t.conf:8");
+	says(&m, "N: t.conf:24: vrrp.instances[B].rules[0].rule");
+	m.t->shared = false;
+	ck_assert_uint_eq(cfg_check(m.t, &m.errs), 3);
+	says(&m, "E: t.conf:18: vrrp.instances[B].virtual_addresses[0].address = \"10.0.0.5/24\": is a virtual address "
+		 "of A (line 5) already");
+	map_done(&m);
+	/* Within one virtual router the second one says nothing new; a VRID twice is more than keepalived takes too. */
+	m = map_text("vrrp_instance A {\ninterface a0\nvirtual_router_id 1\n" OBJECTS(
+	    ROUTE ROUTE) "vrrp_instance B {\ninterface a0\nvirtual_router_id 1\n}\n");
+	ck_assert_uint_eq(cfg_check(m.t, &m.errs), 1);
+	says(&m, "N: t.conf:9: vrrp.instances[A].routes[1].route = \"10.9.0.0/24 via 10.0.0.9\": stands at t.conf:8 as "
+		 "well; once is enough");
+	says(&m, "E: t.conf:17: vrrp.instances[B].vrid = 1: the VRID is used on a0 by A (line 1) already");
+	map_done(&m);
+}
+END_TEST
+
 /* LVS: VRRP is served, and the one line says that LVS is not. */
 START_TEST(lvs)
 {
@@ -444,6 +482,7 @@ int main(void)
 	tcase_add_test(tc, groups);
 	tcase_add_test(tc, defaults);
 	tcase_add_test(tc, names_of_virtual_macs);
+	tcase_add_test(tc, shared);
 	tcase_add_test(tc, lvs);
 	tcase_add_test(tc, cluster);
 	tcase_add_test(tc, native_again);

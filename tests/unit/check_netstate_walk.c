@@ -131,11 +131,26 @@ static void check_model(void)
 	ck_assert_uint_eq(n, f.n_addrs);
 }
 
-static void walk(uint32_t seed)
+/* Group 1 wants one of group 0's addresses as well. */
+static void share(void)
+{
+	netstate_conf_begin(&ns);
+	ck_assert_int_gt(want(0, "va", "10.0.0.10/24"), 0);
+	ck_assert_int_gt(want(0, "va", "10.0.0.11/24"), 0);
+	ck_assert_int_gt(want(0, "va", "2001:db8::10/64"), 0);
+	ck_assert_int_gt(want(0, "va", "fe80::10/64"), 0);
+	ck_assert_int_gt(want(1, "vb", "10.1.0.10/24"), 0);
+	ck_assert_int_gt(want(1, "va", "10.0.0.11/24"), 0);
+	netstate_conf_end(&ns);
+}
+
+static void walk(uint32_t seed, bool shared)
 {
 	rnd_state = seed * 2654435761u + 1;
 	memset(flight, 0, sizeof(flight));
 	started();
+	if (shared)
+		share();
 	for (unsigned i = 0; i < 400; i++) {
 		switch (rnd(8)) {
 		case 0:
@@ -180,6 +195,11 @@ static void walk(uint32_t seed)
 	ck_assert_int_eq(status(1).state, NET_EQUAL);
 	ck_assert(has(link_of(0), "10.0.0.10") && has(link_of(0), "fe80::10") && has(link_of(1), "10.1.0.10"));
 	netstate_group_set(&ns, 0, NET_DOWN);
+	if (shared) {
+		rest();
+		ck_assert(has(link_of(0), "10.0.0.11"));
+		ck_assert(status(0).state == NET_EQUAL && status(1).state == NET_EQUAL);
+	}
 	netstate_group_set(&ns, 1, NET_DOWN);
 	rest();
 	check_model();
@@ -195,7 +215,7 @@ START_TEST(test_random_walk)
 	for (uint32_t seed = 1; seed <= 150; seed++) {
 		teardown();
 		begin(true);
-		walk((uint32_t)_i * 1000 + seed);
+		walk((uint32_t)_i * 1000 + seed, _i & 1);
 	}
 }
 END_TEST
