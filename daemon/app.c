@@ -617,6 +617,8 @@ int app_run(const struct app_options *opt)
 		   a.cfg->node_name, a.cfg->n_instances, a.cfg->n_groups);
 	cfg_say_log(&errs);
 	cfg_errors_free(&errs);
+	if (a.opt.kalive && !a.cfg->n_instances && !a.cfg->n_static_addrs && !a.cfg->n_routes && !a.cfg->n_rules)
+		log_warn(LOG_MAIN, "Warning - keepalived has no configuration to run");
 	take_engine(&a);
 	start_guardian(&a);
 	lock_down(&a);

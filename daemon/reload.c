@@ -526,6 +526,9 @@ static void take(struct app *a, struct reload_reading *rd)
 {
 	const struct reload_map *map = rd->map;
 	const char *why = map ? needs_restart(a, a->cfg, rd->now, map->changes, map->n_changes) : "not enough memory";
+	/* A file that was cut short behind the blocks of LVS looks like this; who means it stops the service. */
+	if (!why && rd->path[0] && rd->old->n_instances && !rd->now->n_instances)
+		why = "there is no vrrp_instance in the file any more; stop the service if that is meant";
 	if (!why && !resting(a))
 		why = "a role change is under way; try again";
 	if (why) {

@@ -343,6 +343,15 @@ static void read_garp(struct kmap *m, const struct kconf_stmt *block)
 		KMAP_WARN(m, block, "garp_group: more than %d of them; ignored", KMAP_GARP_MAX);
 }
 
+/* Without a virtual router keepalived's own daemon for them rests, too: there are static objects, or all is for LVS. */
+static bool rests(const struct kmap *m)
+{
+	const struct cfg_val *s = cfg_rec_val(m->vrrp, "static");
+
+	return m->lvs || (s->n && (cfg_rec_val(&s->recs[0], "addresses")->n || cfg_rec_val(&s->recs[0], "routes")->n ||
+				   cfg_rec_val(&s->recs[0], "rules")->n));
+}
+
 static void read_all(struct kmap *m)
 {
 	struct kmap_pick *inst;
@@ -361,10 +370,6 @@ static void read_all(struct kmap *m)
 	if (n > (unsigned)list->key->max) {
 		KMAP_REFUSE(m, inst[0].s, "%u instances; at most %lld are possible", n, (long long)list->key->max);
 		n = 0;
-	} else if (!n && !m->errs->n) {
-		cfg_errors_add(m->errs, CFG_ERROR,
-			       "%s:1: there is no vrrp_instance in the file: nothing for this daemon to do",
-			       m->t->file);
 	}
 	list->given = n > 0;
 	cfg_val_make(list, m->vrrp, n, n ? kmap_at(m, inst[0].s) : (struct cfg_pos){ m->t->file, 1 });
@@ -377,6 +382,10 @@ static void read_all(struct kmap *m)
 		}
 	}
 	free(inst);
+	if (!n && !m->errs->n && !rests(m))
+		cfg_errors_add(m->errs, CFG_ERROR,
+			       "%s:1: there is no vrrp_instance in the file: nothing for this daemon to do",
+			       m->t->file);
 	kmap_groups(m);
 }
 
@@ -403,8 +412,12 @@ struct cfg_tree *kconf_map(struct kconf *k, const char *file, struct cfg_errors 
 	m.rule_priority[0] = m.rule_priority[1] = RULE_PRIORITY;
 	read_all(&m);
 	if (!errs->n) {
+		struct cfg_val *list = cfg_rec_val(m.vrrp, "instances");
+		bool given = list->given;
+		list->given = true; /* that there are none was judged */
 		cfg_rec_required(m.t, &m.t->root, errs);
 		required(&m, &m.t->root);
+		list->given = given;
 	}
 	cfg_tables_free(m.tables);
 	return m.t;

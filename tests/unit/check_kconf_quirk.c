@@ -216,7 +216,6 @@ static const struct {
 	{ "vrrp_instance V {\nvirtual_router_id 3\nunicast_src_ip 192.0.2.77\nunicast_peer {\n192.0.2.78\n}\n}\n",
 	  "E: t.conf:1: (V) the interface is missing, and none of this machine" },
 	{ "global_defs {\n}\n", "E: t.conf:1: there is no vrrp_instance in the file" },
-	{ "virtual_server 10.0.0.1 80 {\n}\n", "E: t.conf:1: there is no vrrp_instance" },
 	{ "bfd_instance B {\nneighbor_ip 10.0.0.1\n}\n", "E: t.conf:1: bfd_instance: BFD is not supported" },
 	{ "vrrp_instance V\"1 {\n}\n", "E: t.conf" },
 	{ "conntrack_sync {\nstoer warm\n}\n", "E: t.conf:2: unknown word 'stoer'; did you mean store?" },
@@ -383,6 +382,28 @@ START_TEST(lvs)
 }
 END_TEST
 
+/* Files without a virtual router with which keepalived rests: so do we. */
+START_TEST(nothing_to_elect)
+{
+	static const char *const files[] = {
+		"virtual_server 10.0.0.5 80 {\nreal_server 10.1.0.1 80 {\nweight 1\n}\n}\n",
+		"static_ipaddress {\n10.0.0.9/24 dev c0\n}\n",
+		"static_routes {\n10.9.0.0/24 via 10.0.0.9 dev c0\n}\n",
+	};
+	for (unsigned i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		struct mapped m = map_text(files[i]);
+		ck_assert_msg(!m.errs.n && !m.errs.n_warnings, "%s", map_said(&m.errs));
+		ck_assert_uint_eq(cfg_check(m.t, &m.errs), 0);
+		ck_assert_int_eq(m.errs.not_served[0] != '\0', i == 0);
+		struct cfg *c = cfg_build(m.t);
+		ck_assert_uint_eq(c->n_instances + c->n_groups, 0);
+		ck_assert_uint_eq(c->n_static_addrs + c->n_routes, i > 0);
+		cfg_free(c);
+		cfg_errors_free(&m.errs);
+	}
+}
+END_TEST
+
 /* With a cluster, what differs between the nodes is the node's own; the rest can be compared. */
 START_TEST(cluster)
 {
@@ -484,6 +505,7 @@ int main(void)
 	tcase_add_test(tc, names_of_virtual_macs);
 	tcase_add_test(tc, shared);
 	tcase_add_test(tc, lvs);
+	tcase_add_test(tc, nothing_to_elect);
 	tcase_add_test(tc, cluster);
 	tcase_add_test(tc, native_again);
 	tcase_add_test(tc, interface_by_source);
