@@ -292,10 +292,9 @@ static void declare_addr(struct app *a, uint16_t group, const char *owner, const
 
 static void declare_link(struct app *a, const struct vrrp_conf *c, uint16_t inst)
 {
-	uint8_t mac[6];
-	rtnl_link_vmac(mac, c->af, c->vrid);
 	enum net_link_kind kind = c->vmac == VRRP_VMAC_IPVLAN ? NET_LINK_IPVLAN : NET_LINK_MACVLAN;
-	int rc = netstate_want_link(netapply_state(a->net), c->group, c->vmac_name, c->interface, kind, mac, inst);
+	int rc =
+	    netstate_want_link(netapply_state(a->net), c->group, c->vmac_name, c->interface, kind, c->vmac_mac, inst);
 	if (rc < 0)
 		log_err(LOG_NET, "%s: interface %s on %s cannot be managed: %s", c->name, c->vmac_name, c->interface,
 			strerror(-rc));

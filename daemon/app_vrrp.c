@@ -8,7 +8,6 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/dropin/kalive.h"
-#include "daemon/rtnl_link.h"
 
 #define PAUSE_MAX_NS (2 * NS_PER_MS)
 #define PAUSE_MIN_NS (500 * NS_PER_US)
@@ -102,14 +101,12 @@ static int send_one(struct app *a, uint16_t inst, uint8_t version, uint8_t prior
 {
 	const struct vrrp *v = &a->node.inst[inst];
 	struct vrrp_port *port = a->inst[inst].port;
-	uint8_t buf[VRRP_MSG_MAX], mac[6];
+	uint8_t buf[VRRP_MSG_MAX];
 	int len = vrrp_wire_build(v->conf, version, priority, &v->src, dst, buf, sizeof(buf));
 	if (len < 0)
 		return len;
-	if (app_vrrp_vmac(v->conf)) {
-		rtnl_link_vmac(mac, v->conf->af, v->conf->vrid);
-		return vrrp_io_send_as(port, mac, &v->src, dst, buf, (size_t)len);
-	}
+	if (app_vrrp_vmac(v->conf))
+		return vrrp_io_send_as(port, v->conf->vmac_mac, &v->src, dst, buf, (size_t)len);
 	return vrrp_io_send(port, &v->src, dst, v->conf->n_peers ? v->conf->unicast_ttl : VRRP_TTL, buf, (size_t)len);
 }
 

@@ -8,6 +8,7 @@
 #include "daemon/base/mono.h"
 #include "daemon/base/require.h"
 #include "daemon/cfg_tree.h"
+#include "daemon/rtnl_link.h"
 #include "sync/ct.h"
 
 static void *room(size_t n, size_t size)
@@ -149,6 +150,9 @@ static void build_vmac(struct vrrp_conf *v, const struct cfg_val *block_of)
 	v->vmac = num(r, "kind") ? VRRP_VMAC_IPVLAN : VRRP_VMAC_MACVLAN;
 	v->vmac_base_source = num(r, "source");
 	text(r, "interface", v->vmac_name, sizeof(v->vmac_name));
+	rtnl_link_vmac(v->vmac_mac, v->af, v->vrid);
+	if (cfg_rec_text(r, "address"))
+		addr_mac_parse(cfg_rec_text(r, "address"), v->vmac_mac);
 	if (!v->vmac_name[0])
 		snprintf(v->vmac_name, sizeof(v->vmac_name), "vrrp%s.%u", v->af == ADDR_V6 ? "6" : "", v->vrid);
 }

@@ -108,6 +108,14 @@ static void check_block(struct cfg_checker *c, const struct cfg_rec *inst, const
 	if (kind->num == 0 && source->given && source->num == 0 && cfg_rec_val(inst, "unicast_peers")->n)
 		cfg_complain(c->errs, CFG_ERROR, c->t, block, "source",
 			     "unicast adverts are routed and bear the base's MAC; remove source, or unicast_peers");
+	const char *address = given(block, "address") ? cfg_rec_text(block, "address") : NULL;
+	uint8_t mac[6];
+	if (address && kind->num == 1)
+		cfg_complain(c->errs, CFG_ERROR, c->t, block, "address",
+			     "an ipvlan has the MAC of its base; remove address, or use kind = \"macvlan\"");
+	else if (address && (!addr_mac_parse(address, mac) || mac[0] & 1))
+		cfg_complain(c->errs, CFG_ERROR, c->t, block, "address",
+			     "it must be the MAC address of one station, as 02:00:00:00:00:0a");
 	if (kind->num == 1 && given(inst, "garp_extra_interval"))
 		cfg_complain(c->errs, CFG_WARNING, c->t, inst, "garp_extra_interval",
 			     "has no effect with an ipvlan, which has the MAC of its base");

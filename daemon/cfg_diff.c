@@ -83,7 +83,8 @@ static void diff_instance(struct diff *d, const struct vrrp_conf *a, const struc
 {
 	/* Another way to send and hear is another virtual router: sockets and links are made anew. */
 	if (!same(a->interface, b->interface) || a->vrid != b->vrid || a->af != b->af || a->vmac != b->vmac ||
-	    !same(a->vmac_name, b->vmac_name) || !addr_eq(&a->multicast_group, &b->multicast_group)) {
+	    !same(a->vmac_name, b->vmac_name) || memcmp(a->vmac_mac, b->vmac_mac, sizeof(a->vmac_mac)) != 0 ||
+	    !addr_eq(&a->multicast_group, &b->multicast_group)) {
 		change.kind = CFG_INSTANCE_REPLACED;
 		add(d, change);
 	} else if (!protocol_equal(a, b) || !announce_equal(a, b) || a->priority != b->priority ||

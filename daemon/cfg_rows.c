@@ -282,6 +282,8 @@ const struct cfg_key cfg_rows[] = {
 	  "macvlan bears the virtual MAC address 00-00-5E-00-01-VRID (IPv6: 02), ipvlan the base interface's own" },
 	{ "vrrp.instances[].virtual_mac.interface", CFG_T_IFNAME, OPT, 1, IFNAMSIZ - 1, NULL, NULL, NULL,
 	  "Name of that interface; without it vrrp.VRID, or vrrp6.VRID for IPv6" },
+	{ "vrrp.instances[].virtual_mac.address", CFG_T_TEXT, OPT, 17, 17, NULL, NULL, NULL,
+	  "Another MAC address of a macvlan, xx:xx:xx:xx:xx:xx; every router of this VRID needs the same one" },
 	{ "vrrp.instances[].virtual_mac.source", CFG_T_WORD, 0, 0, 0, "virtual", NULL, words_vmac_source,
 	  "MAC address that adverts come from: the virtual one, or the base interface's" },
 	{ "vrrp.instances[].accept", CFG_T_BOOL, 0, 0, 1, "true", NULL, NULL,

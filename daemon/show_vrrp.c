@@ -120,10 +120,7 @@ static json_t *vmac_json(struct app *a, uint16_t inst)
 	if (c->vmac == VRRP_VMAC_NONE)
 		return json_null();
 	const struct net_link *l = netstate_link_by_name(netapply_state(a->net), c->vmac_name);
-	uint8_t m[6] = { 0 };
-	rtnl_link_vmac(m, c->af, c->vrid);
-	if (c->vmac == VRRP_VMAC_IPVLAN)
-		memcpy(m, a->inst[inst].mac, sizeof(m));
+	const uint8_t *m = c->vmac == VRRP_VMAC_IPVLAN ? a->inst[inst].mac : c->vmac_mac;
 	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
 	return json_pack("{s:s, s:s, s:s, s:s, s:s}", "interface", c->vmac_name, "kind",
 			 c->vmac == VRRP_VMAC_IPVLAN ? "ipvlan" : "macvlan", "mac", mac, "state",

@@ -84,6 +84,7 @@ struct vrrp_conf {
 	bool unicast_any_source; /* accept advertisements from addresses that are no configured peer */
 	enum vrrp_vmac_kind vmac;
 	char vmac_name[IFNAMSIZ]; /* never empty when there is one */
+	uint8_t vmac_mac[6];      /* of a macvlan */
 	bool vmac_base_source;    /* advertisements bear the MAC of the base interface all the same */
 	bool no_accept;  /* packets to a virtual address are dropped, unless this node owns it (RFC 9568 6.1) */
 	bool any_link;   /* its interface's link may be down: only the absence of the interface is a fault */

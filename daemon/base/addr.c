@@ -1,4 +1,5 @@
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/base/addr.h"
@@ -64,6 +65,21 @@ bool addr_parse_prefix(const char *text, struct addr *out, uint8_t *plen)
 	}
 	*out = a;
 	*plen = (uint8_t)len;
+	return true;
+}
+
+bool addr_mac_parse(const char *text, uint8_t mac[6])
+{
+	uint8_t m[6];
+
+	for (unsigned i = 0; i < 6; i++, text += 3) {
+		char octet[3] = { text[0], text[0] ? text[1] : '\0', '\0' };
+		if (!isxdigit((unsigned char)octet[0]) || !isxdigit((unsigned char)octet[1]) ||
+		    text[2] != (i < 5 ? ':' : '\0'))
+			return false;
+		m[i] = (uint8_t)strtoul(octet, NULL, 16);
+	}
+	memcpy(mac, m, sizeof(m));
 	return true;
 }
 

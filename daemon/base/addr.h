@@ -36,6 +36,8 @@ struct addr addr_from_bytes(uint8_t af, const void *bytes);
 bool addr_parse(const char *text, struct addr *out);
 /* Reads "ADDR/LEN" or "ADDR" (full length). False when either part is wrong. */
 bool addr_parse_prefix(const char *text, struct addr *out, uint8_t *plen);
+/* Reads six octets of two hexadecimal digits with colons between them. False: mac is unchanged. */
+bool addr_mac_parse(const char *text, uint8_t mac[6]);
 /* Writes the text into buf (at least ADDR_TEXT_MAX bytes) and returns buf; "-" for ADDR_NONE. */
 char *addr_text(const struct addr *a, char *buf);
 bool addr_is_link_local(const struct addr *a);

@@ -291,6 +291,13 @@ static void vmac(struct kinst *i)
 	if (i->ipvlan)
 		kmap_word(i->m, block, "kind", i->extra, "ipvlan");
 	name_vmac(i, block, i->vmac ? prefix : NULL);
+	if (i->vmac && i->has_mac) {
+		const uint8_t *m = i->extra_mac;
+		char mac[20];
+		snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4],
+			 i->extra_short ? (uint8_t)val(i, "vrid")->num : m[5]);
+		kmap_text(i->m, block, "address", i->extra, mac);
+	}
 	place_beside_vmac(i, "virtual_addresses");
 	place_beside_vmac(i, "excluded_addresses");
 	if (i->vmac && i->xmit_base && i->strict)

@@ -224,6 +224,20 @@ static void name_of_vmac(struct kinst *i, const struct kconf_stmt *s, const char
 		snprintf(i->extra_name, sizeof(i->extra_name), "%s", name);
 }
 
+/* Five octets: the VRID is the sixth. */
+static void mac_of_vmac(struct kinst *i, const struct kconf_stmt *s, const char *text)
+{
+	uint8_t mac[6];
+	char six[40];
+
+	snprintf(six, sizeof(six), "%.30s:00", text);
+	i->extra_short = addr_mac_parse(six, mac);
+	if ((!i->extra_short && !addr_mac_parse(text, mac)) || mac[0] & 1)
+		KMAP_WARN(i->m, s, "(%s) use_vmac: %.30s is no MAC address of one station; ignored", i->name, text);
+	else
+		memcpy(i->extra_mac, mac, sizeof(mac)), i->has_mac = true;
+}
+
 /* use_vmac [NAME] [MAC] [netlink_notify_msg] [group G] */
 static void read_use_vmac(struct kinst *i, const struct kconf_stmt *s)
 {
@@ -232,10 +246,7 @@ static void read_use_vmac(struct kinst *i, const struct kconf_stmt *s)
 	for (unsigned n = 1; n < s->n_words; n++) {
 		const char *w = s->words[n];
 		if (is_mac(w))
-			KMAP_WARN(i->m, s,
-				  "(%s) use_vmac: the MAC address %.30s is not used: it is 00-00-5E-00-01-VRID, or 02 "
-				  "for IPv6, as RFC 9568 has it",
-				  i->name, w);
+			mac_of_vmac(i, s, w);
 		else if (strcmp(w, "group") == 0)
 			n++; /* ours bears group 18, by which it is recognised */
 		else if (strcmp(w, "netlink_notify_msg") != 0)

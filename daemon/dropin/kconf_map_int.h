@@ -51,6 +51,8 @@ struct kinst {
 	const struct kconf_stmt *peers, *vips, *garp_extra, *extra;
 	char pass[9];
 	char extra_name[IFNAMSIZ]; /* of the virtual MAC's interface */
+	uint8_t extra_mac[6];
+	bool has_mac, extra_short; /* extra_short: its last octet is the VRID */
 	struct cfg_rec *own;       /* in node.instances, once something is */
 };
 

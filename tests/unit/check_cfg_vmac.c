@@ -38,6 +38,20 @@ START_TEST(contradictions)
 		"test.conf:1: vrrp.instances[a].virtual_mac.source = \"virtual\"", "remove source");
 	refused(TWO("virtual_mac = { source = \"virtual\"; }; unicast_peers = ( \"10.0.1.3\" ); ", ""),
 		"test.conf:1: vrrp.instances[a].virtual_mac.source = \"virtual\"", "unicast_peers");
+	refused(TWO("virtual_mac = { kind = \"ipvlan\"; address = \"02:00:00:00:00:01\"; }; ", ""),
+		"test.conf:1: vrrp.instances[a].virtual_mac.address = \"02:00:00:00:00:01\"", "remove address");
+	static const char *const wrong[] = { "03:00:00:00:00:01", "02:00:00:00:00:0g",  "02-00-00-00-00-01",
+					     "2:00:00:00:00:1:1", "02:00:00:00:00:01:", "02:00:00:00:0:001" };
+	for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		char text[600];
+		snprintf(text, sizeof(text), TWO("virtual_mac = { address = \"%s\"; }; ", ""), wrong[i]);
+		refused(text, "test.conf:1: vrrp.instances[a].virtual_mac.address", "");
+	}
+	struct cfg *c = good(TWO("virtual_mac = { address = \"02:00:00:0a:Bc:ff\"; }; ", "virtual_mac = { interface = \"vb\"; }; "));
+	ck_assert_mem_eq(c->instances[0].vmac_mac, "\x02\0\0\x0a\xbc\xff", 6);
+	ck_assert_mem_eq(c->instances[1].vmac_mac, "\0\0\x5e\0\1", 5);
+	ck_assert_uint_eq(c->instances[1].vmac_mac[5], c->instances[1].vrid);
+	cfg_free(c);
 	cfg_free(good(TWO("virtual_mac = { source = \"base\"; }; unicast_peers = ( \"10.0.1.3\" ); ", "")));
 	cfg_free(good(TWO("virtual_mac = { kind = \"ipvlan\"; source = \"base\"; }; accept = false; ", "")));
 }

@@ -104,7 +104,10 @@ static const struct quirk {
 	{ "garp_extra_if 100\n" VIP, "garp_extra_interval", "0", NULL },
 	/* virtual MAC */
 	{ "use_vmac\n" VIP, "virtual_mac[0].source", "\"virtual\"", NULL },
-	{ "use_vmac vm0 00:00:5e:00:01\nvmac_xmit_base\n" VIP, "virtual_mac[0].source", "\"base\"", "the MAC address" },
+	{ "use_vmac vm0 00:00:5e:00:01\nvmac_xmit_base\n" VIP, "virtual_mac[0].source", "\"base\"", NULL },
+	{ "use_vmac vm0 02:00:5E:00:99\n" VIP, "virtual_mac[0].address", "\"02:00:5e:00:99:07\"", NULL },
+	{ "use_vmac 02:00:5e:00:99:ff\n" VIP, "virtual_mac[0].address", "\"02:00:5e:00:99:ff\"", NULL },
+	{ "use_vmac 03:00:5e:00:99:ff\n" VIP, "virtual_mac[0].address", "absent", "is no MAC address of one station" },
 	{ "use_vmac\n" VIP, "virtual_mac[0].interface", "absent", NULL },
 	{ "use_vmac\nvirtual_ipaddress {\n10.0.0.6 dev a0\n}\n", "virtual_addresses[0].interface", "absent", NULL },
 	{ "use_vmac\nvirtual_ipaddress {\n10.0.0.6 dev b0\n}\n", "virtual_addresses[0].interface", "\"b0\"", NULL },
