@@ -55,6 +55,10 @@ static void status_groups(const json_t *data, FILE *out)
 	json_t *v, *why;
 	char age[40], members[200];
 
+	if (!json_array_size(json_object_get(data, "groups"))) {
+		fputs("No virtual router is configured\n", out);
+		return;
+	}
 	table_begin(&t, TABLE_HEADS("Group", "Role", "State", "Members", "Epoch", "Since", "Why", "Ready", "Gate"));
 	json_array_foreach(json_object_get(data, "groups"), i, v)
 	{

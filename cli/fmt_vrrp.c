@@ -60,6 +60,10 @@ void fmt_vrrp(const json_t *data, FILE *out)
 	json_t *v;
 	char age[40];
 
+	if (!json_array_size(list) && !json_array_size(json_object_get(data, "static"))) {
+		fputs("No virtual router is configured\n", out);
+		return;
+	}
 	table_begin(&t,
 		    TABLE_HEADS("Name", "Interface", ">VRID", "State", ">Priority", "Last Transition", "Why", "Peer"));
 	json_array_foreach((json_t *)(uintptr_t)list, i, v)

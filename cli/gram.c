@@ -237,8 +237,8 @@ static const struct ctl_arg_def *required_next(const struct gram_match *m)
 }
 
 /*
- * Arguments that may still come, as candidates: keywords that begin with prefix, and values when prefix is empty. Who asks
- * what can follow is told of the next required value alone.
+ * Arguments that may still come, as candidates: keywords that begin with prefix, and values when prefix is empty. Who
+ * asks what can follow is told of the next required value alone.
  */
 static void arg_options(const struct gram_match *m, const char *prefix, struct gram_cands *out)
 {
@@ -364,8 +364,8 @@ static bool required_missing(const struct gram_match *m)
 }
 
 /*
- * Reads n words. A short word that several begin with is decided by those behind it, if they can. In *set what they may mean, in *pos how many belong to the path; status OK when the path could be
- * followed (cmd is then the whole command or CTL_CMD_N, if the path goes on).
+ * Reads n words. A short word that several begin with is decided by those behind it, if they can. In *set what they may
+ * mean; status OK when the path could be followed (cmd is then the whole command or CTL_CMD_N, if the path goes on).
  */
 static void walk(const struct gram_line *line, unsigned n, struct cmd_set *set, struct gram_match *m)
 {

@@ -228,8 +228,9 @@ void node_heartbeat_all(struct node_run *r)
 	n->heartbeat_at = mono_add(r->now, NODE_HEARTBEAT_NS);
 	if (!n->n_peers)
 		return;
-	struct peer_msg *m = NULL;
 	unsigned from = r->out->n;
+	/* Without a group it still says that this node lives. */
+	struct peer_msg *m = n->n_groups ? NULL : new_heartbeat(r);
 	for (uint16_t g = 0; g < n->n_groups; g++) {
 		if (!m || m->n_groups == PEER_GROUPS_MAX)
 			m = new_heartbeat(r);

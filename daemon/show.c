@@ -150,7 +150,9 @@ static int force_failover(struct app *a, struct ctl_request *req, json_t **reply
 	}
 	if (!json_array_size(groups)) {
 		json_decref(groups);
-		return fail(req, CTL_FAILED, "there is no group of this name (see show failover status)");
+		return fail(req, CTL_FAILED,
+			    a->node.n_groups ? "there is no group of this name (see show failover status)"
+					     : "no virtual router is configured: there is no role to move");
 	}
 	app_feed(a, &ev);
 	*reply = json_pack("{s:o}", "groups", groups);

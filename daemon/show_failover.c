@@ -147,8 +147,14 @@ static void verdict(struct app *a, mono_t now, char *out, size_t cap)
 		master |= mine;
 		ready &= mine ? node_group_peer_ready(&a->node, g, now) : node_group_ready(&a->node, g, now);
 	}
+	bool everything = true;
+	for (uint8_t p = 0; p < a->node.n_peers; p++)
+		everything &= node_peer_has_all(&a->node, a->node.peer[p].node);
 	if (!a->node.n_peers)
 		snprintf(out, cap, "there is no other node in the configuration: sessions are not replicated");
+	else if (!a->node.n_groups)
+		snprintf(out, cap, "no virtual router is configured, this daemon moves no role; %s",
+			 everything ? "every session is at the other node" : "not every session is at the other node");
 	else if (!ready)
 		snprintf(out, cap,
 			 master ? "a switch now would interrupt: the other node is not ready"

@@ -161,6 +161,31 @@ START_TEST(a_crowd_says_what_changed)
 }
 END_TEST
 
+/* A router that only replicates has no group to name, and its channel would be taken for dead. */
+START_TEST(heartbeats_without_a_group)
+{
+	static struct node n;
+	static struct node_act a[NODE_ACTS_FOR(0, 0)];
+	static struct peer_msg msgs[NODE_MSGS_FOR(0)];
+	struct node_acts out = { .a = a, .cap = NODE_ACTS_FOR(0, 0), .msgs = msgs, .cap_msgs = NODE_MSGS_FOR(0) };
+	struct node_peer other = { .node = 2 };
+	struct node_conf c = { .id = 1, .peer = &other, .n_peers = 1, .has_sync = true };
+	struct node_ev start = { .type = NODE_EV_START }, up = { .type = NODE_EV_PEER_UP, .peer = 2 };
+	struct node_ev tick = { .type = NODE_EV_TICK };
+	node_init(&n, &c, now);
+	node_step(&n, &start, now, &out);
+	node_step(&n, &up, now, &out);
+	for (unsigned beat = 0; beat < 3; beat++) {
+		unsigned said = 0;
+		now = n.heartbeat_at;
+		node_step(&n, &tick, now, &out);
+		for (unsigned i = 0; i < out.n; i++)
+			said += out.a[i].type == NODE_ACT_PEER && out.a[i].msg->type == PEER_HEARTBEAT;
+		ck_assert_uint_eq(said, 1);
+	}
+}
+END_TEST
+
 START_TEST(silence_means_as_before)
 {
 	crowd_init(false);
@@ -199,6 +224,7 @@ int main(void)
 	tcase_add_test(t, a_crowd_takes_over_in_pieces);
 	tcase_add_test(t, a_crowd_does_not_speak_in_one_burst);
 	tcase_add_test(t, a_crowd_says_what_changed);
+	tcase_add_test(t, heartbeats_without_a_group);
 	tcase_add_test(t, silence_means_as_before);
 	return node_many_run("node_crowd", t);
 }
