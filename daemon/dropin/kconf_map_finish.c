@@ -344,8 +344,11 @@ static void strict(struct kinst *i)
 {
 	if (!i->strict)
 		return;
-	if (!i->accept_given)
-		set(i, "accept", val(i, "priority")->num == 255);
+	bool owner = val(i, "priority")->num == 255, v2 = i->af == ADDR_V4 && val(i, "version")->num == VRRP_V2;
+	if (i->accept_given && v2 && !owner && val(i, "accept")->num)
+		KMAP_WARN(i->m, i->s, "(%s) accept is ignored in strict mode with version 2 (RFC 3768)", i->name);
+	if (!i->accept_given || v2)
+		set(i, "accept", owner);
 	if (!val(i, "lower_priority_advert")->given)
 		set(i, "lower_priority_advert", 0);
 	if (val(i, "higher_priority_advert")->num) {

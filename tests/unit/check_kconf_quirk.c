@@ -83,7 +83,9 @@ static const struct quirk {
 	{ VIP "mcast_src_ip fe80::1\n", "family", "\"ipv4\"", "W: t.conf:5: (V1) mcast_src_ip is not of the family" },
 	/* strict mode */
 	{ "strict_mode\n" VIP, "accept", "false", NULL },
-	{ "strict_mode\naccept\n" VIP, "accept", "true", NULL },
+	{ "strict_mode\naccept\n" VIP, "accept", "false", "accept is ignored in strict mode with version 2" },
+	{ "strict_mode\nversion 3\naccept\n" VIP, "accept", "true", NULL },
+	{ "strict_mode\naccept\npriority 255\n" VIP, "accept", "true", NULL },
 	{ "strict_mode\npriority 255\n" VIP, "accept", "true", NULL },
 	{ "strict_mode\n" VIP, "lower_priority_advert", "false", NULL },
 	{ "strict_mode\n" VIP, "garp_lower_repeat", "0", NULL },
