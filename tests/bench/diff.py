@@ -41,6 +41,10 @@ def compared_part(where, seeds, found):
              "| difference | configurations | why |", "|---|---|---|"]
     lines += ["| %s | %d | %s |" % (name, len(count[name]), why) for name, _, why in KNOWN]
     lines += [""]
+    without = [seed for seed in seeds if play.Case(seed, play.link_kinds()).left_out]
+    if without:
+        lines += ["This machine's kernel has no ipvlan: %d of the configurations are played without their `use_ipvlan`."
+                  % len(without), ""]
     if unmeant:
         lines += ["Without an explanation so far:", ""]
         lines += ["- seed %d, %s, %s (and %d more)" % (seed, ds[0].phase, ds[0].what, len(ds) - 1)

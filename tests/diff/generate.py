@@ -30,7 +30,7 @@ class Router:
 
     def __init__(self, name, segment, vrid, version, family):
         self.name, self.segment, self.vrid, self.version, self.family = name, segment, vrid, version, family
-        self.priority, self.vips, self.unicast, self.password, self.interval = 100, [], False, b"", 10
+        self.priority, self.vips, self.here, self.unicast, self.password, self.interval = 100, [], [], False, b"", 10
         self.group4, self.group6 = "224.0.0.18", "ff02::12"
         self.owner = False
 
@@ -38,9 +38,12 @@ class Router:
 class Case:
     """One configuration with its events."""
 
-    def __init__(self, seed):
-        self.seed = seed
+    def __init__(self, seed, links=("macvlan", "ipvlan")):
+        """links: kinds of interfaces that this machine's kernel can make; statements that need another are left out."""
+        self.seed, self.links = seed, links
         self.r = random.Random("keepalived %d" % seed)
+        self.more = random.Random("keepalived more %d" % seed)  # words that came later, so that the others stay
+        self.left_out = []
         self.version = 2 if seed % 6 == 5 else 3
         self.root, self.files, self.routers, self.groups = [], {}, [], []
         self.scripts, self.tracked, self.procs = [], [], []
@@ -56,6 +59,9 @@ class Case:
 
     def chance(self, p):
         return self.r.random() < p
+
+    def also(self, p):
+        return self.more.random() < p
 
     def tick(self, what=None):
         """The longest time until an event has changed a role, in seconds. Scripts run every second, and up to twice."""
@@ -233,6 +239,7 @@ class Case:
             i.add("native_ipv6")
         if not self.strict:
             self._plain_words(i, v)
+            self._more_words(i, v)
         if self.chance(0.25) and not v.owner and i.subs[0].words[-1] == "BACKUP":
             i.add("nopreempt")
         elif self.chance(0.2):
@@ -240,6 +247,7 @@ class Case:
         vips = [self._vip(v, k) for k in range(self.r.choice([1, 1, 2, 3]))]
         i.add("virtual_ipaddress", subs=vips)
         v.vips = [s.words[0].split("/")[0] for s in vips]
+        v.here = [s.words[0].split("/")[0] for s in vips if "dev" not in s.words]
         if self.chance(0.4):
             i.add("virtual_ipaddress_excluded", subs=[self._vip(v, k, True) for k in range(self.r.choice([1, 2]))])
         if self.chance(0.3):
@@ -279,6 +287,23 @@ class Case:
         if self.chance(0.15) and not v.unicast and not v.owner:
             i.add("preempt_delay", "0.5")
 
+    def _more_words(self, i, v):
+        """Words whose effect is on the link, drawn from numbers of their own."""
+        kind = self.more.choice(["use_vmac", "use_vmac", "use_ipvlan"]) if self.also(0.15) else None
+        if kind == "use_vmac":
+            i.add(kind, *self.more.choice([(), ("vm%d" % v.vrid,), ("vm%d" % v.vrid, "02:00:5e:00:77:%02x" % v.vrid)]))
+            if v.unicast or self.also(0.4):
+                i.add("vmac_xmit_base")
+        elif kind and "ipvlan" not in self.links:
+            self.left_out.append(kind)
+        elif kind:
+            i.add(kind, "iv%d" % v.vrid, *(("10.%d.254.%d" % (v.segment, v.vrid),) if v.family == 4 else ()))
+        if self.also(0.12) and not v.owner and not any(s.words[0] == "accept" for s in i.subs):
+            i.add("no_accept")
+        if self.also(0.1) and not v.unicast:
+            v.group4, v.group6 = "224.0.1.88", "ff02::88"
+            i.add("mcast_dst_ip", v.group6 if v.family == 6 else v.group4)
+
     def _routes(self, i, v):
         s = v.segment
         if self.chance(0.35):
@@ -310,6 +335,9 @@ class Case:
         if self.chance(0.3) and "eth2" not in taken:
             g.add("track_interface", subs=[Stmt("eth2")])
         self._tracks(g, taken)
+        if self.also(0.2) and not any(b.words[0] == "track_process" for b in g.subs):
+            self.root.insert(1, Stmt("vrrp_track_process", "proc1", subs=[Stmt("process", "kdnever"), Stmt("weight", 5)]))
+            g.add("track_process", subs=[Stmt("proc1")])
         self.groups.append([v.name for v in members])
         at = self.r.choice([1, len(self.root)])
         self.root.insert(at, g)
@@ -323,6 +351,10 @@ class Case:
                                                          Stmt(*"blackhole 10.80.0.0/16 metric 9".split())]))
         if self.chance(0.3):
             self.root.append(Stmt("static_rules", subs=[Stmt(*"from 10.79.0.0/16 table 79 priority 979".split())]))
+
+        if self.also(0.2):
+            # shorter than what is left of the master-down time: the manual wants it so
+            self.root.insert(1, Stmt("interface_up_down_delays", subs=[Stmt("eth0", "0.05"), Stmt("eth2", "0.1", "0.05")]))
 
     # ---- events
 

@@ -8,17 +8,29 @@ from concurrent.futures import ThreadPoolExecutor
 
 from generate import Case
 from known import known
-from world import HERE, Stack, World
+from world import HERE, Stack, World, link_kinds
 
 REST = 0.35  # seconds without any change
+
+
+def last_state(world, name):
+    """The last state of an instance or group that the FIFO told before this phase."""
+    states = [x.split(" ")[2] for x in world.lines()[:world.old_lines] if x.split(" ")[1] == name]
+    return [s for s in states if s in ("MASTER", "BACKUP", "FAULT")][-1:]
 
 
 class Difference:
     """What one daemon had and the other had not. theirs and ours are lines."""
 
-    def __init__(self, case, phase, what, theirs, ours, faulty=False):
+    def __init__(self, case, phase, what, theirs, ours, worlds=()):
         self.case, self.phase, self.what, self.theirs, self.ours = case, phase, what, theirs, ours
-        self.faulty = faulty  # both were in FAULT before, as far as the FIFO tells
+        name = '"%s"' % what.split(" ")[-1].strip('"')
+        # both were in FAULT before, as far as the FIFO tells
+        self.faulty = bool(worlds) and all(last_state(w, name) == ["FAULT"] for w in worlds)
+        # what our FIFO told of the priority until now
+        self.priority = "".join([x.split(" ")[3] for x in worlds[1].lines() if x.split(" ")[1] == name][-1:]) if worlds else ""
+        # trackers that keepalived does not hear of, because they stand below
+        self.unheard = set(re.findall(r"track \w+ (\S+) not found, ignoring", worlds[0].log())) if worlds else set()
         self.why = known(self)
 
     @staticmethod
@@ -62,23 +74,13 @@ def seen(world):
     return found
 
 
-def in_fault(worlds, what):
-    """The last state of an instance or group before this phase was FAULT, with both."""
-    name = '"%s"' % what.split(" ")[-1].strip('"')
-
-    def last(w):
-        states = [x.split(" ")[2] for x in w.lines()[:w.old_lines] if x.split(" ")[1] == name]
-        return [s for s in states if s in ("MASTER", "BACKUP", "FAULT")][-1:]
-    return all(last(w) == ["FAULT"] for w in worlds)
-
-
 def compare(case, phase, theirs, ours, differences, told, worlds=()):
     for what in sorted(set(theirs) | set(ours)):
         a, b = theirs.get(what, ""), ours.get(what, "")
         # what lasts is told once
         if a != b and (told.get(what) != (a, b) or what.startswith(("script", "fifo"))):
             told[what] = (a, b)
-            differences.append(Difference(case, phase, what, a, b, bool(worlds) and in_fault(worlds, what)))
+            differences.append(Difference(case, phase, what, a, b, worlds))
 
 
 def settle(worlds, least, most):
@@ -113,6 +115,7 @@ def play_in(case, worlds):
         w.start()
     phase("at the start", case.tick() + 0.5, case.tick() + 3)
     on_wire(worlds, case, "at the start", differences, told)
+    compare(case, "at the start", *[w.answers() for w in worlds], differences, told)
     for what, arg in case.events:
         for on in (True, False):
             if what in ("lower", "zero") and not on:
@@ -131,7 +134,7 @@ def play_in(case, worlds):
 
 
 def play(seed, build, stacks):
-    case = Case(seed)
+    case = Case(seed, link_kinds())
     try:
         with World(build, stacks[0], case) as theirs, World(build, stacks[1], case) as ours:
             found = play_in(case, (theirs, ours))
@@ -151,7 +154,7 @@ def again(seed, build, before):
 
 def play_different(seed, build):
     """keepalived twice; the second one reads what comes of a reload with one more address and another priority."""
-    case, other = Case(seed), Case(seed)
+    case, other = Case(seed, link_kinds()), Case(seed, link_kinds())
     other.root = other.changed("address")
     instance = [s for s in other.root if s.words[0] == "vrrp_instance"][-1]
     next(s for s in instance.subs if s.words[0] == "priority").words[1] = "33"
@@ -223,9 +226,9 @@ def honoured():
 
 
 def coverage(seeds):
-    """(honoured words that these seeds use, honoured words that they do not)"""
+    """(honoured words that these seeds use, honoured words that they do not), on this machine."""
     used = set()
     for seed in seeds:
-        used |= Case(seed).words()
+        used |= Case(seed, link_kinds()).words()
     want = honoured()
     return want & used, want - used

@@ -4,8 +4,10 @@ Two worlds with the same MACs and addresses, one for each daemon; what the kerne
 is read as plain values that can be compared.
 """
 
+import functools
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -36,6 +38,15 @@ test ! -e %s/fail-$1
 """ % RUN
 
 
+@functools.lru_cache(None)
+def link_kinds():
+    """Kinds of interfaces on top of another one that this machine's kernel can make."""
+    def can(kind):
+        script = "ip link add kt0 type veth peer name kt1 && ip link add link kt0 name kt2 type " + kind
+        return not subprocess.run(["unshare", "--net", "sh", "-c", script], capture_output=True, check=False).returncode
+    return tuple(kind for kind in ("macvlan", "ipvlan") if can(kind))
+
+
 class Stack:
     """How a daemon is started; program None stands for the real keepalived."""
 
@@ -50,9 +61,9 @@ class World(Machines):
         super().__init__(build, "keeptrackd-diff-")
         self.stack, self.case, self.process = stack, case, None
         self.talking, self.stop_talking = {}, threading.Event()
-        self.fifo_rest, self.fifo = "", None
+        self.fifo_text, self.fifo = "", None
         self.old_calls = self.old_lines = 0
-        self.thread = None
+        self.threads = []
         try:
             for name in ("router", "far"):
                 self.machines[name] = Machine(self, name)
@@ -61,11 +72,14 @@ class World(Machines):
             self.base = self._kernel()
             self.taps = [Tap(self["far"], "eth%d" % k) for k in range(SEGMENTS)]
             self.senders = [Sender(self["far"], "eth%d" % k) for k in range(SEGMENTS)]
-            self.thread = threading.Thread(target=self._talk)
-            self.thread.start()
+            self._thread(self._talk)
         except BaseException:
             self.close()
             raise
+
+    def _thread(self, work):
+        self.threads.append(threading.Thread(target=work))
+        self.threads[-1].start()
 
     @property
     def root(self):
@@ -121,6 +135,7 @@ class World(Machines):
     def start(self):
         os.mkfifo(self.path("fifo"), 0o600)
         self.fifo = os.open(self.path("fifo"), os.O_RDWR | os.O_NONBLOCK)
+        self._thread(self._listen)
         program = self.stack.program or "/usr/sbin/keepalived"
         name = os.path.join(self["router"].dir, "keepalived")
         os.symlink(program, name)
@@ -149,6 +164,12 @@ class World(Machines):
         else:
             body = v2(v.vrid, priority, v.vips, auth=1 if v.password else 0, password=v.password)
         return frame4(body, src, dst=dst, mac=self.mac("far", k), to=self.mac("router", k) if v.unicast else None)
+
+    def _listen(self):
+        """Reads the FIFO all the time: whoever reads late is told less of what has passed."""
+        while not self.stop_talking.is_set():
+            if select.select([self.fifo], [], [], 0.1)[0]:
+                self.fifo_text += os.read(self.fifo, 65536).decode("ascii")
 
     def _talk(self):
         step = 0.3 if self.case.version == 2 else 0.05
@@ -269,12 +290,7 @@ class World(Machines):
 
     def lines(self):
         """The FIFO's lines since the beginning."""
-        while self.fifo is not None:
-            try:
-                self.fifo_rest += os.read(self.fifo, 65536).decode("ascii")
-            except BlockingIOError:
-                break
-        return self.fifo_rest.split("\n")[:-1]
+        return self.fifo_text.split("\n")[:-1]
 
     def by_name(self):
         """{"INSTANCE name": its lines in order}, since the mark."""
@@ -289,10 +305,20 @@ class World(Machines):
         for k, tap in enumerate(self.taps):
             for a in tap.vrrp():
                 if a.mac != self.mac("far", k):
-                    found["eth%d vrid %d" % (k, a.vrid)] = "from %s ttl %d v%d priority %d interval %d: %s %s" % (
-                        a.src, a.ttl, a.version, a.priority, a.interval_ms, " ".join(a.vips), a.body[8 + len(a.vips) * 4:].hex()
+                    found["eth%d vrid %d" % (k, a.vrid)] = "from %s (%s) ttl %d v%d priority %d interval %d: %s %s" % (
+                        a.src, a.mac, a.ttl, a.version, a.priority, a.interval_ms, " ".join(a.vips), a.body[8 + len(a.vips) * 4:].hex()
                         if a.version == 2 else "")
         return found
+
+    def answers(self):
+        """{"answer of ADDRESS": whether the far end gets one}: an address of each virtual router that is on its segment."""
+        found = {}
+        for v in self.case.routers:
+            for address in v.here[:1]:
+                scope = "%%eth%d" % v.segment if address.startswith("fe80") else ""
+                found["answer of " + address] = self["far"].spawn("ping", "-n", "-q", "-c", "3", "-i", "0.2", "-w", "2",
+                                                                  address + scope, log="ping")
+        return {what: "answers" if p.wait(10) == 0 else "does not answer" for what, p in found.items()}
 
     def stop(self):
         if self.alive():
@@ -305,8 +331,8 @@ class World(Machines):
 
     def close(self, keep_files=False):
         self.stop_talking.set()
-        if self.thread is not None:
-            self.thread.join()
+        for t in self.threads:
+            t.join()
         for s in getattr(self, "taps", []) + getattr(self, "senders", []):
             s.close()
         if self.fifo is not None:
