@@ -60,7 +60,7 @@ class World(Machines):
     def __init__(self, build, stack, case):
         super().__init__(build, "keeptrackd-diff-")
         self.stack, self.case, self.process = stack, case, None
-        self.talking, self.stop_talking = {}, threading.Event()
+        self.talking, self.talker, self.closing = {}, None, threading.Event()
         self.fifo_text, self.fifo = "", None
         self.old_calls = self.old_lines = 0
         self.threads = []
@@ -72,7 +72,7 @@ class World(Machines):
             self.base = self._kernel()
             self.taps = [Tap(self["far"], "eth%d" % k) for k in range(SEGMENTS)]
             self.senders = [Sender(self["far"], "eth%d" % k) for k in range(SEGMENTS)]
-            self._thread(self._talk)
+            self._start_talker()
         except BaseException:
             self.close()
             raise
@@ -167,15 +167,21 @@ class World(Machines):
 
     def _listen(self):
         """Reads the FIFO all the time: whoever reads late is told less of what has passed."""
-        while not self.stop_talking.is_set():
+        while not self.closing.is_set():
             if select.select([self.fifo], [], [], 0.1)[0]:
                 self.fifo_text += os.read(self.fifo, 65536).decode("ascii")
 
+    def _start_talker(self):
+        fds = [s.socket.fileno() for s in self.senders]
+        self.talker = subprocess.Popen(
+            [sys.executable, os.path.join(HERE, "talker.py"), "0.3" if self.case.version == 2 else "0.05"] + list(map(str, fds)),
+            stdin=subprocess.PIPE, pass_fds=fds)
+
     def _talk(self):
-        step = 0.3 if self.case.version == 2 else 0.05
-        while not self.stop_talking.wait(step):
-            for v, priority in list(self.talking.values()):
-                self._send(v, priority)
+        """The talker says what has to be said now."""
+        words = [w for v, priority in self.talking.values() for w in (str(v.segment), self._frame(v, priority).hex())]
+        self.talker.stdin.write((" ".join(words) + "\n").encode())
+        self.talker.stdin.flush()
 
     def _send(self, v, priority):
         try:
@@ -191,6 +197,7 @@ class World(Machines):
                 self.talking[arg] = (routers[arg], 254)
             else:
                 del self.talking[arg]
+            self._talk()
         elif what == "lower" and on:
             for _ in range(3):
                 self._send(routers[arg], 1)
@@ -198,10 +205,12 @@ class World(Machines):
         elif what == "zero" and on:
             v, end = routers[arg], time.monotonic() + 3
             self.talking[arg] = (v, 254)
+            self._talk()
             while time.monotonic() < end and not any(' BACKUP ' in x for x in self.by_name().get('INSTANCE "%s"' % arg, [])):
                 time.sleep(0.05)
             time.sleep(0.2)
             del self.talking[arg]
+            self._talk()
             self._send(v, 0)
         elif what == "link":
             self["far"].ip("link set eth%d %s" % (arg, "down" if on else "up"))
@@ -330,9 +339,12 @@ class World(Machines):
         return True
 
     def close(self, keep_files=False):
-        self.stop_talking.set()
+        self.closing.set()
         for t in self.threads:
             t.join()
+        if self.talker is not None:
+            self.talker.stdin.close()
+            self.talker.wait()
         for s in getattr(self, "taps", []) + getattr(self, "senders", []):
             s.close()
         if self.fifo is not None:
