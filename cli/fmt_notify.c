@@ -1,4 +1,5 @@
 /* show notify as text. */
+#include <string.h>
 #include "cli/fmt_text.h"
 #include "cli/table.h"
 
@@ -55,8 +56,13 @@ static void results(const json_t *list, FILE *out)
 		table_cell(&t, "%s", fmt_str(v, "program"));
 		table_cell(&t, "%s", fmt_us(fmt_int(v, "waited_us"), waited, sizeof(waited)));
 		table_cell(&t, "%s", fmt_us(fmt_int(v, "took_us"), took, sizeof(took)));
-		table_cell(&t, "%s %lld%s%s", fmt_str(v, "outcome"), (long long)fmt_int(v, "code"),
-			   *fmt_str(v, "line") ? ": " : "", fmt_str(v, "line"));
+		/* Of a program that could not be started the code is an errno, and the line may say it better. */
+		if (strcmp(fmt_str(v, "outcome"), "not started") == 0)
+			table_cell(&t, "not started: %s",
+				   *fmt_str(v, "line") ? fmt_str(v, "line") : strerror((int)fmt_int(v, "code")));
+		else
+			table_cell(&t, "%s %lld%s%s", fmt_str(v, "outcome"), (long long)fmt_int(v, "code"),
+				   *fmt_str(v, "line") ? ": " : "", fmt_str(v, "line"));
 	}
 	table_end(&t, out);
 }
