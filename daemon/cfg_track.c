@@ -187,6 +187,46 @@ static void check_list(struct judge *j, const struct cfg_rec *user, bool is_inst
 		check_ref(j, &list->recs[i], is_inst ? user : NULL);
 }
 
+static void check_weight(struct judge *j, const struct cfg_rec *ref)
+{
+	enum vrrp_track_kind kind = VRRP_TRACK_SCRIPT;
+	const struct cfg_val *weight = cfg_rec_val(ref, "weight");
+
+	if (!named(ref, &kind) || (kind != VRRP_TRACK_SCRIPT && kind != VRRP_TRACK_FILE))
+		return;
+	const char *name = cfg_rec_text(ref, ref_key[kind]);
+	const struct cfg_rec *def = name ? find(j->list[kind], kind, name, &j->near[kind]) : NULL;
+	int64_t w = weight->given || !def ? weight->num : num(def, "weight");
+	bool fault = kind == VRRP_TRACK_FILE && w == 1;
+	if (w)
+		cfg_complain(
+		    j->errs, CFG_WARNING, j->t, ref, ref_key[kind],
+		    "its weight does not count, because the group moves as one, and it is %s; member_weights = true "
+		    "(keepalived.conf: sync_group_tracking_weight) in the group makes weights count",
+		    fault ? "a fault at any number but 0" : "left out");
+}
+
+/* Who writes a weight expects it to count; where it does not, that is said. */
+static void check_member_weights(struct judge *j, const struct cfg_val *instances, const struct cfg_rec *group)
+{
+	const struct cfg_val *members = cfg_rec_val(group, "members");
+	unsigned near = 0;
+
+	for (unsigned m = 0; instances && !num(group, "member_weights") && m < members->n; m++) {
+		for (unsigned k = 0; k < instances->n; k++) {
+			const struct cfg_rec *inst = &instances->recs[(near + k) % instances->n];
+			const char *name = cfg_rec_text(inst, "name");
+			if (!name || strcmp(name, members->items[m].text) != 0)
+				continue;
+			near = (near + k + 1) % instances->n;
+			const struct cfg_val *list = cfg_rec_val(inst, "track");
+			for (unsigned i = 0; i < list->n; i++)
+				check_weight(j, &list->recs[i]);
+			break;
+		}
+	}
+}
+
 void cfg_check_track(const struct cfg_tree *t, struct cfg_errors *errs)
 {
 	struct judge j = { .t = t, .errs = errs };
@@ -202,6 +242,8 @@ void cfg_check_track(const struct cfg_tree *t, struct cfg_errors *errs)
 		check_list(&j, &instances->recs[i], true);
 	for (unsigned i = 0; groups && i < groups->n; i++)
 		check_list(&j, &groups->recs[i], false);
+	for (unsigned i = 0; groups && i < groups->n; i++)
+		check_member_weights(&j, instances, &groups->recs[i]);
 	for (unsigned k = 0; k < VRRP_TRACK_KIND_N; k++) {
 		for (unsigned i = 0; j.list[k] && i < j.list[k]->n; i++)
 			check_definition(&j, (enum vrrp_track_kind)k, i);

@@ -105,7 +105,13 @@ START_TEST(details)
 	}
 
 	/* What members track with a weight is left out where it must not move priorities. */
-	c = good(with(TWO, "/*g*/", "member_weights = false;"));
+	struct cfg_errors errs = { 0 };
+	c = cfg_parse(with(TWO, "/*g*/", "member_weights = false;"), "test.conf", &errs);
+	ck_assert(c != NULL);
+	ck_assert_uint_eq(errs.n_warnings, 2); /* db, twice; what is left out of web and up0 is nothing */
+	ck_assert_ptr_nonnull(strstr(errs.warnings[0].text, "vrrp.instances[a].track[1].script = \"db\""));
+	ck_assert_ptr_nonnull(strstr(errs.warnings[1].text, "sync_group_tracking_weight"));
+	cfg_errors_free(&errs);
 	ck_assert_uint_eq(c->groups[0].n_track, 5);
 	ck_assert_int_eq(c->groups[0].track[2].weight, -10);
 	ck_assert_str_eq(obj_of(c, &c->groups[0].track[3])->name, "web");
