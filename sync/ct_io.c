@@ -18,7 +18,8 @@ enum {
 	RX_SLOT = 2048, /* one event or answer: below 700 bytes in practice, a longer one is counted as cut */
 	INJECT_RCVBUF = 1 << 20,
 	EV_STREAM = 4,          /* events in one pass from which on the socket is looked at again without being asked */
-	EV_BUSY = 15000,        /* events a second from which on the wait is the longer one */
+	EV_BUSY = 15000,        /* events a second from which on the wait is the longer one ... */
+	EV_FAST = 30000,        /* ... and the longest */
 	DUMP_READ_PACED = 8192, /* about 30 entries: little waits in the kernel while the pace makes us wait */
 	DUMP_READ_MAX = 32768,  /* the most the kernel puts into one answer */
 	DUMP_TRIES = 3,
@@ -37,13 +38,13 @@ struct ct_io {
 	struct loop *loop;
 	struct ct_io_cb cb;
 	void *arg;
-	int64_t wait_ns, wait_busy_ns;
+	int64_t wait_ns, wait_busy_ns, wait_fast_ns;
+	int64_t wait; /* the one of the three that the last pass has earned */
 	struct ct_io_stats st;
 
 	int ev_fd;
 	struct loop_fd *ev;
 	struct loop_timer *ev_timer;
-	bool busy;    /* the last pass brought many events for its time */
 	mono_t ev_at; /* of the last pass */
 	bool reading; /* inside a callback of the event socket */
 	bool lost;    /* events, and what came before is not read yet */
@@ -59,9 +60,11 @@ struct ct_io {
 	int dump_fd;       /* -1: no dump runs */
 	unsigned dump_gen; /* tells a dump from the next one, which may get the same descriptor */
 	struct loop_timer *dump_timer;
-	uint32_t dump_rate;
+	struct ct_io_pace dump_pace;
 	int64_t dump_credit_ns; /* time bought by not reading; negative: owed */
 	mono_t dump_last;
+	int64_t dump_spent_ns, dump_cpu_ns; /* processor time of earlier passes; this thread's when this one began */
+	bool dump_in_pass;
 	mono_t dump_filled, dump_of, dump_from; /* next part made after; this part; oldest one of the batch */
 	unsigned dump_tries;
 	bool dump_intr;
@@ -230,6 +233,15 @@ static bool ev_read_all(struct ct_io *io, unsigned msgs, int64_t max_ns, unsigne
 	return true;
 }
 
+/* The wait after a pass that brought n events; ns is the time since the one before. */
+static int64_t wait_for(const struct ct_io *io, unsigned n, int64_t ns)
+{
+	if (n < EV_STREAM || ns >= NS_PER_SEC)
+		return io->wait_ns;
+	int64_t rate = (int64_t)n * NS_PER_SEC / (ns > 0 ? ns : 1);
+	return rate < EV_BUSY ? io->wait_ns : rate < EV_FAST ? io->wait_busy_ns : io->wait_fast_ns;
+}
+
 static void ev_timer(void *arg, mono_t deadline)
 {
 	struct ct_io *io = arg;
@@ -237,11 +249,11 @@ static void ev_timer(void *arg, mono_t deadline)
 	(void)deadline;
 	bool empty = ev_read_all(io, CT_IO_BUDGET, CT_IO_BUDGET_NS, &n);
 	mono_t now = clock_mono();
-	io->busy = n >= EV_STREAM && (int64_t)n * NS_PER_SEC >= EV_BUSY * mono_sub(now, io->ev_at);
+	io->wait = wait_for(io, n, mono_sub(now, io->ev_at));
 	io->ev_at = now;
 	/* A stream of events is read by the clock: that saves a wake-up and two calls on the descriptor each time. */
 	if (empty && n >= EV_STREAM)
-		loop_timer_set(io->ev_timer, mono_add(now, io->busy ? io->wait_busy_ns : io->wait_ns));
+		loop_timer_set(io->ev_timer, mono_add(now, io->wait));
 	else if (empty)
 		loop_fd_set(io->ev, LOOP_READ);
 	else
@@ -257,7 +269,7 @@ static void ev_ready(void *arg, int fd, unsigned events)
 	(void)fd;
 	(void)events;
 	loop_fd_set(io->ev, 0);
-	loop_timer_set(io->ev_timer, mono_add(clock_mono(), io->busy ? io->wait_busy_ns : io->wait_ns));
+	loop_timer_set(io->ev_timer, mono_add(clock_mono(), io->wait));
 }
 
 bool ct_io_drain(struct ct_io *io, int64_t max_ns)
@@ -507,16 +519,26 @@ static size_t dump_read_size(uint32_t per_s)
 	return per_s && per_s <= 20000 ? DUMP_READ_PACED : DUMP_READ_MAX;
 }
 
-/* The price of one entry at the running pace; 0: unpaced. */
-static int64_t dump_price(const struct ct_io *io)
+static int64_t least_ns(uint32_t per_s, int n)
 {
-	return io->dump_rate ? NS_PER_SEC / io->dump_rate : 0;
+	return per_s ? n * NS_PER_SEC / per_s : 0;
 }
 
-static void dump_timer(void *arg, mono_t deadline)
+/* How long n entries that took cpu_ns to read keep the walk from reading on. */
+static int64_t dump_price(const struct ct_io_pace *p, int n, int64_t cpu_ns)
 {
-	struct ct_io *io = arg;
-	(void)deadline;
+	int64_t least = least_ns(p->most, n), most = p->least < p->most ? least_ns(p->least, n) : least;
+	int64_t price = cpu_ns * p->share;
+	return price > most ? most : price < least ? least : price;
+}
+
+int64_t ct_io_dump_cost(const struct ct_io *io)
+{
+	return io->dump_spent_ns + (io->dump_in_pass ? clock_thread_cpu_ns() - io->dump_cpu_ns : 0);
+}
+
+static void dump_pass(struct ct_io *io)
+{
 	mono_t now = clock_mono(), until = mono_add(now, DUMP_TICK_NS);
 	io->dump_credit_ns += mono_sub(now, io->dump_last);
 	io->dump_last = now;
@@ -524,14 +546,15 @@ static void dump_timer(void *arg, mono_t deadline)
 	if (io->dump_credit_ns > DUMP_TICK_NS)
 		io->dump_credit_ns = DUMP_TICK_NS;
 	int total = 0, n = 0;
-	while ((!io->dump_rate || io->dump_credit_ns >= 0) && total < DUMP_TICK_ENTRIES && now.ns < until.ns) {
+	while ((!io->dump_pace.most || io->dump_credit_ns >= 0) && total < DUMP_TICK_ENTRIES && now.ns < until.ns) {
+		int64_t cpu = clock_thread_cpu_ns();
 		n = dump_read(io);
 		if (n < 0)
 			return;
 		if (!n)
 			break;
 		total += n;
-		io->dump_credit_ns -= n * dump_price(io);
+		io->dump_credit_ns -= dump_price(&io->dump_pace, n, clock_thread_cpu_ns() - cpu);
 		now = clock_mono();
 	}
 	unsigned gen = io->dump_gen;
@@ -541,36 +564,52 @@ static void dump_timer(void *arg, mono_t deadline)
 	if (io->dump_gen != gen)
 		return;
 	mono_t next = now;
-	if (io->dump_rate && io->dump_credit_ns < 0)
+	if (io->dump_pace.most && io->dump_credit_ns < 0)
 		next = mono_add(now, -io->dump_credit_ns);
 	else if (!total && !n)
 		next = mono_add(now, DUMP_RETRY_NS);
 	loop_timer_set(io->dump_timer, next);
 }
 
-static void dump_pace(struct ct_io *io, uint32_t per_s)
+static void dump_timer(void *arg, mono_t deadline)
 {
-	io->dump_rate = per_s;
+	struct ct_io *io = arg;
+	(void)deadline;
+	int64_t begun = clock_thread_cpu_ns();
+	io->dump_cpu_ns = begun;
+	io->dump_in_pass = true;
+	dump_pass(io); /* may begin the next dump: its time counts from there */
+	io->dump_in_pass = false;
+	int64_t ended = clock_thread_cpu_ns();
+	io->dump_spent_ns += ended - io->dump_cpu_ns;
+	io->st.dump_ns += (uint64_t)(ended - begun);
+}
+
+static void set_pace(struct ct_io *io, struct ct_io_pace p)
+{
+	io->dump_pace = p;
 	io->dump_credit_ns = 0;
 	io->dump_last = clock_mono();
 	/* the kernel sizes its answers by the largest read seen: never read with less again */
-	if (dump_read_size(per_s) > io->dump_read)
-		io->dump_read = dump_read_size(per_s);
+	if (dump_read_size(p.most) > io->dump_read)
+		io->dump_read = dump_read_size(p.most);
 	loop_timer_set(io->dump_timer, io->dump_last);
 }
 
-void ct_io_dump_rate(struct ct_io *io, uint32_t per_s)
+void ct_io_dump_pace(struct ct_io *io, struct ct_io_pace p)
 {
-	/* A faster walk begins at once. What a slower one owes already stays owed, or asking often would pay it. */
-	if (io->dump_fd < 0 || per_s == io->dump_rate)
+	if (io->dump_fd < 0)
 		return;
-	if (per_s == 0 || (io->dump_rate != 0 && per_s > 2 * (uint64_t)io->dump_rate))
-		dump_pace(io, per_s);
+	/* A faster walk begins at once. What a slower one owes already stays owed, or asking often would pay it. */
+	uint32_t most = io->dump_pace.most, least = io->dump_pace.least;
+	bool faster = most != 0 && (p.most == 0 || p.most > 2 * (uint64_t)most || p.least > 2 * (uint64_t)least);
+	if (faster)
+		set_pace(io, p);
 	else
-		io->dump_rate = per_s;
+		io->dump_pace = p;
 }
 
-int ct_io_dump_start(struct ct_io *io, uint32_t per_s)
+int ct_io_dump_start(struct ct_io *io, struct ct_io_pace p)
 {
 	if (io->dump_fd >= 0)
 		return -EBUSY;
@@ -578,9 +617,11 @@ int ct_io_dump_start(struct ct_io *io, uint32_t per_s)
 	if (rc < 0)
 		return rc;
 	io->st.dumps++;
+	io->dump_spent_ns = 0;
+	io->dump_cpu_ns = clock_thread_cpu_ns();
 	io->dump_tries = 0;
-	io->dump_read = dump_read_size(per_s);
-	dump_pace(io, per_s);
+	io->dump_read = dump_read_size(p.most);
+	set_pace(io, p);
 	return 0;
 }
 
@@ -668,6 +709,8 @@ struct ct_io *ct_io_new(struct loop *l, const struct ct_io_conf *conf, const str
 	io->arg = arg;
 	io->wait_ns = conf->wait_ns ? conf->wait_ns : CT_IO_WAIT_NS;
 	io->wait_busy_ns = conf->wait_busy_ns ? conf->wait_busy_ns : CT_IO_WAIT_BUSY_NS;
+	io->wait_fast_ns = conf->wait_fast_ns ? conf->wait_fast_ns : CT_IO_WAIT_FAST_NS;
+	io->wait = io->wait_ns;
 	io->ev_fd = io->in_fd = io->dump_fd = -1;
 	io->seq = 1;
 	rx_init(&io->ev_rx);

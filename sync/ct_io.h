@@ -23,6 +23,7 @@
 /* The first event of a batch waits: each wake-up costs both nodes as much as some ten events do. */
 #define CT_IO_WAIT_NS      (500 * NS_PER_US)
 #define CT_IO_WAIT_BUSY_NS (2 * NS_PER_MS)
+#define CT_IO_WAIT_FAST_NS (4 * NS_PER_MS)
 #define CT_IO_BUDGET       1024            /* events per wake-up ... */
 #define CT_IO_BUDGET_NS    (2 * NS_PER_MS) /* ... and time, whichever ends first */
 
@@ -48,6 +49,14 @@ struct ct_io_conf {
 	uint32_t rcvbuf;      /* bytes asked for the event socket, 0: CT_IO_RCVBUF */
 	int64_t wait_ns;      /* between first readiness and reading, 0: CT_IO_WAIT_NS */
 	int64_t wait_busy_ns; /* the same while many come, 0: CT_IO_WAIT_BUSY_NS */
+	int64_t wait_fast_ns; /* and while very many come, 0: CT_IO_WAIT_FAST_NS */
+};
+
+/* Entries of a dump a second, about. */
+struct ct_io_pace {
+	uint32_t most;  /* 0: as many as the read budget lets through */
+	uint32_t least; /* below most: so many at least, and between the two one share-th of a processor's time */
+	uint32_t share;
 };
 
 struct ct_io_stats {
@@ -59,9 +68,10 @@ struct ct_io_stats {
 	uint64_t ops[5], failed[5]; /* by enum ct_op_type; failed includes ENOENT on DELETE */
 	uint64_t stray;             /* answers that match no operation in flight */
 	uint64_t dumps, dump_restarts;
-	uint32_t rcvbuf; /* bytes the kernel granted (its own doubled value) */
-	uint32_t portid; /* of the injector */
-	bool new_update; /* joined to NEW and UPDATE */
+	uint64_t dump_ns; /* processor time that dumps have taken, callbacks included */
+	uint32_t rcvbuf;  /* bytes the kernel granted (its own doubled value) */
+	uint32_t portid;  /* of the injector */
+	bool new_update;  /* joined to NEW and UPDATE */
 };
 
 /*
@@ -89,17 +99,19 @@ bool ct_io_drain(struct ct_io *io, int64_t max_ns);
 int ct_io_inject(struct ct_io *io, const struct ct_op *ops, unsigned n, int *results);
 
 /*
- * Walks the whole table through cb.events (type DUMP) at about per_s entries a second (0: as fast as the read budget
- * lets it), then calls dump_end once. -EBUSY when one is running.
+ * Walks the whole table through cb.events (type DUMP) at the given pace, then calls dump_end once. -EBUSY when one is
+ * running.
  */
-int ct_io_dump_start(struct ct_io *io, uint32_t per_s);
+int ct_io_dump_start(struct ct_io *io, struct ct_io_pace pace);
 /* Changes the pace of the running dump, and of no other. May be called as often as one likes. */
-void ct_io_dump_rate(struct ct_io *io, uint32_t per_s);
+void ct_io_dump_pace(struct ct_io *io, struct ct_io_pace pace);
 /* Ends the running dump without a callback. */
 void ct_io_dump_stop(struct ct_io *io);
 /* During `events` with entries of the dump: none of them is older than this. */
 mono_t ct_io_dump_from(const struct ct_io *io);
 bool ct_io_dump_running(const struct ct_io *io);
+/* Processor time that the dump has taken since ct_io_dump_start, callbacks included, in nanoseconds. */
+int64_t ct_io_dump_cost(const struct ct_io *io);
 
 const struct ct_io_stats *ct_io_stats(const struct ct_io *io);
 /* Counters to zero; what is no counter (buffer, port id, groups) stays. */

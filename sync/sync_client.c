@@ -163,12 +163,13 @@ static json_t *io_counters(const struct sync_run *r)
 	const struct sync_run_stats *s = &r->st;
 	const struct peer_listen_stats *li = peer_listen_stats(r->listen);
 	return json_pack(
-	    "{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "flushes", client_u(s->flushes),
-	    "injected", client_u(s->injected), "inject_calls", client_u(s->inject_calls), "inject_errors",
-	    client_u(s->inject_errors), "fences", client_u(s->fences), "fences_degraded", client_u(s->fences_degraded),
-	    "held", client_u(s->held), "stalls", client_u(s->stalls), "address_dumps", client_u(s->addr_dumps),
-	    "tlvs_skipped", client_u(r->wire.tlvs_skipped), "event_reads", client_u(ct->reads), "dump_restarts",
-	    client_u(ct->dump_restarts), "accepted", client_u(li->accepted), "authenticated",
+	    "{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "flushes",
+	    client_u(s->flushes), "injected", client_u(s->injected), "inject_calls", client_u(s->inject_calls),
+	    "inject_errors", client_u(s->inject_errors), "fences", client_u(s->fences), "fences_degraded",
+	    client_u(s->fences_degraded), "held", client_u(s->held), "stalls", client_u(s->stalls), "address_dumps",
+	    client_u(s->addr_dumps), "tlvs_skipped", client_u(r->wire.tlvs_skipped), "event_reads", client_u(ct->reads),
+	    "dump_restarts", client_u(ct->dump_restarts), "dump_entries", client_u(ct->events[CT_EV_DUMP]), "dump_us",
+	    client_u(ct->dump_ns / NS_PER_US), "accepted", client_u(li->accepted), "authenticated",
 	    client_u(li->authenticated), "clients", client_u(s->clients), "clients_cut", client_u(s->clients_cut));
 }
 

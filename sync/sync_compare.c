@@ -17,7 +17,6 @@ void sync_on_bulk(struct sync *s, struct sync_peer *p, const struct sync_rec *re
 {
 	struct sync_bulk_rx *b = &p->rx_bulk;
 
-	(void)s;
 	if (rec->type == SYNC_REC_BULK_BEGIN) {
 		/* Marks of a bulk that was cut off, or whose walk is not done: this one cannot name the missing. */
 		b->clean = !b->open && !b->walking && b->marks_clean;
@@ -31,6 +30,7 @@ void sync_on_bulk(struct sync *s, struct sync_peer *p, const struct sync_rec *re
 		b->open = false;
 		b->walking = true;
 		sess_walk_start(&b->walk);
+		sync_sweep_soon(s, SYNC_SWEEP_NS, p->heard_at);
 		p->have_all |= full_mask(b->mask);
 		if (full_mask(b->mask)) {
 			p->reborn = false;

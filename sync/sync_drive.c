@@ -66,6 +66,7 @@ static void on_dump_end(void *arg, int result)
 	struct sync_run *r = arg;
 	if (result != 0)
 		log_warn(LOG_SYNC, "the walk over the conntrack table failed: %s", err_text(result));
+	sync_sweep_cost(r->core, ct_io_dump_cost(r->ct));
 	sync_sweep_end(r->core, result == 0, clock_mono());
 	drive_kick(r);
 }
@@ -237,9 +238,9 @@ static void listen_as_wanted(struct sync_run *r)
 static void sweep_as_wanted(struct sync_run *r)
 {
 	mono_t now = clock_mono();
-	uint32_t rate = sync_sweep_rate(r->core);
+	struct ct_io_pace pace = { sync_sweep_rate(r->core), sync_sweep_least(r->core), SYNC_SWEEP_SHARE };
 	if (ct_io_dump_running(r->ct)) {
-		ct_io_dump_rate(r->ct, rate);
+		ct_io_dump_pace(r->ct, pace);
 		return;
 	}
 	if (!sync_sweep_wanted(r->core, now))
@@ -249,7 +250,7 @@ static void sweep_as_wanted(struct sync_run *r)
 		set_timeouts(r);
 	hint_node_address(r, now);
 	sync_sweep_begin(r->core, now);
-	int rc = ct_io_dump_start(r->ct, rate);
+	int rc = ct_io_dump_start(r->ct, pace);
 	if (rc != 0) {
 		log_warn(LOG_SYNC, "the conntrack table cannot be walked: %s", err_text(rc));
 		sync_sweep_end(r->core, false, now);

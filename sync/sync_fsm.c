@@ -126,6 +126,7 @@ int sync_peer_up(struct sync *s, uint32_t node, uint64_t boot_nonce, const uint8
 	}
 	p->boot_nonce = boot_nonce;
 	p->up_at = p->heard_at = now;
+	sync_sweep_soon(s, SYNC_SWEEP_NS, now);
 	p->gen = p->gen % 3 + 1;
 	p->tx_seq = p->rx_seq = p->data_seq = p->stored_seq = p->acked = p->unproven_seq = 0;
 	p->cursor = s->dirty_head;
@@ -156,10 +157,10 @@ void sync_peer_down(struct sync *s, uint32_t node, mono_t now)
 {
 	struct sync_peer *p = sync_peer_node(s, node);
 
-	(void)now;
 	if (!p || !p->up)
 		return;
 	p->up = false;
+	sync_sweep_soon(s, SYNC_SWEEP_NS, now);
 	/* A connection that is cut is noticed late: what we saw since its last ACK it cannot have judged. */
 	p->down_at = p->acked_at;
 	p->has_all = p->have_all = p->equal = p->their_equal = false;
@@ -213,7 +214,7 @@ void sync_authority(struct sync *s, const struct sync_authority *a, mono_t now)
 	if (a->any && (!had || (floor && a->all))) {
 		s->role_at = now;
 		/* Idle copies wait for their own timers. */
-		s->sweep_at = mono_min(s->sweep_at, mono_add(now, NS_PER_SEC));
+		sync_sweep_soon(s, NS_PER_SEC, now);
 	}
 	if (floor) {
 		for (unsigned i = 0; i < SESS_NODES; i++) {
@@ -227,6 +228,7 @@ void sync_authority(struct sync *s, const struct sync_authority *a, mono_t now)
 		s->join_until = mono_add(now, SYNC_LEAVE_NS);
 	}
 	store_rest(s);
+	sync_sweep_soon(s, SYNC_SWEEP_NS, now);
 	if (a->any != had || a->all)
 		rejudge(s);
 }
@@ -268,7 +270,8 @@ void sync_demoting(struct sync *s, mono_t now)
 
 void sync_stable(struct sync *s, mono_t now)
 {
-	(void)now;
+	/* What moved meanwhile was remembered, not claimed. */
+	sync_sweep_soon(s, SYNC_SWEEP_NS, now);
 	s->owner.muted = false;
 }
 

@@ -42,7 +42,9 @@
 #define SYNC_LEAVE_NS        (10 * NS_PER_SEC) /* and this long after a demotion */
 #define SYNC_ALIVE_NS        (10 * NS_PER_SEC) /* how long an advert heard speaks for an owner whose channel is cut */
 #define SYNC_LOSS_NS         (10 * NS_PER_SEC) /* no digest is told this long after an interface or address was lost */
-#define SYNC_SWEEP_NS        (2 * NS_PER_SEC)  /* pause between two sweeps */
+#define SYNC_SWEEP_NS        (2 * NS_PER_SEC)  /* pause between two sweeps, at least */
+#define SYNC_SWEEP_REST_NS   (8 * NS_PER_SEC)  /* at most, where nothing is amiss ... */
+#define SYNC_SWEEP_SHARE     400               /* ... and sweeps take one part in so many of a processor's time */
 #define SYNC_LEFTOVER_NS     (10 * NS_PER_SEC) /* left-overs of an earlier life are idle for so long at least */
 #define SYNC_SWEEP_RATE      2000              /* entries per second, at least */
 #define SYNC_WALK_BUDGET     1024              /* records looked at per walk and tick */
@@ -289,6 +291,11 @@ struct sync {
 	bool sweeping, sweep_parity, sweep_hurry, sweep_again;
 	bool sweep_marks;  /* marks of this parity are being set since the last complete sweep */
 	bool sweep_judges; /* this sweep looks for left-overs; the next one that does so begins at judge_at or later */
+	bool sweep_news;   /* it has shown something that the next one has to look at again */
+	bool sweep_calm;   /* the last one was complete and set nothing right, and nothing has happened since */
+	int64_t sweep_cost;
+	mono_t sweep_began;
+	uint64_t sweep_finds; /* how much was ever found amiss, when the last one ended */
 	mono_t sweep_at, judge_at;
 	mono_t read_from, pulled_at; /* what is read is no older than that; the last operations were handed out then */
 	uint64_t sweeps_done;        /* complete ones; no counter: nothing sets it to zero */
@@ -318,6 +325,8 @@ void sync_on_op_result(struct sync *s, uint32_t cookie, int err, mono_t now);
 bool sync_sweep_wanted(const struct sync *s, mono_t now);
 /* Entries per second at which the dump should be read; 0: as fast as possible. */
 uint32_t sync_sweep_rate(const struct sync *s);
+/* At least so many, where reading them takes more than a SYNC_SWEEP_SHARE-th of a processor's time. */
+uint32_t sync_sweep_least(const struct sync *s);
 /* Begin again after a restart of the dump is allowed. complete = false: the dump failed, what it did not show means
  * nothing. */
 void sync_sweep_begin(struct sync *s, mono_t now);
@@ -325,6 +334,8 @@ void sync_on_sweep_entry(struct sync *s, const struct ct_entry *e, mono_t now);
 /* Entries of a dump and answers to GET that follow show the kernel at some instant from this one on, until it is called
  * again; at first and with MONO_NEVER: at that of their `now`. */
 void sync_read_from(struct sync *s, mono_t from);
+/* Processor time that the running sweep has taken, told before its end: the dearer, the longer the pause after it. */
+void sync_sweep_cost(struct sync *s, int64_t ns);
 void sync_sweep_end(struct sync *s, bool complete, mono_t now);
 /* Fills at most max operations (cookie set); returns how many. Live before bulk before renewals. */
 unsigned sync_pull_ops(struct sync *s, struct ct_op *out, unsigned max, mono_t now);

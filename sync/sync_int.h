@@ -180,6 +180,8 @@ void sync_settle_peer(struct sync *s, struct sync_peer *p, mono_t now);
 /* Walks in sync_tick. */
 void sync_policy_step(struct sync *s, unsigned budget);
 void sync_retry_step(struct sync *s, unsigned budget, mono_t now);
+/* What changed makes the next sweep worth while. */
+void sync_sweep_soon(struct sync *s, int64_t in_ns, mono_t now);
 void sync_missing_step(struct sync *s, unsigned budget, mono_t now);
 void sync_expiry_step(struct sync *s, unsigned budget, mono_t now);
 void sync_purge_step(struct sync *s, struct sync_peer *p, unsigned budget);

@@ -333,6 +333,7 @@ static bool read_orphan(struct sync *s, struct flow f, const struct ct_entry *e,
 		flow_born(s, f);
 	if (former_read(s, f, e, traffic, sweep) || f.x->why != SYNC_WHY_ORPHAN)
 		return false;
+	s->sweep_news = true;
 	if (traffic)
 		s->join_until = mono_max(s->join_until, mono_add(now, SYNC_JOIN_NS));
 	if ((traffic && !s->owner.muted) || (may_adopt(s) && !former_waits(s, f))) {

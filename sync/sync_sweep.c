@@ -15,6 +15,40 @@ void sync_on_overrun(struct sync *s, mono_t now)
 	s->sweep_at = now;
 }
 
+/* What only a sweep sets right, or what follows from it. While there is any, the next one comes soon. */
+static uint64_t finds(const struct sync *s)
+{
+	const struct sync_stats *st = &s->stats;
+
+	return st->found + st->vanished + st->lost + st->repaired + st->evidence + st->claims + st->leftovers +
+	       st->offered + st->extra + st->op_restored + st->op_strict;
+}
+
+void sync_sweep_soon(struct sync *s, int64_t in_ns, mono_t now)
+{
+	s->sweep_at = mono_min(s->sweep_at, mono_add(now, in_ns));
+	s->sweep_calm = false;
+	s->sweep_news = true; /* a running one may have passed what it concerns */
+}
+
+void sync_sweep_cost(struct sync *s, int64_t ns)
+{
+	s->sweep_cost = ns;
+}
+
+/* What the pace has not yet made of the share, renewals permitting: a table of few entries is read in one piece. */
+static int64_t pause_after(const struct sync *s, mono_t now)
+{
+	int64_t took = mono_sub(now, s->sweep_began);
+	int64_t pause = s->sweep_cost * SYNC_SWEEP_SHARE - took, most = sync_lease_s(s) * NS_PER_SEC / 4 - took;
+
+	if (pause > most)
+		pause = most;
+	if (pause > SYNC_SWEEP_REST_NS)
+		pause = SYNC_SWEEP_REST_NS;
+	return s->sweep_calm && pause > SYNC_SWEEP_NS ? pause : SYNC_SWEEP_NS;
+}
+
 /* First what the last one did not see is asked for: marks have one bit, and turned twice they would say that it did. */
 bool sync_sweep_wanted(const struct sync *s, mono_t now)
 {
@@ -22,14 +56,27 @@ bool sync_sweep_wanted(const struct sync *s, mono_t now)
 }
 
 /* The whole table within a quarter of a lease: renewals are due at half. */
+static uint32_t needed_rate(const struct sync *s)
+{
+	return sess_count(&s->tbl) / (sync_lease_s(s) / 4 > 0 ? sync_lease_s(s) / 4 : 1);
+}
+
 uint32_t sync_sweep_rate(const struct sync *s)
 {
-	uint32_t need = sess_count(&s->tbl) / (sync_lease_s(s) / 4 > 0 ? sync_lease_s(s) / 4 : 1);
-	uint32_t rate = need > SYNC_SWEEP_RATE ? need : SYNC_SWEEP_RATE;
+	uint32_t need = needed_rate(s), rate = need > SYNC_SWEEP_RATE ? need : SYNC_SWEEP_RATE;
 
 	if (s->sweeps_done == 0)
 		return 0;
 	return s->sweep_hurry && rate < SWEEP_HURRY_RATE ? SWEEP_HURRY_RATE : rate;
+}
+
+uint32_t sync_sweep_least(const struct sync *s)
+{
+	uint32_t need = needed_rate(s);
+
+	if (!s->sweep_calm || s->sweep_hurry || s->sweep_news || finds(s) != s->sweep_finds)
+		return sync_sweep_rate(s);
+	return need > 0 ? need : 1;
 }
 
 void sync_sweep_begin(struct sync *s, mono_t now)
@@ -39,6 +86,9 @@ void sync_sweep_begin(struct sync *s, mono_t now)
 	if (!s->sweep_marks)
 		s->sweep_parity = !s->sweep_parity;
 	s->sweeping = s->sweep_marks = true;
+	s->sweep_news = false;
+	s->sweep_cost = 0;
+	s->sweep_began = now;
 	s->sweep_judges = mono_due(s->judge_at, now);
 	if (s->sweep_judges)
 		s->judge_at = mono_add(now, SYNC_LEFTOVER_NS);
@@ -48,9 +98,12 @@ void sync_sweep_begin(struct sync *s, mono_t now)
 void sync_sweep_end(struct sync *s, bool complete, mono_t now)
 {
 	s->sweeping = false;
-	s->sweep_at = mono_add(now, complete ? SYNC_SWEEP_NS : NS_PER_SEC);
+	s->sweep_calm =
+	    complete && !s->sweep_hurry && !s->sweep_news && s->sweeps_done > 0 && finds(s) == s->sweep_finds;
+	s->sweep_at = mono_add(now, complete ? pause_after(s, now) : NS_PER_SEC);
 	if (!complete)
 		return;
+	s->sweep_finds = finds(s);
 	s->stats.sweeps++;
 	s->sweeps_done++;
 	s->sweep_hurry = s->sweep_again;

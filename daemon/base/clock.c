@@ -8,6 +8,13 @@ mono_t clock_mono(void)
 	return (mono_t){ ts.tv_sec * NS_PER_SEC + ts.tv_nsec };
 }
 
+int64_t clock_thread_cpu_ns(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return ts.tv_sec * NS_PER_SEC + ts.tv_nsec;
+}
+
 int64_t clock_wall_us(void)
 {
 	struct timespec ts;

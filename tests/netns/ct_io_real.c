@@ -195,32 +195,44 @@ static void test_dump(struct loop *l, struct ct_io *io, struct seen *s)
 {
 	EXPECT(inject(io, CT_OP_CREATE, 0, 3000) == 0, "create");
 	memset(s, 0, sizeof(*s));
-	EXPECT(ct_io_dump_start(io, 0) == 0 && ct_io_dump_running(io), "dump");
-	EXPECT(ct_io_dump_start(io, 0) == -EBUSY, "two dumps");
+	EXPECT(ct_io_dump_start(io, (struct ct_io_pace){ 0 }) == 0 && ct_io_dump_running(io), "dump");
+	EXPECT(ct_io_dump_start(io, (struct ct_io_pace){ 0 }) == -EBUSY, "two dumps");
 	EXPECT(until(l, &s->ends, 1) && s->end == 0, "the dump ended with %d", s->end);
 	EXPECT(s->by_type[CT_EV_DUMP] == 3000, "%u of 3000 entries", s->by_type[CT_EV_DUMP]);
 	EXPECT(!ct_io_dump_running(io), "still running");
 
 	memset(s, 0, sizeof(*s));
 	mono_t start = clock_mono();
-	EXPECT(ct_io_dump_start(io, 6000) == 0 && until(l, &s->ends, 1), "paced dump");
+	EXPECT(ct_io_dump_start(io, (struct ct_io_pace){ .most = 6000 }) == 0 && until(l, &s->ends, 1), "paced dump");
 	int64_t ms = mono_sub(clock_mono(), start) / NS_PER_MS;
 	EXPECT(s->by_type[CT_EV_DUMP] == 3000 && ms >= 450 && ms < 2000, "3000 entries at 6000/s took %lld ms",
 	       (long long)ms);
 
+	/* However dear an entry is: the least pace is kept. */
 	memset(s, 0, sizeof(*s));
-	EXPECT(ct_io_dump_start(io, 1000) == 0 && until(l, &s->by_type[CT_EV_DUMP], 10), "slow dump");
+	start = clock_mono();
+	struct ct_io_pace dear = { .most = 1000000, .least = 6000, .share = 1000000 };
+	EXPECT(ct_io_dump_start(io, dear) == 0 && until(l, &s->ends, 1), "dear dump");
+	ms = mono_sub(clock_mono(), start) / NS_PER_MS;
+	EXPECT(s->by_type[CT_EV_DUMP] == 3000 && ms >= 450 && ms < 2000, "3000 dear entries took %lld ms",
+	       (long long)ms);
+	EXPECT(ct_io_dump_cost(io) > 0 && ct_io_dump_cost(io) < 500 * NS_PER_MS, "they cost %lld ns",
+	       (long long)ct_io_dump_cost(io));
+
+	memset(s, 0, sizeof(*s));
+	EXPECT(ct_io_dump_start(io, (struct ct_io_pace){ .most = 1000 }) == 0 && until(l, &s->by_type[CT_EV_DUMP], 10),
+	       "slow dump");
 	for (unsigned i = 0; i < 200 && s->ends == 0; i++) {
-		ct_io_dump_rate(io, i % 2 ? 1000 : 1001);
+		ct_io_dump_pace(io, (struct ct_io_pace){ .most = i % 2 ? 1000 : 1001 });
 		run_for(l, NS_PER_MS);
 	}
 	EXPECT(s->ends == 0, "naming the pace anew pays what the dump owes");
-	ct_io_dump_rate(io, 0);
+	ct_io_dump_pace(io, (struct ct_io_pace){ 0 });
 	EXPECT(until(l, &s->ends, 1) && s->by_type[CT_EV_DUMP] == 3000, "speeding up");
 
 	memset(s, 0, sizeof(*s));
 	s->stop_in = io;
-	EXPECT(ct_io_dump_start(io, 0) == 0 && until(l, &s->calls, 1), "dump to stop");
+	EXPECT(ct_io_dump_start(io, (struct ct_io_pace){ 0 }) == 0 && until(l, &s->calls, 1), "dump to stop");
 	run_for(l, 20 * NS_PER_MS);
 	EXPECT(s->calls == 1 && s->ends == 0 && !ct_io_dump_running(io), "%u calls after the stop", s->calls);
 	s->stop_in = NULL;
@@ -251,7 +263,7 @@ static void measure(struct loop *l, struct ct_io *io, struct seen *s, uint32_t n
 		if (type != CT_OP_RENEW)
 			continue;
 		start = clock_mono();
-		EXPECT(ct_io_dump_start(io, 0) == 0 && until(l, &s->ends, 1), "dump");
+		EXPECT(ct_io_dump_start(io, (struct ct_io_pace){ 0 }) == 0 && until(l, &s->ends, 1), "dump");
 		us = (double)mono_sub(clock_mono(), start) / 1000.0;
 		printf("dump: %u entries, %.2f us each\n", s->by_type[CT_EV_DUMP], us / (s->by_type[CT_EV_DUMP] + 1));
 	}

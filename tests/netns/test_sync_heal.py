@@ -130,7 +130,7 @@ def test_copies_removed_by_hand_are_repaired_and_no_others(two):
     same(two, 1000)
     wait_for("37 repairs", lambda: counters(b)["repaired"] == repaired + 37, 2)
     sweeps = counters(b)["sweeps"]
-    wait_for("the next sweep", lambda: counters(b)["sweeps"] > sweeps, 6)
+    wait_for("the next sweep", lambda: counters(b)["sweeps"] > sweeps, 15)
     after = table(b)
     assert counters(b)["repaired"] == repaired + 37, "more than what was missing was written"
     again = {entry for entry in before_b if after[entry][0] != before_b[entry][0]}
@@ -160,7 +160,7 @@ def test_what_the_operator_removes(two):
     a.inside("conntrack", "-F")
     same(two, 0)
     sweeps = [counters(n)["sweeps"] for n in two.nodes]
-    wait_for("a sweep on both", lambda: all(counters(n)["sweeps"] > s for n, s in zip(two.nodes, sweeps)), 6)
+    wait_for("a sweep on both", lambda: all(counters(n)["sweeps"] > s for n, s in zip(two.nodes, sweeps)), 15)
     assert difference(two)[2] == 0, "removed sessions came back"
     says_in_sync(two)
 

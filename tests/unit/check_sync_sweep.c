@@ -36,6 +36,74 @@ START_TEST(test_overrun_behind_a_running_sweep)
 }
 END_TEST
 
+/* When the next sweep of A is due after one that took ms of processor time. */
+static int64_t pause_ms(int64_t ms)
+{
+	sync_sweep_begin(r->n[A].s, r->now);
+	sync_sweep_cost(r->n[A].s, ms * NS_PER_MS);
+	sync_sweep_end(r->n[A].s, true, r->now);
+	sync_missing_step(r->n[A].s, UINT32_MAX, r->now);
+	return mono_sub(r->n[A].s->sweep_at, r->now) / NS_PER_MS;
+}
+
+static void see_all(unsigned i)
+{
+	rig_run(r, 10 * NS_PER_SEC);
+	rest_until_no_sweep(i);
+}
+
+START_TEST(test_pause_after_a_sweep_with_nothing_amiss)
+{
+	see_all(A);
+	ck_assert_int_eq(pause_ms(1), 2000);
+	ck_assert_int_eq(pause_ms(10), 10 * SYNC_SWEEP_SHARE);
+	ck_assert_int_eq(pause_ms(1000), SYNC_SWEEP_REST_NS / NS_PER_MS);
+	ck_assert_uint_eq(sync_sweep_least(r->n[A].s), 1);
+	ck_assert_uint_ge(sync_sweep_rate(r->n[A].s), 1000);
+}
+END_TEST
+
+/* The time that a sweep itself takes is part of the quarter of a lease. */
+START_TEST(test_pause_after_a_long_sweep)
+{
+	see_all(A);
+	int64_t quarter_ms = sync_lease_s(r->n[A].s) * INT64_C(1000) / 4;
+	for (int over = 0; over < 2; over++) {
+		sync_sweep_begin(r->n[A].s, mono_add(r->now, -(quarter_ms - 3000 + over * 3000) * NS_PER_MS));
+		sync_sweep_cost(r->n[A].s, NS_PER_SEC);
+		sync_sweep_end(r->n[A].s, true, r->now);
+		sync_missing_step(r->n[A].s, UINT32_MAX, r->now);
+		ck_assert_int_eq(mono_sub(r->n[A].s->sweep_at, r->now), over ? SYNC_SWEEP_NS : 3 * NS_PER_SEC);
+	}
+}
+END_TEST
+
+/* What one sweep has found, and what may have changed the answer, makes the next one come soon. */
+START_TEST(test_pause_is_short_where_something_is_amiss)
+{
+	see_all(A);
+	ck_assert_int_gt(pause_ms(10), 2000);
+	r->n[A].s->stats.repaired++;
+	ck_assert_int_eq(pause_ms(10), 2000);
+	ck_assert_int_gt(pause_ms(11), 2000);
+	sync_on_overrun(r->n[A].s, r->now);
+	ck_assert(sync_sweep_wanted(r->n[A].s, r->now));
+	ck_assert_int_eq(pause_ms(10), 2000);
+	ck_assert_int_gt(pause_ms(11), 2000);
+	sync_peer_down(r->n[A].s, r->n[B].id, r->now);
+	ck_assert_int_le(mono_sub(r->n[A].s->sweep_at, r->now), SYNC_SWEEP_NS);
+	ck_assert_uint_eq(sync_sweep_least(r->n[A].s), sync_sweep_rate(r->n[A].s));
+	ck_assert_int_gt(pause_ms(11), 2000);
+	r->n[A].s->stats.evidence++;
+	ck_assert_uint_eq(sync_sweep_least(r->n[A].s), sync_sweep_rate(r->n[A].s));
+	ck_assert_int_eq(pause_ms(11), 2000);
+	ck_assert_int_gt(pause_ms(11), 2000);
+	struct sync_authority none = { .epoch = r->n[A].s->owner.seen };
+	sync_authority(r->n[A].s, &none, r->now);
+	ck_assert_int_le(mono_sub(r->n[A].s->sweep_at, r->now), SYNC_SWEEP_NS);
+}
+END_TEST
+
 /* Its end was among the lost events, and the sweep that was running did not see it: the one that follows is no excuse. */
 START_TEST(test_end_lost_between_two_sweeps)
 {
@@ -287,6 +355,9 @@ int main(void)
 
 	tcase_add_test(t, test_overrun_behind_a_running_sweep);
 	tcase_add_test(t, test_end_lost_between_two_sweeps);
+	tcase_add_test(t, test_pause_after_a_sweep_with_nothing_amiss);
+	tcase_add_test(t, test_pause_after_a_long_sweep);
+	tcase_add_test(t, test_pause_is_short_where_something_is_amiss);
 	tcase_add_test(t, test_dump_of_what_has_ended);
 	tcase_add_test(t, test_dump_of_what_has_ended_on_a_standby);
 	tcase_add_test(t, test_found_and_alive);
