@@ -10,7 +10,9 @@
 #define KT_SYNC_REC_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include "daemon/base/epoch.h"
 #include "sync/ct.h"
 
@@ -171,6 +173,16 @@ struct sync_rec {
 		struct sync_count_set counts;
 	};
 };
+
+/* The part behind `mask` is large, and few records have it: in those about a session it stays as it is. */
+static inline void sync_rec_clear(struct sync_rec *r, enum sync_rec_type type)
+{
+	bool session = type == SYNC_REC_SESSION || type == SYNC_REC_CLAIM || type == SYNC_REC_CURRENT ||
+		       type == SYNC_REC_DELETE || type == SYNC_REC_EXPIRED;
+
+	memset(r, 0, session ? offsetof(struct sync_rec, mask) : sizeof(*r));
+	r->type = type;
+}
 
 /* <0, 0, >0 */
 static inline int flow_version_cmp(struct flow_version a, struct flow_version b)

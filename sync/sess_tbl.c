@@ -186,25 +186,18 @@ void sess_del(struct sess_tbl *t, uint32_t id)
 	slab_free(sess_is_v6(id) ? &t->v6 : &t->v4, id & ~V6_BIT);
 }
 
-struct sess *sess_at(const struct sess_tbl *t, uint32_t id)
-{
-	const struct slab *sl = sess_is_v6(id) ? &t->v6 : &t->v4;
-	uint32_t h = id & ~V6_BIT;
-
-	if (h == 0 || h > sl->carved)
-		return NULL;
-	struct sess *x = slab_at(sl, h);
-	return x->flags & SESS_USED ? x : NULL;
-}
-
-static void tuple_of(const struct sess_tbl *t, uint32_t id, unsigned dir, struct ct_tuple *out)
+/* Into a tuple of zeros. */
+static void tuple_fill(const struct sess_tbl *t, uint32_t id, unsigned dir, struct ct_tuple *out)
 {
 	const struct sess *x = sess_at(t, id);
-	size_t a = sess_is_v6(id) ? 16 : 4;
 
-	memset(out, 0, sizeof(*out));
-	memcpy(out->src, addr_at(t, id, 2 * dir), a);
-	memcpy(out->dst, addr_at(t, id, 2 * dir + 1), a);
+	if (sess_is_v6(id)) {
+		memcpy(out->src, addr_at(t, id, 2 * dir), 16);
+		memcpy(out->dst, addr_at(t, id, 2 * dir + 1), 16);
+	} else {
+		memcpy(out->src, addr_at(t, id, 2 * dir), 4);
+		memcpy(out->dst, addr_at(t, id, 2 * dir + 1), 4);
+	}
 	out->sport = x->sport[dir];
 	out->dport = x->dport[dir];
 	out->l3 = sess_is_v6(id) ? 6 : 4;
@@ -213,6 +206,12 @@ static void tuple_of(const struct sess_tbl *t, uint32_t id, unsigned dir, struct
 	const struct sess_side *sd = dir ? sess_side(t, x) : NULL;
 	if (sd && sd->other_zone)
 		out->zone = sd->reply_zone;
+}
+
+static void tuple_of(const struct sess_tbl *t, uint32_t id, unsigned dir, struct ct_tuple *out)
+{
+	memset(out, 0, sizeof(*out));
+	tuple_fill(t, id, dir, out);
 }
 
 void sess_orig(const struct sess_tbl *t, uint32_t id, struct ct_tuple *out)
@@ -317,8 +316,8 @@ void sess_entry(const struct sess_tbl *t, uint32_t id, struct ct_entry *out)
 	const struct sess_side *sd = sess_side(t, x);
 
 	memset(out, 0, sizeof(*out));
-	tuple_of(t, id, 0, &out->orig);
-	tuple_of(t, id, 1, &out->reply);
+	tuple_fill(t, id, 0, &out->orig);
+	tuple_fill(t, id, 1, &out->reply);
 	out->has = CT_HAS_REPLY | CT_HAS_STATUS;
 	out->status = x->status;
 	if (x->mark) {

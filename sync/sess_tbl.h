@@ -170,11 +170,20 @@ struct sess *sess_find(const struct sess_tbl *t, const struct ct_tuple *orig, ui
 struct sess *sess_add(struct sess_tbl *t, const struct ct_tuple *orig, uint32_t *id);
 /* The record must be in no list and no queue. */
 void sess_del(struct sess_tbl *t, uint32_t id);
-/* NULL when there is no such record; any 32-bit number is allowed (ids come from the wire). */
-struct sess *sess_at(const struct sess_tbl *t, uint32_t id);
 static inline bool sess_is_v6(uint32_t id)
 {
 	return id >> 31;
+}
+/* NULL when there is no such record; any 32-bit number is allowed (ids come from the wire). */
+static inline struct sess *sess_at(const struct sess_tbl *t, uint32_t id)
+{
+	const struct slab *sl = sess_is_v6(id) ? &t->v6 : &t->v4;
+	uint32_t h = id & UINT32_C(0x7fffffff);
+
+	if (h == 0 || h > sl->carved)
+		return NULL;
+	struct sess *x = (struct sess *)slab_at(sl, h);
+	return x->flags & SESS_USED ? x : NULL;
 }
 
 void sess_orig(const struct sess_tbl *t, uint32_t id, struct ct_tuple *out);

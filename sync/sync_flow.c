@@ -76,13 +76,20 @@ struct flow_version flow_version_of(const struct sync *s, struct flow f)
 	return sync_owner_effective(&s->owner, sess_version(&s->tbl, f.x));
 }
 
+/* Whichever of the two counts, the flow's number or the floor: most often both name the same node. */
 bool flow_mine(const struct sync *s, struct flow f)
 {
-	return flow_version_of(s, f).node == s->conf->self;
+	uint32_t node = sess_node_id(&s->tbl, f.x->node);
+
+	if (node != s->owner.floor.node)
+		node = flow_version_of(s, f).node;
+	return node == s->conf->self;
 }
 
 unsigned flow_owner(const struct sync *s, struct flow f)
 {
+	if (sess_node_id(&s->tbl, f.x->node) == s->owner.floor.node)
+		return f.x->node;
 	return sess_node_slot(&s->tbl, flow_version_of(s, f).node);
 }
 

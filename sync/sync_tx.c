@@ -11,7 +11,7 @@
 
 static void head(struct sync *s, struct sync_peer *p, struct sync_rec *out, enum sync_rec_type type)
 {
-	memset(out, 0, sizeof(*out));
+	sync_rec_clear(out, type);
 	out->type = type;
 	out->owner = s->conf->self;
 	out->epoch = s->owner.seen;

@@ -3,20 +3,17 @@
 #include "daemon/base/require.h"
 #include "daemon/base/slab.h"
 
-/* A power of two, so that a handle splits into chunk and place by shift and mask. */
-enum { CHUNK_BITS = 10, CHUNK_OBJS = 1 << CHUNK_BITS };
-
 /* Objects in chunk i: the last chunk before the limit may be shorter. */
 static uint32_t chunk_objs(const struct slab *s, uint32_t i)
 {
-	uint32_t before = i << CHUNK_BITS;
-	return s->limit - before < CHUNK_OBJS ? s->limit - before : CHUNK_OBJS;
+	uint32_t before = i << SLAB_CHUNK_BITS;
+	return s->limit - before < SLAB_CHUNK_OBJS ? s->limit - before : SLAB_CHUNK_OBJS;
 }
 
 void slab_init(struct slab *s, size_t obj_size, uint32_t limit)
 {
 	require(obj_size >= sizeof(uint32_t));
-	require(limit < UINT32_MAX - CHUNK_OBJS);
+	require(limit < UINT32_MAX - SLAB_CHUNK_OBJS);
 	*s = (struct slab){ .obj_size = obj_size, .limit = limit };
 }
 
@@ -39,7 +36,7 @@ uint32_t slab_alloc(struct slab *s)
 {
 	uint32_t h = s->free_head;
 	if (h == 0) {
-		if (s->carved == s->limit || (s->carved == s->n_chunks << CHUNK_BITS && grow(s) != 0)) {
+		if (s->carved == s->limit || (s->carved == s->n_chunks << SLAB_CHUNK_BITS && grow(s) != 0)) {
 			s->full++;
 			return 0;
 		}
@@ -60,15 +57,6 @@ void slab_free(struct slab *s, uint32_t h)
 	memcpy(slab_at(s, h), &s->free_head, sizeof(s->free_head));
 	s->free_head = h;
 	s->used--;
-}
-
-void *slab_at(const struct slab *s, uint32_t h)
-{
-	if (h == 0)
-		return NULL;
-	require(h <= s->carved);
-	uint32_t i = h - 1;
-	return s->chunks[i >> CHUNK_BITS] + (size_t)(i & (CHUNK_OBJS - 1)) * s->obj_size;
 }
 
 void slab_free_all(struct slab *s)

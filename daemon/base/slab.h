@@ -11,6 +11,10 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include "daemon/base/require.h"
+
+/* A power of two, so that a handle splits into chunk and place by shift and mask. */
+enum { SLAB_CHUNK_BITS = 10, SLAB_CHUNK_OBJS = 1 << SLAB_CHUNK_BITS };
 
 struct slab {
 	size_t obj_size;
@@ -27,7 +31,14 @@ void slab_init(struct slab *s, size_t obj_size, uint32_t limit);
 uint32_t slab_alloc(struct slab *s);
 void slab_free(struct slab *s, uint32_t h);
 /* The object of a live handle; NULL for 0. */
-void *slab_at(const struct slab *s, uint32_t h);
+static inline void *slab_at(const struct slab *s, uint32_t h)
+{
+	if (h == 0)
+		return NULL;
+	require(h <= s->carved);
+	uint32_t i = h - 1;
+	return s->chunks[i >> SLAB_CHUNK_BITS] + (size_t)(i & (SLAB_CHUNK_OBJS - 1)) * s->obj_size;
+}
 void slab_free_all(struct slab *s);
 /* Bytes held. */
 size_t slab_bytes(const struct slab *s);

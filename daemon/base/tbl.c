@@ -22,7 +22,7 @@ static uint32_t size_of(uint32_t mask)
 	return mask + 1;
 }
 
-/* Live and deleted slots may fill three quarters. */
+/* Live slots may fill three quarters. */
 static uint64_t fill_limit(uint32_t mask)
 {
 	return (uint64_t)size_of(mask) * 3 / 4;
@@ -116,10 +116,8 @@ uint32_t tbl_find_next(const struct tbl *t, struct tbl_iter *it)
 static void place(struct tbl *t, uint32_t tag, uint32_t handle)
 {
 	uint32_t pos = tag & t->mask;
-	while (t->slots[pos].handle != 0 && t->slots[pos].handle != H_DELETED)
+	while (t->slots[pos].handle != 0)
 		pos = (pos + 1) & t->mask;
-	if (t->slots[pos].handle == H_DELETED)
-		t->dead--;
 	t->slots[pos] = (struct tbl_slot){ tag, handle };
 }
 
@@ -161,7 +159,6 @@ static int grow(struct tbl *t)
 	t->moved = 0;
 	t->slots = slots;
 	t->mask = size - 1;
-	t->dead = 0;
 	return 0;
 }
 
@@ -169,7 +166,7 @@ int tbl_add(struct tbl *t, uint64_t hash, uint32_t handle)
 {
 	require(handle != 0 && handle != H_DELETED);
 	move_some(t, MOVE_SLOTS);
-	if ((uint64_t)t->live + t->dead >= fill_limit(t->mask)) {
+	if (t->live >= fill_limit(t->mask)) {
 		int rc = grow(t);
 		if (rc)
 			return rc;
@@ -190,26 +187,31 @@ static struct tbl_slot *find_slot(struct tbl_slot *slots, uint32_t mask, uint32_
 	return NULL;
 }
 
-/* A tombstone in front of an empty slot leads nowhere: it and those before it become empty again. */
-static void bury(struct tbl *t, struct tbl_slot *s)
+/*
+ * Empties a slot of the new array, and lets what stands behind it move up as far as its home allows: a table whose
+ * entries come and go keeps short chains, and never has to be made anew for the deleted ones in it.
+ */
+static void close_gap(struct tbl *t, struct tbl_slot *s)
 {
-	uint32_t pos = (uint32_t)(s - t->slots);
-	s->handle = H_DELETED;
-	t->dead++;
-	if (t->slots[(pos + 1) & t->mask].handle != 0)
-		return;
-	while (t->slots[pos].handle == H_DELETED) {
-		t->slots[pos].handle = 0;
-		t->dead--;
-		pos = (pos - 1) & t->mask;
+	uint32_t gap = (uint32_t)(s - t->slots), pos = gap;
+	for (;;) {
+		pos = (pos + 1) & t->mask;
+		if (t->slots[pos].handle == 0)
+			break;
+		uint32_t way = (pos - t->slots[pos].tag) & t->mask; /* from its home */
+		if (way < ((pos - gap) & t->mask))
+			continue;
+		t->slots[gap] = t->slots[pos];
+		gap = pos;
 	}
+	t->slots[gap].handle = 0;
 }
 
 int tbl_del(struct tbl *t, uint64_t hash, uint32_t handle)
 {
 	struct tbl_slot *s = find_slot(t->slots, t->mask, tag_of(hash), handle);
 	if (s) {
-		bury(t, s);
+		close_gap(t, s);
 	} else {
 		s = t->old ? find_slot(t->old, t->old_mask, tag_of(hash), handle) : NULL;
 		if (!s)

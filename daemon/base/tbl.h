@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 struct tbl_slot {
-	uint32_t tag, handle; /* handle 0: empty; UINT32_MAX: deleted */
+	uint32_t tag, handle; /* handle 0: empty; UINT32_MAX, in old only: deleted */
 };
 
 struct tbl {
@@ -23,7 +23,6 @@ struct tbl {
 	uint32_t mask, old_mask;
 	uint32_t moved; /* slots of old already moved */
 	uint32_t live;  /* entries, in slots and old together */
-	uint32_t dead;  /* deleted slots in slots; those of old vanish with it */
 };
 
 struct tbl_iter {
