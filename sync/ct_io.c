@@ -13,79 +13,26 @@
 #include <unistd.h>
 #include "daemon/base/clock.h"
 #include "daemon/base/require.h"
+#include "sync/ct_io_int.h"
 
 enum {
-	RX_SLOT = 2048, /* one event or answer: below 700 bytes in practice, a longer one is counted as cut */
 	INJECT_RCVBUF = 1 << 20,
-	EV_STREAM = 4,          /* events in one pass from which on the socket is looked at again without being asked */
-	EV_BUSY = 15000,        /* events a second from which on the wait is the longer one ... */
-	EV_FAST = 30000,        /* ... and the longest */
-	DUMP_READ_PACED = 8192, /* about 30 entries: little waits in the kernel while the pace makes us wait */
-	DUMP_READ_MAX = 32768,  /* the most the kernel puts into one answer */
-	DUMP_TRIES = 3,
-	DUMP_TICK_ENTRIES = 512,
-};
-#define DUMP_TICK_NS  NS_PER_MS
-#define DUMP_RETRY_NS NS_PER_MS
-
-struct rx {
-	struct mmsghdr hdr[CT_IO_BATCH];
-	struct iovec iov[CT_IO_BATCH];
-	uint8_t slot[CT_IO_BATCH][RX_SLOT];
-};
-
-struct ct_io {
-	struct loop *loop;
-	struct ct_io_cb cb;
-	void *arg;
-	int64_t wait_ns, wait_busy_ns, wait_fast_ns;
-	int64_t wait; /* the one of the three that the last pass has earned */
-	struct ct_io_stats st;
-
-	int ev_fd;
-	struct loop_fd *ev;
-	struct loop_timer *ev_timer;
-	mono_t ev_at; /* of the last pass */
-	bool reading; /* inside a callback of the event socket */
-	bool lost;    /* events, and what came before is not read yet */
-	struct rx ev_rx;
-	struct ct_event ev_batch[CT_IO_BATCH];
-
-	int in_fd;
-	uint32_t seq;
-	struct rx in_rx;
-	struct ct_event in_batch[CT_IO_BATCH];
-	uint8_t tx[CT_IO_BATCH * CT_WIRE_OP_MAX] __attribute__((aligned(8)));
-
-	int dump_fd;       /* -1: no dump runs */
-	unsigned dump_gen; /* tells a dump from the next one, which may get the same descriptor */
-	struct loop_timer *dump_timer;
-	struct ct_io_pace dump_pace;
-	int64_t dump_credit_ns; /* time bought by not reading; negative: owed */
-	mono_t dump_last;
-	int64_t dump_spent_ns, dump_cpu_ns; /* processor time of earlier passes; this thread's when this one began */
-	bool dump_in_pass;
-	mono_t dump_filled, dump_of, dump_from; /* next part made after; this part; oldest one of the batch */
-	unsigned dump_tries;
-	bool dump_intr;
-	size_t dump_read;
-	struct ct_event dump_batch[CT_IO_BATCH];
-	unsigned dump_n;
-	uint8_t dump_rx[DUMP_READ_MAX] __attribute__((aligned(8)));
+	EV_STREAM = 4,   /* events in one pass from which on the socket is looked at again without being asked */
+	EV_BUSY = 15000, /* events a second from which on the wait is the longer one ... */
+	EV_FAST = 30000, /* ... and the longest */
 };
 
 /* --- sockets --- */
 
-static void rx_init(struct rx *rx)
+static void rx_init(struct ct_rx *rx)
 {
 	for (unsigned i = 0; i < CT_IO_BATCH; i++) {
-		rx->iov[i] = (struct iovec){ rx->slot[i], RX_SLOT };
+		rx->iov[i] = (struct iovec){ rx->slot[i], CT_RX_SLOT };
 		rx->hdr[i].msg_hdr = (struct msghdr){ .msg_iov = &rx->iov[i], .msg_iovlen = 1 };
 	}
 }
 
-/* Opens and binds; *portid gets what the kernel assigned. -1 with errno. */
-static int nl_open(uint32_t *portid)
+int ct_nl_open(uint32_t *portid)
 {
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER);
 	if (fd < 0)
@@ -132,7 +79,7 @@ static int membership(int fd, int group, bool join)
 	return setsockopt(fd, SOL_NETLINK, opt, &group, sizeof(group)) < 0 ? -errno : 0;
 }
 
-static ssize_t nl_send(int fd, const void *buf, size_t len)
+ssize_t ct_nl_send(int fd, const void *buf, size_t len)
 {
 	const struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 	ssize_t n;
@@ -372,7 +319,7 @@ int ct_io_inject(struct ct_io *io, const struct ct_op *ops, unsigned n, int *res
 	unsigned entries = 0;
 	int rc = 0;
 	if (wire_len(&w)) {
-		if (nl_send(io->in_fd, w.base, wire_len(&w)) < 0) {
+		if (ct_nl_send(io->in_fd, w.base, wire_len(&w)) < 0) {
 			rc = -errno;
 			for (unsigned i = 0; i < n; i++)
 				results[i] = results[i] ? results[i] : rc;
@@ -393,246 +340,6 @@ int ct_io_inject(struct ct_io *io, const struct ct_op *ops, unsigned n, int *res
 		io->cb.events(io->arg, io->in_batch, entries);
 	}
 	return rc < 0 ? rc : (int)failed;
-}
-
-/* --- dump --- */
-
-static int dump_open(struct ct_io *io)
-{
-	uint32_t portid;
-	struct wire_wr w = wire_wr(io->tx, sizeof(io->tx));
-	require(!ct_wire_dump(&w, 0, ++io->seq));
-	io->dump_fd = nl_open(&portid);
-	if (io->dump_fd < 0)
-		return -errno;
-	io->dump_filled = clock_mono(); /* the first part is made while it is asked for */
-	if (nl_send(io->dump_fd, w.base, wire_len(&w)) < 0) {
-		int err = -errno;
-		close(io->dump_fd);
-		io->dump_fd = -1;
-		return err;
-	}
-	io->dump_gen++;
-	io->dump_n = 0;
-	io->dump_intr = false;
-	return 0;
-}
-
-void ct_io_dump_stop(struct ct_io *io)
-{
-	if (io->dump_fd < 0)
-		return;
-	/* closing is the only way to end a dump that the kernel has begun */
-	close(io->dump_fd);
-	io->dump_fd = -1;
-	io->dump_gen++;
-	loop_timer_set(io->dump_timer, MONO_NEVER);
-}
-
-static void dump_flush(struct ct_io *io)
-{
-	unsigned n = io->dump_n;
-	io->dump_n = 0;
-	if (!n)
-		return;
-	io->st.batches++;
-	io->cb.events(io->arg, io->dump_batch, n);
-}
-
-static void dump_finish(struct ct_io *io, int result)
-{
-	unsigned gen = io->dump_gen;
-	dump_flush(io);
-	if (io->dump_gen != gen)
-		return; /* the callback stopped it */
-	ct_io_dump_stop(io);
-	if (!result && io->dump_intr) {
-		if (++io->dump_tries < DUMP_TRIES) {
-			io->st.dump_restarts++;
-			io->cb.dump_restart(io->arg);
-			result = dump_open(io);
-			if (!result) {
-				loop_timer_set(io->dump_timer, clock_mono());
-				return;
-			}
-		} else {
-			result = -EINTR;
-		}
-	}
-	io->cb.dump_end(io->arg, result);
-}
-
-static void dump_entry(struct ct_io *io, const struct ct_wire_msg *m)
-{
-	if (io->dump_n == 0)
-		io->dump_from = io->dump_of;
-	enum ct_drop d = ct_wire_event(m, &io->dump_batch[io->dump_n]);
-	io->st.drops[d]++;
-	if (d != CT_OK)
-		return;
-	io->st.events[CT_EV_DUMP]++;
-	if (++io->dump_n == CT_IO_BATCH)
-		dump_flush(io);
-}
-
-/* One answer of the kernel. Returns the entries read, or -1 when this dump is over (finished or stopped). */
-static int dump_read(struct ct_io *io)
-{
-	unsigned gen = io->dump_gen;
-	mono_t before = clock_mono();
-	ssize_t len = recv(io->dump_fd, io->dump_rx, io->dump_read, MSG_DONTWAIT);
-	if (len < 0 && (errno == EAGAIN || errno == EINTR))
-		return 0;
-	if (len <= 0) {
-		dump_finish(io, len < 0 ? -errno : -EPIPE);
-		return -1;
-	}
-	/* Reading one part makes the kernel fill the next one (af_netlink.c, netlink_recvmsg). */
-	io->dump_of = io->dump_filled;
-	io->dump_filled = before;
-	struct wire_rd r = wire_rd(io->dump_rx, (size_t)len);
-	int n = 0;
-	while (wire_left(&r)) {
-		struct ct_wire_msg m;
-		enum ct_drop d = ct_wire_next(&r, &m);
-		if (d != CT_OK) {
-			io->st.drops[d]++;
-			continue;
-		}
-		io->dump_intr |= m.dump_intr;
-		if (m.kind == CT_WIRE_DONE || m.kind == CT_WIRE_RESULT) {
-			dump_finish(io, m.error);
-			return -1;
-		}
-		if (m.kind == CT_WIRE_SKIP)
-			continue;
-		n++;
-		dump_entry(io, &m);
-		if (io->dump_gen != gen)
-			return -1;
-	}
-	return n;
-}
-
-static size_t dump_read_size(uint32_t per_s)
-{
-	return per_s && per_s <= 20000 ? DUMP_READ_PACED : DUMP_READ_MAX;
-}
-
-static int64_t least_ns(uint32_t per_s, int n)
-{
-	return per_s ? n * NS_PER_SEC / per_s : 0;
-}
-
-/* How long n entries that took cpu_ns to read keep the walk from reading on. */
-static int64_t dump_price(const struct ct_io_pace *p, int n, int64_t cpu_ns)
-{
-	int64_t least = least_ns(p->most, n), most = p->least < p->most ? least_ns(p->least, n) : least;
-	int64_t price = cpu_ns * p->share;
-	return price > most ? most : price < least ? least : price;
-}
-
-int64_t ct_io_dump_cost(const struct ct_io *io)
-{
-	return io->dump_spent_ns + (io->dump_in_pass ? clock_thread_cpu_ns() - io->dump_cpu_ns : 0);
-}
-
-static void dump_pass(struct ct_io *io)
-{
-	mono_t now = clock_mono(), until = mono_add(now, DUMP_TICK_NS);
-	io->dump_credit_ns += mono_sub(now, io->dump_last);
-	io->dump_last = now;
-	/* a late loop must not be answered by a burst: no more than one tick's worth is saved */
-	if (io->dump_credit_ns > DUMP_TICK_NS)
-		io->dump_credit_ns = DUMP_TICK_NS;
-	int total = 0, n = 0;
-	while ((!io->dump_pace.most || io->dump_credit_ns >= 0) && total < DUMP_TICK_ENTRIES && now.ns < until.ns) {
-		int64_t cpu = clock_thread_cpu_ns();
-		n = dump_read(io);
-		if (n < 0)
-			return;
-		if (!n)
-			break;
-		total += n;
-		io->dump_credit_ns -= dump_price(&io->dump_pace, n, clock_thread_cpu_ns() - cpu);
-		now = clock_mono();
-	}
-	unsigned gen = io->dump_gen;
-	dump_flush(io);
-	if (total > 0 && io->cb.pass)
-		io->cb.pass(io->arg);
-	if (io->dump_gen != gen)
-		return;
-	mono_t next = now;
-	if (io->dump_pace.most && io->dump_credit_ns < 0)
-		next = mono_add(now, -io->dump_credit_ns);
-	else if (!total && !n)
-		next = mono_add(now, DUMP_RETRY_NS);
-	loop_timer_set(io->dump_timer, next);
-}
-
-static void dump_timer(void *arg, mono_t deadline)
-{
-	struct ct_io *io = arg;
-	(void)deadline;
-	int64_t begun = clock_thread_cpu_ns();
-	io->dump_cpu_ns = begun;
-	io->dump_in_pass = true;
-	dump_pass(io); /* may begin the next dump: its time counts from there */
-	io->dump_in_pass = false;
-	int64_t ended = clock_thread_cpu_ns();
-	io->dump_spent_ns += ended - io->dump_cpu_ns;
-	io->st.dump_ns += (uint64_t)(ended - begun);
-}
-
-static void set_pace(struct ct_io *io, struct ct_io_pace p)
-{
-	io->dump_pace = p;
-	io->dump_credit_ns = 0;
-	io->dump_last = clock_mono();
-	/* the kernel sizes its answers by the largest read seen: never read with less again */
-	if (dump_read_size(p.most) > io->dump_read)
-		io->dump_read = dump_read_size(p.most);
-	loop_timer_set(io->dump_timer, io->dump_last);
-}
-
-void ct_io_dump_pace(struct ct_io *io, struct ct_io_pace p)
-{
-	if (io->dump_fd < 0)
-		return;
-	/* A faster walk begins at once. What a slower one owes already stays owed, or asking often would pay it. */
-	uint32_t most = io->dump_pace.most, least = io->dump_pace.least;
-	bool faster = most != 0 && (p.most == 0 || p.most > 2 * (uint64_t)most || p.least > 2 * (uint64_t)least);
-	if (faster)
-		set_pace(io, p);
-	else
-		io->dump_pace = p;
-}
-
-int ct_io_dump_start(struct ct_io *io, struct ct_io_pace p)
-{
-	if (io->dump_fd >= 0)
-		return -EBUSY;
-	int rc = dump_open(io);
-	if (rc < 0)
-		return rc;
-	io->st.dumps++;
-	io->dump_spent_ns = 0;
-	io->dump_cpu_ns = clock_thread_cpu_ns();
-	io->dump_tries = 0;
-	io->dump_read = dump_read_size(p.most);
-	set_pace(io, p);
-	return 0;
-}
-
-mono_t ct_io_dump_from(const struct ct_io *io)
-{
-	return io->dump_from;
-}
-
-bool ct_io_dump_running(const struct ct_io *io)
-{
-	return io->dump_fd >= 0;
 }
 
 /* --- life --- */
@@ -677,14 +384,14 @@ static bool io_open(struct ct_io *io, uint32_t rcvbuf)
 {
 	const int on = 1;
 	uint32_t portid;
-	io->in_fd = nl_open(&io->st.portid);
+	io->in_fd = ct_nl_open(&io->st.portid);
 	if (io->in_fd < 0)
 		return false;
 	/* errors carry the header of the failed message only */
 	if (setsockopt(io->in_fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on)) < 0)
 		return false;
 	set_rcvbuf(io->in_fd, INJECT_RCVBUF);
-	io->ev_fd = nl_open(&portid);
+	io->ev_fd = ct_nl_open(&portid);
 	if (io->ev_fd < 0)
 		return false;
 	io->st.rcvbuf = set_rcvbuf(io->ev_fd, rcvbuf ? rcvbuf : CT_IO_RCVBUF);
@@ -718,7 +425,7 @@ struct ct_io *ct_io_new(struct loop *l, const struct ct_io_conf *conf, const str
 	if (!io_open(io, conf->rcvbuf))
 		goto fail;
 	io->ev_timer = loop_timer_new(l, LOOP_NORMAL, ev_timer, io);
-	io->dump_timer = loop_timer_new(l, LOOP_BULK, dump_timer, io);
+	io->dump_timer = ct_dump_timer(io);
 	io->ev = loop_fd_new(l, io->ev_fd, LOOP_READ, LOOP_NORMAL, ev_ready, io);
 	if (io->ev_timer && io->dump_timer && io->ev)
 		return io;

@@ -5,7 +5,7 @@ libsync_io_a_SOURCES =
 
 # conntrack: codec, shell
 libsync_core_a_SOURCES += sync/ct.h sync/ct_wire.h sync/ct_wire.c sync/ct_wire_build.c
-libsync_io_a_SOURCES += sync/ct_io.h sync/ct_io.c sync/ct_sysctl.c sync/ct_stat.c
+libsync_io_a_SOURCES += sync/ct_io.h sync/ct_io_int.h sync/ct_io.c sync/ct_dump.c sync/ct_sysctl.c sync/ct_stat.c
 
 check_PROGRAMS += check_ct_wire check_ct_build check_fake_ct fuzz_ct_wire
 check_ct_wire_SOURCES = tests/unit/check_ct_wire.c tests/unit/ct_wire_util.h
