@@ -83,7 +83,7 @@ void app_garp_acked(struct app *a, uint16_t inst, int ifindex, const struct addr
 {
 	const struct net_link *l = netstate_link(netapply_state(a->net), ifindex);
 	mono_t now = clock_mono();
-	/* The first one does not wait for the pace: it ends the interruption. */
+	/* The first one does not wait: it ends the interruption. With a pace it is part of a round. */
 	if (announce_added(&a->announce, inst, now) && l && l->mac_len == 6)
 		send_one(a, inst, ifindex, l->mac, vip, now);
 	rearm(a);

@@ -15,7 +15,7 @@ endif
 
 # Files that no program is made of. Folders that hold objects in the build tree are given file by file.
 EXTRA_DIST += dev README.md HACKING.md LICENSE .clang-format .editorconfig .ci/run m4/.gitkeep docs tests/fuzz/corpus \
-	tests/cppcheck.supp tests/lsan.supp tests/tsan.supp $(wildcard $(top_srcdir)/tests/lab/*.py $(top_srcdir)/tests/netns/*.py \
+	tests/cppcheck.supp tests/lsan.supp tests/tsan.supp $(wildcard $(top_srcdir)/tests/lab/*.py $(top_srcdir)/tests/netns/*.py $(top_srcdir)/tests/netns/*.txt \
 	$(top_srcdir)/tests/interop/*.py $(top_srcdir)/tests/bench/*.py $(top_srcdir)/tests/diff/*.py $(top_srcdir)/tests/lab/*.sh) \
 	$(wildcard $(top_srcdir)/tests/vm/*.py $(top_srcdir)/tests/vm/*.sh $(top_srcdir)/tests/vm/*.c) tests/vm/guest
 

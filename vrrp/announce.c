@@ -108,11 +108,23 @@ static void take(struct announce *a, struct announce_inst *i, unsigned rounds, m
 	i->extra_at = after(c->vmac == VRRP_VMAC_NONE ? 0 : c->garp_extra_ns, now);
 }
 
+/* Whoever sets a pace has switches that lose bursts: then the first round keeps to it as well. */
+static bool paced(const struct vrrp_conf *c)
+{
+	return (c->af == ADDR_V6 ? c->na_interval_ns : c->garp_interval_ns) > 0;
+}
+
 bool announce_added(struct announce *a, uint16_t inst, mono_t now)
 {
 	struct announce_inst *i = at(a, inst);
 	if (i->on && mono_before(now, i->covered_until))
 		return false;
+	if (paced(i->conf)) { /* one burst for all addresses, of which this is the first */
+		if (!i->on || (!i->rounds && mono_is_never(i->second_at)))
+			take(a, i, i->conf->garp_repeat, now, now);
+		retime(a, inst);
+		return false;
+	}
 	unsigned more = i->conf->garp_repeat - 1u;
 	mono_t next = mono_add(now, ANNOUNCE_GAP_NS);
 	bool idle = !i->rounds && mono_is_never(i->second_at);

@@ -74,7 +74,7 @@ void announce_rebuild(struct announce *a, struct announce_inst *first, size_t st
 
 /*
  * The kernel acknowledged an address of a MASTER: true when its announcement is to go out now; the rest of the burst
- * follows. False when announce_all came before the acknowledgement and speaks for this address as well.
+ * follows. False when a burst for all addresses speaks for this one as well: announce_all came before, or there is a pace.
  */
 bool announce_added(struct announce *a, uint16_t inst, mono_t now);
 /* All addresses are to be announced now: they were there already (adopted, or the role came back). */

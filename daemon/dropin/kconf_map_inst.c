@@ -356,11 +356,13 @@ static void read_word(struct kinst *i, const struct kword *w, const struct kconf
 		kmap_notify(i->m, i->r, s);
 }
 
-/* True when the instance said the word itself. */
+/* True when the instance said the word itself, or its old name. */
 static bool said(const struct kinst *i, const struct kword *w)
 {
+	const char *old = strcmp(w->word, "garp_extra_if") == 0 ? "vmac_garp_intvl" : w->word;
+
 	for (const struct kconf_stmt *s = i->s->subs; s; s = s->next)
-		if (strcmp(s->words[0], w->word) == 0)
+		if (strcmp(s->words[0], w->word) == 0 || strcmp(s->words[0], old) == 0)
 			return true;
 	return false;
 }

@@ -357,6 +357,21 @@ START_TEST(turns)
 }
 END_TEST
 
+/* With a pace the kernel's first answer begins one burst for all addresses, and the others add nothing to it. */
+START_TEST(paced_first_round)
+{
+	struct announce_item it;
+
+	conf[0].garp_interval_ns = MS(5);
+	ck_assert(!announce_added(&a, 0, now));
+	ck_assert(announce_next(&a, now, &it));
+	ck_assert_uint_eq(it.vip, 0);
+	ck_assert(!announce_added(&a, 0, now));
+	ck_assert(announce_next(&a, now, &it));
+	ck_assert_uint_eq(it.vip, 1);
+}
+END_TEST
+
 START_TEST(pace)
 {
 	ck_assert_int_le(announce_pace(&a, 7, ADDR_V4).ns, now.ns);
@@ -437,6 +452,7 @@ int main(void)
 	tcase_add_test(t, end_is_end);
 	tcase_add_test(t, given_back);
 	tcase_add_test(t, turns);
+	tcase_add_test(t, paced_first_round);
 	tcase_add_test(t, pace);
 	tcase_add_test(t, no_addresses);
 	tcase_add_test(t, rebuild);

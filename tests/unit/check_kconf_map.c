@@ -12,7 +12,7 @@
 
 /*
  * What stands on line 4 of a file, in its block, and what one key of the tree is then. A word that stands in several
- * rows is seen by all of them; see all_words.
+ * rows is read by all of them.
  */
 static const struct row {
 	enum kword_in in;
@@ -241,67 +241,105 @@ START_TEST(each_word)
 }
 END_TEST
 
-/* Words whose effect is no key alone, or only in company. */
-static const struct {
-	enum kword_in in;
-	const char *word, *seen;
-} elsewhere[] = {
-	{ KIN_ROOT, "global_defs", "check_kconf_quirk: defaults" },
-	{ KIN_ROOT, "vrrp_instance", "check_kconf_quirk: groups" },
-	{ KIN_ROOT, "vrrp_sync_group", "check_kconf_quirk: groups" },
-	{ KIN_ROOT, "vrrp_script", "check_kconf_map: `track_script`" },
-	{ KIN_ROOT, "track_file", "check_kconf_map: `track_file`" },
-	{ KIN_ROOT, "vrrp_track_file", "check_kconf_map: old_names" },
-	{ KIN_ROOT, "vrrp_track_process", "check_kconf_map: `track_process`" },
-	{ KIN_ROOT, "garp_group", "check_kconf_map: `garp_interval`" },
-	{ KIN_GLOBAL, "random_seed", "check_kconf_lex" },
-	{ KIN_GLOBAL, "include_check", "check_kconf_file" },
-	{ KIN_GLOBAL, "vrrp_check_unicast_src", "check_kconf_quirk: defaults" },
-	{ KIN_GLOBAL, "vrrp_strict", "check_kconf_quirk: defaults" },
-	{ KIN_GLOBAL, "vrrp_garp_extra_if", "check_kconf_quirk: defaults" },
-	{ KIN_GLOBAL, "vrrp_mcast_group6", "check_kconf_quirk: defaults" },
-	{ KIN_GLOBAL, "default_interface", "check_kconf_quirk: defaults" },
-	{ KIN_GLOBAL, "vmac_prefix", "check_kconf_quirk: defaults" },
-	{ KIN_INSTANCE, "state", "check_kconf_quirk: each_quirk" },
-	{ KIN_INSTANCE, "native_ipv6", "check_kconf_quirk: each_quirk" },
-	{ KIN_INSTANCE, "no_virtual_ipaddress", "check_kconf_quirk: each_quirk" },
-	{ KIN_INSTANCE, "unicast_fault_no_peer", "check_kconf_quirk: each_quirk" },
-	{ KIN_INSTANCE, "check_unicast_src", "check_kconf_quirk: each_quirk" },
-	{ KIN_INSTANCE, "unicast_ttl", "check_kconf_quirk: each_quirk" },
-	{ KIN_INSTANCE, "strict_mode", "check_kconf_quirk: each_quirk" },
-	{ KIN_INSTANCE, "garp_extra_if", "check_kconf_quirk: each_quirk" },
-	{ KIN_INSTANCE, "vmac_garp_intvl", "check_kconf_quirk: each_quirk" },
-	{ KIN_INSTANCE, "vmac_xmit_base", "check_kconf_quirk: each_quirk" },
-	{ KIN_AUTH, "auth_type", "check_kconf_quirk: each_quirk" },
-	{ KIN_GARP, "interface", "check_kconf_map: `garp_interval`" },
-	{ KIN_GARP, "interfaces", "check_kconf_map: old_names" },
+/* ---- who sees what a word does: tests/netns/seen_words.txt ---- */
+
+struct seen {
+	char test[160], name[80]; /* file::test, and what the word is called there */
 };
 
-#define ELSEWHERE (sizeof(elsewhere) / sizeof(elsewhere[0]))
+/* The text of a file below the sources, to be freed; NULL: there is none. */
+static char *file_text(const char *path)
+{
+	char full[400], *text = NULL;
+	long n;
 
-/* Where a word's effect is tested; NULL: nowhere. */
-static const char *seen_by(const struct kword *w)
+	snprintf(full, sizeof(full), SRCDIR "/%s", path);
+	FILE *f = fopen(full, "r");
+	if (!f)
+		return NULL;
+	if (fseek(f, 0, SEEK_END) == 0 && (n = ftell(f)) >= 0) {
+		rewind(f);
+		text = calloc(1, (size_t)n + 1);
+		if (text && fread(text, 1, (size_t)n, f) != (size_t)n)
+			text[0] = '\0';
+	}
+	fclose(f);
+	return text;
+}
+
+/* The line of a word; false: there is none. */
+static bool seen_by(const struct kword *w, struct seen *out)
+{
+	const char *block = w->in == KIN_ROOT ? "top" : kword_block_name(w->in);
+	char *text = file_text("tests/netns/seen_words.txt"), *save = NULL, in[40], word[80];
+	bool found = false;
+
+	ck_assert_ptr_nonnull(text);
+	for (char *line = strtok_r(text, "\n", &save); line && !found; line = strtok_r(NULL, "\n", &save)) {
+		int n = sscanf(line, "%39s %79s %159s %79s", in, word, out->test, out->name);
+		found = n >= 3 && strcmp(in, block) == 0 && strcmp(word, w->word) == 0;
+		if (n == 3)
+			snprintf(out->name, sizeof(out->name), "%s", word);
+	}
+	free(text);
+	return found;
+}
+
+/* The word as a whole stands somewhere in the text. */
+static bool names_word(const char *text, const char *word)
+{
+	static const char of_words[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+	size_t len = strlen(word);
+
+	for (const char *p = text; (p = strstr(p, word)) != NULL; p++)
+		if ((p == text || !strchr(of_words, p[-1])) && !(p[len] && strchr(of_words, p[len])))
+			return true;
+	return false;
+}
+
+/* The test of the line exists, and where its words stand the word stands, too. */
+static void check_seen(const struct kword *w)
+{
+	struct seen s;
+	char path[256], start[256];
+
+	ck_assert_msg(seen_by(w, &s), "no test sees %s in %s: tests/netns/seen_words.txt", w->word,
+		      kword_block_name(w->in));
+	char *colons = strstr(s.test, "::");
+	ck_assert_msg(colons != NULL, "%s: no file::test", s.test);
+	*colons = '\0';
+	bool unit = strncmp(s.test, "check_", 6) == 0;
+	snprintf(path, sizeof(path), "tests/%s%s", unit ? "unit/" : strchr(s.test, '/') ? "" : "netns/", s.test);
+	snprintf(start, sizeof(start), unit ? "START_TEST(%s)" : "def %s(", colons + 2);
+	char *text = file_text(path);
+	ck_assert_msg(text && strstr(text, start), "there is no %s in %s, which sees %s", colons + 2, path, w->word);
+	if (strcmp(s.test, "test_drop_in_diff.py") == 0) {
+		free(text);
+		text = file_text("tests/diff/generate.py");
+	}
+	ck_assert_msg(text && names_word(text, s.name), "%s does not name %s in %s", s.test, s.name,
+		      kword_block_name(w->in));
+	free(text);
+}
+
+/* How a word is read: a line of its own, and the key that it gives; empty: with others. */
+static const char *read_as(const struct kword *w)
 {
 	static char buf[400];
 
-	for (int k = 0; k < ROWS; k++) {
-		if (table[k].in != w->in || strcmp(table[k].word, w->word) != 0)
-			continue;
-		snprintf(buf, sizeof(buf), "`%s` gives `%s`", table[k].text, table[k].path);
-		return buf;
-	}
-	for (unsigned k = 0; k < ELSEWHERE; k++)
-		if (elsewhere[k].in == w->in && strcmp(elsewhere[k].word, w->word) == 0)
-			return elsewhere[k].seen;
-	return NULL;
+	buf[0] = '\0';
+	for (int k = 0; k < ROWS && !buf[0]; k++)
+		if (table[k].in == w->in && strcmp(table[k].word, w->word) == 0)
+			snprintf(buf, sizeof(buf), "`%s` gives `%s`", table[k].text, table[k].path);
+	return buf;
 }
 
 START_TEST(all_words)
 {
 	for (unsigned i = 0; i < kwords_n(); i++) {
 		const struct kword *w = kwords_row(i);
-		ck_assert_msg(w->class != KW_HONOURED || seen_by(w), "no test for %s in %s", w->word,
-			      kword_block_name(w->in));
+		if (w->class == KW_HONOURED)
+			check_seen(w);
 		ck_assert_msg(w->say && w->say[0], "nothing is said about %s", w->word);
 		for (unsigned k = 0; k < i; k++)
 			ck_assert_msg(kwords_row(k)->in != w->in || strcmp(kwords_row(k)->word, w->word) != 0,
@@ -335,17 +373,21 @@ static void print_block(enum kword_in in, FILE *out)
 {
 	static const char *const classes[] = { "honoured", "no effect", "refused", "LVS" };
 
-	fprintf(out, "\n## %s\n\n| word | here | what it is, or why not | seen by |\n|---|---|---|---|\n",
+	fprintf(out, "\n## %s\n\n| word | here | what it is, or why not | read as | seen by |\n|---|---|---|---|---|\n",
 		in == KIN_ROOT ? "At the top" : kword_block_name(in));
 	for (unsigned i = 0; i < kwords_n(); i++) {
 		const struct kword *w = kwords_row(i);
-		const char *seen = w->class == KW_HONOURED ? seen_by(w) : "";
+		struct seen seen = { .test = "" };
 		if (w->in != in)
 			continue;
+		if (w->class == KW_HONOURED)
+			ck_assert(seen_by(w, &seen));
 		fprintf(out, "| %s | %s | ", w->word, classes[w->class]);
 		cell(w->say, out);
 		fprintf(out, " | ");
-		cell(seen ? seen : "", out);
+		cell(w->class == KW_HONOURED ? read_as(w) : "", out);
+		fprintf(out, " | ");
+		cell(seen.test, out);
 		fprintf(out, " |\n");
 	}
 }
@@ -368,9 +410,11 @@ static void print_doc(FILE *out)
 	    "file is read), %u refused, %u for the checkers of LVS, which the real `keepalived -C` serves beside this "
 	    "daemon (see keepalived-compat.md). A word that stands nowhere here is unknown to keepalived too: it is "
 	    "named with file and line, and skipped.\n\n"
-	    "*Seen by*: a line, and the key of our own configuration that has its value then, as `check_kconf_map` "
-	    "compares it; or the name of the test. `keeptrackd -T -f keepalived.conf` prints all keys, "
-	    "`keeptrackd convert` those that the file sets.\n",
+	    "*Read as*: a line, and the key of our own configuration that has its value then, as `check_kconf_map` "
+	    "compares it; empty for words that mean something together with others. *Seen by*: the test that sees what "
+	    "the word does to packets, kernel, programs or files (`tests/netns/seen_words.txt`); "
+	    "`test_drop_in_diff.py` plays `tests/diff/generate.py` with keepalived and with us. `keeptrackd -T -f "
+	    "keepalived.conf` prints all keys, `keeptrackd convert` those that the file sets.\n",
 	    kwords_n(), n[KW_HONOURED], n[KW_NO_EFFECT], n[KW_REFUSED], n[KW_LVS]);
 	for (int in = 0; in < KIN_N; in++)
 		print_block((enum kword_in)in, out);
