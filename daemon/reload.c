@@ -437,7 +437,8 @@ static void let_go(struct app *a, struct cfg *old)
 	cfg_free(old);
 }
 
-static void apply(struct app *a, struct cfg *now, const struct reload_map *map)
+/* False: refused, and all is as it was. now belongs to it either way. */
+static bool apply(struct app *a, struct cfg *now, const struct reload_map *map)
 {
 	struct shape old, fresh;
 	save_shape(a, &old);
@@ -449,7 +450,7 @@ static void apply(struct app *a, struct cfg *now, const struct reload_map *map)
 		load_shape(a, &old);
 		cfg_free(now);
 		refuse(a, "not enough memory");
-		return;
+		return false;
 	}
 	save_shape(a, &fresh);
 	load_shape(a, &old);
@@ -482,6 +483,7 @@ static void apply(struct app *a, struct cfg *now, const struct reload_map *map)
 		let_go(a, old.cfg);
 	struct node_ev tick = { .type = NODE_EV_TICK };
 	app_feed(a, &tick);
+	return true;
 }
 
 /*
@@ -535,11 +537,12 @@ static void take(struct app *a, struct reload_reading *rd)
 		refuse(a, why);
 		return;
 	}
-	a->reloads++;
-	a->reload_error[0] = '\0';
 	struct cfg *now = rd->now;
 	rd->now = NULL;
-	apply(a, now, map);
+	if (!apply(a, now, map))
+		return;
+	a->reloads++;
+	a->reload_error[0] = '\0';
 	log_notice(LOG_CFG, "configuration reloaded: %u change%s", map->n_changes, map->n_changes == 1 ? "" : "s");
 	app_layer_judged(a, NULL);
 }
