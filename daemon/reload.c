@@ -25,6 +25,7 @@
 
 #define STABLE_WAIT_NS (1 * NS_PER_SEC)
 #define RETRY_NS       (20 * NS_PER_MS)
+#define READ_ROOM      (8u << 20)
 #define READ_LATE_NS   (10 * NS_PER_SEC) /* reading takes longer: somebody should know */
 #define CFG_FILE_MAX   4096
 
@@ -510,9 +511,22 @@ static void reading_free(struct reload_reading *rd)
 	free(rd);
 }
 
+/*
+ * The readers end the process when they find no memory, which at the start is right. A router that runs refuses
+ * instead, as long as there is too little for an ordinary file.
+ */
+static bool has_room(void)
+{
+	void *probe = malloc(READ_ROOM);
+	free(probe);
+	return probe != NULL;
+}
+
 static int read_file(void *ctx)
 {
 	struct reload_reading *rd = ctx;
+	if (!has_room())
+		return 0;
 	rd->now = cfg_load_as(rd->path[0] ? rd->path : NULL, &rd->how, &rd->errs);
 	if (rd->now && !app_peer_key(rd->now, &rd->errs)) {
 		cfg_free(rd->now);
@@ -553,7 +567,7 @@ static void judge(struct app *a)
 	a->reading = NULL;
 	cfg_say_log(&rd->errs);
 	if (!rd->now)
-		refuse(a, rd->errs.n ? rd->errs.list[0].text : "the file could not be read");
+		refuse(a, rd->errs.n ? rd->errs.list[0].text : "not enough memory to read the file");
 	else
 		take(a, rd);
 	reading_free(rd);
