@@ -70,6 +70,13 @@ def priority_again(d):
         if ours else told == {d.priority}
 
 
+def other_order(d):
+    """The same calls, ours in the order of the FIFO's lines, which are the same with both."""
+    states = [x.split("|")[4] for x in d.ours.split("\n") if x.startswith("notify|")]
+    return d.what.startswith("script notify ") and d.told == states and len(states) > 1 and \
+        sorted(d.theirs.split("\n")) == sorted(d.ours.split("\n"))
+
+
 def first_look(d):
     looks = d.case.scripts or d.case.tracked or d.case.procs
     return looks and d.what.startswith(("fifo INSTANCE", "script notify")) and \
@@ -106,6 +113,9 @@ KNOWN = [
      lambda d: d.theirs_lines() and not d.ours_lines() and d.what.startswith(("fifo", "script notify")) and
      all("FAULT" in x or x.startswith("notify_fault|") for x in d.theirs_lines()) and d.faulty,
      "Who is in FAULT is told so once. keepalived tells it again at a reload, and when a second cause appears."),
+    ("order of programs", other_order,
+     "Programs are run one after the other, in the order of what happened. keepalived starts them all at once, and the one "
+     "that was told MASTER may come before the one that was told BACKUP."),
     ("first look", first_look,
      "What a first look at scripts, files and processes changes comes when each has been looked at: before or after the "
      "first BACKUP, one by one or together, with keepalived too. The priority in these lines is that of the moment; the last "

@@ -29,6 +29,9 @@ class Difference:
         self.faulty = bool(worlds) and all(last_state(w, name) == ["FAULT"] for w in worlds)
         # what our FIFO told of the priority until now
         self.priority = "".join([x.split(" ")[3] for x in worlds[1].lines() if x.split(" ")[1] == name][-1:]) if worlds else ""
+        # the states that both FIFOs told in this phase, if they agree
+        told = [[x.split(" ")[2] for x in w.lines()[w.old_lines:] if x.split(" ")[1] == name] for w in worlds]
+        self.told = told[0] if told and told[0] == told[1] else None
         # trackers that keepalived does not hear of, because they stand below
         self.unheard = set(re.findall(r"track \w+ (\S+) not found, ignoring", worlds[0].log())) if worlds else set()
         self.why = known(self)

@@ -41,8 +41,8 @@ def test_the_comparison_sees_differences():
 class Told:
     """What a rule may ask of a world, without one: the lines before a phase, and the daemon's log."""
 
-    def __init__(self, lines=(), log=""):
-        self._lines, self._log, self.old_lines = list(lines), log, len(lines)
+    def __init__(self, lines=(), log="", now=()):
+        self._lines, self._log, self.old_lines = list(lines) + list(now), log, len(lines)
 
     def lines(self):
         return self._lines
@@ -54,6 +54,8 @@ class Told:
 FAULT = Told(['INSTANCE "VI_0" FAULT 100'])
 MASTER = Told(['INSTANCE "VI_0" BACKUP 120', 'INSTANCE "VI_0" MASTER 120'])
 DEAF = Told(log="(keepalived.conf: Line 9) (G1) track script chk1 not found, ignoring...\n")
+UP = Told(now=['INSTANCE "VI_0" BACKUP 90', 'INSTANCE "VI_0" MASTER 90'])
+BACKUP_CALL, MASTER_CALL = "notify|VI_0|INSTANCE|VI_0|BACKUP|90", "notify|VI_0|INSTANCE|VI_0|MASTER|90"
 
 # a rule, what it explains, and right beside it what no rule may explain; the second is a keyword that the case has
 BESIDE = [
@@ -74,6 +76,11 @@ BESIDE = [
     ("fault again", "", "link 1 begins", 'fifo INSTANCE "VI_0"', 'INSTANCE "VI_0" FAULT 100', "", FAULT),
     (None, "", "link 1 begins", 'fifo INSTANCE "VI_0"', 'INSTANCE "VI_0" FAULT 120', "", MASTER),
     (None, "", "link 1 begins", 'fifo INSTANCE "VI_0"', 'INSTANCE "VI_0" FAULT 100\nINSTANCE "VI_0" BACKUP 100', "", FAULT),
+    ("order of programs", "", "link 0 ends", "script notify VI_0", MASTER_CALL + "\n" + BACKUP_CALL,
+     BACKUP_CALL + "\n" + MASTER_CALL, UP),
+    (None, "", "link 0 ends", "script notify VI_0", BACKUP_CALL + "\n" + MASTER_CALL, MASTER_CALL + "\n" + BACKUP_CALL, UP),
+    (None, "", "link 0 ends", "script notify VI_0", MASTER_CALL + "\n" + BACKUP_CALL, BACKUP_CALL + "\n" + MASTER_CALL, MASTER),
+    (None, "", "link 0 ends", "script notify VI_0", MASTER_CALL, BACKUP_CALL + "\n" + MASTER_CALL, UP),
     ("first look", "vrrp_script", "at the start", 'fifo INSTANCE "VI_0"', 'INSTANCE "VI_0" BACKUP 90\nINSTANCE "VI_0" MASTER 90',
      'INSTANCE "VI_0" BACKUP 100\nINSTANCE "VI_0" MASTER 90', MASTER),
     (None, "vrrp_script", "at the start", 'fifo INSTANCE "VI_0"', 'INSTANCE "VI_0" BACKUP 90\nINSTANCE "VI_0" MASTER 90',
