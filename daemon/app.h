@@ -177,6 +177,7 @@ struct app {
 	char reload_error[400];
 	struct reload_reading *reading;  /* read, waits for a role change to end */
 	bool reload_reads, reload_again; /* the file is being read; once more after that */
+	bool reload_early;               /* a SIGHUP came before there was anything to reload */
 };
 
 /* Reads the configuration, starts everything, runs, stops. */

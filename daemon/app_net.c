@@ -247,6 +247,8 @@ static void on_synced(void *arg)
 	app_feed(a, &ev);
 	if (a->stop_early)
 		app_begin_stop(a);
+	else if (a->reload_early)
+		app_reload(a);
 }
 
 /* The options of an address as the kernel wants them. */

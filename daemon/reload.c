@@ -646,8 +646,12 @@ static void begin_reading(struct app *a)
 
 void app_reload(struct app *a)
 {
-	if (a->stopping || !a->running)
+	if (a->stopping)
 		return;
+	if (!a->running) { /* the kernel's addresses are still being read: on_synced comes back to it */
+		a->reload_early = true;
+		return;
+	}
 	if (!a->reload_timer)
 		a->reload_timer = loop_timer_new(a->loop, LOOP_NORMAL, on_retry, a);
 	sdnotify_reloading();

@@ -96,7 +96,7 @@ def wait_for(what, probe, seconds=10.0, step=0.02):
         except (OSError, ValueError, KeyError, IndexError, TypeError, LabError, subprocess.SubprocessError) as e:
             last = e
         now = time.monotonic()
-        if now > begin + seconds * busy() + 10 * late:
+        if now > begin + seconds * (busy() + min(late, 3.0)):
             raise LabError("waited %.1f s in vain for: %s%s" % (now - begin, what, " (%s)" % last if last else ""))
         time.sleep(step)
         late += max(0.0, time.monotonic() - now - step - 0.005)

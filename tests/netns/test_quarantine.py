@@ -36,6 +36,7 @@ def fixture_start(lab):
             pair.daemons[name].start()
         if only is None:
             pair.wait_master("fw-a")
+            pair.wait_ready()
         return pair
     return start
 

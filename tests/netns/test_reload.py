@@ -214,6 +214,26 @@ def test_another_advert_interval(lab, make_pair):
     pair.wait_ready()
 
 
+def test_a_signal_right_after_the_start(lab):
+    """From its first moment on a SIGHUP counts: what it is sent for is in the file, which the start has read before."""
+    daemon = Daemon(lab, "fw-a", conf=text(lab_conf(lab, "fw-a", peer=False)))
+    for _ in range(5):
+        daemon.write_conf(text(lab_conf(lab, "fw-a", peer=False)))
+        before = daemon.log().count("configuration reloaded: ")
+        daemon.process = lab["fw-a"].spawn(lab.tool("keeptrackd"), "-f", daemon.conf_path, "-n")
+
+        def listens():
+            """nsenter and setpriv come before it; SIGHUP is signal 1."""
+            if os.readlink("/proc/%d/exe" % daemon.process.pid) != lab.tool("keeptrackd"):
+                return False
+            return int(re.search(r"^SigCgt:\s*(\w+)", read("/proc/%d/status" % daemon.process.pid), re.M).group(1), 16) & 1
+        wait_for("its handler", listens, 5, 0.0005)
+        daemon.write_conf(text(lab_conf(lab, "fw-a", peer=False, advert=0.2)))
+        daemon.signal(signal.SIGHUP)
+        wait_for("the reload", lambda b=before: daemon.log().count("configuration reloaded: ") > b, 5)
+        daemon.stop()
+
+
 def test_refused_before_it_starts(lab):
     """The same checks without a running daemon: -t says what is wrong, and start does not."""
     daemon = Daemon(lab, "fw-a")

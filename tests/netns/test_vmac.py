@@ -43,6 +43,8 @@ def start(lab, **options):
     for daemon in pair.values():
         daemon.start()
     wait_master(lab, "fw-a")
+    wait_for("both to be ready", lambda: all(
+        d.ask("show failover status")["groups"][0]["ready"] for d in pair.values()), 10)
     return pair
 
 
