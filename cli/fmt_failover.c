@@ -131,6 +131,11 @@ void fmt_failover_status(const json_t *data, FILE *out)
 		: fmt_bool(data, "maintenance")          ? " (maintenance)"
 							 : "",
 		fmt_dash(fmt_str(data, "epoch")));
+	if (*fmt_str(data, "heir_of"))
+		fprintf(out,
+			"The program that %s belongs to has DIED: conntrackd serves in its stead until it is started "
+			"again\n\n",
+			fmt_str(data, "heir_of"));
 	status_groups(data, out);
 	fputc('\n', out);
 	json_array_foreach(json_object_get(data, "peers"), i, p)

@@ -147,6 +147,9 @@ static void fmt_version(const json_t *data, FILE *out)
 		fprintf(out, "  configuration %s%s\n", fmt_str(v, "file"),
 			fmt_bool(v, "layer") ? ", of the conntrackd process here" : "");
 	}
+	if (*fmt_str(data, "heir_of"))
+		fprintf(out, "  the program that %s belongs to has died: conntrackd goes on in its stead\n",
+			fmt_str(data, "heir_of"));
 	json_array_foreach(json_object_get(data, "libraries"), i, v)
 	{
 		fprintf(out, "  %s %s\n", fmt_str(v, "name"), fmt_str(v, "version"));

@@ -29,7 +29,7 @@
 #include "daemon/base/require.h"
 #include "daemon/cfg_say.h"
 #include "daemon/dropin/kalive.h"
-#include "daemon/dropin/layer_io.h"
+#include "daemon/dropin/legacy.h"
 #include "daemon/sandbox.h"
 #include "daemon/sdnotify.h"
 
@@ -162,11 +162,22 @@ void app_rest(struct app *a)
 	on_rest(a, a->rest_until);
 }
 
+/* To the program whose configuration it is: addresses, settings and roles stay, and go on there. */
+static bool gives_way(const struct app *a)
+{
+	return a->yielding && a->opt.heir;
+}
+
 void app_begin_stop(struct app *a)
 {
 	if (a->stopping)
 		return;
 	a->stopping = true;
+	if (gives_way(a)) { /* nobody shall see an end */
+		loop_stop(a->loop);
+		return;
+	}
+	app_layer_ending(a);
 	log_notice(LOG_MAIN, a->opt.kalive ? "Stopping" : "stopping");
 	if (!a->yielding)
 		sdnotify_stopping();
@@ -182,7 +193,8 @@ void app_begin_stop(struct app *a)
 _Noreturn void app_abort(struct app *a, const char *why)
 {
 	log_err(LOG_MAIN, "%s: aborting with the flight recorder's last lines", why);
-	if (a->guardian)
+	/* Software that has crashed is no reason for another router to take over, where somebody goes on here. */
+	if (!app_layer_crash(a) && a->guardian)
 		guardian_panic(a->guardian);
 	log_dump(STDERR_FILENO);
 	abort();
@@ -251,8 +263,8 @@ static int take_pid_file(struct app *a, char *path, size_t cap)
 {
 	if (a->opt.pid_file)
 		snprintf(path, cap, "%s", a->opt.pid_file);
-	else
-		snprintf(path, cap, "%s/keeptrackd.pid", a->cfg->run_dir);
+	else /* an heir leaves the number of the other one alone, whose file a supervisor may read */
+		snprintf(path, cap, "%s/%s.pid", a->cfg->run_dir, a->opt.heir ? "heir" : "keeptrackd");
 	a->pid_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 	if (a->pid_fd < 0) {
 		say(a, "pid file %s: %s", path, strerror(errno));
@@ -428,6 +440,7 @@ static int start_parts(struct app *a)
 	struct ctl_conf cc = { .path = a->cfg->ctl_socket,
 			       .view_gid = a->cfg->view_group[0] ? ctl_group_id(a->cfg->view_group) : (gid_t)-1,
 			       .admin_gid = a->cfg->admin_group[0] ? ctl_group_id(a->cfg->admin_group) : (gid_t)-1,
+			       .replace = a->opt.legacy->area >= 0,
 			       .handle = app_ctl,
 			       .app = a };
 	a->ctl = ctl_new(a->loop, &cc);
@@ -458,13 +471,16 @@ static void stop_parts(struct app *a)
 {
 	app_pair_end(a);
 	app_ipsec_end(a);
-	app_notify_stop(a);
+	if (!gives_way(a))
+		app_notify_stop(a);
 	app_notify_free(a);
 	app_ctd_stop(a);
-	app_layer_stop(a);
 	if (a->ctl)
 		ctl_free(a->ctl);
 	a->ctl = NULL;
+	if (gives_way(a) && a->nft)
+		nft_io_close(a->nft);
+	app_layer_stop(a); /* who takes over begins now: nothing that it needs is held from here on */
 	app_peer_stop(a);
 	app_ike_programs_free(a);
 	if (a->vici)
@@ -474,8 +490,10 @@ static void stop_parts(struct app *a)
 	if (a->exec)
 		exec_free(a->exec);
 	app_ike_free(a);
-	app_vmac_end(a);
-	app_quar_end(a);
+	if (!gives_way(a)) {
+		app_vmac_end(a);
+		app_quar_end(a);
+	}
 	if (a->kt)
 		kernel_thread_stop(a->kt, 500 * NS_PER_MS);
 	app_sa_stop(a);
@@ -505,7 +523,9 @@ static void stop_parts(struct app *a)
 		kalive_signals_stop(a->opt.kalive);
 	if (a->loop)
 		loop_free(a->loop);
-	if (a->guardian)
+	if (a->guardian && gives_way(a))
+		guardian_leave(a->guardian);
+	else if (a->guardian)
 		guardian_goodbye(a->guardian);
 	app_node_free(a);
 }
@@ -520,7 +540,7 @@ static int prepare(struct app *a)
 		a->opt.how.place = k->place[0] ? k->place : NULL;
 		a->opt.pid_file = k->pid;
 	}
-	if (a->cfg->namespace[0])
+	if (a->cfg->namespace[0] && !a->opt.heir) /* an heir met the other one there */
 		rc = sandbox_namespace(a->cfg->namespace);
 	if (rc < 0)
 		say(a, "Unable to set network namespace %s: %s", a->cfg->namespace, strerror(-rc));
@@ -539,20 +559,6 @@ static void open_log(const struct app *a)
 			       .to_syslog = a->cfg->log_syslog,
 			       .level = (enum log_level)a->cfg->log_level };
 	log_init(&lc);
-}
-
-/* Where other programs find it, and add what they have to its configuration. */
-static void take_engine(struct app *a)
-{
-	if (a->opt.rendezvous != 0)
-		return;
-	a->opt.rendezvous = layer_take();
-	if (a->opt.rendezvous >= 0)
-		return;
-	log_info(LOG_MAIN, "no conntrackd can join this process: %s",
-		 a->opt.rendezvous == -EBUSY ? "another one has that place in this network namespace"
-					     : strerror(-a->opt.rendezvous));
-	a->opt.rendezvous = -1;
 }
 
 static void print_error(void *arg, const struct log_line *line)
@@ -576,6 +582,8 @@ int app_run(const struct app_options *opt)
 	static struct app a;
 	char pid_path[CFG_PATH_MAX + 200];
 	a.opt = *opt;
+	if (opt->config)
+		kalive_absolute(opt->config, a.config_path, sizeof(a.config_path));
 	static struct cfg_errors errs;
 	a.cfg = load_config(opt, &errs);
 	if (!a.cfg)
@@ -619,7 +627,9 @@ int app_run(const struct app_options *opt)
 	cfg_errors_free(&errs);
 	if (a.opt.kalive && !a.cfg->n_instances && !a.cfg->n_static_addrs && !a.cfg->n_routes && !a.cfg->n_rules)
 		log_warn(LOG_MAIN, "Warning - keepalived has no configuration to run");
-	take_engine(&a);
+	if (a.cfg->realtime) /* while nobody speaks, nobody else's work comes first */
+		(void)sandbox_realtime(SANDBOX_RT_PRIO);
+	app_layer_inherit(&a);
 	start_guardian(&a);
 	lock_down(&a);
 	rc = start_parts(&a);

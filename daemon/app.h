@@ -39,6 +39,8 @@ struct app_watch;
 struct app_ctd;
 struct app_track;
 struct app_layer;
+struct legacy;
+struct legacy_area;
 
 struct app_options {
 	const char *config;
@@ -48,6 +50,8 @@ struct app_options {
 	bool log_console;
 	bool keep_at_stop;     /* addresses, routes and rules stay when the daemon ends */
 	struct kalive *kalive; /* NULL: it was not called keepalived */
+	struct legacy *legacy; /* NULL, or descriptors of an engine that died; what is left when this one yields */
+	bool heir;             /* the engine of another program's configuration, which has died */
 	int rendezvous;        /* listening socket of layer_io.h; 0: app_run takes it; -1: none */
 };
 
@@ -94,6 +98,7 @@ struct app_group {
 	char last_lost[NET_NAME_MAX];
 	mono_t lost_at;
 	bool lost_yielded; /* the role was given away for it */
+	bool resuming;     /* nobody is told of a role that goes on, nor is it announced */
 };
 
 /* What became of one hook of the configuration. */
@@ -110,6 +115,7 @@ struct app {
 	mono_t started;
 	int64_t started_wall_us;
 	int exit_status;
+	char config_path[4096]; /* opt.config, absolute: the daemon's directory is / later */
 	bool stopping, running, guardian_lost;
 	bool stop_early;       /* the order to stop came before the kernel's state was known */
 	bool yielding;         /* the engine goes to another process: this one goes on as a part of it */

@@ -3,6 +3,7 @@
  * 9568 6.1); the rules are there before the addresses come and stay until these are gone. And the quarantine of
  * app_quar.c.
  */
+#include "daemon/app_layer.h"
 #include "daemon/app_quar.h"
 
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include "daemon/nft_rules.h"
 
 #define ACCEPT_RETRY_NS (2 * NS_PER_SEC)
+#define ACCEPT_SOON_NS  (20 * NS_PER_MS)
 
 bool app_accept_applies(const struct vrrp_conf *c)
 {
@@ -83,6 +85,13 @@ static void tell_accept(struct app *a, bool ok)
 	a->accept_failed = !ok;
 }
 
+/* The table of a process that has died goes with the last of its files. */
+static int64_t retry_ns(const struct app *a)
+{
+	bool soon = app_layer_inherited(a) && mono_sub(clock_mono(), a->started) < ACCEPT_RETRY_NS;
+	return soon ? ACCEPT_SOON_NS : ACCEPT_RETRY_NS;
+}
+
 static void on_applied(void *arg, bool ok)
 {
 	struct app *a = arg;
@@ -95,7 +104,7 @@ static void on_applied(void *arg, bool ok)
 	if (a->accept_wanted)
 		tell_accept(a, ok);
 	if (!ok)
-		loop_timer_set(a->accept_timer, mono_add(clock_mono(), ACCEPT_RETRY_NS));
+		loop_timer_set(a->accept_timer, mono_add(clock_mono(), retry_ns(a)));
 	if (a->accept_again)
 		app_accept(a);
 }

@@ -130,10 +130,14 @@ int app_ctd_update(struct app *a)
 
 	if (!p && !a->ctd)
 		return 0;
-	if (!a->ctd && !ctd_new(a))
+	bool first = !a->ctd;
+	if (first && !ctd_new(a))
 		return -ENOMEM;
 	update_socket(a->ctd, p ? p->socket : "");
 	ctd_find_update(a->ctd->find, p);
+	const struct dconf_found *known = app_layer_found(a) ? app_layer_found(a) : a->opt.how.found;
+	if (first && known)
+		ctd_find_know(a->ctd->find, known);
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include "daemon/app_layer.h"
 #include "daemon/app_quar.h"
 #include "daemon/app_sweep.h"
 #include "daemon/app_track.h"
@@ -88,7 +89,9 @@ static void tell_status(struct app *a, uint16_t group, struct net_status *was, c
  */
 static void announce_first(struct app *a, uint16_t group)
 {
-	for (uint16_t m = 0; !a->group[group].garp_told && m < a->node.group[group].n_members; m++)
+	/* A role that goes on has its addresses where they were. */
+	for (uint16_t m = 0;
+	     !a->group[group].garp_told && !a->group[group].resuming && m < a->node.group[group].n_members; m++)
 		app_garp_all(a, a->node.group[group].members[m]);
 	first_signs(a, group);
 }
@@ -242,9 +245,11 @@ static void on_synced(void *arg)
 			   leftovers);
 	app_vrrp_relink(a);
 	app_track_links(a);
+	app_layer_resume(a);
 	struct node_ev ev = { .type = NODE_EV_START, .adopting = leftovers > 0 };
 	a->running = true;
 	app_feed(a, &ev);
+	app_layer_settled(a);
 	if (a->stop_early)
 		app_begin_stop(a);
 	else if (a->reload_early)

@@ -2,6 +2,7 @@
  * The node core's arrays from a configuration, and its actions carried to the world.
  */
 #include "daemon/app.h"
+#include "daemon/app_layer.h"
 #include "daemon/app_notify.h"
 #include "daemon/app_sa.h"
 
@@ -110,6 +111,7 @@ void app_epoch(struct app *a, struct epoch e)
 		sync_thread_role_epoch(a->sync, e);
 	if (a->peer)
 		peer_ctl_epoch(a->peer, a->node.seen);
+	app_layer_epoch(a);
 	(void)app_stored_settle(a); /* no memory for a job: the next epoch, or the next attempt, writes it */
 }
 
@@ -129,6 +131,7 @@ static void act_sync(struct app *a, const struct sync_cmd *cmd)
 void app_act(struct app *a, const struct node_act *act)
 {
 	struct node_ev ev = { .type = NODE_EV_DRAINED };
+	bool goes_on;
 	switch (act->type) {
 	case NODE_ACT_ADVERT:
 		app_vrrp_advert(a, act->inst, act->priority);
@@ -164,9 +167,12 @@ void app_act(struct app *a, const struct node_act *act)
 		app_sa_remove(a, act->group);
 		return;
 	case NODE_ACT_HOOK:
+		goes_on = act->hook == HOOK_ROLE && a->group[act->group].resuming &&
+			  (act->to == ROLE_BACKUP || act->to == ROLE_MASTER);
 		if (act->hook == HOOK_ROLE)
 			app_notify_role(a, act->group);
-		app_ike_hook(a, act);
+		if (!goes_on)
+			app_ike_hook(a, act);
 		return;
 	case NODE_ACT_JOURNAL:
 		app_journal(a, &act->record);
@@ -192,9 +198,10 @@ void app_act(struct app *a, const struct node_act *act)
 			app_accept(a);
 		}
 		app_tell(a, act);
-		if (act->what == NODE_TOLD_INSTANCE)
+		if (act->what == NODE_TOLD_INSTANCE) {
+			app_layer_state(a, act->inst);
 			app_notify_inst(a, act->inst);
-		else if (act->what == NODE_TOLD_PRIORITY)
+		} else if (act->what == NODE_TOLD_PRIORITY)
 			app_notify_priority(a, act->inst);
 		return;
 	case NODE_ACT_GUARDIAN:

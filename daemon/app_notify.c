@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include "daemon/app.h"
+#include "daemon/app_layer.h"
 #include "daemon/base/log.h"
 #include "daemon/notify_io.h"
 
@@ -106,9 +107,38 @@ static bool owners_begin(const struct app *a, uint16_t group)
 	return true;
 }
 
+/* A role that goes on in another process: whoever has to be told was told by that one. */
+static bool goes_on(struct app *a, uint16_t group)
+{
+	if (!a->group[group].resuming)
+		return false;
+	enum notify_what what = of_group(a, group);
+	if (what != NOTHING && what != NOTIFY_IS_BACKUP)
+		app_layer_resumed(a, group);
+	return true;
+}
+
+void app_notify_resumed(struct app *a, uint16_t group)
+{
+	struct app_notify *n = a->notify;
+
+	if (!n)
+		return;
+	if (of_group(a, group) != NOTIFY_IS_MASTER) {
+		app_notify_role(a, group);
+		return;
+	}
+	for (uint16_t m = 0; m < a->cfg->groups[group].n_members; m++) {
+		uint16_t i = a->cfg->groups[group].members[m];
+		n->last[i].told = n->last[i].mailed = (uint8_t)of_inst(a, i);
+		n->last[i].priority = a->node.inst[i].priority;
+	}
+	n->last[group_subject(a, group)].told = n->last[group_subject(a, group)].mailed = NOTIFY_IS_MASTER;
+}
+
 void app_notify_role(struct app *a, uint16_t group)
 {
-	if (!a->notify || owners_begin(a, group))
+	if (goes_on(a, group) || !a->notify || owners_begin(a, group))
 		return;
 	const struct cfg_group *g = &a->cfg->groups[group];
 	bool first = a->notify->last[group_subject(a, group)].told == NOTHING && of_group(a, group) == NOTIFY_IS_BACKUP;
@@ -128,7 +158,7 @@ void app_notify_inst(struct app *a, uint16_t inst)
 {
 	uint16_t g = a->cfg->instances[inst].group;
 
-	if (!a->notify || a->node.group[g].role.state != ROLE_STABLE || owners_begin(a, g))
+	if (a->group[g].resuming || !a->notify || a->node.group[g].role.state != ROLE_STABLE || owners_begin(a, g))
 		return;
 	if (g < a->cfg->notify.n_groups && a->notify->last[group_subject(a, g)].told == NOTHING)
 		app_notify_role(a, g); /* the start of both */

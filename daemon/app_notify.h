@@ -26,6 +26,8 @@ int app_notify_start(struct app *a);
 void app_notify_free(struct app *a);
 /* The group has another role. A group that begins as BACKUP is told before its members, later after them. */
 void app_notify_role(struct app *a, uint16_t group);
+/* A role that went on in this process is what it is by now: nobody is told of MASTER once more. */
+void app_notify_resumed(struct app *a, uint16_t group);
 /* The state of an instance changed; its group may be in between. */
 void app_notify_inst(struct app *a, uint16_t inst);
 /* A MASTER hears a lower router that believes to be master too. */

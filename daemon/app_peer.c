@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
+#include "daemon/app_layer.h"
 #include "daemon/app_pair.h"
 #include "daemon/app_sa.h"
 #include "daemon/base/clock.h"
@@ -24,6 +25,10 @@ static void on_report(void *arg, const struct sync_report *rep)
 			peer_ctl_adopt(a->peer, rep->fd, rep->ssl, rep->peer_node);
 		else
 			close(rep->fd);
+		return;
+	}
+	if (rep->type == SYNC_REP_LISTENER) {
+		app_layer_listener(a, (unsigned)rep->seq, rep->fd);
 		return;
 	}
 	if (!a->sync) /* it is ending */
@@ -109,6 +114,8 @@ int app_peer_start(struct app *a)
 		return -err;
 	}
 	sync_thread_role_epoch(a->sync, a->node.seen);
+	if (a->opt.config) /* somebody may go on in our stead */
+		sync_thread_send(a->sync, &(struct sync_cmd){ .type = SYNC_CMD_LISTENERS });
 	char why[256] = "";
 	a->peer = peer_ctl_new(a->loop, &a->sync_conf, a->boot_nonce, a->cfg->digest, &cb, a, why, sizeof(why));
 	if (!a->peer) {
@@ -145,6 +152,8 @@ void app_peer_end(struct app *a, const struct sync_conf *old)
 		app_sa_channel(a, old->nodes[i].id, false);
 	peer_ctl_free(a->peer, "replication has ended on that node");
 	a->peer = NULL;
+	for (unsigned i = 0; i < SYNC_LINKS_MAX; i++)
+		app_layer_listener(a, i, -1);
 	a->sync_ending = a->sync;
 	a->sync = NULL;
 	sync_thread_ask_stop(a->sync_ending);

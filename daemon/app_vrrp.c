@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include "daemon/app_layer.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/dropin/kalive.h"
@@ -127,6 +128,8 @@ void app_vrrp_advert(struct app *a, uint16_t inst, uint8_t priority)
 				bad = dst;
 			}
 		}
+	if (priority)
+		app_layer_spoke(a, inst);
 	unsigned held;
 	char text[ADDR_TEXT_MAX];
 	if (rc < 0 && log_rate_ok(&ai->send_rate, 1, &held))

@@ -426,7 +426,7 @@ static void on_accept_again(void *arg, mono_t deadline)
 }
 
 /* 0 when the path is free; a socket file nobody answers on is removed. */
-static int clear_path(const struct sockaddr_un *sa)
+static int clear_path(const struct sockaddr_un *sa, bool replace)
 {
 	struct stat st;
 
@@ -437,7 +437,8 @@ static int clear_path(const struct sockaddr_un *sa)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	int rc = connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) == 0 || errno != ECONNREFUSED ? -EADDRINUSE : 0;
+	bool lives = !replace && (connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) == 0 || errno != ECONNREFUSED);
+	int rc = lives ? -EADDRINUSE : 0;
 	close(fd);
 	if (rc == 0 && unlink(sa->sun_path) < 0)
 		rc = -errno;
@@ -450,7 +451,7 @@ static int listen_on(struct ctl *c)
 	int rc;
 
 	memcpy(sa.sun_path, c->path, sizeof(sa.sun_path));
-	rc = clear_path(&sa);
+	rc = clear_path(&sa, c->conf.replace);
 	if (rc < 0)
 		return rc;
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

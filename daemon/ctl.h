@@ -51,6 +51,7 @@ struct ctl_conf {
 	ctl_handle_fn handle;
 	void *app;
 	int64_t stall_ns; /* 0: CTL_STALL_NS */
+	bool replace; /* whoever still answers on this path is a process that dies, and whose place this one takes */
 };
 
 struct ctl_stats {

@@ -531,6 +531,28 @@ void guardian_panic(const struct guardian *g)
 	(void)n;
 }
 
+int guardian_pipe(const struct guardian *g)
+{
+	return g->pipe_fd;
+}
+
+void guardian_release(int pipe_fd)
+{
+	char byte = BYE;
+	ssize_t n = write(pipe_fd, &byte, 1);
+	(void)n; /* nobody reads: it has ended already */
+	close(pipe_fd);
+}
+
+void guardian_leave(struct guardian *g)
+{
+	if (!g)
+		return;
+	close(g->pipe_fd);
+	munmap(g->area, sizeof(*g->area));
+	free(g);
+}
+
 void guardian_goodbye(struct guardian *g)
 {
 	if (!g)

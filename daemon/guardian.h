@@ -71,6 +71,12 @@ pid_t guardian_pid(const struct guardian *g);
 bool guardian_alive(struct guardian *g);
 /* Async-signal-safe: the process is about to abort; the child acts at once and not after the core dump. */
 void guardian_panic(const struct guardian *g);
+/* The daemon's end of the pipe: who holds a copy of it when the daemon dies keeps the child from acting. */
+int guardian_pipe(const struct guardian *g);
+/* For who holds such a copy and takes the daemon's place: that daemon's child ends and changes nothing. The copy is closed. */
+void guardian_release(int pipe_fd);
+/* For a daemon that gives way: the child is another process's business now, which holds a copy. Frees. */
+void guardian_leave(struct guardian *g);
 /* Orderly end: the child exits and changes nothing. Waits for it at most 100 ms; frees. */
 void guardian_goodbye(struct guardian *g);
 /* Reads and removes the report a former guardian left; false when there is none. */

@@ -12,6 +12,7 @@ struct nft_io {
 	nft_io_fn fn;
 	void *arg;
 	struct nft_ctx *ctx; /* KERNEL's, made by the first job */
+	unsigned busy;       /* jobs under way */
 	struct nft_io_stats stats;
 };
 
@@ -66,6 +67,7 @@ static void done(struct kt_job *job)
 	struct nft_job *j = job->call.ctx;
 	struct nft_io *io = j->io;
 	bool ok = job->result == 0;
+	io->busy--;
 	io->stats.failed = !ok;
 	*(ok ? &io->stats.applied : &io->stats.refused) += 1;
 	if (!ok)
@@ -86,8 +88,10 @@ int nft_io_run(struct nft_io *io, char *text)
 		job->call.fn = run;
 		job->call.ctx = j;
 		rc = kernel_thread_submit(io->kt, job);
-		if (rc == 0)
+		if (rc == 0) {
+			io->busy++;
 			return 0;
+		}
 	}
 	io->stats.refused++;
 	io->stats.failed = true;
@@ -109,6 +113,14 @@ struct nft_io *nft_io_new(struct kernel_thread *kt, nft_io_fn fn, void *arg)
 	if (io)
 		*io = (struct nft_io){ .kt = kt, .fn = fn, .arg = arg };
 	return io;
+}
+
+void nft_io_close(struct nft_io *io)
+{
+	if (io->ctx && !io->busy)
+		nft_ctx_free(io->ctx);
+	if (!io->busy)
+		io->ctx = NULL;
 }
 
 void nft_io_free(struct nft_io *io)

@@ -22,6 +22,8 @@ typedef void (*nft_io_fn)(void *arg, bool ok);
 
 /* fn (may be NULL) is called on CONTROL after each job. NULL: no memory. */
 struct nft_io *nft_io_new(struct kernel_thread *kt, nft_io_fn fn, void *arg);
+/* The kernel removes our table now, unless a job is on its way. No job may follow. */
+void nft_io_close(struct nft_io *io);
 /* After kernel_thread_stop: no job may be on its way. The table vanishes. */
 void nft_io_free(struct nft_io *io);
 /*

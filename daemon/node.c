@@ -230,20 +230,22 @@ static void on_start(struct node_run *r, const struct node_ev *ev)
 {
 	struct node *n = r->n;
 	n->running = true;
-	if (n->startup_delay_ns > 0)
+	if (n->startup_delay_ns > 0 && !node_resumes(n))
 		n->startup_until = mono_add(r->now, n->startup_delay_ns);
 	n->heartbeat_at = r->now;
 	n->ping_at = n->has_sync ? r->now : MONO_NEVER;
 	n->pong_at = r->now;
 	for (uint16_t g = 0; g < n->n_groups; g++) {
 		/* In maintenance nothing is taken over, so nothing is kept for that; nor where somebody else is there. */
-		bool adopting = ev->adopting && !n->maintenance && !node_any_peer_up(n);
+		n->group[g].resuming &= !n->maintenance && !node_master_peer(n, g, r->now);
+		bool adopting = n->group[g].resuming || (ev->adopting && !n->maintenance && !node_any_peer_up(n));
 		n->group[g].adopting = adopting;
 		struct node_act *a = node_emit(r, NODE_ACT_NET);
 		a->group = g;
 		a->net_mode = adopting ? NODE_NET_KEEP : NODE_NET_DOWN;
 		a->epoch = n->seen;
 		node_begin(r, g, ROLE_R_START);
+		node_resume(r, g);
 	}
 	node_evaluate_all(r);
 }

@@ -74,7 +74,8 @@ struct node_group {
 	bool given_away; /* a planned demotion: no preemption until MASTER again */
 	bool outbid;     /* the planned demotion under way is for a higher priority: ours may rise again */
 	bool adopting;   /* leftovers of an earlier process are still served */
-	bool stalled;    /* MASTER that slept: silent until stall_until */
+	bool resuming; /* a process that died or gave way a moment ago was MASTER: the role goes on, set before START */
+	bool stalled;  /* MASTER that slept: silent until stall_until */
 	mono_t stall_until;
 	mono_t plan_retry_at;
 	mono_t held_until;    /* gave the role away because an address was lost: no preemption until then */

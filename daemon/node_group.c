@@ -161,7 +161,7 @@ static struct group_view view(const struct node *n, uint16_t group, mono_t now)
 	view_members(n, group, now, &v);
 	view_peers(n, group, now, &v);
 	/* A node that has not got the sessions lets one that has go first, for as long as that one's timer may run longer. */
-	v.better_ready = !mono_is_never(grp->expired_since) && node_better_ready(n, group, now) &&
+	v.better_ready = !mono_is_never(grp->expired_since) && !grp->resuming && node_better_ready(n, group, now) &&
 			 mono_sub(now, grp->expired_since) < n->inst[grp->members[0]].master_adv_ns;
 	return v;
 }

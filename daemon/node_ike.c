@@ -8,6 +8,8 @@
 
 bool node_ike_leftovers(const struct node *n, uint16_t group)
 {
+	if (n->group[group].resuming) /* what is there serves: it is looked for, and not purged */
+		return false;
 	for (uint16_t t = 0; t < n->n_tunnels; t++)
 		if (n->tunnel[t].conf.group == group && ike_needs_purge(&n->tunnel[t]))
 			return true;

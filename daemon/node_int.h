@@ -51,6 +51,10 @@ bool node_owns(const struct node *n, uint16_t group);
  * for: what lies in the socket is read, and then it is MASTER.
  */
 void node_listens(struct node_run *r, uint16_t inst);
+/* Some group goes on with the role of a process before: this is no start of the router. */
+bool node_resumes(const struct node *n);
+/* After node_begin: a group whose role goes on takes it at once, by the usual transaction. */
+void node_resume(struct node_run *r, uint16_t group);
 /* The startup delay has passed: the timers begin anew, so that nobody is missed who spoke only a moment ago. */
 void node_startup_over(struct node_run *r);
 

@@ -269,7 +269,7 @@ void node_unadopt(struct node_run *r, uint16_t group)
 {
 	struct node_group *grp = &r->n->group[group];
 	node_touch(r->n, group);
-	grp->adopting = false;
+	grp->adopting = grp->resuming = false;
 	struct node_act *a = node_emit(r, NODE_ACT_NET);
 	a->group = group;
 	a->net_mode = NODE_NET_DOWN;
@@ -289,7 +289,7 @@ void node_on_peer_up(struct node_run *r, const struct node_ev *ev)
 	node_tell(r, NODE_TOLD_PEER_UP)->peer = p->node;
 	/* Somebody else is there to serve: what an earlier process of ours left goes at once. */
 	for (uint16_t g = 0; g < r->n->n_groups; g++)
-		if (r->n->group[g].adopting)
+		if (r->n->group[g].adopting && !r->n->group[g].resuming)
 			node_unadopt(r, g);
 	node_heartbeat_all(r);
 }

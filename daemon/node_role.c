@@ -63,6 +63,7 @@ static void role_changed(struct node_run *r, uint16_t group, enum role_is is, co
 		grp->outbid = false;
 		break;
 	case ROLE_MASTER:
+		grp->resuming = false;
 		grp->given_away = false;
 		grp->yielded_at = grp->held_until = MONO_NEVER;
 		break;

@@ -1,5 +1,6 @@
 /*
- * How a node begins: the startup delay, in which no role is taken, and the owner of its addresses, which need not wait.
+ * How a node begins: the startup delay, in which no role is taken, and who need not wait: the owner of its addresses, and a
+ * group whose role goes on.
  */
 #include "daemon/node_int.h"
 
@@ -31,7 +32,7 @@ void node_begin(struct node_run *r, uint16_t group, enum role_reason reason)
 {
 	struct node *n = r->n;
 	enum role_reason why;
-	if (node_group_waits(n, group))
+	if (node_group_waits(n, group) && !n->group[group].resuming)
 		return;
 	if (node_group_faulty(n, group, r->now, &why))
 		node_wish(r, group, ROLE_FAULT, ROLE_K_FAULT, why, r->now);
@@ -39,6 +40,30 @@ void node_begin(struct node_run *r, uint16_t group, enum role_reason reason)
 		node_wish(r, group, ROLE_BACKUP, ROLE_K_NONE, reason, r->now);
 	for (uint16_t m = 0; m < n->group[group].n_members; m++)
 		node_vrrp(r, n->group[group].members[m], &(struct vrrp_ev){ .type = VRRP_EV_START });
+}
+
+bool node_resumes(const struct node *n)
+{
+	for (uint16_t g = 0; g < n->n_groups; g++)
+		if (n->group[g].resuming)
+			return true;
+	return false;
+}
+
+/*
+ * Nobody heard of the change: the other routers wait for the next advert, and not for long. Whoever speaks first on the
+ * wire or on the channel is believed (node_unadopt).
+ */
+void node_resume(struct node_run *r, uint16_t group)
+{
+	struct node *n = r->n;
+	const struct node_group *grp = &n->group[group];
+	if (!grp->resuming || grp->role.is != ROLE_BACKUP)
+		return;
+	for (uint16_t m = 0; m < grp->n_members; m++)
+		if (n->inst[grp->members[m]].state == VRRP_BACKUP)
+			node_vrrp(r, grp->members[m],
+				  &(struct vrrp_ev){ .type = VRRP_EV_REARM, .u.rearm.delay_ns = 1 });
 }
 
 void node_startup_over(struct node_run *r)

@@ -153,6 +153,7 @@ void node_on_sync(struct node_run *r, const struct sync_report *rep)
 		return;
 	case SYNC_REP_CTL_CONN:
 	case SYNC_REP_FACTS:
+	case SYNC_REP_LISTENER:
 	case SYNC_REP_STOPPED:
 		return;
 	}

@@ -623,6 +623,8 @@ static void begin_reading(struct app *a)
 		rd->how = a->opt.how;
 		if (app_ctd_found(a))
 			rd->found = *app_ctd_found(a);
+		else if (app_layer_found(a))
+			rd->found = *app_layer_found(a);
 		rd->how.found = &rd->found;
 		if (app_layer_conntrackd(a)) {
 			snprintf(rd->conntrackd, sizeof(rd->conntrackd), "%s", app_layer_conntrackd(a));

@@ -74,6 +74,7 @@ static json_t *show_version(struct app *a)
 		      event_get_version(), "name", "openssl", "version", OPENSSL_VERSION_STR, "name", "jansson",
 		      "version", JANSSON_VERSION);
 	json_object_set_new(j, "configuration", show_files(a));
+	json_object_set_new(j, "heir_of", json_string(app_layer_heir_of(a)));
 	return j;
 }
 

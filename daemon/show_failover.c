@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "daemon/app_layer.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 
@@ -217,6 +218,7 @@ json_t *show_failover_status(struct app *a)
 	json_object_set_new(j, "reload_error", json_string(a->reload_error));
 	json_object_set_new(j, "not_stored", not_stored(a));
 	json_object_set_new(j, "guardian", json_boolean(a->guardian && !a->guardian_lost));
+	json_object_set_new(j, "heir_of", json_string(app_layer_heir_of(a)));
 	json_object_set_new(j, "not_served", json_string(a->cfg->not_served));
 	json_object_set_new(j, "counters", node_counters_json(a));
 	return j;

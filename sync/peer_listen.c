@@ -292,6 +292,32 @@ static void on_resume(void *arg, mono_t deadline)
 	}
 }
 
+/* Written before threads exist, used by the first object. */
+static int inherited[SYNC_LINKS_MAX];
+static unsigned n_inherited;
+
+void peer_listen_inherit(int fd)
+{
+	if (n_inherited < SYNC_LINKS_MAX)
+		inherited[n_inherited++] = fd;
+	else
+		close(fd);
+}
+
+static int inherited_for(const struct sockaddr_storage *want, unsigned len)
+{
+	for (unsigned i = 0; i < n_inherited; i++) {
+		struct sockaddr_storage sa = { 0 };
+		socklen_t n = sizeof(sa);
+		int fd = inherited[i];
+		if (getsockname(fd, (struct sockaddr *)&sa, &n) != 0 || n != len || memcmp(&sa, want, len) != 0)
+			continue;
+		inherited[i] = inherited[--n_inherited];
+		return fd;
+	}
+	return -1;
+}
+
 static int listen_fd(const struct addr *a, uint16_t port)
 {
 	struct sockaddr_storage sa;
@@ -300,6 +326,11 @@ static int listen_fd(const struct addr *a, uint16_t port)
 	if (fd == -1)
 		return -errno;
 	unsigned n = peer_sockaddr(a, port, &sa);
+	int kept = inherited_for(&sa, n);
+	if (kept >= 0) {
+		close(fd);
+		return fd_raise(kept, FD_LISTENER);
+	}
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (a->af == ADDR_V6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
@@ -388,12 +419,21 @@ struct peer_listen *peer_listen_new(struct loop *l, const struct sync_conf *conf
 	for (unsigned i = 0; i < PEER_STRANGERS_MAX; i++)
 		p->strangers[i].fd = -1;
 	p->resume = loop_timer_new(l, LOOP_NORMAL, on_resume, p);
-	if (!p->resume || peer_listen_conf(p, conf, tls, err, err_len) != 0) {
+	int rc = p->resume ? peer_listen_conf(p, conf, tls, err, err_len) : -ENOMEM;
+	while (n_inherited)
+		close(inherited[--n_inherited]);
+	if (rc != 0) {
 		loop_timer_free(p->resume);
 		free(p);
 		return NULL;
 	}
 	return p;
+}
+
+int peer_listen_copy(const struct peer_listen *p, unsigned link)
+{
+	int fd = link < SYNC_LINKS_MAX ? p->listeners[link].fd : -1;
+	return fd == -1 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, FD_LISTENER);
 }
 
 void peer_listen_free(struct peer_listen *p)

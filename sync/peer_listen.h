@@ -43,6 +43,13 @@ struct peer_listen *peer_listen_new(struct loop *l, const struct sync_conf *conf
 /* New configuration: sockets whose address and port stay are kept open. 0 or -errno: then nothing changed. */
 int peer_listen_conf(struct peer_listen *p, const struct sync_conf *conf, const struct peer_tls *tls, char *err,
 		     size_t err_len);
+/*
+ * Before any is made: a listening socket of an earlier process, which is used where address and port are the same. Owned.
+ * One that is not used by the first object that is made is closed.
+ */
+void peer_listen_inherit(int fd);
+/* A copy of the socket of this link; -1: it has none. */
+int peer_listen_copy(const struct peer_listen *p, unsigned link);
 void peer_listen_free(struct peer_listen *p);
 const struct peer_listen_stats *peer_listen_stats(const struct peer_listen *p);
 void peer_listen_stats_clear(struct peer_listen *p);

@@ -46,7 +46,8 @@ enum sync_cmd_type {
 	SYNC_CMD_STALL,      /* `debug sync stall SECONDS`: stop answering for that long */
 	SYNC_CMD_CONF,       /* new configuration; the pointed-to struct passes to SYNC */
 	SYNC_CMD_FACTS, /* tell what SYNC knows of this node towards peer_node; `walk`: count all sessions too -> FACTS{seq} */
-	SYNC_CMD_STOP, /* end the thread */
+	SYNC_CMD_LISTENERS, /* -> LISTENER for each link, now and after every CONF */
+	SYNC_CMD_STOP,      /* end the thread */
 };
 
 struct sync_authority {
@@ -121,6 +122,7 @@ enum sync_report_type {
 	SYNC_REP_STATE,    /* struct sync_state changed */
 	SYNC_REP_FACTS,    /* facts, malloc: they pass to the receiver */
 	SYNC_REP_STOPPED,
+	SYNC_REP_LISTENER, /* fd: a copy of the socket that listens on link seq, for who keeps it open; -1: none does */
 	SYNC_REP_COMMITTED, /* epoch: what waited in the store at FENCED or APPLIED is in the kernel; degraded: it is
 			       full, a part still waits */
 };

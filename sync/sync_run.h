@@ -103,6 +103,7 @@ struct sync_run {
 	struct peer_self self;
 	struct peer_tls *tls;
 	struct peer_listen *listen;
+	bool tells_listeners;
 	struct ct_io *ct;
 	struct sync *core; /* NULL: replicate = false */
 	struct addr_watch *addrs;

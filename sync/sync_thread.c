@@ -31,6 +31,8 @@ void sync_run_report(struct sync_run *r, const struct sync_report *rep)
 		SSL_free(rep->ssl);
 		close(rep->fd);
 	}
+	if (rep->type == SYNC_REP_LISTENER && rep->fd >= 0)
+		close(rep->fd);
 	free(rep->facts);
 }
 
@@ -82,6 +84,15 @@ static void on_peer(void *arg, int fd, struct ssl_st *ssl, uint32_t node, unsign
 
 static const struct peer_listen_cb listen_cb = { .on_peer = on_peer };
 
+/* At the start, and when they may have changed. */
+static void tell_listeners(struct sync_run *r)
+{
+	for (unsigned i = 0; i < SYNC_LINKS_MAX; i++) {
+		struct sync_report rep = { .type = SYNC_REP_LISTENER, .seq = i, .fd = peer_listen_copy(r->listen, i) };
+		sync_run_report(r, &rep);
+	}
+}
+
 /* A configuration is taken whole or not at all. Turning replication on or off needs a new thread. */
 static void take_conf(struct sync_run *r, const struct sync_conf *conf)
 {
@@ -115,6 +126,8 @@ static void take_conf(struct sync_run *r, const struct sync_conf *conf)
 	peer_tls_free(old_tls);
 	free(old_owned);
 	addr_watch_again(r->addrs);
+	if (r->tells_listeners)
+		tell_listeners(r);
 	drive_kick(r);
 }
 
@@ -201,6 +214,10 @@ static void command(struct sync_run *r, const struct sync_cmd *c)
 		break;
 	case SYNC_CMD_FACTS:
 		tell_begin(r, c);
+		break;
+	case SYNC_CMD_LISTENERS:
+		r->tells_listeners = true;
+		tell_listeners(r);
 		break;
 	case SYNC_CMD_STOP:
 		loop_stop(r->loop);
@@ -331,6 +348,8 @@ static void thread_free(struct sync_thread *t)
 			SSL_free(rep.ssl);
 			close(rep.fd);
 		}
+		if (rep.type == SYNC_REP_LISTENER && rep.fd >= 0)
+			close(rep.fd);
 		free(rep.facts);
 	}
 	if (t->cmds.slots)

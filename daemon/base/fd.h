@@ -7,7 +7,7 @@
  *
  * A dead process's files are closed from the highest number down (kernel/task_work.c: last added, first run), and a
  * packet socket takes the kernel some 10 ms (synchronize_net). What tells others of the death must not wait for that:
- * first the guardian's pipe, then the listeners, then the channel, so that whoever sees the channel end is refused at
+ * first the connection of whoever goes on in our stead, then the guardian's pipe, then the listeners, then the channel, so that whoever sees the channel end is refused at
  * once when it dials.
  */
 #ifndef KT_BASE_FD_H
@@ -20,6 +20,7 @@ enum fd_floor {
 	FD_CHANNEL = 600, /* below 1024, the usual limit of open files */
 	FD_LISTENER = 700,
 	FD_GUARDIAN = 800,
+	FD_LAYER = 900,
 };
 
 /* Moves fd to the first free number from floor on; returns the number it has now. -1 stays -1. */

@@ -268,6 +268,12 @@ void ctd_find_update(struct ctd_find *f, const struct dconf_proc *p)
 	loop_timer_set(f->timer, p->looking ? clock_mono() : MONO_NEVER);
 }
 
+void ctd_find_know(struct ctd_find *f, const struct dconf_found *found)
+{
+	if (f->proc.looking)
+		f->found = *found;
+}
+
 const struct dconf_found *ctd_find_found(const struct ctd_find *f)
 {
 	return &f->found;

@@ -27,6 +27,8 @@ bool ctd_find_decode(const uint8_t *buf, size_t len, struct dconf_peer *p, uint1
 struct ctd_find *ctd_find_new(struct loop *l, void (*fn)(void *arg), void *arg);
 /* The configuration changed; NULL, or one that looks for nobody: silence, and everybody is forgotten. */
 void ctd_find_update(struct ctd_find *f, const struct dconf_proc *p);
+/* Heard by an earlier process on the same links. */
+void ctd_find_know(struct ctd_find *f, const struct dconf_found *found);
 const struct dconf_found *ctd_find_found(const struct ctd_find *f);
 void ctd_find_free(struct ctd_find *f);
 

@@ -8,8 +8,8 @@ static const struct {
 	int has_text;
 } forms[LAYER_MSG_N] = {
 	[LAYER_BAD] = { "", 0 },        [LAYER_ATTACH] = { "attach", 1 }, [LAYER_RELOAD] = { "reload", 0 },
-	[LAYER_YIELD] = { "yield", 0 }, [LAYER_OK] = { "ok", 0 },         [LAYER_NO] = { "no", 1 },
-	[LAYER_END] = { "end", 0 },
+	[LAYER_YIELD] = { "yield", 1 }, [LAYER_HOLD] = { "hold", 1 },     [LAYER_OK] = { "ok", 0 },
+	[LAYER_NO] = { "no", 1 },       [LAYER_END] = { "end", 0 },
 };
 
 size_t layer_encode(const struct layer_msg *m, char out[LAYER_MSG_MAX])

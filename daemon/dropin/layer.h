@@ -10,8 +10,11 @@
  * virtual routers is always the engine, because nothing may interrupt it; a conntrackd that was there first gives the
  * engine away (YIELD) and comes back as a layer. A layer lives exactly as long as its connection.
  *
- *   layer -> engine   attach PATH   reload   yield
- *   engine -> layer   ok            no WHY   end
+ *   layer -> engine   attach PATH   reload   yield PLACE
+ *   engine -> layer   hold WHAT     ok       no WHY   end
+ *
+ * HOLD brings descriptors that have to outlive the engine (legacy.h), so that a layer whose engine was killed can go on
+ * with everything that it served. The same goes to whoever the engine yields to.
  */
 #ifndef KT_LAYER_H
 #define KT_LAYER_H
@@ -26,7 +29,9 @@ enum layer_msg_type {
 	LAYER_BAD = 0,
 	LAYER_ATTACH, /* text: absolute path of a conntrackd.conf. Answered when it is in force, or refused */
 	LAYER_RELOAD, /* read the files anew. Answered likewise */
-	LAYER_YIELD,  /* ok: the engine ends now, without touching anything; no: it serves virtual routers */
+	LAYER_YIELD, /* text: run directory of who wants the engine, "-" without one. ok: the engine ends now, without touching
+			 anything; no: it serves virtual routers of its own */
+	LAYER_HOLD, /* text: what the descriptors are that come with it */
 	LAYER_OK,
 	LAYER_NO,  /* text: why */
 	LAYER_END, /* the process of the layer shall end: conntrackd -k */

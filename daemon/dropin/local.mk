@@ -60,7 +60,10 @@ check_ctd_LDADD = $(keeptrackd_LDADD) $(UNIT_LIBS)
 
 # Two names, one engine.
 libdaemon_core_a_SOURCES += daemon/dropin/layer.h daemon/dropin/layer.c
-libdaemon_io_a_SOURCES += daemon/dropin/layer_io.h daemon/dropin/layer_io.c
+libdaemon_io_a_SOURCES += daemon/dropin/layer_io.h daemon/dropin/layer_io.c daemon/dropin/legacy.h daemon/dropin/legacy.c
 check_PROGRAMS += check_layer
 check_layer_SOURCES = tests/unit/check_layer.c
 check_layer_LDADD = libdaemon_core.a libbase_core.a $(UNIT_LIBS)
+check_PROGRAMS += check_legacy
+check_legacy_SOURCES = tests/unit/check_legacy.c
+check_legacy_LDADD = $(keeptrackd_LDADD) $(UNIT_LIBS)

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 
 from lab import ROUTERS, wait_for
 
@@ -89,7 +90,11 @@ class Conntrackd:
 
     def pid(self):
         """The one process with exactly these arguments, or None."""
-        found = [pid for pid in self.machine.pids() if self.arguments(pid) == ["conntrackd", "-d", "-C", self.conf]]
+        for _ in range(20):  # for a moment a new guardian has the arguments of its parent
+            found = [pid for pid in self.machine.pids() if self.arguments(pid) == ["conntrackd", "-d", "-C", self.conf]]
+            if len(found) < 2:
+                break
+            time.sleep(0.01)
         assert len(found) < 2, found
         return found[0] if found else None
 

@@ -517,6 +517,7 @@ static void role_command(struct sim *w, unsigned n, const struct sync_cmd *c)
 	case SYNC_CMD_STALL:
 	case SYNC_CMD_CONF:
 	case SYNC_CMD_FACTS:
+	case SYNC_CMD_LISTENERS:
 	case SYNC_CMD_STOP:
 		return;
 	}

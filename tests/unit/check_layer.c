@@ -11,7 +11,7 @@ START_TEST(round_trips)
 	for (unsigned t = LAYER_BAD + 1; t < LAYER_MSG_N; t++) {
 		struct layer_msg in = { .type = (enum layer_msg_type)t }, out;
 		char bytes[LAYER_MSG_MAX];
-		bool text = t == LAYER_ATTACH || t == LAYER_NO;
+		bool text = t == LAYER_ATTACH || t == LAYER_NO || t == LAYER_YIELD || t == LAYER_HOLD;
 		if (text)
 			strcpy(in.text, "/etc/conntrackd/conntrackd.conf with blanks");
 		size_t n = layer_encode(&in, bytes);
@@ -27,8 +27,8 @@ END_TEST
 
 START_TEST(no_messages)
 {
-	static const char *const bad[] = { "",       "attach", "attach ", "attach\t/x", "reload now",   "Reload",
-					   "yield ", "okay",   "no",      "end\n",      "attachment /x" };
+	static const char *const bad[] = { "",       "attach", "attach ", "attach\t/x", "reload now", "Reload",
+					   "yield ", "hold",   "okay",    "no",         "end\n",      "attachment /x" };
 	char much[LAYER_TEXT_MAX + 10] = "attach ";
 	struct layer_msg m;
 

@@ -148,6 +148,53 @@ START_TEST(adopting)
 }
 END_TEST
 
+/*
+ * The process is another one, the role goes on: before anybody's timer ends, with the channel up as well. A master that was
+ * heard meanwhile is believed, on the wire as on the channel.
+ */
+START_TEST(resuming)
+{
+	bool other = _i & 1, by_channel = _i & 2;
+	world(150, 150, 100, 100);
+	power_on(1, false);
+	pass(other ? NS_PER_SEC : 10 * NS_PER_MS);
+	if (other)
+		ck_assert_int_eq(is(1), ROLE_MASTER);
+	if (by_channel) {
+		segment[0] = segment[1] = false;
+		set_channel(true);
+		pass(NODE_HEARTBEAT_NS + 10 * NS_PER_MS);
+	}
+	box[0].node.group[0].resuming = true;
+	box[0].net_downs = 0;
+	power_on(0, false);
+	if (other && by_channel) {
+		ck_assert_int_eq(box[0].net, NODE_NET_DOWN);
+		ck_assert_int_eq(is(0), ROLE_BACKUP);
+		return;
+	}
+	pass(30 * NS_PER_MS);
+	ck_assert_int_eq(is(0), ROLE_MASTER);
+	ck_assert_int_eq(box[0].net, NODE_NET_UP);
+	ck_assert_uint_eq(box[0].net_downs, 0);
+	ck_assert(!box[0].node.group[0].resuming);
+	if (!other)
+		ck_assert_int_eq(is(1), ROLE_BACKUP);
+}
+END_TEST
+
+START_TEST(resuming_in_maintenance)
+{
+	world(150, 150, 100, 100);
+	box[0].node.maintenance = true;
+	box[0].node.group[0].resuming = true;
+	power_on(0, true);
+	ck_assert_int_eq(box[0].net, NODE_NET_DOWN);
+	pass(NS_PER_SEC);
+	ck_assert_int_ne(is(0), ROLE_MASTER);
+}
+END_TEST
+
 /* The channel may be quicker than the interfaces. */
 START_TEST(leftovers_and_the_peer_is_there_already)
 {
@@ -366,6 +413,8 @@ int main(void)
 	tcase_add_test(tc, hung_sync_alone_keeps_the_role);
 	tcase_add_test(tc, hung_sync_takes_a_missing_master);
 	tcase_add_loop_test(tc, adopting, 0, 4);
+	tcase_add_loop_test(tc, resuming, 0, 4);
+	tcase_add_test(tc, resuming_in_maintenance);
 	tcase_add_test(tc, leftovers_and_the_peer_is_there_already);
 	tcase_add_test(tc, leftovers_in_maintenance);
 	tcase_add_test(tc, a_lost_address_comes_back_after_a_while);

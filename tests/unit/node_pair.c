@@ -67,6 +67,7 @@ static void act_sync(unsigned who, const struct sync_cmd *c)
 	case SYNC_CMD_STALL:
 	case SYNC_CMD_CONF:
 	case SYNC_CMD_FACTS:
+	case SYNC_CMD_LISTENERS:
 	case SYNC_CMD_STOP:
 	case SYNC_CMD_CLEAR:
 		return;
