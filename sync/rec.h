@@ -40,8 +40,9 @@ enum sync_rec_type {
 	SYNC_REC_CURRENT = 5, /* version, handle, e: answer to a refused older version */
 	SYNC_REC_WANT = 6,    /* full: e.orig, else handle (the addressee's own): my copy is gone, send it again */
 	SYNC_REC_BULK_BEGIN = 7, /* mask: every session of mine in these buckets follows */
-	SYNC_REC_BULK_END = 8,   /* what was not named since BULK_BEGIN in its buckets is not there any more; knew */
-	SYNC_REC_DIGEST = 9,     /* count, digest: over all sessions of mine as sent before this record */
+	SYNC_REC_BULK_END =
+	    8, /* what was not named since BULK_BEGIN in its buckets is not there any more; knew, forgot */
+	SYNC_REC_DIGEST = 9,          /* count, digest: over all sessions of mine as sent before this record */
 	SYNC_REC_DIGEST_BUCKETS = 10, /* first, n, buckets: how the addressee's sessions look here, after a mismatch */
 	SYNC_REC_ACK = 11,            /* ack_seq, refused, digest_seq, equal */
 	SYNC_REC_FLOOR =
@@ -158,6 +159,7 @@ struct sync_rec {
 	bool equal;
 	/* BULK_END of all buckets: an earlier life of the addressee had all of the sender's sessions */
 	bool knew;
+	bool forgot; /* of what is not named, some did not end: it went with a role, an address or an interface */
 	/* DIGEST_BUCKETS */
 	uint16_t first, n;
 	/* ASK, ANSWER: the asking node's own number */

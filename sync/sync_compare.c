@@ -29,6 +29,7 @@ void sync_on_bulk(struct sync *s, struct sync_peer *p, const struct sync_rec *re
 	} else if (b->open) {
 		b->open = false;
 		b->walking = true;
+		b->forgot = rec->forgot;
 		sess_walk_start(&b->walk);
 		sync_sweep_soon(s, SYNC_SWEEP_NS, p->heard_at);
 		p->have_all |= full_mask(b->mask);
@@ -43,13 +44,15 @@ void sync_on_bulk(struct sync *s, struct sync_peer *p, const struct sync_rec *re
 /*
  * Has this peer, in its present life, ever had the flow? It told it itself, or was told. What it had before a floor gave
  * the flow to us may have gone with its role then, and was ours to give back: that counts again once both have compared
- * equal.
+ * equal. So may what it got back by a floor of its own, when its role went at once: that is what it says with its bulk.
  */
 static bool knew(const struct sync *s, const struct sync_peer *p, struct flow f)
 {
 	struct flow_version v = sess_version(&s->tbl, f.x);
+	bool was_ours = flow_version_cmp(v, s->owner.floor_lost) < 0;
 
-	return flow_told(p, f) || (v.node == p->node && !(p->unproven && flow_version_cmp(v, s->owner.floor_lost) < 0));
+	return (flow_told(p, f) || (v.node == p->node && !(p->unproven && was_ours))) &&
+	       !(p->rx_bulk.forgot && was_ours);
 }
 
 /*

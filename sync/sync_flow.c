@@ -638,6 +638,8 @@ void flow_kernel_end(struct sync *s, struct flow f, bool closing, uint32_t porti
 	switch (sync_owner_destroy(&s->owner, sess_version(&s->tbl, f.x), closing, portid)) {
 	case SYNC_DESTROY_FORGET:
 		s->stats.destroy_forgotten += told;
+		if (told)
+			sync_forgot(s);
 		flow_drop(s, f, false);
 		break;
 	case SYNC_DESTROY_LOST:

@@ -129,6 +129,7 @@ int sync_peer_up(struct sync *s, uint32_t node, uint64_t boot_nonce, const uint8
 	sync_sweep_soon(s, SYNC_SWEEP_NS, now);
 	p->gen = p->gen % 3 + 1;
 	p->tx_seq = p->rx_seq = p->data_seq = p->stored_seq = p->acked = p->unproven_seq = 0;
+	p->forgot_seq = p->forgot_end = 0;
 	p->cursor = s->dirty_head;
 	p->floor_due = true;
 	p->floor_heard = p->has_all = p->have_all = p->barrier = p->ack_due = false;
@@ -321,6 +322,15 @@ unsigned sync_filter_nets(const struct sync *s, unsigned rule)
 	return n;
 }
 
+void sync_forgot(struct sync *s)
+{
+	for (unsigned i = 0; i < SESS_NODES; i++) {
+		s->peers[i].forgot = true;
+		s->peers[i].forgot_seq = s->peers[i].tx_seq;
+		s->peers[i].forgot_end = 0;
+	}
+}
+
 bool sync_loss_near(const struct sync *s, mono_t now)
 {
 	return s->lost_at.ns != 0 && !mono_due(mono_add(s->lost_at, SYNC_LOSS_NS), now);
@@ -409,6 +419,7 @@ void sync_expiry_step(struct sync *s, unsigned budget, mono_t now)
 		bool lost = s->lost_at.ns != 0 && !mono_before(s->lost_at, sync_sec_at(s, marked - 1));
 		if (lost || !sync_owner_may_end(&s->owner, sess_version(&s->tbl, f.x))) {
 			s->stats.expire_forgotten++;
+			sync_forgot(s);
 			flow_drop(s, f, false);
 			continue;
 		}

@@ -174,6 +174,7 @@ struct sync_bulk_rx {
 	bool open, clean;   /* clean: it began with no SEEN mark of an earlier one left, and no floor rose since */
 	struct epoch epoch; /* newest that its sender knew of when it began */
 	bool reborn;      /* the first full one of a new boot: what is not named there was forgotten, it did not end */
+	bool forgot;      /* its sender has forgotten what did not end */
 	bool marks_clean; /* the walk after the last one is done */
 	bool walking;
 	uint8_t mask[SYNC_BUCKETS / 8];
@@ -210,8 +211,11 @@ struct sync_peer {
 	uint64_t barrier_seq, barrier_at[SESS_QUEUES];
 	bool barrier, ack_due;
 	mono_t ack_at;
-	bool have_all;                    /* its first full bulk is complete */
-	bool knew;                        /* and it has known an earlier life of this node */
+	bool have_all; /* its first full bulk is complete */
+	bool knew;     /* and it has known an earlier life of this node */
+	bool
+	    forgot; /* something of ours went that had not ended, and the peer has not been told yet that it may have */
+	uint64_t forgot_seq, forgot_end;  /* our last record before it went; the BULK_END that has told it, 0: none */
 	bool unproven;                    /* no comparison has shown yet that it knew what our last floor made ours */
 	uint64_t unproven_seq;            /* our last record before that floor */
 	uint64_t digest_seq, digest_told; /* last compared, last published */

@@ -116,6 +116,8 @@ static inline void flow_forget_err(struct flow f)
 void flow_drop_local(struct sync *s, struct flow f);
 /* An interface, an address or the role was lost so lately that ends without a reason may follow from it. */
 bool sync_loss_near(const struct sync *s, mono_t now);
+/* A flow of ours is dropped that has not ended: the next bulks say that what they do not name may live. */
+void sync_forgot(struct sync *s);
 /* Sets it in the kernel, with the current parity of the sweep. */
 void flow_in_kernel(struct sync *s, struct flow f);
 

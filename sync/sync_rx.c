@@ -364,12 +364,14 @@ static void on_ack(struct sync_peer *p, const struct sync_rec *rec, mono_t now)
 	}
 	if (p->bulk.end_seq != 0 && p->acked >= p->bulk.end_seq)
 		p->has_all = p->joined = true;
+	p->forgot &= p->forgot_end == 0 || p->acked < p->forgot_end;
 	p->refusing = rec->refused;
 	if (rec->digest_seq != 0) {
 		if (rec->equal && !p->their_equal)
 			p->their_seq = rec->seq;
 		p->their_equal = rec->equal;
 		p->unproven &= !rec->equal || rec->digest_seq <= p->unproven_seq;
+		p->forgot &= !rec->equal || rec->digest_seq <= p->forgot_seq;
 	}
 	sync_lag_judged(&p->lag, rec->digest_seq);
 }

@@ -353,6 +353,9 @@ static bool bulk_next(struct sync *s, struct sync_peer *p, struct sync_rec *out,
 		return false;
 	p->bulk.running = false;
 	head(s, p, out, SYNC_REC_BULK_END);
+	out->forgot = p->forgot;
+	if (!sync_loss_near(s, now)) /* until then more may go, and differences may be asked for that are older */
+		p->forgot_end = out->seq;
 	if (p->bulk.full) {
 		/* What was forgotten here with an interface has not ended: its copies are all there is. */
 		out->knew = p->met && !s->owner.muted && !sync_loss_near(s, now);

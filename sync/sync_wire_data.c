@@ -179,7 +179,9 @@ static void put_object(struct wire_wr *w, const struct sync_rec *rec, const stru
 			wire_put_bytes(w, rec->mask, sizeof(rec->mask));
 		break;
 	case SYNC_REC_BULK_END:
-		if (rec->knew) /* a version that does not know it skips it */
+		if (rec->knew || rec->forgot) /* a version that does not know them skips them */
+			wire_put_u8(w, rec->knew);
+		if (rec->forgot)
 			wire_put_u8(w, 1);
 		break;
 	case SYNC_REC_DIGEST:
@@ -494,6 +496,7 @@ static enum sync_drop get_stream(struct wire_rd *r, struct sync_rec *out)
 		break;
 	case SYNC_REC_BULK_END:
 		out->knew = wire_left(r) > 0 && wire_u8(r) != 0;
+		out->forgot = wire_left(r) > 0 && wire_u8(r) != 0;
 		break;
 	case SYNC_REC_DIGEST:
 		out->count = wire_u64(r);

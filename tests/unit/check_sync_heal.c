@@ -356,6 +356,74 @@ START_TEST(test_end_after_a_comparison_counts)
 }
 END_TEST
 
+/*
+ * A gets it all by a floor and loses a role in the same breath, and with its addresses the entry. No floor follows, since
+ * each node serves a part from then on: the flow is A's by its number, A does not name it, and B forwards it.
+ */
+static void regained_and_lost(const struct ct_entry *e)
+{
+	rig_open(r, A, e);
+	rig_run(r, 100 * NS_PER_MS);
+	rig_authority(r, A, 6, false);
+	rig_authority(r, B, 6, true);
+	rig_run(r, 15 * NS_PER_SEC);
+	ck_assert(rig_equal(r) && rig_view(r, B, e).mine);
+	rig_authority(r, B, 7, false);
+	rig_authority(r, A, 7, true);
+	rig_run(r, 100 * NS_PER_MS);
+	ck_assert(rig_view(r, A, e).mine);
+	sync_demoting(r->n[A].s, r->now);
+	rig_remove(r, A, rig_find(&r->n[A], &e->orig), 0);
+	sync_authority(r->n[A].s, &(struct sync_authority){ { 7, 1 }, true, false }, r->now);
+	sync_stable(r->n[A].s, r->now);
+	ck_assert(!rig_known(r, A, e));
+	sync_fence(r->n[B].s, (struct epoch){ 8, 2 }, r->now);
+	sync_authority(r->n[B].s, &(struct sync_authority){ { 8, 2 }, true, false }, r->now);
+}
+
+START_TEST(test_what_went_with_a_role_has_not_ended)
+{
+	struct ct_entry e = rig_flow(35, IPPROTO_TCP, true), f = rig_flow(36, IPPROTO_TCP, true);
+
+	regained_and_lost(&e);
+	rig_open(r, A, &f);
+	rig_run(r, 30 * NS_PER_SEC);
+	ck_assert_ptr_nonnull(rig_find(&r->n[B], &e.orig));
+	ck_assert_ptr_nonnull(rig_find(&r->n[A], &e.orig));
+	ck_assert(rig_view(r, B, &e).mine);
+	ck_assert(rig_equal(r));
+	/* That was said once: what A does not name later has ended. */
+	ck_assert(!r->n[A].s->peers[1].forgot);
+	rig_down(r);
+	rig_find(&r->n[A], &f.orig)->e.tcp_state = CT_TCP_CLOSE;
+	rig_remove(r, A, rig_find(&r->n[A], &f.orig), 0);
+	rig_run(r, 100 * NS_PER_MS);
+	rig_up(r);
+	rig_run(r, 5 * NS_PER_SEC);
+	ck_assert(!rig_known(r, B, &f));
+	ck_assert_ptr_nonnull(rig_find(&r->n[B], &e.orig));
+}
+END_TEST
+
+/* While the loss is near, a bulk says so and nothing is taken back: more may go. */
+START_TEST(test_a_bulk_says_that_something_went)
+{
+	struct ct_entry e = rig_flow(37, IPPROTO_TCP, true);
+
+	regained_and_lost(&e);
+	ck_assert(r->n[A].s->peers[1].forgot);
+	rig_down(r);
+	rig_up(r);
+	rig_run(r, 2 * NS_PER_SEC);
+	ck_assert(r->n[A].last[SYNC_REC_BULK_END].forgot && !r->n[A].last[SYNC_REC_BULK_END].knew);
+	ck_assert(r->n[A].s->peers[1].forgot);
+	ck_assert_ptr_nonnull(rig_find(&r->n[B], &e.orig));
+	ck_assert(rig_view(r, B, &e).mine);
+	rig_run(r, 30 * NS_PER_SEC);
+	ck_assert(rig_equal(r) && !r->n[A].s->peers[1].forgot);
+}
+END_TEST
+
 /* Told before a fence, it may be created only. Found to be there already, it is a copy like any other from then on. */
 START_TEST(test_create_only_ends_with_the_first_attempt)
 {
@@ -509,6 +577,8 @@ int main(void)
 	tcase_add_test(t, test_fresh_lease_keeps_its_trace);
 	tcase_add_test(t, test_what_a_floor_gave_is_given_back);
 	tcase_add_test(t, test_end_after_a_comparison_counts);
+	tcase_add_test(t, test_what_went_with_a_role_has_not_ended);
+	tcase_add_test(t, test_a_bulk_says_that_something_went);
 	tcase_add_test(t, test_create_only_ends_with_the_first_attempt);
 	tcase_add_test(t, test_what_was_refused_is_told_whole);
 	tcase_add_test(t, test_end_of_what_was_found);

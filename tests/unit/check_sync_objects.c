@@ -170,15 +170,23 @@ START_TEST(end_of_a_bulk)
 	ck_assert_int_eq(sync_pack_add(&p, &in), 0);
 	ck_assert_uint_eq(unpack(buf, sync_pack_end(&p), out, &st), 1);
 	ck_assert_mem_eq(&in, &out[0], sizeof(in));
-	static const uint8_t body[] = { 0, 8, 0, 0, 0, 8, 0, 1, 0, 0, 8, 0, 3, 1, 9, 9 };
-	static const bool knew[] = { false, false, true };
+	in.forgot = true;
+	for (unsigned i = 0; i < 2; i++) {
+		in.knew = i != 0;
+		sync_pack_begin(&p, buf, sizeof(buf));
+		ck_assert_int_eq(sync_pack_add(&p, &in), 0);
+		ck_assert_uint_eq(unpack(buf, sync_pack_end(&p), out, &st), 1);
+		ck_assert_mem_eq(&in, &out[0], sizeof(in));
+	}
+	static const uint8_t body[] = { 0, 8, 0, 0, 0, 8, 0, 1, 0, 0, 8, 0, 2, 0, 1, 0, 8, 0, 3, 1, 0, 9 };
+	static const bool knew[] = { false, false, false, true }, forgot[] = { false, false, true, false };
 	struct sync_env env = { .type = SYNC_OBJ_STREAM, .owner = 1, .seq = 1, .body = body, .len = sizeof(body) };
 	struct sync_unpack u;
 	sync_unpack_begin(&u, &env);
-	for (unsigned i = 0; i < 3; i++) {
+	for (unsigned i = 0; i < 4; i++) {
 		ck_assert_int_eq(sync_unpack_next(&u, out, NULL), SYNC_OK);
 		ck_assert_int_eq(out[0].type, SYNC_REC_BULK_END);
-		ck_assert(out[0].knew == knew[i]);
+		ck_assert(out[0].knew == knew[i] && out[0].forgot == forgot[i]);
 	}
 }
 END_TEST
