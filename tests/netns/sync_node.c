@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -299,6 +300,7 @@ int main(int argc, char **argv)
 				"[ctl-only|tcp|slow|rcvbuf=BYTES]]\n");
 		return 2;
 	}
+	signal(SIGPIPE, SIG_IGN); /* as the daemon: a peer that dies is an error of a write */
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	log_init(&(struct log_conf){ .ident = "sync_node", .to_stderr = true, .level = LOG_L_INFO });
 	conf = (struct sync_conf){ .enabled = true,
