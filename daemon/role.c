@@ -269,6 +269,8 @@ static void prepared_step(struct role *r, unsigned step, enum role_phase ph, con
 	role_mark(r, ph, now, ev->degraded ? ROLE_RES_DEGRADED : ROLE_RES_OK);
 	if (ev->storing)
 		role_wait_store(r, now);
+	else if (step & (WAIT_FENCE | WAIT_APPLY) && r->stored) /* written within this step */
+		role_mark(r, ROLE_PH_STORE, now, ROLE_RES_OK);
 	if (r->waiting || r->target != ROLE_MASTER)
 		return;
 	if (r->kind == ROLE_K_PLANNED && step & WAIT_INVISIBLE)

@@ -27,6 +27,24 @@ START_TEST(store_is_committed_before_the_role)
 }
 END_TEST
 
+/* Nothing is left to wait for when SYNC answers: it was written within the fence, and the timeline shows that it was. */
+START_TEST(store_is_committed_within_the_fence)
+{
+	for (unsigned had = 0; had < 2; had++) {
+		setup();
+		to_backup();
+		struct role_ev w = wish(ROLE_MASTER, ROLE_K_CRASH, ROLE_R_NO_RESPONSE);
+		w.stored = had != 0;
+		w.leftovers = false;
+		step(w);
+		step(answer(ROLE_EV_FENCED));
+		ck_assert_int_eq(r.state, ROLE_COMMITTING);
+		ck_assert_int_eq(r.rec.at[ROLE_PH_STORE].ns, had ? now.ns : 0);
+		ck_assert_int_eq(r.rec.outcome, ROLE_RES_OK);
+	}
+}
+END_TEST
+
 /* Too slow: the role comes degraded, the rest is written behind it, and then nothing is degraded any more. */
 START_TEST(store_late_is_degraded_until_it_is_done)
 {
@@ -95,6 +113,7 @@ int main(void)
 	TCase *tc = tcase_create("store");
 
 	tcase_add_test(tc, store_is_committed_before_the_role);
+	tcase_add_test(tc, store_is_committed_within_the_fence);
 	tcase_add_test(tc, store_late_is_degraded_until_it_is_done);
 	tcase_add_test(tc, store_after_a_late_fence);
 	tcase_add_test(tc, store_in_a_planned_switch);
