@@ -47,7 +47,7 @@ check_sync_facts_LDADD = libsync_core.a libbase_core.a $(SODIUM_LIBS) $(UNIT_LIB
 libsync_core_a_SOURCES += \
 	sync/rec.h sync/sess_tbl.c sync/sess_tbl.h sync/sync_owner.c sync/sync_owner.h sync/sync_policy.c sync/sync_policy.h \
 	sync/sync_locals.c sync/sync_filter.c sync/sync_age.c sync/sync_acct.c \
-	sync/sync_digest.c sync/sync_digest.h sync/sync_fsm.c sync/sync_fsm.h sync/sync_int.h sync/sync_flow.c sync/sync_kern.c sync/sync_sweep.c \
+	sync/sync_digest.c sync/sync_digest.h sync/sync_fsm.c sync/sync_fsm.h sync/sync_int.h sync/sync_flow.c sync/sync_list.c sync/sync_recount.c sync/sync_kern.c sync/sync_sweep.c \
 	sync/sync_former.c sync/sync_ops.c sync/sync_rx.c sync/sync_handles.c sync/sync_compare.c sync/sync_tx.c sync/sync_view.c sync/sync_ask.h sync/sync_ask.c sync/sync_reset.c \
 	sync/sync_explain.h sync/sync_explain.c sync/sync_verdict.c \
 	sync/sync_count.c sync/sync_count.h sync/sync_lag.c sync/sync_lag.h sync/sync_query.c sync/sync_query.h

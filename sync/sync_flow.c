@@ -1,7 +1,6 @@
 /*
  * One flow's life. A record is ours or a copy by its effective version; whether it counts in a digest follows from that
- * and its flags in one place (counts()), so every change of content or owner stands between flow_uncount and
- * flow_count.
+ * and its flags (sync_recount.c), so every change of content or owner stands between flow_uncount and flow_count.
  */
 #include <errno.h>
 #include <string.h>
@@ -105,147 +104,12 @@ struct sync_peer *sync_peer_node(struct sync *s, uint32_t node)
 	return sync_peer_slot(s, sess_node_slot(&s->tbl, node));
 }
 
-static unsigned up_mask(const struct sync *s)
-{
-	unsigned m = 0;
-
-	for (unsigned i = 0; i < SESS_NODES; i++)
-		if (s->peers[i].up)
-			m |= 1u << i;
-	return m;
-}
-
-bool sync_any_up(const struct sync *s)
-{
-	return up_mask(s) != 0;
-}
-
 bool sync_owner_lives(const struct sync *s, unsigned slot, mono_t now)
 {
 	if (slot == 0 || slot == s->self_slot)
 		return false;
 	const struct sync_peer *p = &s->peers[slot - 1];
 	return p->up || mono_before(now, mono_add(p->heard_at, SYNC_ALIVE_NS));
-}
-
-/* What its owner told, or is about to tell, its peers. A flow that the owner ended does not count at a copy's holder.
- */
-static bool counts(const struct sync *s, struct flow f)
-{
-	unsigned owner = flow_owner(s, f);
-
-	if (f.x->why != SYNC_WHY_NONE || f.x->flags & (DEAD | SESS_GONE) || owner == 0)
-		return false;
-	if (MUTANT(M_DIGEST_WITHOUT_REFUSED) && f.x->flags & SESS_REFUSED)
-		return false;
-	return owner == s->self_slot || !(f.x->flags & SESS_ASK);
-}
-
-static void count_item(struct sync *s, struct flow f, bool in)
-{
-	struct digest_set *d = &s->sets[flow_owner(s, f) - 1];
-	struct ct_entry e;
-
-	sess_entry(&s->tbl, f.id, &e);
-	struct digest_item it = digest_entry(d->key, &e);
-	if (in)
-		digest_add(d, &it);
-	else
-		digest_del(d, &it);
-}
-
-/* While counting anew, only what the walk has passed is part of a set. */
-static bool in_set(const struct sync *s, uint32_t id)
-{
-	return !s->recounting || sess_walk_passed(&s->recount, id);
-}
-
-void flow_uncount(struct sync *s, struct flow f)
-{
-	if (!(f.x->flags & SESS_COUNTED))
-		return;
-	if (in_set(s, f.id))
-		count_item(s, f, false);
-	f.x->flags &= ~SESS_COUNTED;
-}
-
-void flow_count(struct sync *s, struct flow f)
-{
-	if (f.x->flags & SESS_COUNTED || !counts(s, f))
-		return;
-	if (in_set(s, f.id))
-		count_item(s, f, true);
-	f.x->flags |= SESS_COUNTED;
-}
-
-void sync_recount(struct sync *s)
-{
-	if (!s->recounting) {
-		s->own_before = (uint32_t)s->sets[s->self_slot - 1].count;
-		s->copies_before = 0;
-		for (unsigned i = 0; i < SESS_NODES; i++)
-			if (i + 1 != s->self_slot)
-				s->copies_before += (uint32_t)s->sets[i].count;
-	}
-	for (unsigned i = 0; i < SESS_NODES; i++) {
-		uint8_t key[16];
-		s->peers[i].refused = 0;
-		memcpy(key, s->sets[i].key, sizeof(key));
-		digest_init(&s->sets[i], key);
-	}
-	s->recounting = true;
-	sess_walk_start(&s->recount);
-}
-
-bool sync_lease_is_old(const struct sync *s, struct flow f)
-{
-	return f.x->flags & SESS_OLD || (s->disowned && !in_set(s, f.id));
-}
-
-/* Owners may have changed without a walk: a new one hears what is refused here, and forgets what the old one was told. */
-static void recount_refused(struct sync *s, struct flow f)
-{
-	unsigned owner = flow_owner(s, f);
-
-	/* An update that was refused: the entry is ours now, and newer than what we were told. */
-	if (owner == s->self_slot && f.x->flags & SESS_KERN && f.x->flags & SESS_REFUSED)
-		flow_refused(s, f, 0);
-	if (!(f.x->flags & SESS_REFUSED)) {
-		if (owner == s->self_slot)
-			f.x->err = 0;
-		return;
-	}
-	if (owner == 0)
-		return;
-	s->peers[owner - 1].refused++;
-	if (owner == s->self_slot || f.x->flags & SESS_GONE ||
-	    (f.x->list != SESS_LIST_NONE && f.x->list != SESS_LIST_DIRTY))
-		return;
-	f.x->flags |= SESS_TELL;
-	flow_dirty(s, f, 1u << (owner - 1));
-}
-
-void sync_recount_step(struct sync *s, unsigned budget)
-{
-	struct flow f;
-
-	while (s->recounting && (f.id = sess_walk_next(&s->tbl, &s->recount, &budget)) != 0) {
-		f.x = sess_at(&s->tbl, f.id);
-		f.x->flags &= ~SESS_COUNTED;
-		flow_count(s, f);
-		for (unsigned i = 0; i < SESS_NODES; i++)
-			if (s->peers[i].forget)
-				f.x->told &= (uint8_t) ~(3u << (2 * i));
-		recount_refused(s, f);
-		store_owner(s, f);
-		if (s->disowned && f.x->flags & SESS_LEASED && flow_owner(s, f) != s->self_slot)
-			f.x->flags |= SESS_OLD;
-	}
-	if (s->recount.active || !s->recounting)
-		return;
-	s->recounting = s->disowned = false;
-	for (unsigned i = 0; i < SESS_NODES; i++)
-		s->peers[i].forget = false;
 }
 
 static bool merge_tcp(struct sess *x, const struct ct_entry *e)
@@ -379,109 +243,6 @@ bool flow_closing(struct flow f, const struct ct_entry *e)
 
 	return f.x->l4 == 6 && (f.x->flags & SESS_TCP || (e && e->has & CT_HAS_TCP)) && state >= CT_TCP_LAST_ACK &&
 	       state <= CT_TCP_CLOSE;
-}
-
-static uint32_t *list_head(struct sync *s, struct flow f, enum sess_list which, uint32_t **tail)
-{
-	enum sync_proto p = sync_proto_of(f.x->l4);
-
-	*tail = which == SESS_LIST_DIRTY   ? &s->dirty_tail
-		: which == SESS_LIST_YOUNG ? &s->young_tail[p]
-					   : &s->expiry_tail;
-	return which == SESS_LIST_DIRTY   ? &s->dirty_head
-	       : which == SESS_LIST_YOUNG ? &s->young_head[p]
-					  : &s->expiry_head;
-}
-
-void flow_append(struct sync *s, struct flow f, enum sess_list which)
-{
-	uint32_t *tail, *head = list_head(s, f, which, &tail);
-
-	f.x->list = which & 7;
-	f.x->q_next = 0;
-	f.x->q_prev = *tail;
-	if (*tail)
-		sess_at(&s->tbl, *tail)->q_next = f.id;
-	else
-		*head = f.id;
-	*tail = f.id;
-	s->n_young += which == SESS_LIST_YOUNG;
-	if (which != SESS_LIST_DIRTY)
-		return;
-	s->n_dirty++;
-	for (unsigned i = 0; i < SESS_NODES; i++)
-		if (s->peers[i].cursor == 0)
-			s->peers[i].cursor = f.id;
-}
-
-void flow_unlist(struct sync *s, struct flow f)
-{
-	if (f.x->list == SESS_LIST_STORE) {
-		store_remove(s, f);
-		return;
-	}
-	bool dirty = f.x->list == SESS_LIST_DIRTY;
-	uint32_t *tail, *head = list_head(s, f, f.x->list, &tail);
-
-	if (f.x->list == SESS_LIST_NONE)
-		return;
-	s->n_young -= f.x->list == SESS_LIST_YOUNG;
-	if (f.x->q_prev)
-		sess_at(&s->tbl, f.x->q_prev)->q_next = f.x->q_next;
-	else
-		*head = f.x->q_next;
-	if (f.x->q_next)
-		sess_at(&s->tbl, f.x->q_next)->q_prev = f.x->q_prev;
-	else
-		*tail = f.x->q_prev;
-	if (dirty) {
-		s->n_dirty--;
-		f.x->dirty = 0;
-		for (unsigned i = 0; i < SESS_NODES; i++)
-			if (s->peers[i].cursor == f.id)
-				s->peers[i].cursor = f.x->q_next;
-		sync_lag_unlist(s, f.id, f.x->q_prev);
-	}
-	f.x->list = SESS_LIST_NONE;
-	f.x->q_next = f.x->q_prev = 0;
-}
-
-/* A peer's cursor may have passed the flow's place: with a new bit it goes to the end, where every cursor comes by. */
-void flow_dirty(struct sync *s, struct flow f, unsigned mask)
-{
-	unsigned bits = mask & up_mask(s);
-
-	/* What is too young has nothing to say. */
-	if (f.x->list == SESS_LIST_YOUNG && !(f.x->flags & (SESS_TELL | SESS_CURRENT)))
-		return;
-	if (f.x->list == SESS_LIST_YOUNG || f.x->list == SESS_LIST_EXPIRY)
-		flow_unlist(s, f);
-	if (bits == 0 || (f.x->list == SESS_LIST_DIRTY && (f.x->dirty | bits) == f.x->dirty))
-		return;
-	if (f.x->list == SESS_LIST_DIRTY)
-		bits |= f.x->dirty;
-	flow_unlist(s, f);
-	f.x->dirty = bits & 0xf;
-	flow_append(s, f, SESS_LIST_DIRTY);
-}
-
-void flow_clean(struct sync *s, struct flow f, unsigned slot)
-{
-	unsigned left = f.x->dirty & ~(1u << (slot - 1));
-
-	if (left) {
-		f.x->dirty = left & 0xf;
-		return;
-	}
-	flow_unlist(s, f);
-}
-
-void flow_to_expiry(struct sync *s, struct flow f, mono_t now)
-{
-	flow_unlist(s, f);
-	f.x->want = SESS_OP_NONE; /* what was still to be written of it ended with it */
-	f.x->expire_s = sync_sec(s, now);
-	flow_append(s, f, SESS_LIST_EXPIRY);
 }
 
 void flow_in_kernel(struct sync *s, struct flow f)
@@ -676,7 +437,7 @@ void flow_refused(struct sync *s, struct flow f, int err)
 		f.x->flags &= ~SESS_REFUSED;
 	if (owner == 0 || owner == s->self_slot)
 		return;
-	if (was != is && in_set(s, f.id))
+	if (was != is && flow_in_set(s, f.id))
 		s->peers[owner - 1].refused += is ? 1 : UINT32_MAX;
 	if (f.x->flags & SESS_GONE)
 		return;

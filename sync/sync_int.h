@@ -5,10 +5,11 @@
  * In/Out:  struct sync, record ids with their records.
  * Errors:  none.
  *
- * sync_flow.c: one flow's life (lists, counting, ownership, its end); sync_age.c: what time does to it; sync_kern.c: the
- * kernel's side in; sync_sweep.c: when it is walked; sync_ops.c: operations out and their results; sync_rx.c, sync_tx.c:
- * records in and out; sync_compare.c: bulks and digests; sync_store.c: copies outside of the kernel; sync_fsm.c: commands,
- * peers, time; sync_former.c: copies of an earlier life; sync_view.c: for `show`.
+ * sync_flow.c: one flow's life (content, ownership, its end); sync_list.c: its lists; sync_recount.c: its part of a digest;
+ * sync_age.c: what time does to it; sync_kern.c: the kernel's side in; sync_sweep.c: when it is walked; sync_ops.c:
+ * operations out and their results; sync_rx.c, sync_tx.c: records in and out; sync_compare.c: bulks and digests;
+ * sync_store.c: copies outside of the kernel; sync_fsm.c: commands, peers, time; sync_former.c: copies of an earlier life;
+ * sync_view.c: for `show`.
  */
 #ifndef KT_SYNC_SYNC_INT_H
 #define KT_SYNC_SYNC_INT_H
@@ -47,6 +48,8 @@ bool sync_owner_lives(const struct sync *s, unsigned slot, mono_t now);
 /* Digest bookkeeping: out before a change of content or owner, in after it. */
 void flow_uncount(struct sync *s, struct flow f);
 void flow_count(struct sync *s, struct flow f);
+/* While counting anew, only what the walk has passed is part of a set. */
+bool flow_in_set(const struct sync *s, uint32_t id);
 void sync_recount(struct sync *s);
 void sync_recount_step(struct sync *s, unsigned budget);
 /*
