@@ -358,7 +358,7 @@ static void lock_down(struct app *a)
 	int rc = sandbox_oom(-900);
 	if (rc < 0)
 		log_debug(LOG_MAIN, "the OOM killer's interest stays as it is: %s", strerror(-rc));
-	rc = sandbox_rlimits();
+	rc = sandbox_rlimits(a->cfg->n_instances);
 	if (rc < 0)
 		log_info(LOG_MAIN, "limits could not be set: %s", strerror(-rc));
 	if (a->cfg->realtime)

@@ -69,6 +69,8 @@ enum app_deaf {
 	APP_DEAF_GROUP,
 };
 
+#define APP_NO_INST UINT16_MAX
+
 /* What the shell keeps for one virtual router. */
 struct app_inst {
 	int ifindex; /* 0: the interface is absent */
@@ -85,6 +87,8 @@ struct app_inst {
 	int vmac_vrf;             /* VRF that its interface was put into last; 0: none */
 	uint32_t base_mtu;        /* as the interface of the virtual MAC was told last */
 	int vmac_refused;         /* the base that was complained about: it is no Ethernet */
+	uint16_t same_link;       /* the next one on the same interface; APP_NO_INST: none */
+	uint16_t next_link;       /* of the first one on an interface: the first one on the next interface */
 };
 
 /* What the shell keeps for one group. */
@@ -142,6 +146,7 @@ struct app {
 	char *accept_text; /* rules that were asked for last; NULL: none ever */
 	bool accept_busy, accept_again, accept_failed, vmac_ended;
 	bool accept_wanted; /* some instance has accept = false */
+	bool vmacs;         /* some instance has a virtual MAC */
 	bool accept_listed; /* the text has addresses of such ones */
 	struct loop_timer *accept_timer;
 	struct vrrp_io *vrrp;
@@ -212,6 +217,8 @@ void app_act(struct app *a, const struct node_act *act);
 void app_epoch(struct app *a, struct epoch e);
 
 /* app_vrrp.c: sockets, adverts, received packets */
+/* After inst was made: who is on the same interface as whom. 0 or -ENOMEM. */
+int app_vrrp_links(struct app *a, const struct cfg *c);
 int app_vrrp_start(struct app *a);
 /* A link changed: its instances' sockets and sources. */
 void app_vrrp_link(struct app *a, const struct net_link *l);

@@ -69,13 +69,15 @@ int app_node_build(struct app *a, struct epoch stored)
 	a->acts.a = calloc(a->acts.cap, sizeof(*a->acts.a));
 	a->acts.msgs = calloc(a->acts.cap_msgs, sizeof(*a->acts.msgs));
 	if (!nc.inst || !nc.member || !nc.group || !nc.peer || !nc.tunnel || !a->inst || !a->group || !a->acts.a ||
-	    !a->acts.msgs || build_groups(a, nc.group) < 0 || build_peers(a, nc.peer, &nc.n_peers) < 0)
+	    !a->acts.msgs || app_vrrp_links(a, c) < 0 || build_groups(a, nc.group) < 0 ||
+	    build_peers(a, nc.peer, &nc.n_peers) < 0)
 		return -1;
-	a->accept_wanted = false;
+	a->accept_wanted = a->vmacs = false;
 	for (uint16_t i = 0; i < c->n_instances; i++) {
 		vrrp_init(&nc.inst[i], &c->instances[i]);
 		a->inst[i].announce.conf = &c->instances[i];
 		a->accept_wanted |= app_accept_applies(&c->instances[i]);
+		a->vmacs |= c->instances[i].vmac != VRRP_VMAC_NONE;
 	}
 	nc.n_tunnels = c->n_tunnels;
 	for (uint16_t t = 0; t < c->n_tunnels; t++)

@@ -140,7 +140,7 @@ void app_vmac_link(struct app *a, const struct net_link *l)
 		sysctl_plan_gone(sysctl_io_plan(a->sysctl), l->index);
 	else
 		sysctl_plan_named(sysctl_io_plan(a->sysctl), l->index, l->name);
-	for (uint16_t i = 0; i < a->node.n_inst; i++) {
+	for (uint16_t i = 0; i < a->node.n_inst && a->vmacs; i++) {
 		const struct vrrp_conf *c = a->node.inst[i].conf;
 		if (c->vmac == VRRP_VMAC_NONE)
 			continue;

@@ -338,17 +338,47 @@ static void inst_link(struct app *a, uint16_t inst, const struct net_link *l)
 	app_vrrp_guardian(a, inst);
 }
 
+static int by_interface(const void *x, const void *y)
+{
+	const struct vrrp_conf *const *a = x, *const *b = y;
+	int d = strcmp((*a)->interface, (*b)->interface);
+	return d ? d : *a < *b ? -1 : *a > *b;
+}
+
+/* The first instance is the first one on its interface, so the list of these begins with it. */
+int app_vrrp_links(struct app *a, const struct cfg *c)
+{
+	const struct vrrp_conf **order = calloc(c->n_instances + 1u, sizeof(*order));
+	if (!order)
+		return -ENOMEM;
+	for (uint16_t i = 0; i < c->n_instances; i++) {
+		order[i] = &c->instances[i];
+		a->inst[i].same_link = a->inst[i].next_link = APP_NO_INST;
+	}
+	qsort(order, c->n_instances, sizeof(*order), by_interface);
+	for (uint16_t k = 0; k < c->n_instances; k++) {
+		uint16_t i = (uint16_t)(order[k] - c->instances);
+		if (k && strcmp(order[k - 1]->interface, order[k]->interface) == 0) {
+			a->inst[order[k - 1] - c->instances].same_link = i;
+		} else if (i) {
+			a->inst[i].next_link = a->inst[0].next_link;
+			a->inst[0].next_link = i;
+		}
+	}
+	free(order);
+	return 0;
+}
+
 void app_vrrp_link(struct app *a, const struct net_link *l)
 {
-	for (uint16_t i = 0; i < a->node.n_inst; i++) {
-		bool named = strcmp(a->node.inst[i].conf->interface, l->name) == 0;
-		if (named)
-			inst_link(a, i, l);
-		else if (a->inst[i].ifindex == l->index && l->index) { /* renamed away */
-			struct net_link away = *l;
-			away.gone = true;
-			inst_link(a, i, &away);
-		}
+	struct net_link away = *l;
+	away.gone = true;
+	for (uint16_t first = 0; first < a->node.n_inst; first = a->inst[first].next_link) {
+		bool named = strcmp(a->node.inst[first].conf->interface, l->name) == 0;
+		if (!named && (a->inst[first].ifindex != l->index || !l->index))
+			continue;
+		for (uint16_t i = first; i != APP_NO_INST; i = a->inst[i].same_link)
+			inst_link(a, i, named ? l : &away); /* else it was renamed away */
 	}
 }
 

@@ -210,7 +210,8 @@ const struct cfg_key cfg_rows[] = {
 	  "Neither encrypt nor authenticate the channel. For tests and for links that nobody else can reach" },
 
 	{ "vrrp", CFG_T_BLOCK, 0, 0, 0, NULL, NULL, NULL, "Virtual routers and the groups that move together" },
-	{ "vrrp.instances", CFG_T_RECORDS, REQ, 1, CFG_GROUPS_MAX, NULL, NULL, NULL, "The virtual routers" },
+	{ "vrrp.instances", CFG_T_RECORDS, REQ, 0, CFG_GROUPS_MAX, NULL, NULL, NULL,
+	  "The virtual routers. With an empty list the daemon waits for a reload that brings some" },
 	{ "vrrp.instances[].name", CFG_T_NAME, REQ | WIDE, 1, VRRP_NAME_MAX - 1, NULL, NULL, NULL, "Name of the instance" },
 	{ "vrrp.instances[].interface", CFG_T_IFNAME, REQ, 1, IFNAMSIZ - 1, NULL, NULL, NULL,
 	  "Interface that sends and hears the adverts and carries the addresses" },

@@ -299,7 +299,9 @@ struct node {
 	uint16_t touched; /* first of the list */
 	bool touched_all;
 	uint32_t n_exposed, n_mine, n_mutes; /* groups */
-	mono_t walk_at;             /* next piece of the walk */
+	int64_t stall_ns;    /* no master-down time of ours is shorter: so late is a timer of a MASTER that slept */
+	mono_t stall_looked; /* when such ones were looked for last */
+	mono_t walk_at;      /* next piece of the walk */
 	uint16_t walk_next, tell_next, stop_next;
 };
 

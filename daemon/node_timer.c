@@ -25,6 +25,12 @@ void node_rebuild(struct node *n)
 	node_ike_recount(n);
 	n->touched = NODE_NO_GROUP;
 	n->touched_all = true; /* the next step looks at everything */
+	n->stall_ns = INT64_MAX;
+	n->stall_looked = MONO_ZERO;
+	for (uint16_t i = 0; i < n->n_inst; i++) {
+		int64_t ns = n->inst[i].conf->down_adverts * n->inst[i].conf->adv_ns;
+		n->stall_ns = ns < n->stall_ns ? ns : n->stall_ns;
+	}
 	for (uint16_t g = 0; g < n->n_groups; g++) {
 		n->group[g].touched = n->group[g].exposed = false;
 		n->n_mine += n->group[g].mine;

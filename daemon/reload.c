@@ -200,7 +200,10 @@ static void carry_instances(struct app *a, const struct shape *old, const struct
 		a->node.member[i] = old->node.member[o];
 		a->node.member[i].inst = i;
 		a->node.member[i].group = group;
+		uint16_t same_link = a->inst[i].same_link, next_link = a->inst[i].next_link; /* of the new order */
 		a->inst[i] = old->inst[o];
+		a->inst[i].same_link = same_link;
+		a->inst[i].next_link = next_link;
 		struct vrrp_ev ev = { .type = VRRP_EV_CONF, .u.conf = &a->cfg->instances[i] };
 		struct vrrp_acts acts;
 		vrrp_step(&a->node.inst[i], &ev, clock_mono(), &acts);

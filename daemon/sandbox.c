@@ -53,12 +53,15 @@ static int soft_to_hard(int what)
 	return setrlimit((__rlimit_resource_t)what, &r) < 0 ? -errno : 0;
 }
 
-int sandbox_rlimits(void)
+int sandbox_rlimits(unsigned routers)
 {
 	int rc = soft_to_hard(RLIMIT_NOFILE), rc2 = soft_to_hard(RLIMIT_MEMLOCK);
 	rc = rc ? rc : rc2;
-	/* Microseconds of real-time CPU without a blocking call: a thread that spins must not take the box with it. */
-	struct rlimit r = { 1000000, 2000000 };
+	/*
+	 * Microseconds of real-time CPU without a blocking call: a thread that spins must not take the box with it. The
+	 * start and a reload take all virtual routers in one piece.
+	 */
+	struct rlimit r = { 1000000 + 200 * (rlim_t)routers, 2000000 + 400 * (rlim_t)routers };
 	if (setrlimit(RLIMIT_RTTIME, &r) < 0)
 		rc = -errno;
 	return rc;

@@ -21,9 +21,9 @@ int sandbox_caps(void);
 int sandbox_caps_guardian(void);
 /*
  * Descriptors and locked memory up to the hard limits (CAP_IPC_LOCK lifts the latter), RLIMIT_RTTIME 1 s (SIGXCPU) and
- * 2 s (SIGKILL).
+ * 2 s (SIGKILL), and more for thousands of virtual routers.
  */
-int sandbox_rlimits(void);
+int sandbox_rlimits(unsigned routers);
 /* mlockall with MCL_ONFAULT: pages stay once they were touched. */
 int sandbox_memory(void);
 /* SCHED_FIFO at prio for the calling thread; children of fork fall back to SCHED_OTHER. */

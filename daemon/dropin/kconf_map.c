@@ -371,7 +371,7 @@ static void read_all(struct kmap *m)
 		KMAP_REFUSE(m, inst[0].s, "%u instances; at most %lld are possible", n, (long long)list->key->max);
 		n = 0;
 	}
-	list->given = n > 0;
+	list->given = true;
 	cfg_val_make(list, m->vrrp, n, n ? kmap_at(m, inst[0].s) : (struct cfg_pos){ m->t->file, 1 });
 	for (const struct kconf_stmt *s = m->k->subs; s; s = s->next) {
 		if (at < n && s == inst[at].s) {
@@ -412,12 +412,8 @@ struct cfg_tree *kconf_map(struct kconf *k, const char *file, struct cfg_errors 
 	m.rule_priority[0] = m.rule_priority[1] = RULE_PRIORITY;
 	read_all(&m);
 	if (!errs->n) {
-		struct cfg_val *list = cfg_rec_val(m.vrrp, "instances");
-		bool given = list->given;
-		list->given = true; /* that there are none was judged */
 		cfg_rec_required(m.t, &m.t->root, errs);
 		required(&m, &m.t->root);
-		list->given = given;
 	}
 	cfg_tables_free(m.tables);
 	return m.t;
