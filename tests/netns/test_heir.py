@@ -12,7 +12,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "lab"))
 
 from conftest import build_dir  # noqa: E402
-from lab import Lab, LabError, now_ns, ROUTERS, VIP_LAN, VIP_WAN, wait_for  # noqa: E402
+from lab import Lab, now_ns, ROUTERS, VIP_LAN, VIP_WAN, wait_for  # noqa: E402
 from named import Conntrackd, Keepalived  # noqa: E402
 from traffic import Traffic  # noqa: E402
 from wire import gaps_ms, Tap  # noqa: E402
