@@ -230,12 +230,15 @@ int ct_io_dump_start(struct ct_io *io, struct ct_io_pace p)
 {
 	if (io->dump_fd >= 0)
 		return -EBUSY;
-	int rc = dump_open(io);
+	int64_t begun = clock_thread_cpu_ns();
+	int rc = dump_open(io); /* makes the first part: of a table with few entries it is the whole walk */
 	if (rc < 0)
 		return rc;
 	io->st.dumps++;
-	io->dump_spent_ns = 0;
 	io->dump_cpu_ns = clock_thread_cpu_ns();
+	io->dump_spent_ns = io->dump_cpu_ns - begun;
+	if (!io->dump_in_pass)
+		io->st.dump_ns += (uint64_t)io->dump_spent_ns;
 	io->dump_tries = 0;
 	io->dump_read = dump_read_size(p.most);
 	set_pace(io, p);
