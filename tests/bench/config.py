@@ -128,7 +128,7 @@ class Place(Machines):
         path, log, pids = (os.path.join(m.dir, name) for name in ("k.conf", "log." + label, "pid"))
         with open(path, "w", encoding="ascii") as f:
             f.write(text)
-        base = m.run("ip", "-o", "-4", "addr").count("\n")
+        base = m.run("ip", "-o", "-4", "addr", timeout=120).count("\n")
         begin = time.monotonic()
         with open(log, "w", encoding="ascii") as out:
             p = subprocess.Popen(m.command([self.programs[label], "-nlPD", "-f", path, "-p", pids, "-r", pids + "-v"]),
@@ -140,9 +140,9 @@ class Place(Machines):
                 masters += said.read().count(" Entering MASTER STATE")
         addresses = 0
         while p.poll() is None and masters >= count and addresses < 2 * count and time.monotonic() < begin + seconds:
-            addresses = m.run("ip", "-o", "-4", "addr").count("\n") - base
+            addresses = m.run("ip", "-o", "-4", "addr", timeout=120).count("\n") - base
         took = time.monotonic() - begin
-        addresses = m.run("ip", "-o", "-4", "addr").count("\n") - base
+        addresses = m.run("ip", "-o", "-4", "addr", timeout=120).count("\n") - base
         memory, cpu = self.cost(p.pid)
         p.terminate()
         try:
