@@ -227,6 +227,7 @@ static const struct {
 	{ "conntrack_sync {\nstore cold\n}\n", "E: t.conf:2: store 'cold': it must be" },
 	{ "ipsec_failover {\ntunnel T {\n}\n}\nvrrp_instance V {\ninterface a0\nvirtual_router_id 1\n}\n",
 	  "E: t.conf:2: ipsec.tunnels[T].vip: is missing" },
+	{ "conntrack_sync {\nnode 1 a 109.0.1\n}\n", "E: t.conf:2: node: '109.0.1' must be an address" },
 	{ "conntrack_sync {\nnode 1 a\n}\n", "E: t.conf:2: node: it must be node ID NAME ADDRESS" },
 	{ "", "E: " },
 };
