@@ -74,7 +74,9 @@ static void test_caps_guardian(void)
 static void test_limits(void)
 {
 	struct rlimit r;
-	CHECK(sandbox_rlimits(1) == 0);
+	CHECK(sandbox_rlimits(1000) == 0);
+	CHECK(getrlimit(RLIMIT_RTTIME, &r) == 0 && r.rlim_cur == 1200000 && r.rlim_max == 2400000);
+	CHECK(sandbox_rlimits(0) == 0);
 	CHECK(getrlimit(RLIMIT_RTTIME, &r) == 0 && r.rlim_cur == 1000000 && r.rlim_max == 2000000);
 	CHECK(getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur == r.rlim_max);
 	CHECK(sandbox_memory() == 0);
