@@ -123,7 +123,8 @@ def test_conntrackd_first(lab):
     wait_for("fw-a to serve", lambda: served(lab, "fw-a") and not served(lab, "fw-b"), 8)
     assert {name: c.pid() for name, c in ct.items()} == pids  # the same processes, under their names
     assert names(lab["fw-a"]) == [("conntrackd", "conntrackd"), ("keepalived", "keepalived")]
-    wait_for("it to be a part of the other", lambda: threads(pids["fw-a"]) == 1 and os.path.exists(ct["fw-a"].socket), 5)
+    for name, c in ct.items():
+        wait_for("it to be a part of the other", lambda n=name, c=c: threads(pids[n]) == 1 and os.path.exists(c.socket), 5)
     flow(lab["fw-a"], 41000)
     wait_for("all copies", lambda: ct["fw-b"].active("external") + ct["fw-b"].active("internal") == 4, 8)
 

@@ -35,7 +35,7 @@ class Daemon:
         self.child = None
 
     def start(self, conf, *options):
-        self.tap.frames.clear()
+        self.tap.read().clear()
         self.box.sh("rm -f /run/log /tmp/keepalived*")
         self.box.write(FILE, conf)
         self.child = self.box.spawn("keepalived", "-nlD", *options)
