@@ -33,7 +33,7 @@
 #include "daemon/sandbox.h"
 #include "daemon/sdnotify.h"
 
-#define STOP_NS      (2 * NS_PER_SEC)
+#define STOP_NS      (4 * NS_PER_SEC)  /* for all of the end: the init script kills after 5 s */
 #define REST_NS      (300 * NS_PER_MS) /* for the last purges and hooks, when every group rests */
 #define REST_STEP    (10 * NS_PER_MS)
 #define NOTIFY_NS    (1 * NS_PER_SEC) /* for those who are told of the end, as keepalived waits for its scripts */
@@ -123,11 +123,19 @@ static void on_node_timer(void *arg, mono_t deadline)
 
 /* ---- stop ---- */
 
+/* Nothing of ours is left in the kernel: what stays there would be in the way of the next master. */
+static bool removed(const struct app *a)
+{
+	return a->opt.keep_at_stop || netapply_ended(a->net);
+}
+
 static void on_stop_late(void *arg, mono_t deadline)
 {
 	struct app *a = arg;
 	(void)deadline;
-	log_warn(LOG_MAIN, "not everything came to rest in time: ending now");
+	a->left_behind = a->net && !removed(a);
+	log_warn(LOG_MAIN, "not everything came to rest in time: ending now%s",
+		 a->left_behind ? ", the guardian removes what is left" : "");
 	loop_stop(a->loop);
 }
 
@@ -136,7 +144,7 @@ static bool quiet(const struct app *a)
 	for (uint16_t t = 0; t < a->node.n_tunnels; t++)
 		if (a->node.tunnel[t].state == IKE_PURGING || a->node.tunnel[t].sweeping)
 			return false;
-	return exec_idle(a->exec) && (a->opt.keep_at_stop || netapply_ended(a->net)) && app_notify_idle(a);
+	return exec_idle(a->exec) && app_notify_idle(a);
 }
 
 static void on_rest(void *arg, mono_t deadline)
@@ -144,7 +152,7 @@ static void on_rest(void *arg, mono_t deadline)
 	struct app *a = arg;
 	(void)deadline;
 	mono_t now = clock_mono();
-	if (quiet(a) || mono_due(a->rest_until, now))
+	if (removed(a) && (quiet(a) || mono_due(a->rest_until, now)))
 		loop_stop(a->loop);
 	else
 		loop_timer_set(a->rest_timer, mono_add(now, REST_STEP));
@@ -523,7 +531,9 @@ static void stop_parts(struct app *a)
 		kalive_signals_stop(a->opt.kalive);
 	if (a->loop)
 		loop_free(a->loop);
-	if (a->guardian && gives_way(a))
+	if (a->guardian && a->left_behind)
+		guardian_arm(a->guardian, true);
+	if (a->guardian && (gives_way(a) || a->left_behind))
 		guardian_leave(a->guardian);
 	else if (a->guardian)
 		guardian_goodbye(a->guardian);

@@ -133,6 +133,7 @@ struct app {
 	struct announce announce;
 	struct loop_timer *node_timer, *garp_timer, *stop_timer, *rest_timer, *watchdog_timer, *reload_timer;
 	mono_t reload_until, rest_until;
+	bool left_behind;     /* the time to end was too short for the kernel: the guardian goes on */
 	uint64_t fed_dropped; /* packets that found the queue of waiting events half full */
 	struct loop_signal *sig[4];
 
