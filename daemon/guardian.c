@@ -404,6 +404,26 @@ static void wait_hidden(const struct guardian *g)
 		nanosleep(&slice, NULL);
 }
 
+/*
+ * There is a place for everything that could ever be ours. A file in memory counts page by page as it is written, also
+ * where the kernel promises no more memory than it has (vm.overcommit_memory = 2); an anonymous mapping counts as a whole.
+ */
+static struct area *area_map(void)
+{
+	int fd = memfd_create("keeptrackd-guardian", MFD_CLOEXEC);
+	if (fd < 0)
+		return MAP_FAILED;
+	struct area *area = MAP_FAILED;
+	if (ftruncate(fd, sizeof(*area)) == 0)
+		area = mmap(NULL, sizeof(*area), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (area != MAP_FAILED)
+		madvise(area, sizeof(*area), MADV_DONTDUMP);
+	int err = errno;
+	close(fd);
+	errno = err;
+	return area;
+}
+
 struct guardian *guardian_start(const struct guardian_conf *conf)
 {
 	struct guardian *g = calloc(1, sizeof(*g));
@@ -411,8 +431,7 @@ struct guardian *guardian_start(const struct guardian_conf *conf)
 		return NULL;
 	struct child c = { .pipe_fd = -1, .nl_fd = -1, .raw4_fd = -1, .raw6_fd = -1, .report_fd = -1 };
 	g->pipe_fd = -1;
-	// cppcheck-suppress invalidFunctionArg ; -1 is what MAP_ANONYMOUS asks for
-	g->area = mmap(NULL, sizeof(*g->area), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	g->area = area_map();
 	int rc = g->area == MAP_FAILED ? -errno : open_all(&c, conf);
 	c.area = g->area;
 	if (rc == 0)

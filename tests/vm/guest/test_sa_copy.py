@@ -281,6 +281,22 @@ def find(path, keys):
     return found
 
 
+def present(pid, begin, end):
+    """The pages of a mapping that exist, as (address, length): reading the others would make them."""
+    page = os.sysconf("SC_PAGESIZE")
+    with open("/proc/%d/pagemap" % pid, "rb", buffering=0) as f:
+        f.seek(begin // page * 8)
+        words = memoryview(f.read((end - begin) // page * 8)).cast("Q")
+    here = [i for i, w in enumerate(words) if w >> 62]
+    runs = []
+    for i in here:
+        if runs and runs[-1][1] == i:
+            runs[-1][1] += 1
+        else:
+            runs.append([i, i + 1])
+    return [(begin + a * page, (b - a) * page) for a, b in runs]
+
+
 def in_memory(pid, keys):
     """The mappings of a process that hold one of the keys."""
     found = []
@@ -291,8 +307,7 @@ def in_memory(pid, keys):
                 continue
             begin, end = (int(x, 16) for x in area.split("-"))
             try:
-                mem.seek(begin)
-                data = mem.read(end - begin)
+                data = b"".join(os.pread(mem.fileno(), length, at) for at, length in present(pid, begin, end))
             except (OSError, OverflowError, ValueError):
                 continue
             if any(k in data for k in keys):
