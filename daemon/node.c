@@ -49,8 +49,8 @@ void node_init(struct node *n, const struct node_conf *c, mono_t now)
 		}
 	}
 	for (uint8_t p = 0; p < n->n_peers; p++) {
-		n->peer[p].heard_at = n->peer[p].up_at = n->peer[p].lost_at = n->peer[p].probe_at = n->peer[p].beat_at = MONO_NEVER;
-		n->peer[p].dead_at = MONO_NEVER;
+		n->peer[p].heard_at = n->peer[p].up_at = n->peer[p].lost_at = MONO_NEVER;
+		n->peer[p].probe_at = n->peer[p].beat_at = n->peer[p].dead_at = MONO_NEVER;
 		for (uint16_t g = 0; g < n->n_groups; g++)
 			n->peer[p].groups[g].at = MONO_NEVER;
 	}

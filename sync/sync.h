@@ -37,8 +37,8 @@ enum sync_cmd_type {
 	SYNC_CMD_APPLY,    /* planned switch, new master: apply up to data sequence `seq`, then fence at `epoch` as
 			      SYNC_CMD_FENCE does -> APPLIED{epoch} */
 	SYNC_CMD_DEMOTING, /* first step of a demotion: send no destroy until STABLE */
-	SYNC_CMD_STABLE,   /* the transaction with this epoch is over, and with it what it waits for. `rest`: it was the last
-			      that held destroys back, they flow again and digests settle the rest */
+	SYNC_CMD_STABLE,   /* the transaction with this epoch is over, and with it what it waits for. `rest`: it was
+			      the last that held destroys back, they flow again and digests settle the rest */
 	SYNC_CMD_DELETE_CT,  /* delete entries by exact tuple (IKE and ESP of a VIP): `list`, or without one `tuple` */
 	SYNC_CMD_PEER_ALIVE, /* the owner of the copies was heard by adverts (only the channel may be cut) */
 	SYNC_CMD_CLIENT,     /* a control-socket connection handed over for a session command: fd passes to SYNC */

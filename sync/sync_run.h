@@ -112,7 +112,7 @@ struct sync_run {
 	struct loop_fd *cmd_fd;
 	struct loop_timer *tick;
 	bool injecting, pumping;
-	struct sync_waits flush, apply; /* commands whose answer needs more than one pass */
+	struct sync_waits flush, apply;              /* commands whose answer needs more than one pass */
 	struct sync_ct_list *deletes, *deletes_last; /* wait for room among the core's single deletions */
 	uint32_t n_deletes;                          /* entries of them */
 	struct sync_state told;

@@ -112,13 +112,14 @@ void kalive_vip_text(struct app *a, uint16_t inst, const struct vrrp_vip *vip, c
 	char ip[ADDR_TEXT_MAX], other[ADDR_TEXT_MAX];
 	const struct vrrp_conf *c = inst == CFG_STATIC ? NULL : a->node.inst[inst].conf;
 	struct addr broadcast = broadcast_of(vip);
-	bool point = vip->peer.af != ADDR_NONE, base = c && !vip->interface[0] && c->vmac != VRRP_VMAC_NONE;
+	const char *base = c && !vip->interface[0] && c->vmac != VRRP_VMAC_NONE ? c->interface : NULL;
+	bool point = vip->peer.af != ADDR_NONE;
 	size_t n = add(out, cap, 0, "%s", addr_text(&vip->addr, ip));
 	n = point ? n : add_prefix(out, cap, n, vip);
 	if (broadcast.af != ADDR_NONE)
 		n = add(out, cap, n, " brd %s", addr_text(&broadcast, other));
 	n = add(out, cap, n, " dev %s%s%s scope %s", c && !vip->interface[0] ? kalive_interface(c) : vip->interface,
-		base ? "@" : "", base ? c->interface : "", scope_text(vip->scope));
+		base ? "@" : "", base ? base : "", scope_text(vip->scope));
 	if (vip->label[0])
 		n = add(out, cap, n, " label %s", vip->label);
 	if (point)

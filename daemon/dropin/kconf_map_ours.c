@@ -126,7 +126,7 @@ static void read_node(struct kmap *m, const struct kconf_stmt *s)
 	kmap_text(m, r, "name", s, s->words[2]);
 	for (unsigned i = 3; i < s->n_words; i++) {
 		struct addr a;
-		if (addr_parse(s->words[i], &a) && i < 3 + SYNC_LINKS_MAX)
+		if (i < 3 + SYNC_LINKS_MAX && addr_parse(s->words[i], &a))
 			cfg_val_add_item(kmap_val(m, r, "addresses", s), s->words[i], kmap_at(m, s));
 		else
 			KMAP_REFUSE(m, s, "node: '%.60s' must be an address; %d of them at most", s->words[i],

@@ -47,7 +47,8 @@ START_TEST(contradictions)
 		snprintf(text, sizeof(text), TWO("virtual_mac = { address = \"%s\"; }; ", ""), wrong[i]);
 		refused(text, "test.conf:1: vrrp.instances[a].virtual_mac.address", "");
 	}
-	struct cfg *c = good(TWO("virtual_mac = { address = \"02:00:00:0a:Bc:ff\"; }; ", "virtual_mac = { interface = \"vb\"; }; "));
+	struct cfg *c = good(
+	    TWO("virtual_mac = { address = \"02:00:00:0a:Bc:ff\"; }; ", "virtual_mac = { interface = \"vb\"; }; "));
 	ck_assert_mem_eq(c->instances[0].vmac_mac, "\x02\0\0\x0a\xbc\xff", 6);
 	ck_assert_mem_eq(c->instances[1].vmac_mac, "\0\0\x5e\0\1", 5);
 	ck_assert_uint_eq(c->instances[1].vmac_mac[5], c->instances[1].vrid);
