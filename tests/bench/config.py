@@ -163,10 +163,10 @@ class Place(Machines):
                     children.setdefault(int(f.read().rsplit(")", 1)[1].split()[1]), []).append(int(path.split("/")[2]))
             except OSError:
                 pass
-        todo = [pid]
-        while todo:
-            at = todo.pop()
-            todo += children.get(at, [])
+        family = [pid]
+        while family:
+            at = family.pop()
+            family += children.get(at, [])
             try:
                 with open("/proc/%d/status" % at, encoding="ascii") as f:
                     memory += sum(int(kb) for kb in re.findall(r"VmHWM:\s+(\d+)", f.read()))

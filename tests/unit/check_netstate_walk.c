@@ -131,26 +131,13 @@ static void check_model(void)
 	ck_assert_uint_eq(n, f.n_addrs);
 }
 
-/* Group 1 wants one of group 0's addresses as well. */
-static void share(void)
-{
-	netstate_conf_begin(&ns);
-	ck_assert_int_gt(want(0, "va", "10.0.0.10/24"), 0);
-	ck_assert_int_gt(want(0, "va", "10.0.0.11/24"), 0);
-	ck_assert_int_gt(want(0, "va", "2001:db8::10/64"), 0);
-	ck_assert_int_gt(want(0, "va", "fe80::10/64"), 0);
-	ck_assert_int_gt(want(1, "vb", "10.1.0.10/24"), 0);
-	ck_assert_int_gt(want(1, "va", "10.0.0.11/24"), 0);
-	netstate_conf_end(&ns);
-}
-
 static void walk(uint32_t seed, bool shared)
 {
 	rnd_state = seed * 2654435761u + 1;
 	memset(flight, 0, sizeof(flight));
 	started();
 	if (shared)
-		share();
+		declare_overlapping();
 	for (unsigned i = 0; i < 400; i++) {
 		switch (rnd(8)) {
 		case 0:

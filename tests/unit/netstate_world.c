@@ -51,15 +51,27 @@ int want(uint16_t group, const char *ifname, const char *text)
 	return netstate_want_addr(&ns, group, ifname, &a.addr, a.plen, NULL, 7);
 }
 
-/* Two groups: 0 with two IPv4 and two IPv6 addresses on va, 1 with one address on vb. */
-void declare(void)
+static void want_all(void)
 {
-	netstate_conf_begin(&ns);
 	ck_assert_int_gt(want(0, "va", "10.0.0.10/24"), 0);
 	ck_assert_int_gt(want(0, "va", "10.0.0.11/24"), 0);
 	ck_assert_int_gt(want(0, "va", "2001:db8::10/64"), 0);
 	ck_assert_int_gt(want(0, "va", "fe80::10/64"), 0);
 	ck_assert_int_gt(want(1, "vb", "10.1.0.10/24"), 0);
+}
+
+void declare(void)
+{
+	netstate_conf_begin(&ns);
+	want_all();
+	netstate_conf_end(&ns);
+}
+
+void declare_overlapping(void)
+{
+	netstate_conf_begin(&ns);
+	want_all();
+	ck_assert_int_gt(want(1, "va", "10.0.0.11/24"), 0);
 	netstate_conf_end(&ns);
 }
 

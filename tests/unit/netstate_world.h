@@ -26,6 +26,8 @@ void teardown(void);
 int want(uint16_t group, const char *ifname, const char *text);
 /* Two groups: 0 with two IPv4 and two IPv6 addresses on va, 1 with one address on vb. */
 void declare(void);
+/* The same, and group 1 wants one of group 0's addresses as well. */
+void declare_overlapping(void);
 /* Until nothing is to be done: operations, results, events. */
 void drive(void);
 void later(int64_t ns_later);
